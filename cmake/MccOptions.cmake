@@ -1,0 +1,25 @@
+# Warnings and sanitizers, the same for every library and program of the project.
+
+option(MCC_WERROR "Treat warnings as errors" OFF)
+option(MCC_SANITIZE "Build with address and undefined-behaviour sanitizers" OFF)
+
+add_compile_options(
+  -pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes
+  -Wmissing-prototypes -Wcast-qual -Wpointer-arith -Wundef -Wvla -Wwrite-strings
+  -Wimplicit-fallthrough -Wdouble-promotion -Wformat=2)
+if(MCC_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(MCC_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+# Generated code and mcc's own folding agree bit for bit only without contraction.
+add_compile_options(-ffp-contract=off)
+
+# mcc_library(NAME SOURCES...): one static library a folder, includes spelled from the root.
+function(mcc_library name)
+  add_library(${name} STATIC ${ARGN})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+endfunction()

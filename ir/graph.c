@@ -1,0 +1,286 @@
+#include "ir/graph.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "ir/num.h"
+
+/* Names to values: open addressing, power of two. */
+typedef struct NameTable {
+	Value **slot;
+	size_t size, used;
+} NameTable;
+
+static size_t
+hash_name(const char *s)
+{
+	uint64_t h = 14695981039346656037u; /* FNV-1a */
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 1099511628211u;
+	return (size_t)h;
+}
+
+static Value **
+find_slot(const NameTable *t, const char *name)
+{
+	size_t i = hash_name(name) & (t->size - 1);
+
+	while (t->slot[i] && strcmp(t->slot[i]->name, name) != 0)
+		i = (i + 1) & (t->size - 1);
+	return &t->slot[i];
+}
+
+static void
+add_name(Graph *g, Value *v)
+{
+	NameTable *t = g->names;
+
+	if (2 * (t->used + 1) > t->size) {
+		NameTable old = *t;
+
+		t->size = 2 * old.size;
+		t->slot = ARENA_ARRAY(g->arena, Value *, t->size);
+		for (size_t i = 0; i < old.size; i++)
+			if (old.slot[i])
+				*find_slot(t, old.slot[i]->name) = old.slot[i];
+	}
+	*find_slot(t, v->name) = v;
+	t->used++;
+}
+
+Graph *
+graph_new(Arena *a, const char *name)
+{
+	Graph *g = ARENA_NEW(a, Graph);
+
+	g->arena = a;
+	g->name = arena_strdup(a, name);
+	g->names = ARENA_NEW(a, NameTable);
+	g->names->size = 64;
+	g->names->slot = ARENA_ARRAY(a, Value *, g->names->size);
+	return g;
+}
+
+Value *
+graph_find(const Graph *g, const char *name)
+{
+	return *find_slot(g->names, name);
+}
+
+Value *
+graph_value(Graph *g, const char *name, Type type)
+{
+	Value *v = ARENA_NEW(g->arena, Value);
+
+	assert(type_is_representable(&type));
+	v->type = type;
+	v->id = g->values.n;
+	if (name && *name && !graph_find(g, name)) {
+		v->name = arena_strdup(g->arena, name);
+	} else {
+		const char *stem = name && *name ? name : "";
+
+		for (int k = name && *name ? 2 : v->id;; k++) {
+			v->name = *stem ? arena_printf(g->arena, "%s.%d", stem, k)
+			                : arena_printf(g->arena, "%d", k);
+			if (!graph_find(g, v->name))
+				break;
+		}
+	}
+	VEC_PUSH(g->arena, &g->values, v);
+	add_name(g, v);
+	return v;
+}
+
+Value *
+graph_input(Graph *g, const char *name, Type type)
+{
+	Value *v = graph_value(g, name, type);
+
+	VEC_PUSH(g->arena, &g->inputs, v);
+	return v;
+}
+
+Value *
+graph_const(Graph *g, const char *name, Type type, const void *data)
+{
+	Value *v = graph_value(g, name, type);
+
+	assert(data);
+	v->data = data;
+	return v;
+}
+
+Value *
+graph_const_float(Graph *g, const char *name, DType t, double value)
+{
+	void *data = arena_alloc(g->arena, (size_t)dtype_info[t].bytes);
+
+	num_store(t, data, 0, value);
+	return graph_const(g, name, type_scalar(t), data);
+}
+
+Value *
+graph_const_ints(Graph *g, const char *name, int n, const int64_t *v)
+{
+	Type t = type_make(DT_I64, 1, (int32_t[]){n});
+
+	return graph_const(g, name, t, arena_copy(g->arena, v, (size_t)n * sizeof *v));
+}
+
+void
+graph_output(Graph *g, const char *name, Value *v)
+{
+	const char *copy = arena_strdup(g->arena, name);
+
+	VEC_PUSH(g->arena, &g->outputs, v);
+	VEC_PUSH(g->arena, &g->output_names, copy);
+	v->nuses++;
+}
+
+static void
+link_before(Graph *g, Node *n, Node *at)
+{
+	n->next = at;
+	n->prev = at ? at->prev : g->last;
+	if (n->prev)
+		n->prev->next = n;
+	else
+		g->first = n;
+	if (at)
+		at->prev = n;
+	else
+		g->last = n;
+}
+
+Node *
+graph_insert(Graph *g, Node *at, Op op, int nins, Value *const *in, int nouts,
+             const char *const *out_names)
+{
+	const OpInfo *info = &op_info[op];
+	Node *n = ARENA_NEW(g->arena, Node);
+
+	n->op = op;
+	n->nins = nins;
+	n->in = ARENA_ARRAY(g->arena, Value *, nins);
+	for (int i = 0; i < nins; i++)
+		node_set_input(n, i, in[i]);
+	n->nouts = nouts;
+	n->out = ARENA_ARRAY(g->arena, Value *, nouts);
+	for (int i = 0; i < nouts; i++) {
+		n->out[i] = graph_value(g, out_names ? out_names[i] : NULL, type_scalar(DT_F32));
+		n->out[i]->def = n;
+	}
+	n->attr = arena_copy(g->arena, info->attr_default, info->attr_size);
+	if (at) {
+		n->loc = at->loc;
+		n->name = at->name;
+	}
+	link_before(g, n, at);
+	return n;
+}
+
+Node *
+graph_add(Graph *g, Op op, int nins, Value *const *in, const char *out_name)
+{
+	return graph_insert(g, NULL, op, nins, in, 1, &out_name);
+}
+
+bool
+node_infer(Node *n, Diag *d)
+{
+	const OpInfo *info = &op_info[n->op];
+	Type out[8] = {{0}};
+
+	assert(n->nouts <= 8);
+	if (n->nins < info->inputs_min || n->nins > info->inputs_max ||
+	    n->nouts < info->outputs_min || n->nouts > info->outputs_max)
+		return diag_report(d, &n->loc, E_ARITY, "'%s' cannot have %d inputs and %d outputs",
+		                   info->name, n->nins, n->nouts);
+	for (int i = 0; i < info->inputs_min; i++)
+		if (!n->in[i])
+			return diag_report(d, &n->loc, E_ARITY, "input %d of '%s' is missing", i,
+			                   info->name);
+	if (!info->infer(n, out, d))
+		return false;
+	for (int i = 0; i < n->nouts; i++) {
+		if (!type_is_representable(&out[i]))
+			return diag_report(d, &n->loc, E_SIZE,
+			                   "output %d of '%s' is larger than 2 GiB", i, info->name);
+		if (n->out[i])
+			n->out[i]->type = out[i];
+	}
+	return true;
+}
+
+void
+graph_remove(Graph *g, Node *n)
+{
+	for (int i = 0; i < n->nouts; i++)
+		assert(!n->out[i] || n->out[i]->def != n || n->out[i]->nuses == 0);
+	for (int i = 0; i < n->nins; i++)
+		node_set_input(n, i, NULL);
+	if (n->prev)
+		n->prev->next = n->next;
+	else
+		g->first = n->next;
+	if (n->next)
+		n->next->prev = n->prev;
+	else
+		g->last = n->prev;
+}
+
+void
+graph_replace_uses(Graph *g, Value *from, Value *to)
+{
+	for (Node *n = g->first; n; n = n->next)
+		for (int i = 0; i < n->nins; i++)
+			if (n->in[i] == from)
+				node_set_input(n, i, to);
+	for (int i = 0; i < g->outputs.n; i++) {
+		if (g->outputs.v[i] == from) {
+			g->outputs.v[i] = to;
+			from->nuses--;
+			to->nuses++;
+		}
+	}
+}
+
+void
+node_set_input(Node *n, int i, Value *v)
+{
+	if (n->in[i])
+		n->in[i]->nuses--;
+	n->in[i] = v;
+	if (v)
+		v->nuses++;
+}
+
+void
+graph_make_const(Graph *g, Value *v, const void *data)
+{
+	Node *n = v->def;
+
+	assert(data);
+	v->data = data;
+	v->def = NULL;
+	for (int i = 0; n && i < n->nouts; i++) {
+		if (n->out[i] == v) {
+			n->out[i] = graph_value(g, NULL, v->type);
+			n->out[i]->def = n;
+		}
+	}
+}
+
+int64_t
+value_int(const Value *v, int32_t i)
+{
+	return num_load_int(v->type.dtype, v->data, (size_t)i);
+}
+
+double
+value_float(const Value *v, int32_t i)
+{
+	return num_load(v->type.dtype, v->data, (size_t)i);
+}

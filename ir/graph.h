@@ -1,0 +1,146 @@
+/*
+ * The graph IR: values and the nodes that make them.
+ *
+ * A value has a name, a tensor type and at most one definition: a node, constant
+ * data, or the graph's input list.  Nodes stand in a list in execution order:
+ * a node follows the nodes that define its inputs.
+ *
+ * The graph's arena owns everything, but the bytes of constants may be borrowed
+ * from a file that lives at least as long.
+ */
+#ifndef MCC_IR_GRAPH_H
+#define MCC_IR_GRAPH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/str.h"
+#include "ir/op.h"
+#include "ir/type.h"
+
+typedef struct Value {
+	const char *name; /* unique in the graph; as in the user's file where it has one */
+	Type type;
+	Node *def;        /* NULL for inputs and constants */
+	const void *data; /* constants: type_bytes() bytes, host byte order, row-major */
+	int id;           /* counts up from 0 in the graph */
+	int nuses;        /* as an input of nodes and as an output of the graph */
+} Value;
+
+struct Node {
+	Node *prev, *next;
+	Op op;
+	int nins, nouts;
+	Value **in;  /* NULL: an optional input that is absent */
+	Value **out; /* NULL: an optional output that nobody wants */
+	void *attr;  /* an Attr_ID, never NULL */
+	const char *name; /* the layer's name in the user's file, or NULL */
+	Loc loc;
+};
+
+struct Graph {
+	Arena *arena;
+	const char *name;
+	Node *first, *last;
+	VEC(Value *) inputs;
+	VEC(Value *) outputs;
+	/* The names under which inputs and outputs are known to the user; parallel to
+	 * the vectors above.  An output's value may be shared or be an input. */
+	VEC(const char *) output_names;
+	VEC(Value *) values; /* all that were ever made, by id */
+	struct NameTable *names;
+};
+
+Graph *graph_new(Arena *a, const char *name);
+
+/* A new value.  `name` is made unique by a suffix when it is taken; NULL gives a
+ * number.  The type must be representable. */
+Value *graph_value(Graph *g, const char *name, Type type);
+
+/* A new value that is the graph's next input. */
+Value *graph_input(Graph *g, const char *name, Type type);
+
+/* A constant; `data` is borrowed. */
+Value *graph_const(Graph *g, const char *name, Type type, const void *data);
+
+/* Constants made from numbers, converted to `t` (which is not a half type). */
+Value *graph_const_float(Graph *g, const char *name, DType t, double value);
+Value *graph_const_ints(Graph *g, const char *name, int n, const int64_t *v);
+
+/* Adds `v` to the outputs, known to the user as `name`. */
+void graph_output(Graph *g, const char *name, Value *v);
+
+/* The value of that name, or NULL. */
+Value *graph_find(const Graph *g, const char *name);
+
+/*
+ * A new node before `at` (NULL: at the end), with default attributes and
+ * without types of its outputs: set the attributes, then call node_infer().
+ * `in` is copied.  Makes `nouts` output values, named out_names[i] (out_names
+ * and its entries may be NULL).
+ */
+Node *graph_insert(Graph *g, Node *at, Op op, int nins, Value *const *in, int nouts,
+                   const char *const *out_names);
+
+/* graph_insert() at the end for one output. */
+Node *graph_add(Graph *g, Op op, int nins, Value *const *in, const char *out_name);
+
+/* Computes the types of n's outputs with the operator's shape rule, after
+ * checking the number of inputs.  Reports what does not fit. */
+bool node_infer(Node *n, Diag *d);
+
+/* Takes `n` out of the graph; its outputs must not be in use. */
+void graph_remove(Graph *g, Node *n);
+
+/* Everybody that used `from`, also as a graph output, uses `to` instead. */
+void graph_replace_uses(Graph *g, Value *from, Value *to);
+
+/* Changes input i of n, keeping the use counts. */
+void node_set_input(Node *n, int i, Value *v);
+
+/* Turns a node's output into a constant: the definition is cut, `data` is
+ * borrowed.  The node keeps a fresh unused value in its place. */
+void graph_make_const(Graph *g, Value *v, const void *data);
+
+static inline bool
+value_is_const(const Value *v)
+{
+	return v->data != NULL;
+}
+
+/* Element i of an integer, bool or index constant. */
+int64_t value_int(const Value *v, int32_t i);
+
+/* Element i of any constant as a double. */
+double value_float(const Value *v, int32_t i);
+
+/* ---- Text form (text.c) ---- */
+
+/* Prints the graph; also an invalid one. */
+void graph_print(Str *s, const Graph *g);
+
+/* One node as one line without newline, with its location as a comment. */
+void node_print(Str *s, const Node *n);
+
+/* Reads the text form; NULL and errors in `d` when it is malformed. */
+Graph *graph_parse(Arena *a, const char *file, const char *text, size_t length, Diag *d);
+
+/* ---- Verifier (verify.c) ---- */
+
+/* Checks every rule that the comments above state, and that the types are the
+ * ones that the shape rules give. */
+bool graph_verify(const Graph *g, Diag *d);
+
+/* ---- Folding and expansion (fold.c) ---- */
+
+/* When all inputs of `n` are constants, computes it with its reference lowering
+ * and turns its outputs into constants.  Sugar is not folded.  Returns whether it did. */
+bool node_fold(Graph *g, Node *n);
+
+/* Rewrites n into the operators that its expansion names, recursively, and
+ * removes it.  n must be sugar. */
+void node_expand(Graph *g, Node *n);
+
+#endif

@@ -1,0 +1,275 @@
+/*
+ * The loop IR: what a kernel does, as structured loops over scalar operations.
+ *
+ * A function works on buffers (its tensor arguments) or, for the mathematical
+ * functions, on scalars with one scalar result.  Everything is defined for
+ * every input: arithmetic as kops.def says, and no access is out of bounds,
+ * which the verifier proves from the constant bounds of loops and the declared
+ * ranges of index variables.
+ *
+ * Expressions are trees without side effects, evaluated anew wherever they
+ * stand; an author names a value with loop_let() to compute it once.
+ *
+ * Types: values in expressions are bool, i32, u32, i64, u64, f32, f64 and idx.
+ * Narrower types (i8 u8 i16 u16 f16 bf16) exist only in buffers and constants:
+ * a load gives the narrow type, which only `cvt` accepts; a store takes the
+ * narrow type, which only `cvt` makes.
+ */
+#ifndef MCC_IR_LOOP_LOOP_H
+#define MCC_IR_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/str.h"
+#include "ir/type.h"
+
+typedef enum {
+#define KOP(id, name, arity, infix, operands, result) KOP_##id,
+#include "ir/loop/kops.def"
+	KOP_COUNT
+} KOp;
+
+/* Classes of operand types, as sets of 1 << DT_x. */
+enum {
+	KSET_INDEX = 1 << DT_IDX,
+	KSET_INTEGER = 1 << DT_I32 | 1 << DT_U32 | 1 << DT_I64 | 1 << DT_U64,
+	KSET_INTEGER_OR_INDEX = KSET_INTEGER | KSET_INDEX,
+	KSET_FLOAT = 1 << DT_F32 | 1 << DT_F64,
+	KSET_NUMBER = KSET_INTEGER | KSET_FLOAT | KSET_INDEX,
+	KSET_BITS = KSET_INTEGER | 1 << DT_BOOL,
+	KSET_ANY = KSET_NUMBER | 1 << DT_BOOL
+};
+
+typedef struct {
+	const char *name;
+	int arity;
+	const char *infix; /* NULL: written as a function */
+	unsigned operands; /* KSET_x */
+	bool to_bool;      /* the result is bool, else the operands' type */
+} KOpInfo;
+
+extern const KOpInfo kop_info[KOP_COUNT];
+
+typedef struct LFunc LFunc;
+
+/* What a buffer is to the function. */
+typedef enum {
+	LBUF_IN,     /* read only */
+	LBUF_OUT,    /* written; not read before it is written */
+	LBUF_SCRATCH /* private memory of one call, undefined at its start */
+} LBufRole;
+
+/* An array argument of a function. */
+typedef struct LBuf {
+	const char *name;
+	DType elem;
+	int32_t count;   /* elements */
+	LBufRole role;
+	const void *data; /* LBUF_IN: the contents when they are constant, else NULL */
+	int index;       /* in LFunc.bufs */
+} LBuf;
+
+/* A scalar variable: of a loop, a parameter, or declared in a block. */
+typedef struct LVar {
+	const char *name; /* unique in the function */
+	DType type;
+	bool is_const;   /* never assigned after its declaration (lets, loop variables, parameters) */
+	int64_t lo, hi;  /* idx: the range that all its values are in, both ends included */
+	int index;       /* in LFunc.vars */
+} LVar;
+
+typedef enum { E_CONST, E_VAR, E_LOAD, E_KOP, E_SELECT, E_CVT, E_BITS, E_CALL } ExprKind;
+
+enum { MAX_CALL_ARGS = 4 };
+
+struct Expr {
+	ExprKind kind;
+	DType type;
+	KOp op; /* E_KOP */
+	union {
+		int64_t i;     /* E_CONST of bool, integers (u64: its bits) and idx */
+		double f;      /* E_CONST of f32 (exact) and f64 */
+		LVar *var;     /* E_VAR */
+		LBuf *buf;     /* E_LOAD: arg[0] is the element index (idx) */
+		LFunc *callee; /* E_CALL: a scalar function */
+	} u;
+	int nargs;
+	struct Expr *arg[MAX_CALL_ARGS]; /* E_SELECT: condition, then, else */
+};
+
+#ifndef MCC_EXPR_DECLARED
+#define MCC_EXPR_DECLARED
+typedef struct Expr Expr;
+typedef struct LBuilder LBuilder;
+#endif
+
+typedef enum { S_FOR, S_IF, S_VAR, S_SET, S_STORE, S_RETURN, S_COMMENT } StmtKind;
+
+typedef struct Stmt {
+	struct Stmt *next;
+	StmtKind kind;
+	LVar *var;          /* S_FOR, S_VAR, S_SET */
+	Expr *lo, *hi;      /* S_FOR: var = lo; var < hi; var += step; both idx, evaluated once */
+	int32_t step;       /* S_FOR: positive */
+	Expr *cond;         /* S_IF; S_FOR: NULL, or goes on only while this is true */
+	Expr *value;        /* S_VAR, S_SET, S_STORE, S_RETURN */
+	LBuf *buf;          /* S_STORE */
+	Expr *index;        /* S_STORE: element (idx) */
+	struct Stmt *body;  /* S_FOR, S_IF */
+	struct Stmt *other; /* S_IF: the else branch */
+	const char *text;   /* S_COMMENT: one line */
+} Stmt;
+
+struct LFunc {
+	Arena *arena;
+	const char *name;
+	VEC(LBuf *) bufs;     /* kernels */
+	VEC(LVar *) params;   /* scalar functions */
+	VEC(LVar *) vars;     /* all variables, params and loop variables among them */
+	DType result;         /* scalar functions; DT_COUNT for kernels */
+	Stmt *body;
+};
+
+static inline bool
+lfunc_is_scalar(const LFunc *f)
+{
+	return f->result != DT_COUNT;
+}
+
+/* ---- Building (build.c) ---- */
+
+/*
+ * A cursor into a function under construction.  loop_for(), loop_if() and
+ * loop_else() open a block that loop_end() closes; statements go to the end of
+ * the innermost open block.  Misuse (types that do not match) is a bug and
+ * asserts.  Expressions are simplified as they are made when the result is
+ * exactly the same: constants fold, x + 0 and x * 1 of idx vanish.
+ */
+struct LBuilder {
+	Arena *arena;
+	LFunc *fn;
+	int depth;
+	struct {
+		Stmt *stmt;  /* the S_FOR or S_IF that is open */
+		Stmt **tail; /* where its next statement goes */
+	} open[64];
+};
+
+/* Starts a kernel (no scalar result). */
+void loop_begin(LBuilder *b, Arena *a, const char *name);
+/* Starts a scalar function. */
+void loop_begin_scalar(LBuilder *b, Arena *a, const char *name, DType result);
+/* The finished function; all blocks must be closed. */
+LFunc *loop_finish(LBuilder *b);
+
+LBuf *loop_buf(LBuilder *b, const char *name, DType elem, int32_t count, LBufRole role,
+               const void *data);
+Expr *loop_param(LBuilder *b, const char *name, DType type);
+
+/* Constants.  loop_const takes any type, narrow ones too, and converts as
+ * num_store() does. */
+Expr *loop_idx(LBuilder *b, int64_t v);
+Expr *loop_int(LBuilder *b, DType t, int64_t v);
+Expr *loop_float(LBuilder *b, DType t, double v);
+Expr *loop_const(LBuilder *b, DType t, double v);
+Expr *loop_bool(LBuilder *b, bool v);
+
+Expr *loop_op1(LBuilder *b, KOp op, Expr *x);
+Expr *loop_op2(LBuilder *b, KOp op, Expr *x, Expr *y);
+Expr *loop_add(LBuilder *b, Expr *x, Expr *y);
+Expr *loop_sub(LBuilder *b, Expr *x, Expr *y);
+Expr *loop_mul(LBuilder *b, Expr *x, Expr *y);
+/* x * factor + offset of idx, the usual way to step through a tensor. */
+Expr *loop_affine(LBuilder *b, Expr *x, int64_t factor, int64_t offset);
+Expr *loop_select(LBuilder *b, Expr *cond, Expr *x, Expr *y);
+
+/*
+ * Conversion between any two types (also narrow ones and bool), defined for
+ * every value: integers wrap around; integer to float rounds to nearest even;
+ * float to integer truncates, saturates, and takes NaN to 0; float to narrower
+ * float rounds to nearest even; anything to bool is x != 0.  To idx: the value
+ * must be in the range of int32, which the verifier must be able to prove
+ * (use loop_clamp_idx()).
+ */
+Expr *loop_cvt(LBuilder *b, DType to, Expr *x);
+/* The same bits as another type of the same size: f32 with i32 and u32, f64
+ * with i64 and u64, signed with unsigned. */
+Expr *loop_bits(LBuilder *b, DType to, Expr *x);
+/* An index from an i32 or i64 value, clamped to [lo, hi]. */
+Expr *loop_clamp_idx(LBuilder *b, Expr *x, int64_t lo, int64_t hi);
+
+Expr *loop_load(LBuilder *b, LBuf *buf, Expr *index);
+/* loop_load() converted to the compute type of the buffer's element type. */
+Expr *loop_load_compute(LBuilder *b, LBuf *buf, Expr *index);
+void loop_store(LBuilder *b, LBuf *buf, Expr *index, Expr *value);
+/* Converts to the buffer's element type, then stores. */
+void loop_store_cvt(LBuilder *b, LBuf *buf, Expr *index, Expr *value);
+
+/* A call of a function of the mathematical library by name, for example
+ * "exp" with f32 arguments calls exp_f32.  See ir/loop/math.h. */
+Expr *loop_call(LBuilder *b, const char *name, int nargs, Expr *const *args);
+Expr *loop_call1(LBuilder *b, const char *name, Expr *x);
+Expr *loop_call2(LBuilder *b, const char *name, Expr *x, Expr *y);
+
+/* Opens a loop of a new variable over [lo, hi); returns the variable's value. */
+Expr *loop_for(LBuilder *b, const char *name, int64_t lo, int64_t hi);
+Expr *loop_for_step(LBuilder *b, const char *name, int64_t lo, int64_t hi, int32_t step);
+/* With bounds that are expressions; the verifier must be able to bound them. */
+Expr *loop_for_expr(LBuilder *b, const char *name, Expr *lo, Expr *hi);
+/* As loop_for(), going on only while `cond` holds before each iteration.
+ * `cond` cannot use the loop's own variable. */
+Expr *loop_for_while(LBuilder *b, const char *name, int64_t lo, int64_t hi, Expr *cond);
+void loop_if(LBuilder *b, Expr *cond);
+void loop_else(LBuilder *b);
+void loop_end(LBuilder *b);
+
+/* Names a value: declares a constant variable and returns its value. */
+Expr *loop_let(LBuilder *b, const char *name, Expr *value);
+/* Declares a variable; read it with loop_get().  An idx variable needs a range. */
+LVar *loop_var(LBuilder *b, const char *name, Expr *init);
+LVar *loop_var_idx(LBuilder *b, const char *name, Expr *init, int64_t lo, int64_t hi);
+Expr *loop_get(LBuilder *b, LVar *v);
+void loop_set(LBuilder *b, LVar *v, Expr *value);
+void loop_return(LBuilder *b, Expr *value);
+__attribute__((format(printf, 2, 3))) void loop_comment(LBuilder *b, const char *format, ...);
+
+/* Structural equality of expressions. */
+bool expr_equal(const Expr *a, const Expr *b);
+
+/* ---- Text form (text.c, parse.c) ---- */
+
+void lfunc_print(Str *s, const LFunc *f);
+
+/* Reads functions one after the other; calls of scalar functions must name one
+ * that was read before or one of `known`.  Appends to `out`; false and errors
+ * in `d` when malformed. */
+typedef VEC(LFunc *) LFuncs;
+bool lfunc_parse(Arena *a, const char *file, const char *text, size_t length, LFuncs *out, Diag *d);
+
+/* ---- Verifier (verify.c) ---- */
+
+/* Checks types, declarations, and proves every access in bounds and every idx
+ * operation free of overflow.  A failure is our bug, so the text of the first
+ * one is returned (NULL: all is well). */
+const char *lfunc_verify(const LFunc *f);
+
+/* ---- Analysis (alias.c) ---- */
+
+/* Whether `out` may share its memory with `in` (same start): at each point of
+ * the function where an element of `out` is stored, that element of `in` is
+ * never read afterwards.  Conservative. */
+bool lfunc_may_share(const LFunc *f, const LBuf *in, const LBuf *out);
+
+/* ---- Interpreter (interp.c) ---- */
+
+/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i].  Scratch is allocated in `a`. */
+void lfunc_run(Arena *a, const LFunc *f, void *const *bufs);
+
+/* Calls a scalar function; values are passed as bits in 64-bit words: integers
+ * sign- or zero-extended, f32 in the low half. */
+uint64_t lfunc_call(Arena *a, const LFunc *f, const uint64_t *args);
+
+#endif

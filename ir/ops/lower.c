@@ -1,0 +1,115 @@
+/*
+ * What all reference lowerings share: buffers, loops over a shape, indices.
+ */
+#include "ir/lower.h"
+
+#include <assert.h>
+
+#include "ir/op.h"
+
+LBuf *
+lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count)
+{
+	return loop_buf(&cx->b, name, elem, count, LBUF_SCRATCH, NULL);
+}
+
+void
+lower_loops(LowerCtx *cx, const Type *t, const char *prefix, Expr *at[MAX_RANK])
+{
+	for (int i = 0; i < t->rank; i++)
+		at[i] = t->dim[i] == 1
+		                ? loop_idx(&cx->b, 0)
+		                : loop_for(&cx->b, arena_printf(cx->arena, "%s%d", prefix, i), 0,
+		                           t->dim[i]);
+}
+
+void
+lower_end_loops(LowerCtx *cx, const Type *t)
+{
+	for (int i = 0; i < t->rank; i++)
+		if (t->dim[i] != 1)
+			loop_end(&cx->b);
+}
+
+Expr *
+lower_broadcast_index(LowerCtx *cx, const Type *t, int rank, Expr *const at[MAX_RANK])
+{
+	LBuilder *b = &cx->b;
+	Expr *index = loop_idx(b, 0);
+	int32_t stride[MAX_RANK];
+
+	assert(t->rank <= rank);
+	type_strides(t, stride);
+	for (int i = 0; i < t->rank; i++)
+		if (t->dim[i] != 1)
+			index = loop_add(b, index, loop_affine(b, at[rank - t->rank + i], stride[i], 0));
+	return index;
+}
+
+Expr *
+lower_index(LowerCtx *cx, const Type *t, Expr *const at[MAX_RANK])
+{
+	return lower_broadcast_index(cx, t, t->rank, at);
+}
+
+/* The loops, loads and conversions around one scalar_ID() function. */
+static void
+lower_elementwise(LowerCtx *cx, const Node *n)
+{
+	const Type *type = &n->out[0]->type;
+	Expr *at[MAX_RANK], *x[3];
+	bool flat = true;
+
+	/* Without broadcast one loop over the flat tensor is enough. */
+	for (int i = 0; i < n->nins; i++)
+		if (type_numel(&n->in[i]->type) != 1 && !type_same_shape(&n->in[i]->type, type))
+			flat = false;
+	if (flat) {
+		Expr *i = loop_for(&cx->b, "i", 0, type_numel(type));
+
+		for (int k = 0; k < n->nins; k++) {
+			bool single = type_numel(&n->in[k]->type) == 1;
+
+			x[k] = loop_load_compute(&cx->b, cx->in[k],
+			                         single ? loop_idx(&cx->b, 0) : i);
+		}
+		loop_store_cvt(&cx->b, cx->out[0], i, op_info[n->op].scalar(&cx->b, n, x));
+		loop_end(&cx->b);
+		return;
+	}
+	lower_loops(cx, type, "i", at);
+	for (int k = 0; k < n->nins; k++)
+		x[k] = loop_load_compute(
+			&cx->b, cx->in[k],
+			lower_broadcast_index(cx, &n->in[k]->type, type->rank, at));
+	loop_store_cvt(&cx->b, cx->out[0], lower_index(cx, type, at),
+	               op_info[n->op].scalar(&cx->b, n, x));
+	lower_end_loops(cx, type);
+}
+
+LFunc *
+node_lower(Arena *a, const Node *n)
+{
+	const OpInfo *info = &op_info[n->op];
+	LowerCtx cx = {.arena = a};
+
+	assert(info->kind != OP_SUGAR);
+	loop_begin(&cx.b, a, arena_printf(a, "%s_%s", info->name, n->out[0] ? n->out[0]->name : "none"));
+	cx.in = ARENA_ARRAY(a, LBuf *, n->nins);
+	cx.out = ARENA_ARRAY(a, LBuf *, n->nouts);
+	for (int i = 0; i < n->nins; i++)
+		if (n->in[i])
+			cx.in[i] = loop_buf(&cx.b, n->nins == 1 ? "x" : arena_printf(a, "x%d", i),
+			                    n->in[i]->type.dtype, type_numel(&n->in[i]->type),
+			                    LBUF_IN, n->in[i]->data);
+	for (int i = 0; i < n->nouts; i++)
+		if (n->out[i])
+			cx.out[i] = loop_buf(&cx.b, n->nouts == 1 ? "y" : arena_printf(a, "y%d", i),
+			                     n->out[i]->type.dtype, type_numel(&n->out[i]->type),
+			                     LBUF_OUT, NULL);
+	if (info->kind == OP_ELEMENTWISE)
+		lower_elementwise(&cx, n);
+	else
+		info->lower(&cx, n);
+	return loop_finish(&cx.b);
+}

@@ -1,0 +1,149 @@
+#include "ir/type.h"
+
+#include <string.h>
+
+const DTypeInfo dtype_info[DT_COUNT] = {
+#define DTYPE(id, name, bytes, c_type, class) [DT_##id] = {name, bytes, c_type, class},
+#include "ir/dtypes.def"
+};
+
+DType
+dtype_find(const char *name, size_t length)
+{
+	for (int i = 0; i < DT_COUNT; i++)
+		if (strlen(dtype_info[i].name) == length &&
+		    memcmp(dtype_info[i].name, name, length) == 0)
+			return (DType)i;
+	return DT_COUNT;
+}
+
+DType
+dtype_compute(DType t)
+{
+	if (t == DT_F16 || t == DT_BF16)
+		return DT_F32;
+	if (dtype_is_integer(t) && dtype_info[t].bytes < 4)
+		return DT_I32;
+	return t;
+}
+
+Type
+type_scalar(DType t)
+{
+	return (Type){.dtype = t};
+}
+
+Type
+type_make(DType t, int rank, const int32_t *dim)
+{
+	Type type = {.dtype = t, .rank = rank};
+
+	if (rank > 0)
+		memcpy(type.dim, dim, (size_t)rank * sizeof *dim);
+	return type;
+}
+
+int32_t
+type_product(const Type *t, int from, int to)
+{
+	int32_t n = 1;
+
+	for (int i = from; i < to; i++)
+		n *= t->dim[i];
+	return n;
+}
+
+int32_t
+type_numel(const Type *t)
+{
+	return type_product(t, 0, t->rank);
+}
+
+size_t
+type_bytes(const Type *t)
+{
+	return (size_t)type_numel(t) * (size_t)dtype_info[t->dtype].bytes;
+}
+
+bool
+type_is_representable(const Type *t)
+{
+	/* Products are taken over dimensions of at least 1, so that a zero does
+	 * not hide an overflow from strides and partial products. */
+	size_t n = (size_t)dtype_info[t->dtype].bytes;
+
+	if (t->rank < 0 || t->rank > MAX_RANK)
+		return false;
+	for (int i = 0; i < t->rank; i++) {
+		if (t->dim[i] < 0)
+			return false;
+		if (t->dim[i] > 1) {
+			if (n > MAX_TENSOR_BYTES / (size_t)t->dim[i])
+				return false;
+			n *= (size_t)t->dim[i];
+		}
+	}
+	return true;
+}
+
+bool
+type_same_shape(const Type *a, const Type *b)
+{
+	return a->rank == b->rank &&
+	       (a->rank == 0 || memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0);
+}
+
+bool
+type_equal(const Type *a, const Type *b)
+{
+	return a->dtype == b->dtype && type_same_shape(a, b);
+}
+
+void
+type_strides(const Type *t, int32_t stride[MAX_RANK])
+{
+	int32_t n = 1;
+
+	for (int i = t->rank; i-- > 0;) {
+		stride[i] = n;
+		n *= t->dim[i];
+	}
+}
+
+bool
+type_broadcast(const Type *a, const Type *b, Type *out)
+{
+	int rank = a->rank > b->rank ? a->rank : b->rank;
+
+	for (int i = 0; i < rank; i++) {
+		int ia = i - (rank - a->rank), ib = i - (rank - b->rank);
+		int32_t da = ia < 0 ? 1 : a->dim[ia];
+		int32_t db = ib < 0 ? 1 : b->dim[ib];
+
+		if (da != db && da != 1 && db != 1)
+			return false;
+		out->dim[i] = da == 1 ? db : da;
+	}
+	out->rank = rank;
+	return true;
+}
+
+void
+type_print(Str *s, const Type *t)
+{
+	str_puts(s, dtype_info[t->dtype].name);
+	str_putc(s, '[');
+	for (int i = 0; i < t->rank; i++)
+		str_printf(s, i ? ",%d" : "%d", t->dim[i]);
+	str_putc(s, ']');
+}
+
+const char *
+type_text(Arena *a, const Type *t)
+{
+	Str s;
+
+	str_init(&s, a);
+	type_print(&s, t);
+	return s.s;
+}

@@ -1,0 +1,89 @@
+/*
+ * Element types and tensor types.
+ */
+#ifndef MCC_IR_TYPE_H
+#define MCC_IR_TYPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+typedef enum {
+#define DTYPE(id, name, bytes, c_type, class) DT_##id,
+#include "ir/dtypes.def"
+	DT_COUNT
+} DType;
+
+typedef enum { CLASS_BOOL, CLASS_SIGNED, CLASS_UNSIGNED, CLASS_FLOAT, CLASS_INDEX } DTypeClass;
+
+typedef struct {
+	const char *name;
+	int bytes;
+	const char *c_type;
+	DTypeClass class;
+} DTypeInfo;
+
+extern const DTypeInfo dtype_info[DT_COUNT];
+
+/* The type of that name, or DT_COUNT. */
+DType dtype_find(const char *name, size_t length);
+
+static inline bool
+dtype_is_float(DType t)
+{
+	return dtype_info[t].class == CLASS_FLOAT;
+}
+
+static inline bool
+dtype_is_integer(DType t)
+{
+	return dtype_info[t].class == CLASS_SIGNED || dtype_info[t].class == CLASS_UNSIGNED;
+}
+
+/* The type in which mcc computes on values stored as `t`: f16 and bf16 in f32,
+ * integers below 32 bits in i32, all others in themselves. */
+DType dtype_compute(DType t);
+
+enum { MAX_RANK = 8 };
+
+/* No tensor is larger than this many bytes, so that every index fits int32. */
+#define MAX_TENSOR_BYTES ((size_t)INT32_MAX)
+
+/* A tensor type: element type and shape, row-major.  Rank 0 is a scalar. */
+typedef struct {
+	DType dtype;
+	int rank;
+	int32_t dim[MAX_RANK];
+} Type;
+
+Type type_scalar(DType t);
+Type type_make(DType t, int rank, const int32_t *dim);
+
+/* Number of elements; a type that was accepted into a graph has at most
+ * MAX_TENSOR_BYTES bytes, so this fits. */
+int32_t type_numel(const Type *t);
+size_t type_bytes(const Type *t);
+
+/* False when the rank, a dimension or the byte size is out of range. */
+bool type_is_representable(const Type *t);
+
+bool type_equal(const Type *a, const Type *b);
+bool type_same_shape(const Type *a, const Type *b);
+
+/* Elements between neighbours along each axis. */
+void type_strides(const Type *t, int32_t stride[MAX_RANK]);
+
+/* Product of the dimensions [from, to). */
+int32_t type_product(const Type *t, int from, int to);
+
+/* The numpy broadcast of two shapes into out->rank and out->dim (the element
+ * type is left alone); false when they do not fit. */
+bool type_broadcast(const Type *a, const Type *b, Type *out);
+
+/* Prints f32[1,49,10]. */
+void type_print(Str *s, const Type *t);
+const char *type_text(Arena *a, const Type *t);
+
+#endif
