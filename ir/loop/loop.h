@@ -57,9 +57,11 @@ typedef struct LFunc LFunc;
 
 /* What a buffer is to the function. */
 typedef enum {
-	LBUF_IN,     /* read only */
-	LBUF_OUT,    /* written; not read before it is written */
-	LBUF_SCRATCH /* private memory of one call, undefined at its start */
+	LBUF_IN,      /* read only */
+	LBUF_OUT,     /* written; not read before it is written */
+	LBUF_SCRATCH, /* private memory of one call, undefined at its start */
+	LBUF_TABLE    /* constants of the function itself, not an argument: a static const
+	               * array in C.  A load of an integer is in the range of the contents. */
 } LBufRole;
 
 /* An array argument of a function. */
@@ -68,7 +70,8 @@ typedef struct LBuf {
 	DType elem;
 	int32_t count;   /* elements */
 	LBufRole role;
-	const void *data; /* LBUF_IN: the contents when they are constant, else NULL */
+	const void *data; /* LBUF_IN: the contents when they are constant, else NULL;
+	                   * LBUF_TABLE: the contents, owned by the function's arena */
 	int index;       /* in LFunc.bufs */
 } LBuf;
 
@@ -265,7 +268,8 @@ bool lfunc_may_share(const LFunc *f, const LBuf *in, const LBuf *out);
 
 /* ---- Interpreter (interp.c) ---- */
 
-/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i].  Scratch is allocated in `a`. */
+/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i].  Scratch is allocated in
+ * `a`; the entries of scratch and tables are not looked at. */
 void lfunc_run(Arena *a, const LFunc *f, void *const *bufs);
 
 /* Calls a scalar function; values are passed as bits in 64-bit words: integers
