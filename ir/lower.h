@@ -22,6 +22,9 @@ struct LowerCtx {
  * after the operator and the node's first output. */
 LFunc *node_lower(Arena *a, const Node *n);
 
+/* How many multiply-accumulates the operator takes by its formula (macs.c). */
+int64_t node_macs(const Node *n);
+
 /* A scratch buffer. */
 LBuf *lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count);
 
