@@ -239,13 +239,16 @@ __attribute__((format(printf, 2, 3))) void loop_comment(LBuilder *b, const char 
 /* Structural equality of expressions. */
 bool expr_equal(const Expr *a, const Expr *b);
 
-/* ---- Text form (text.c, parse.c) ---- */
+/* ---- Text form (text.c, parse.c); ir/loop/text.h describes it ---- */
 
 void lfunc_print(Str *s, const LFunc *f);
+void expr_print(Str *s, const Expr *e);
+/* The line that a statement starts with, without newline and brace. */
+void stmt_print_head(Str *s, const Stmt *st);
 
 /* Reads functions one after the other; calls of scalar functions must name one
- * that was read before or one of `known`.  Appends to `out`; false and errors
- * in `d` when malformed. */
+ * that was read before, one in `out`, or one of the mathematical library.
+ * Appends to `out`; false and an error in `d` when malformed. */
 typedef VEC(LFunc *) LFuncs;
 bool lfunc_parse(Arena *a, const char *file, const char *text, size_t length, LFuncs *out, Diag *d);
 
