@@ -170,6 +170,20 @@ print_float(Str *s, const Expr *e, bool typed)
 		str_printf(s, ":%s", type_name(e->type));
 }
 
+/* Large unsigned numbers are mostly masks: hexadecimal. */
+static void
+print_int(Str *s, const Expr *e, bool typed)
+{
+	bool is_unsigned = e->type == DT_U64 || e->type == DT_U32;
+
+	if (is_unsigned && (uint64_t)e->u.i > UINT16_MAX)
+		str_printf(s, "0x%" PRIx64, (uint64_t)e->u.i);
+	else
+		str_printf(s, "%" PRId64, e->u.i);
+	if (typed && e->type != DT_IDX)
+		str_printf(s, ":%s", type_name(e->type));
+}
+
 static void
 print_const(Str *s, const Expr *e, bool typed)
 {
@@ -177,12 +191,8 @@ print_const(Str *s, const Expr *e, bool typed)
 		print_float(s, e, typed);
 	else if (e->type == DT_BOOL && typed)
 		str_puts(s, e->u.i ? "true" : "false");
-	else if (e->type == DT_U64)
-		str_printf(s, typed ? "%" PRIu64 ":u64" : "%" PRIu64, (uint64_t)e->u.i);
-	else if (e->type == DT_IDX || !typed)
-		str_printf(s, "%" PRId64, e->u.i);
 	else
-		str_printf(s, "%" PRId64 ":%s", e->u.i, type_name(e->type));
+		print_int(s, e, typed);
 }
 
 /* ---- Expressions ---- */
