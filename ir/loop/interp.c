@@ -320,12 +320,11 @@ lcode_run_within(LCode *code, void *const *bufs, int64_t *iterations)
 
 		if (b->role == LBUF_SCRATCH)
 			continue;
-		code->bufs[i] = bufs[i];
-		if (!bufs[i]) {
-			assert(b->data || b->count == 0);
-			/* Only loads use an input's address. */
+		if (b->role != LBUF_TABLE && bufs[i])
+			code->bufs[i] = bufs[i];
+		else /* only loads use the address */
 			memcpy(&code->bufs[i], &b->data, sizeof b->data);
-		}
+		assert(code->bufs[i] || b->count == 0);
 	}
 	return run(code, iterations);
 }

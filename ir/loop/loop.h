@@ -57,9 +57,11 @@ typedef struct LFunc LFunc;
 
 /* What a buffer is to the function. */
 typedef enum {
-	LBUF_IN,     /* read only */
-	LBUF_OUT,    /* written; not read before it is written */
-	LBUF_SCRATCH /* private memory of one call, undefined at its start */
+	LBUF_IN,      /* read only */
+	LBUF_OUT,     /* written; not read before it is written */
+	LBUF_SCRATCH, /* private memory of one call, undefined at its start */
+	LBUF_TABLE    /* constants of the function itself, not an argument: a static const
+	               * array in C.  A load of an integer is in the range of the contents. */
 } LBufRole;
 
 /* An array argument of a function. */
@@ -68,7 +70,8 @@ typedef struct LBuf {
 	DType elem;
 	int32_t count;   /* elements */
 	LBufRole role;
-	const void *data; /* LBUF_IN: the contents when they are constant, else NULL */
+	const void *data; /* LBUF_IN: the contents when they are constant, else NULL;
+	                   * LBUF_TABLE: the contents, owned by the function's arena */
 	int index;       /* in LFunc.bufs */
 } LBuf;
 
@@ -271,8 +274,9 @@ typedef struct LCode LCode;
 
 LCode *lfunc_compile(Arena *a, const LFunc *f);
 
-/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i].  Scratch needs none, nor
- * does an input with constant contents: NULL.  Memory need not be aligned. */
+/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i], not necessarily aligned.
+ * The entries of scratch and tables are not looked at, and that of an input with
+ * constant contents may be NULL. */
 void lcode_run(LCode *code, void *const *bufs);
 
 /* The same, but gives up and returns false once loops have run *iterations times;

@@ -1,0 +1,142 @@
+"""What the conformance runners share: compile a model with mcc, build the
+generated C with a C compiler, call it, compare.
+
+Needs python3-numpy; generated code is called through ctypes.
+"""
+import ctypes
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+
+import numpy as np
+
+C_TYPES = {
+    "float": np.float32, "double": np.float64,
+    "int8_t": np.int8, "uint8_t": np.uint8, "int16_t": np.int16, "uint16_t": np.uint16,
+    "int32_t": np.int32, "uint32_t": np.uint32, "int64_t": np.int64, "uint64_t": np.uint64,
+}
+
+# A model of the tests compiles in well under a second; a hang is a failure.
+TIMEOUT = 60
+
+
+class Failure(Exception):
+    """The generated code or mcc did something wrong."""
+
+
+class Unsupported(Exception):
+    """mcc said that it cannot compile the model, with exit status 1."""
+
+
+def run(command, timeout=TIMEOUT, **kw):
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, errors="replace",
+                          timeout=timeout, **kw)
+
+
+def compile_model(mcc, model, folder, options=(), name="model"):
+    """Runs mcc on a model file; returns the paths of the .c and the .h file."""
+    source = os.path.join(folder, name + ".c")
+    try:
+        done = run([mcc, *options, model, "-o", source])
+    except subprocess.TimeoutExpired:
+        raise Failure(f"mcc ran longer than {TIMEOUT} s")
+    if done.returncode == 1:
+        if os.path.exists(source):
+            raise Failure("mcc left an output file behind an error")
+        if "error:" not in done.stderr:
+            raise Failure("mcc exited with 1 and without a message")
+        raise Unsupported(done.stderr.strip().splitlines()[0])
+    if done.returncode != 0:
+        raise Failure(f"mcc exited with {done.returncode}: {done.stderr.strip()[-500:]}")
+    if done.stderr or done.stdout:
+        raise Failure(f"mcc was not silent: {(done.stdout + done.stderr).strip()[:300]}")
+    return source, source[:-2] + ".h"
+
+
+class Interface:
+    """The API that a generated header declares."""
+
+    def __init__(self, header):
+        text = open(header).read()
+        found = re.search(r"^int (\w+)_run\(([^)]*)\);", text, re.M | re.S)
+        if not found:
+            raise Failure("no run function in the header")
+        self.prefix = found.group(1)
+        self.params = []  # (name, numpy type, is input, elements)
+        sizes = dict(re.findall(r"^#define (\w+) +\(?(\d+)u?\)?", text, re.M))
+        self.arena = int(sizes[self.prefix.upper() + "_ARENA_SIZE"])
+        for p in found.group(2).split(","):
+            m = re.match(r"\s*(const )?(\w+) \*\s*(\w+)\s*$", p.replace("\n", " "))
+            if not m:
+                raise Failure(f"cannot read the parameter '{p}'")
+            if m.group(2) == "void":
+                continue
+            size = sizes.get(f"{self.prefix}_{m.group(3)}_SIZE".upper())
+            if size is None:
+                raise Failure(f"no size of '{m.group(3)}' in the header")
+            self.params.append((m.group(3), C_TYPES[m.group(2)], bool(m.group(1)), int(size)))
+
+
+def build_shared(source, cc, flags, folder, name="model"):
+    """Builds generated C as a shared object."""
+    library = os.path.join(folder, name + ".so")
+    done = run([*shlex.split(cc), *flags, "-shared", "-fPIC", source, "-o", library], timeout=600)
+    if done.returncode != 0:
+        raise Failure(f"{cc} failed: {done.stderr.strip()[:800]}")
+    return library
+
+
+def call(library, interface, inputs):
+    """Calls NAME_run; inputs and results are numpy arrays in the order of the API.
+    Guards behind every output and the arena catch writes out of bounds."""
+    guard = 64
+    run_model = getattr(ctypes.CDLL(library), interface.prefix + "_run")
+    arguments, outputs, guarded = [], [], []
+    inputs = list(inputs)
+    for name, dtype, is_input, count in interface.params:
+        if is_input:
+            x = np.ascontiguousarray(inputs.pop(0))
+            if x.dtype == np.bool_:
+                x = x.view(np.uint8)
+            elif x.dtype == np.float16:
+                x = x.view(np.uint16)
+            if x.dtype != dtype or x.size != count:
+                raise Failure(f"input '{name}' is {x.dtype}[{x.size}] in the data, "
+                              f"{np.dtype(dtype)}[{count}] in the header")
+            if x.size == 0:
+                x = np.zeros(1, dtype)
+            arguments.append(x)
+        else:
+            raw = np.full(count * np.dtype(dtype).itemsize + guard, 0xA5, np.uint8)
+            guarded.append(raw)
+            outputs.append(raw[:raw.size - guard].view(dtype))
+            arguments.append(raw)
+    if inputs:
+        raise Failure("the header has fewer inputs than the data")
+    arena = np.full(interface.arena + guard + 64, 0xA5, np.uint8)
+    arena = arena[-arena.ctypes.data % 64:][:interface.arena + guard]
+    guarded.append(arena)
+    arguments.append(arena)
+    status = run_model(*[ctypes.c_void_p(a.ctypes.data) for a in arguments])
+    if status != 0:
+        raise Failure(f"{interface.prefix}_run returned {status}")
+    for raw in guarded:
+        if not (raw[raw.size - guard:] == 0xA5).all():
+            raise Failure("wrote beyond the end of a buffer")
+    return outputs
+
+
+def view_as(raw, expected):
+    """Raw output elements in the type and shape of the expected array."""
+    if expected.dtype in (np.bool_, np.float16):
+        raw = raw.view(expected.dtype)
+    if raw.dtype != expected.dtype or raw.size != expected.size:
+        raise Failure(f"output is {raw.dtype}[{raw.size}], expected {expected.dtype}{list(expected.shape)}")
+    return raw.reshape(expected.shape)
+
+
+def scratch_folder():
+    return tempfile.TemporaryDirectory(prefix="mcc-test-")
