@@ -274,14 +274,9 @@ typedef struct LCode LCode;
 
 LCode *lfunc_compile(Arena *a, const LFunc *f);
 
-<<<<<<< HEAD
 /* Runs a kernel; bufs[i] is the memory of f->bufs.v[i], not necessarily aligned.
  * The entries of scratch and tables are not looked at, and that of an input with
  * constant contents may be NULL. */
-=======
-/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i].  Scratch and
- * tables need none, nor does an input with constant contents: NULL.  Memory need not be aligned. */
->>>>>>> main
 void lcode_run(LCode *code, void *const *bufs);
 
 /* The same, but gives up and returns false once loops have run *iterations times;
