@@ -290,8 +290,10 @@ run(const LCode *code, int64_t *iterations)
 		JUMP_WHEN(JUMP_NOT_LT, B.i32 >= C.i32)
 		JUMP_WHEN(JUMP_NOT_LE, B.i32 > C.i32)
 		case BC_LOOP:
-			if (--left < 0)
+			if (--left < 0) {
+				*iterations = 0;
 				return false;
+			}
 			next = (int64_t)A.i32 + i->c;
 			if (next < B.i32) {
 				A.i32 = (int32_t)next;

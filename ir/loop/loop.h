@@ -280,7 +280,7 @@ LCode *lfunc_compile(Arena *a, const LFunc *f);
 void lcode_run(LCode *code, void *const *bufs);
 
 /* The same, but gives up and returns false once loops have run *iterations times;
- * what is left of them is stored there. */
+ * what is left of them is stored there, then 0. */
 bool lcode_run_within(LCode *code, void *const *bufs, int64_t *iterations);
 
 /* Calls a scalar function; values are passed as bits in 64-bit words: integers

@@ -671,6 +671,7 @@ START_TEST(running_stops_when_the_allowance_is_used_up)
 	ck_assert(lcode_run_within(code, (void *[]){&y}, &enough));
 	ck_assert_int_eq(enough, 0);
 	ck_assert(!lcode_run_within(code, (void *[]){&y}, &scarce));
+	ck_assert_int_eq(scarce, 0);
 }
 END_TEST
 
