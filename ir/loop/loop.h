@@ -277,12 +277,13 @@ typedef struct LCode LCode;
 
 LCode *lfunc_compile(Arena *a, const LFunc *f);
 
-/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i].  Scratch and
- * tables need none, nor does an input with constant contents: NULL.  Memory need not be aligned. */
+/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i], not necessarily aligned.
+ * The entries of scratch and tables are not looked at, and that of an input with
+ * constant contents may be NULL. */
 void lcode_run(LCode *code, void *const *bufs);
 
 /* The same, but gives up and returns false once loops have run *iterations times;
- * what is left of them is stored there. */
+ * what is left of them is stored there, then 0. */
 bool lcode_run_within(LCode *code, void *const *bufs, int64_t *iterations);
 
 /* Calls a scalar function; values are passed as bits in 64-bit words: integers
