@@ -60,6 +60,53 @@ lower_index(LowerCtx *cx, const Type *t, Expr *const at[MAX_RANK])
 	return lower_broadcast_index(cx, t, t->rank, at);
 }
 
+/* A loop over [0, n), or the constant 0 when there is only that. */
+static Expr *
+loop_unless_single(LowerCtx *cx, const char *name, int32_t n, int *open)
+{
+	if (n == 1)
+		return loop_idx(&cx->b, 0);
+	++*open;
+	return loop_for(&cx->b, name, 0, n);
+}
+
+Line
+lower_lines(LowerCtx *cx, const Type *t, int64_t axis)
+{
+	Line line = {.length = t->dim[axis], .stride = type_product(t, (int)axis + 1, t->rank)};
+
+	line.outer = loop_unless_single(cx, "o", type_product(t, 0, (int)axis), &line.open);
+	line.inner = loop_unless_single(cx, "i", line.stride, &line.open);
+	return line;
+}
+
+void
+lower_end_lines(LowerCtx *cx, const Line *line)
+{
+	for (int i = 0; i < line->open; i++)
+		loop_end(&cx->b);
+}
+
+Expr *
+lower_line_index(LowerCtx *cx, const Line *line, Expr *i)
+{
+	LBuilder *b = &cx->b;
+	Expr *index = loop_affine(b, line->outer, (int64_t)line->length * line->stride, 0);
+
+	index = loop_add(b, index, loop_affine(b, i, line->stride, 0));
+	return loop_add(b, index, line->inner);
+}
+
+/* Whether the node has nothing to compute. */
+static bool
+is_empty(const Node *n)
+{
+	for (int i = 0; i < n->nouts; i++)
+		if (n->out[i] && type_numel(&n->out[i]->type) > 0)
+			return false;
+	return true;
+}
+
 /* The loops, loads and conversions around one scalar_ID() function. */
 static void
 lower_elementwise(LowerCtx *cx, const Node *n)
@@ -115,6 +162,8 @@ node_lower(Arena *a, const Node *n)
 			cx.out[i] = loop_buf(&cx.b, n->nouts == 1 ? "y" : arena_printf(a, "y%d", i),
 			                     n->out[i]->type.dtype, type_numel(&n->out[i]->type),
 			                     LBUF_OUT, NULL);
+	if (is_empty(n))
+		return loop_finish(&cx.b);
 	if (info->kind == OP_ELEMENTWISE)
 		lower_elementwise(&cx, n);
 	else
