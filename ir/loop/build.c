@@ -595,7 +595,8 @@ loop_store(LBuilder *b, LBuf *buf, Expr *index, Expr *value)
 {
 	Stmt *s = add_stmt(b, S_STORE);
 
-	assert(buf->role != LBUF_IN && index->type == DT_IDX && value->type == buf->elem);
+	assert(buf->role != LBUF_IN && buf->role != LBUF_TABLE);
+	assert(index->type == DT_IDX && value->type == buf->elem);
 	s->buf = buf;
 	s->index = index;
 	s->value = value;

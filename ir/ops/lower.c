@@ -13,6 +13,14 @@ lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count)
 	return loop_buf(&cx->b, name, elem, count, LBUF_SCRATCH, NULL);
 }
 
+LBuf *
+lower_table(LowerCtx *cx, const char *name, DType elem, int32_t count, const void *data)
+{
+	size_t bytes = (size_t)count * (size_t)dtype_info[elem].bytes;
+
+	return loop_buf(&cx->b, name, elem, count, LBUF_TABLE, arena_copy(cx->arena, data, bytes));
+}
+
 void
 lower_loops(LowerCtx *cx, const Type *t, const char *prefix, Expr *at[MAX_RANK])
 {
