@@ -63,6 +63,19 @@ reflect(LBuilder *b, Expr *x, double lo, double hi)
 	return loop_add(b, x, scalar_number(b, x, lo));
 }
 
+/* A coordinate beyond lo or hi goes to the first or last element.  Between them it
+ * stays, also where it is before the first element or after the last: cubic
+ * weights depend on it. */
+static Expr *
+to_border(LBuilder *b, Expr *x, double lo, double hi, int32_t length)
+{
+	x = loop_let(b, "x", x);
+	x = loop_select(b, scalar_compare(b, KOP_LT, x, lo), scalar_number(b, x, 0), x);
+	x = loop_let(b, "x", x);
+	return loop_select(b, scalar_compare(b, KOP_GT, x, hi),
+	                   scalar_number(b, x, length - 1), x);
+}
+
 /* The coordinate in elements, from one in [-1, 1], after padding. */
 static Expr *
 coordinate(LBuilder *b, const Attr_GRID_SAMPLE *a, Expr *g, int32_t length)
@@ -79,11 +92,7 @@ coordinate(LBuilder *b, const Attr_GRID_SAMPLE *a, Expr *g, int32_t length)
 	if (a->mode == INTERP_nearest)
 		x = loop_call1(b, "rint", x);
 	switch (a->padding) {
-	case GRID_border:
-		/* Cubic weights change until the last of four neighbours is outside. */
-		if (a->mode == INTERP_cubic)
-			return scalar_clamp(b, x, -2, (double)length + 1);
-		return scalar_clamp(b, x, 0, length - 1);
+	case GRID_border: return to_border(b, x, lo, hi, length);
 	case GRID_reflection: return reflect(b, x, lo, hi);
 	case GRID_zeros:
 	case GRID_COUNT: break;
