@@ -44,6 +44,21 @@ Expr *lower_index(LowerCtx *cx, const Type *t, Expr *const at[MAX_RANK]);
  * axes of length 1 stay at 0. */
 Expr *lower_broadcast_index(LowerCtx *cx, const Type *t, int rank, Expr *const at[MAX_RANK]);
 
+/* One line of a tensor along an axis: the elements that differ only there. */
+typedef struct {
+	Expr *outer, *inner; /* where it is in the axes before and after */
+	int32_t length, stride;
+	int depth; /* blocks that were open before */
+} Line;
+
+/* Opens loops over all lines of `t` along `axis`; lower_end_lines() closes them. */
+Line lower_lines(LowerCtx *cx, const Type *t, int64_t axis);
+void lower_end_lines(LowerCtx *cx, const Line *line);
+
+/* The flat index of element i of the line.  A copy of the line with another
+ * length is the line of a tensor that differs in the length of the axis. */
+Expr *lower_line_index(LowerCtx *cx, const Line *line, Expr *i);
+
 /* Opens a loop over [0, count) and returns its variable; a loop of one trip is
  * left out and gives 0. */
 Expr *lower_for(LowerCtx *cx, const char *name, int32_t count);

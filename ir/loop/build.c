@@ -374,6 +374,9 @@ loop_cvt(LBuilder *b, DType to, Expr *x)
 
 	if (x->type == to)
 		return x;
+	/* Back from the compute type of an unchanged narrow value. */
+	if (x->kind == E_CVT && x->arg[0]->type == to && x->type == dtype_compute(to))
+		return x->arg[0];
 	if (is_int_const(x) && dtype_info[to].class != CLASS_FLOAT &&
 	    (to != DT_IDX || (x->u.i >= INT32_MIN && x->u.i <= INT32_MAX)))
 		return loop_int(b, to, x->u.i);

@@ -73,6 +73,34 @@ lower_end_to(LowerCtx *cx, int depth)
 		loop_end(&cx->b);
 }
 
+Line
+lower_lines(LowerCtx *cx, const Type *t, int64_t axis)
+{
+	Line line = {.length = t->dim[axis],
+	             .stride = type_product(t, (int)axis + 1, t->rank),
+	             .depth = cx->b.depth};
+
+	line.outer = lower_for(cx, "o", type_product(t, 0, (int)axis));
+	line.inner = lower_for(cx, "i", line.stride);
+	return line;
+}
+
+void
+lower_end_lines(LowerCtx *cx, const Line *line)
+{
+	lower_end_to(cx, line->depth);
+}
+
+Expr *
+lower_line_index(LowerCtx *cx, const Line *line, Expr *i)
+{
+	LBuilder *b = &cx->b;
+	Expr *index = loop_affine(b, line->outer, (int64_t)line->length * line->stride, 0);
+
+	index = loop_add(b, index, loop_affine(b, i, line->stride, 0));
+	return loop_add(b, index, line->inner);
+}
+
 Expr *
 lower_let(LowerCtx *cx, const char *name, Expr *value)
 {
