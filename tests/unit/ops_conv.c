@@ -4,7 +4,7 @@
  */
 #include "tests/unit/run_node.h"
 
-enum { CASES = 4000, SPACE = 6 };
+enum { CASES = 2000, SPACE = 6 };
 
 typedef struct {
 	int n; /* spatial axes */
