@@ -295,7 +295,7 @@ END_TEST
 
 START_TEST(max_pool_passes_nan_over_and_finds_infinities)
 {
-	const double x[9] = {NAN, NAN, NAN, -HUGE_VAL, NAN, -HUGE_VAL, NAN, 1, HUGE_VAL};
+	const double x[9] = {NOT_A_NUMBER, NOT_A_NUMBER, NOT_A_NUMBER, -HUGE_VAL, NOT_A_NUMBER, -HUGE_VAL, NOT_A_NUMBER, 1, HUGE_VAL};
 	Attr_MAX_POOL *a;
 	Run r;
 
@@ -505,7 +505,7 @@ END_TEST
 
 START_TEST(roi_align_clamps_hostile_data)
 {
-	const double roi[] = {-1e30, -1e30, 1e30, 1e30, NAN, NAN, NAN, NAN};
+	const double roi[] = {-1e30, -1e30, 1e30, 1e30, NOT_A_NUMBER, NOT_A_NUMBER, NOT_A_NUMBER, NOT_A_NUMBER};
 	Attr_ROI_ALIGN *a;
 	Run r;
 

@@ -17,6 +17,8 @@
 #include "ir/lower.h"
 #include "ir/num.h"
 
+#define NOT_A_NUMBER ((double)NAN)
+
 typedef struct {
 	Arena *arena;
 	Diag diag;
