@@ -69,9 +69,10 @@ bool options_parse(Options *o, Program program, int argc, char **argv, Arena *a,
 /* Makes a Diag as the options say. */
 void options_init_diag(const Options *o, Diag *d, Arena *a);
 
-/* The command with the options that are in force, quoted for a shell, without
- * the input and those that name files. */
-void options_print(Str *s, const Options *o);
+/* The options in force that change the generated code, and all others but those
+ * for input and output, each after a space and quoted for a shell. */
+void options_print_code(Str *s, const Options *o);
+void options_print_rest(Str *s, const Options *o);
 
 /* Appends a word, quoted for a POSIX shell when it has to be. */
 void quote_word(Str *s, const char *word);
