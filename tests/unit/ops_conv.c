@@ -278,6 +278,54 @@ START_TEST(empty_tensors_work)
 }
 END_TEST
 
+START_TEST(extreme_attributes_keep_every_index_in_range)
+{
+	static const struct {
+		int32_t size, kernel;
+		int64_t stride, dilation, begin, end, more;
+	} conv[] = {
+		{3, 2, 1 << 20, (1 << 29) - 4, (1 << 29) - 4, (1 << 29) - 4, 0},
+		{3, 2, (1 << 30) - 1, 1, (1 << 29) - 4, (1 << 29) - 4, 0},
+		{1 << 20, 3, 7, 1 << 18, 1 << 29, 1, 0},
+	}, transposed[] = {
+		{2, 2, (1 << 30) - 8, 1, (1 << 29) - 4, (1 << 29) - 4, 5},
+		{2, 2, 1, (1 << 30) - 8, (1 << 29) - 4, (1 << 29) - 4, 5},
+		{2, 3, 3, (1 << 29) - 4, 5, (1 << 30) - 16, 0},
+		{1, 1, (1 << 30) - 1, (1 << 30) - 1, 0, 0, 1 << 20},
+	};
+
+	for (size_t i = 0; i < sizeof conv / sizeof conv[0]; i++) {
+		Attr_CONV *a;
+		Run r;
+
+		run_begin(&r);
+		run_zeros(&r, DT_F32, DIMS(1, 1, conv[i].size));
+		run_zeros(&r, DT_F32, DIMS(1, 1, conv[i].kernel));
+		a = run_node(&r, OP_CONV, 1);
+		a->strides = INTS(&r, conv[i].stride);
+		a->dilations = INTS(&r, conv[i].dilation);
+		a->pads = INTS(&r, conv[i].begin, conv[i].end);
+		run_lower(&r);
+		run_end(&r);
+	}
+	for (size_t i = 0; i < sizeof transposed / sizeof transposed[0]; i++) {
+		Attr_CONV_TRANSPOSE *a;
+		Run r;
+
+		run_begin(&r);
+		run_zeros(&r, DT_F32, DIMS(1, 1, transposed[i].size));
+		run_zeros(&r, DT_F32, DIMS(1, 1, transposed[i].kernel));
+		a = run_node(&r, OP_CONV_TRANSPOSE, 1);
+		a->strides = INTS(&r, transposed[i].stride);
+		a->dilations = INTS(&r, transposed[i].dilation);
+		a->pads = INTS(&r, transposed[i].begin, transposed[i].end);
+		a->output_padding = INTS(&r, transposed[i].more);
+		run_lower(&r);
+		run_end(&r);
+	}
+}
+END_TEST
+
 #define PICTURE \
 	{ \
 		4, 1, 4, 5, 5 \
@@ -393,6 +441,7 @@ main(void)
 	tcase_add_test(tc, conv_transpose_is_the_adjoint_of_conv);
 	tcase_add_test(tc, attributes_that_are_absent_have_their_defaults);
 	tcase_add_test(tc, empty_tensors_work);
+	tcase_add_test(tc, extreme_attributes_keep_every_index_in_range);
 	tcase_add_loop_test(tc, nonsense_is_reported, 0, (int)(sizeof bad / sizeof bad[0]));
 	tcase_add_test(tc, elements_have_one_type_that_is_computed_in);
 	return run_suite(tc, "conv");
