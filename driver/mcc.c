@@ -331,5 +331,5 @@ compile(Job *j)
 int
 main(int argc, char **argv)
 {
-	return program_main(PROGRAM_MCC, argc, argv, check_options, compile);
+	return program_main(TOOL_MCC, argc, argv, check_options, compile);
 }
