@@ -55,12 +55,15 @@ read_side(LowerCtx *cx, const Attr_ROI_ALIGN *a, Side *s, Expr *first, Expr *las
 {
 	LBuilder *b = &cx->b;
 	DType t = dtype_compute(cx->in[1]->elem);
-	Expr *scale = loop_float(b, t, a->spatial_scale);
 	Expr *shift = loop_float(b, t, a->half_pixel ? 0.5 : 0);
-	Expr *from = loop_mul(b, loop_load_compute(b, cx->in[1], first), scale);
-	Expr *to = loop_mul(b, loop_load_compute(b, cx->in[1], last), scale);
+	Expr *from = loop_load_compute(b, cx->in[1], first);
+	Expr *to = loop_load_compute(b, cx->in[1], last);
 	Expr *length;
 
+	if (a->spatial_scale != 1) {
+		from = loop_mul(b, from, loop_float(b, t, a->spatial_scale));
+		to = loop_mul(b, to, loop_float(b, t, a->spatial_scale));
+	}
 	s->start = loop_let(b, arena_printf(cx->arena, "start_%s", s->name),
 	                    a->half_pixel ? loop_sub(b, from, shift) : from);
 	length = loop_sub(b, a->half_pixel ? loop_sub(b, to, shift) : to, s->start);
