@@ -163,11 +163,12 @@ code_at(Compiler *c, int level)
 static Insn *
 just_made(Code *code, int reg)
 {
-	Insn *last = code->insns.v + code->insns.n - 1;
+	Insn *last;
 
-	if (code->insns.n <= code->fence || last->op >= BC_STORE_8 || last->a != reg)
+	if (code->insns.n <= code->fence)
 		return NULL;
-	return last;
+	last = &code->insns.v[code->insns.n - 1];
+	return last->op < BC_STORE_8 && last->a == reg ? last : NULL;
 }
 
 static Place

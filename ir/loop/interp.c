@@ -290,8 +290,10 @@ run(const LCode *code, int64_t *iterations)
 		JUMP_WHEN(JUMP_NOT_LT, B.i32 >= C.i32)
 		JUMP_WHEN(JUMP_NOT_LE, B.i32 > C.i32)
 		case BC_LOOP:
-			if (--left < 0)
+			if (--left < 0) {
+				*iterations = 0;
 				return false;
+			}
 			next = (int64_t)A.i32 + i->c;
 			if (next < B.i32) {
 				A.i32 = (int32_t)next;
@@ -320,12 +322,11 @@ lcode_run_within(LCode *code, void *const *bufs, int64_t *iterations)
 
 		if (b->role == LBUF_SCRATCH)
 			continue;
-		code->bufs[i] = bufs[i];
-		if (!bufs[i]) {
-			assert(b->data || b->count == 0);
-			/* Only loads use an input's address. */
+		if (b->role != LBUF_TABLE && bufs[i])
+			code->bufs[i] = bufs[i];
+		else /* only loads use the address */
 			memcpy(&code->bufs[i], &b->data, sizeof b->data);
-		}
+		assert(code->bufs[i] || b->count == 0);
 	}
 	return run(code, iterations);
 }

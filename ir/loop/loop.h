@@ -242,13 +242,16 @@ __attribute__((format(printf, 2, 3))) void loop_comment(LBuilder *b, const char 
 /* Structural equality of expressions. */
 bool expr_equal(const Expr *a, const Expr *b);
 
-/* ---- Text form (text.c, parse.c) ---- */
+/* ---- Text form (text.c, parse.c); ir/loop/text.h describes it ---- */
 
 void lfunc_print(Str *s, const LFunc *f);
+void expr_print(Str *s, const Expr *e);
+/* The line that a statement starts with, without newline and brace. */
+void stmt_print_head(Str *s, const Stmt *st);
 
 /* Reads functions one after the other; calls of scalar functions must name one
- * that was read before or one of `known`.  Appends to `out`; false and errors
- * in `d` when malformed. */
+ * that was read before, one in `out`, or one of the mathematical library.
+ * Appends to `out`; false and an error in `d` when malformed. */
 typedef VEC(LFunc *) LFuncs;
 bool lfunc_parse(Arena *a, const char *file, const char *text, size_t length, LFuncs *out, Diag *d);
 
@@ -274,12 +277,13 @@ typedef struct LCode LCode;
 
 LCode *lfunc_compile(Arena *a, const LFunc *f);
 
-/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i].  Scratch and
- * tables need none, nor does an input with constant contents: NULL.  Memory need not be aligned. */
+/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i], not necessarily aligned.
+ * The entries of scratch and tables are not looked at, and that of an input with
+ * constant contents may be NULL. */
 void lcode_run(LCode *code, void *const *bufs);
 
 /* The same, but gives up and returns false once loops have run *iterations times;
- * what is left of them is stored there. */
+ * what is left of them is stored there, then 0. */
 bool lcode_run_within(LCode *code, void *const *bufs, int64_t *iterations);
 
 /* Calls a scalar function; values are passed as bits in 64-bit words: integers

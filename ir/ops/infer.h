@@ -61,4 +61,7 @@ bool push_dim(const Node *n, Diag *d, Type *t, int64_t length);
 /* Appends the axes [from, to) of `shape`. */
 bool push_dims(const Node *n, Diag *d, Type *t, const Type *shape, int from, int to);
 
+/* Infers the types of a node that an expansion made, which cannot fail. */
+void expand_infer(Graph *g, Node *n);
+
 #endif
