@@ -15,7 +15,7 @@ typedef struct {
 	const char *prefix;      /* of all names; see c_prefix() */
 	const char *header_name; /* as the source includes it */
 	const char *model_name;  /* the model's file name, for comments */
-	const char *model_sha256; /* its hash as text */
+	const char *model_sha256; /* its hash as text; "": not known */
 	const char *command;     /* the command line that made the files */
 	const char *version;     /* of mcc */
 	bool hosted;             /* call <math.h> where it has the function */

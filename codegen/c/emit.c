@@ -107,6 +107,16 @@ global_name(Emit *e, const char *text)
 	                 arena_printf(a, "%s_%s", e->file.prefix, name_stem(a, text)));
 }
 
+/* Layers that only have a number get the operator's name before it. */
+static const char *
+step_label(const Emit *e, const Step *step)
+{
+	if (*step->name < '0' || *step->name > '9')
+		return step->name;
+	return arena_printf(e->file.arena, "%s_%s",
+	                    step->node ? op_info[step->node->op].name : "copy", step->name);
+}
+
 static void
 print_kernel(Emit *e, int index)
 {
@@ -125,7 +135,7 @@ print_kernel(Emit *e, int index)
 		k->params = params.s;
 		k->body = body.s;
 		k->used = used;
-		k->name = global_name(e, step->name);
+		k->name = global_name(e, step_label(e, step));
 		e->kernel_of[index] = e->kernels.n;
 		VEC_PUSH(a, &e->kernels, k);
 	}
@@ -420,7 +430,9 @@ print_banner(const Emit *e, Str *s, const char *what)
 	str_puts(s, "/*\n");
 	comment_line(s, arena_printf(a, "%s, made by mcc %s from %s", what, name_comment(a, o->version),
 	                             name_comment(a, o->model_name)));
-	comment_line(s, arena_printf(a, "SHA-256 of the model: %s", name_comment(a, o->model_sha256)));
+	if (*o->model_sha256)
+		comment_line(s, arena_printf(a, "SHA-256 of the model: %s",
+		                             name_comment(a, o->model_sha256)));
 	comment_line(s, arena_printf(a, "Command: %s", name_comment(a, o->command)));
 	comment_line(s, "");
 	comment_line(s, "This file is the property of whoever owns the model: mcc and its authors claim");
@@ -553,7 +565,7 @@ print_source(Emit *e, Str *s)
 /* ---- Header ---- */
 
 static void
-describe_tensor(const Emit *e, Str *s, const char *role, const Buffer *b)
+describe_tensor(const Emit *e, Str *s, const char *role, const char *name, const Buffer *b)
 {
 	Arena *a = e->file.arena;
 	DType t = b->type.dtype;
@@ -562,8 +574,10 @@ describe_tensor(const Emit *e, Str *s, const char *role, const Buffer *b)
 	                   : t == DT_BOOL ? ", 0 or 1"
 	                                  : "";
 
-	comment_line(s, arena_printf(a, "  %-6s %s: %s%s, %zu bytes", role, e->name[b->index],
-	                             type_text(a, &b->type), note, type_bytes(&b->type)));
+	if (strcmp(name, e->name[b->index]) != 0)
+		note = arena_printf(a, "%s, '%s' in the model", note, name_comment(a, name));
+	comment_line(s, arena_printf(a, "  %-6s %s: %s, %zu bytes%s", role, e->name[b->index],
+	                             type_text(a, &b->type), type_bytes(&b->type), note));
 }
 
 static size_t
@@ -586,9 +600,9 @@ print_manual(const Emit *e, Str *s)
 	comment_line(s, "");
 	comment_line(s, "Tensors are arrays in row-major order: the last index runs fastest.");
 	for (int i = 0; i < g->inputs.n; i++)
-		describe_tensor(e, s, "input", p->input[i]);
+		describe_tensor(e, s, "input", g->inputs.v[i]->name, p->input[i]);
 	for (int i = 0; i < g->outputs.n; i++)
-		describe_tensor(e, s, "output", p->output[i]);
+		describe_tensor(e, s, "output", g->output_names.v[i], p->output[i]);
 	comment_line(s, "");
 	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena; nothing on the heap, no state between calls",
 	                             p->arena_size));

@@ -56,7 +56,7 @@ put_operand(CFunc *f, Str *s, const Expr *e, Prec at_least, PutFn *put)
 }
 
 void
-expr_print(CFunc *f, Str *s, const Expr *e, Prec at_least)
+c_expr_print(CFunc *f, Str *s, const Expr *e, Prec at_least)
 {
 	put_operand(f, s, e, at_least, put_expr);
 }
@@ -321,13 +321,13 @@ put_logic(CFunc *f, Str *s, const Expr *e)
 
 	if (e->op == KOP_NOT) {
 		str_putc(s, '!');
-		expr_print(f, s, e->arg[0], PREC_PRIMARY);
+		c_expr_print(f, s, e->arg[0], PREC_PRIMARY);
 		return PREC_UNARY;
 	}
 	if (e->op == KOP_XOR) {
-		expr_print(f, s, e->arg[0], PREC_PRIMARY);
+		c_expr_print(f, s, e->arg[0], PREC_PRIMARY);
 		str_puts(s, " != ");
-		expr_print(f, s, e->arg[1], PREC_PRIMARY);
+		c_expr_print(f, s, e->arg[1], PREC_PRIMARY);
 		return PREC_COMPARE;
 	}
 	for (int i = 0; i < 2; i++) {
@@ -336,7 +336,7 @@ put_logic(CFunc *f, Str *s, const Expr *e)
 
 		if (i)
 			str_puts(s, e->op == KOP_AND ? " && " : " || ");
-		expr_print(f, s, x, same && i == 0 ? prec : PREC_COMPARE);
+		c_expr_print(f, s, x, same && i == 0 ? prec : PREC_COMPARE);
 	}
 	return prec;
 }
@@ -348,7 +348,7 @@ put_unary(CFunc *f, Str *s, const Expr *e)
 	if (is_weak(e->arg[0]))
 		put_cast(f, s, c_type(e), e->arg[0], put_expr);
 	else
-		expr_print(f, s, e->arg[0], PREC_CAST);
+		c_expr_print(f, s, e->arg[0], PREC_CAST);
 	return PREC_UNARY;
 }
 
@@ -359,7 +359,7 @@ put_call(CFunc *f, Str *s, const char *name, const Expr *e)
 	for (int i = 0; i < e->nargs; i++) {
 		if (i)
 			str_puts(s, ", ");
-		expr_print(f, s, e->arg[i], PREC_TERNARY);
+		c_expr_print(f, s, e->arg[i], PREC_TERNARY);
 	}
 	str_putc(s, ')');
 	return PREC_PRIMARY;
@@ -409,7 +409,7 @@ put_count(CFunc *f, Str *s, const Expr *count)
 		return;
 	}
 	str_putc(s, '(');
-	expr_print(f, s, count, PREC_UNARY);
+	c_expr_print(f, s, count, PREC_UNARY);
 	str_printf(s, " & %d%s)", mask, dtype_info[count->type].class == CLASS_UNSIGNED ? "u" : "");
 }
 
@@ -471,9 +471,9 @@ put_comparison(CFunc *f, Str *s, const Expr *e)
 		str_putc(s, known ? '1' : '0');
 		return PREC_PRIMARY;
 	}
-	expr_print(f, s, e->arg[0], operand);
+	c_expr_print(f, s, e->arg[0], operand);
 	str_printf(s, " %s ", c_kop[e->op].operator);
-	expr_print(f, s, e->arg[1], operand);
+	c_expr_print(f, s, e->arg[1], operand);
 	return PREC_COMPARE;
 }
 
@@ -542,7 +542,7 @@ put_kop(CFunc *f, Str *s, const Expr *e)
 		if (is_weak(e->arg[0]))
 			put_cast(f, s, c_type(e), e->arg[0], put_expr);
 		else
-			expr_print(f, s, e->arg[0], PREC_MUL);
+			c_expr_print(f, s, e->arg[0], PREC_MUL);
 		return PREC_ADD;
 	case NONE: break;
 	}
@@ -560,12 +560,12 @@ put_widened(CFunc *f, Str *s, const Expr *e)
 	DType t = e->type;
 
 	if (t != DT_F16 && t != DT_BF16) {
-		expr_print(f, s, e, PREC_TERNARY);
+		c_expr_print(f, s, e, PREC_TERNARY);
 		return t;
 	}
 	str_printf(s, "%s(", helper_name(f->file, t == DT_F16 ? HELPER_F16_TO_F32 : HELPER_BF16_TO_F32,
 	                                 DT_F32, DT_F32));
-	expr_print(f, s, e, PREC_TERNARY);
+	c_expr_print(f, s, e, PREC_TERNARY);
 	str_putc(s, ')');
 	return DT_F32;
 }
@@ -577,11 +577,11 @@ put_cvt_bool(CFunc *f, Str *s, const Expr *x)
 
 	if (t == DT_F16 || t == DT_BF16) {
 		str_putc(s, '(');
-		expr_print(f, s, x, PREC_UNARY);
+		c_expr_print(f, s, x, PREC_UNARY);
 		str_puts(s, " & 0x7fff) != 0");
 		return PREC_COMPARE;
 	}
-	expr_print(f, s, x, PREC_ADD);
+	c_expr_print(f, s, x, PREC_ADD);
 	str_puts(s, t == DT_F32   ? " != 0.0f"
 	            : t == DT_F64 ? " != 0.0"
 	                          : " != 0");
@@ -645,10 +645,11 @@ put_cvt(CFunc *f, Str *s, const Expr *e)
 		return e->type == DT_F64 ? PREC_CAST : PREC_PRIMARY;
 	}
 	/* i32 and idx are the same in C. */
-	if (dtype_info[e->type].c_type == dtype_info[x->type].c_type ||
-	    strcmp(dtype_info[e->type].c_type, dtype_info[x->type].c_type) == 0)
-		if (x->type != DT_BOOL)
-			return put_expr(f, s, x);
+	if (x->type != DT_BOOL && strcmp(dtype_info[e->type].c_type, dtype_info[x->type].c_type) == 0)
+		return put_expr(f, s, x);
+	if (dtype_info[x->type].class == CLASS_SIGNED &&
+	    strcmp(c_type(e), unsigned_type(x->type)) == 0 && dtype_info[x->type].bytes >= 4)
+		return put_unsigned(f, s, x);
 	put_cast(f, s, c_type(e), x, put_expr);
 	return PREC_CAST;
 }
@@ -685,11 +686,11 @@ put_bits(CFunc *f, Str *s, const Expr *e)
 static Prec
 put_select(CFunc *f, Str *s, const Expr *e)
 {
-	expr_print(f, s, e->arg[0], PREC_OR);
+	c_expr_print(f, s, e->arg[0], PREC_OR);
 	str_puts(s, " ? ");
-	expr_print(f, s, e->arg[1], PREC_OR);
+	c_expr_print(f, s, e->arg[1], PREC_OR);
 	str_puts(s, " : ");
-	expr_print(f, s, e->arg[2], PREC_TERNARY);
+	c_expr_print(f, s, e->arg[2], PREC_TERNARY);
 	return PREC_TERNARY;
 }
 
@@ -698,7 +699,7 @@ put_load(CFunc *f, Str *s, const Expr *e)
 {
 	f->buf_used[e->u.buf->index] = true;
 	str_printf(s, "%s[", f->buf_name[e->u.buf->index]);
-	expr_print(f, s, e->arg[0], PREC_TERNARY);
+	c_expr_print(f, s, e->arg[0], PREC_TERNARY);
 	str_putc(s, ']');
 	if (e->type != DT_BOOL)
 		return PREC_PRIMARY;

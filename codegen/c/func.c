@@ -21,17 +21,33 @@ indent(Str *s, int depth)
 		str_putc(s, '\t');
 }
 
-/* Where to break the text so that at most `room` characters stay: at the last
- * space before, or else the first one behind; n: nowhere. */
+/* The last place in the text, not behind `room`, at which a line can end: a space
+ * behind an argument, or only any space that does not tear a pointer from its type. */
+static size_t
+last_break(const char *text, size_t room, bool behind_argument)
+{
+	for (size_t at = room; at > 0; at--) {
+		bool pointer = text[at + 1] == '*' && text[at + 2] != ' ';
+		bool argument = text[at - 1] == ',' || text[at - 1] == ';';
+
+		if (text[at] == ' ' && (behind_argument ? argument : !pointer))
+			return at;
+	}
+	return 0;
+}
+
+/* Where to break the text so that at most `room` characters stay, or the first
+ * place behind; n: nowhere. */
 static size_t
 break_at(const char *text, size_t n, size_t room)
 {
-	size_t at = room;
+	size_t at;
 
 	if (n <= room)
 		return n;
-	while (at > 0 && text[at] != ' ')
-		at--;
+	at = last_break(text, room, true);
+	if (at < room / 2)
+		at = last_break(text, room, false);
 	if (at > 0)
 		return at;
 	for (at = room; at < n && text[at] != ' '; at++)
@@ -106,14 +122,14 @@ put_bound(CFunc *f, const Stmt *s, int depth, Str *line)
 	Str declaration = new_line(f);
 
 	if (is_fixed(s->hi)) {
-		expr_print(f, line, s->hi, PREC_ADD);
+		c_expr_print(f, line, s->hi, PREC_ADD);
 		return;
 	}
 	if (!*name)
 		*name = names_add(&f->names, arena_printf(f->file->arena, "%s_end",
 		                                          f->var_name[s->var->index]));
 	str_printf(&declaration, "const int32_t %s = ", *name);
-	expr_print(f, &declaration, s->hi, PREC_TERNARY);
+	c_expr_print(f, &declaration, s->hi, PREC_TERNARY);
 	str_putc(&declaration, ';');
 	put_line(f, depth, &declaration);
 	str_puts(line, *name);
@@ -126,12 +142,12 @@ put_for(CFunc *f, const Stmt *s, int depth)
 	Str line = new_line(f);
 
 	str_printf(&line, "for (int32_t %s = ", name);
-	expr_print(f, &line, s->lo, PREC_TERNARY);
+	c_expr_print(f, &line, s->lo, PREC_TERNARY);
 	str_printf(&line, "; %s < ", name);
 	put_bound(f, s, depth, &line);
 	if (s->cond) {
 		str_puts(&line, " && ");
-		expr_print(f, &line, s->cond, PREC_COMPARE);
+		c_expr_print(f, &line, s->cond, PREC_COMPARE);
 	}
 	if (s->step == 1)
 		str_printf(&line, "; %s++) {", name);
@@ -152,7 +168,7 @@ put_if(CFunc *f, const Stmt *s, int depth)
 		Str line = new_line(f);
 
 		str_puts(&line, start);
-		expr_print(f, &line, s->cond, PREC_TERNARY);
+		c_expr_print(f, &line, s->cond, PREC_TERNARY);
 		str_puts(&line, ") {");
 		put_line(f, depth, &line);
 		put_block(f, s->body, depth + 1);
@@ -177,7 +193,7 @@ put_var(CFunc *f, const Stmt *s, int depth)
 		return;
 	str_printf(&line, "%s%s %s = ", s->var->is_const ? "const " : "", var_type(s->var),
 	           f->var_name[s->var->index]);
-	expr_print(f, &line, s->value, PREC_TERNARY);
+	c_expr_print(f, &line, s->value, PREC_TERNARY);
 	str_putc(&line, ';');
 	put_line(f, depth, &line);
 }
@@ -191,7 +207,7 @@ put_set(CFunc *f, const Stmt *s, int depth)
 	if (!f->var_live[s->var->index] || to_itself)
 		return;
 	str_printf(&line, "%s = ", f->var_name[s->var->index]);
-	expr_print(f, &line, s->value, PREC_TERNARY);
+	c_expr_print(f, &line, s->value, PREC_TERNARY);
 	str_putc(&line, ';');
 	put_line(f, depth, &line);
 }
@@ -203,13 +219,13 @@ put_store(CFunc *f, const Stmt *s, int depth)
 
 	f->buf_used[s->buf->index] = true;
 	str_printf(&line, "%s[", f->buf_name[s->buf->index]);
-	expr_print(f, &line, s->index, PREC_TERNARY);
+	c_expr_print(f, &line, s->index, PREC_TERNARY);
 	str_puts(&line, "] = ");
 	if (s->value->type == DT_BOOL && s->value->kind != E_CONST) {
 		str_puts(&line, "(uint8_t)");
-		expr_print(f, &line, s->value, PREC_CAST);
+		c_expr_print(f, &line, s->value, PREC_CAST);
 	} else {
-		expr_print(f, &line, s->value, PREC_TERNARY);
+		c_expr_print(f, &line, s->value, PREC_TERNARY);
 	}
 	str_putc(&line, ';');
 	put_line(f, depth, &line);
@@ -221,7 +237,7 @@ put_return(CFunc *f, const Stmt *s, int depth)
 	Str line = new_line(f);
 
 	str_puts(&line, "return ");
-	expr_print(f, &line, s->value, PREC_TERNARY);
+	c_expr_print(f, &line, s->value, PREC_TERNARY);
 	str_putc(&line, ';');
 	put_line(f, depth, &line);
 }

@@ -83,7 +83,7 @@ typedef enum {
 } Prec;
 
 /* Prints an expression in parentheses when it binds looser than `at_least`. */
-void expr_print(CFunc *f, Str *s, const Expr *e, Prec at_least);
+void c_expr_print(CFunc *f, Str *s, const Expr *e, Prec at_least);
 
 /* A constant of type t: element i of data. */
 void const_print(CFile *f, Str *s, DType t, const void *data, size_t i);
