@@ -33,7 +33,7 @@ wants_color(const Options *o)
 static DiagStyle
 style_of(const Options *o)
 {
-	return (DiagStyle){.program = o->program_name, .json = o->json, .color = wants_color(o)};
+	return (DiagStyle){.program = o->tool_name, .json = o->json, .color = wants_color(o)};
 }
 
 /* Standard error is the last resort: there is nowhere to report its failure. */
@@ -80,7 +80,7 @@ print_output(const Options *o, const Str *s)
 {
 	if (fwrite(s->s, 1, s->n, stdout) == s->n && fflush(stdout) == 0)
 		return EXIT_DONE;
-	fprintf(stderr, "%s: cannot write to standard output\n", o->program_name);
+	fprintf(stderr, "%s: cannot write to standard output\n", o->tool_name);
 	return EXIT_DIAGNOSED;
 }
 

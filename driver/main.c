@@ -9,7 +9,7 @@
 typedef struct {
 	Options options;
 	Diag diag;
-	Program program;
+	Tool tool;
 	int argc;
 	char **argv;
 	Arena *arena;
@@ -30,7 +30,7 @@ read_command_line(void *arg)
 	CommandLine *c = arg;
 
 	diag_init(&c->diag, c->arena);
-	c->ok = options_parse(&c->options, c->program, c->argc, c->argv, c->arena, &c->diag);
+	c->ok = options_parse(&c->options, c->tool, c->argc, c->argv, c->arena, &c->diag);
 	if (!c->ok || is_question(&c->options))
 		return;
 	/* Warnings about options obey the options, wherever they stand. */
@@ -61,24 +61,24 @@ answer(const Options *o)
 
 	str_init(&s, o->arena);
 	if (o->help)
-		help_print(&s, o->program);
+		help_print(&s, o->tool);
 	else if (o->version)
-		str_printf(&s, "%s %s\n", o->program_name, mcc_version);
+		str_printf(&s, "%s %s\n", o->tool_name, mcc_version);
 	else
 		put_supported_ops(&s);
 	return print_output(o, &s);
 }
 
 int
-program_main(Program program, int argc, char **argv, void (*check)(const Options *o),
+program_main(Tool tool, int argc, char **argv, void (*check)(const Options *o),
              JobFn *work)
 {
 	static CommandLine c; /* not a local: setjmp is near */
 	size_t bytes;
 	int status;
 
-	guard_install(program == PROGRAM_MCC ? "mcc" : "mcc-run", argc, argv);
-	c = (CommandLine){.program = program, .argc = argc, .argv = argv, .check = check};
+	guard_install(tool == TOOL_MCC ? "mcc" : "mcc-run", argc, argv);
+	c = (CommandLine){.tool = tool, .argc = argc, .argv = argv, .check = check};
 	c.arena = guard_arena(0);
 	if (!guard_call(read_command_line, &c, &bytes)) {
 		fprintf(stderr, "out of memory\n");

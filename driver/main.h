@@ -11,7 +11,7 @@
  * look for options that do not fit (it reports to o->diag) and does `work` for
  * each model.  Returns the exit status.
  */
-int program_main(Program program, int argc, char **argv, void (*check)(const Options *o),
+int program_main(Tool tool, int argc, char **argv, void (*check)(const Options *o),
                  JobFn *work);
 
 #endif

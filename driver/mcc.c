@@ -152,10 +152,6 @@ log_command(Job *j, const OutputNames *names)
 
 	str_puts(s, "mcc");
 	options_print_code(s, o);
-	if (!o->passes) {
-		str_puts(s, " -passes=");
-		str_puts(s, pipeline_passes(o));
-	}
 	if (!o->prefix && !o->print_graph && !o->syntax_only)
 		str_printf(s, " -fprefix=%s", names->prefix);
 	options_print_rest(s, o);
@@ -315,7 +311,8 @@ compile(Job *j)
 	};
 
 	if (o->verbose)
-		str_printf(&j->log, "mcc version %s\n", mcc_version);
+		str_printf(&j->log, "mcc version %s\npasses: %s%s\n", mcc_version,
+		           pipeline_passes(o), o->passes ? "" : ", until nothing changes");
 	if (o->verbose || o->only_show)
 		log_command(j, &out.names);
 	if (o->only_show || !job_read(j) || o->syntax_only)
@@ -331,5 +328,5 @@ compile(Job *j)
 int
 main(int argc, char **argv)
 {
-	return program_main(PROGRAM_MCC, argc, argv, check_options, compile);
+	return program_main(TOOL_MCC, argc, argv, check_options, compile);
 }

@@ -110,5 +110,5 @@ run_model(Job *j)
 int
 main(int argc, char **argv)
 {
-	return program_main(PROGRAM_RUN, argc, argv, check_options, run_model);
+	return program_main(TOOL_RUN, argc, argv, check_options, run_model);
 }

@@ -48,11 +48,15 @@ reads_conv_transpose(Window *w, const Node *n, Diag *d)
 static bool
 check_conv_inputs(const Node *n, int64_t group, Diag *d)
 {
-	const Type *x = &n->in[0]->type;
+	const Type *x = &n->in[0]->type, *wt = &n->in[1]->type;
 
-	return check_dtypes(n, d, SET_CONV) && check_rank(n, d, 0, 3, MAX_RANK) &&
-	       check_rank(n, d, 1, x->rank, x->rank) &&
-	       check_range(n, d, "group", group, 1, INT32_MAX);
+	if (!check_dtypes(n, d, SET_CONV) || !check_rank(n, d, 0, 3, MAX_RANK) ||
+	    !check_rank(n, d, 1, x->rank, x->rank))
+		return false;
+	for (int i = 2; i < wt->rank; i++)
+		if (wt->dim[i] == 0)
+			return bad_input(n, d, E_SHAPE, 1, "the kernel is empty");
+	return check_range(n, d, "group", group, 1, INT32_MAX);
 }
 
 static void

@@ -72,11 +72,12 @@ read_side(LowerCtx *cx, const Attr_ROI_ALIGN *a, Side *s, Expr *first, Expr *las
 	s->bin = loop_let(b, arena_printf(cx->arena, "bin_%s", s->name),
 	                  loop_op2(b, KOP_DIV, length, loop_float(b, t, s->bins)));
 	s->samples = loop_idx(b, a->sampling_ratio);
-	if (a->sampling_ratio == 0)
-		s->samples = loop_let(
-			b, arena_printf(cx->arena, "samples_%s", s->name),
-			loop_clamp_idx(b, loop_cvt(b, DT_I32, loop_call1(b, "ceil", s->bin)), 0,
-		                       MAX_SAMPLES));
+	if (a->sampling_ratio == 0) {
+		Expr *pixels = loop_cvt(b, DT_I32, loop_call1(b, "ceil", s->bin));
+
+		s->samples = loop_let(b, arena_printf(cx->arena, "samples_%s", s->name),
+		                      loop_clamp_idx(b, pixels, 0, MAX_SAMPLES));
+	}
 }
 
 /* Opens the loop over the samples of bin `at` along one axis. */
@@ -92,7 +93,8 @@ open_sample(LowerCtx *cx, const Side *s, Expr *at)
 	bins = loop_mul(b, loop_cvt(b, t, at), s->bin);
 	part = loop_add(b, loop_cvt(b, t, k), loop_float(b, t, 0.5));
 	part = loop_op2(b, KOP_DIV, loop_mul(b, part, s->bin), loop_cvt(b, t, s->samples));
-	pos = loop_let(b, arena_printf(cx->arena, "pos_%s", s->name), loop_add(b, loop_add(b, s->start, bins), part));
+	pos = loop_let(b, arena_printf(cx->arena, "pos_%s", s->name),
+	               loop_add(b, loop_add(b, s->start, bins), part));
 	r.inside = loop_op2(b, KOP_AND, loop_op2(b, KOP_GE, pos, loop_float(b, t, -1)),
 	                    loop_op2(b, KOP_LE, pos, loop_float(b, t, s->length)));
 	pos = loop_let(b, arena_printf(cx->arena, "in_%s", s->name),

@@ -295,7 +295,8 @@ END_TEST
 
 START_TEST(max_pool_passes_nan_over_and_finds_infinities)
 {
-	const double x[9] = {NAN, NAN, NAN, -HUGE_VAL, NAN, -HUGE_VAL, NAN, 1, HUGE_VAL};
+	const double nan = NOT_A_NUMBER, inf = HUGE_VAL;
+	const double x[9] = {nan, nan, nan, -inf, nan, -inf, nan, 1, inf};
 	Attr_MAX_POOL *a;
 	Run r;
 
@@ -305,7 +306,7 @@ START_TEST(max_pool_passes_nan_over_and_finds_infinities)
 	a->kernel = INTS(&r, 3);
 	a->strides = INTS(&r, 3);
 	run_compute(&r);
-	expect_equal(&r, 0, (double[]){-HUGE_VAL, -HUGE_VAL, HUGE_VAL});
+	expect_equal(&r, 0, (double[]){-inf, -inf, inf});
 	expect_equal(&r, 1, (double[]){-1, 3, 8});
 	run_end(&r);
 }
@@ -354,6 +355,37 @@ START_TEST(a_pool_without_elements_has_a_value)
 	a->kernel = INTS(&r, 2);
 	run_compute(&r);
 	run_end(&r);
+}
+END_TEST
+
+START_TEST(extreme_attributes_keep_every_index_in_range)
+{
+	static const int64_t half = (1 << 29) - 4;
+	static const struct {
+		int64_t kernel, stride, dilation, begin, end;
+	} cases[] = {
+		{2, 1 << 20, half, half, half},        {half, 1 << 20, 1, half, half},
+		{2, (1 << 30) - 1, 1, half, half},     {half, (1 << 30) - 1, 2, half, half},
+		{1, 1 << 20, (1 << 30) - 1, 0, half},  {3, half, half / 2, 0, 2 * half},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		for (int flags = 0; flags < 4; flags++) {
+			Attr_AVG_POOL *a;
+			Run r;
+
+			run_begin(&r);
+			run_zeros(&r, DT_F32, DIMS(1, 1, 3));
+			a = run_node(&r, OP_AVG_POOL, 1);
+			a->kernel = INTS(&r, cases[i].kernel);
+			a->strides = INTS(&r, cases[i].stride);
+			a->dilations = INTS(&r, cases[i].dilation);
+			a->pads = INTS(&r, cases[i].begin, cases[i].end);
+			a->ceil_mode = flags & 1;
+			a->count_include_pad = flags & 2;
+			run_lower(&r);
+			run_end(&r);
+		}
 }
 END_TEST
 
@@ -505,7 +537,8 @@ END_TEST
 
 START_TEST(roi_align_clamps_hostile_data)
 {
-	const double roi[] = {-1e30, -1e30, 1e30, 1e30, NAN, NAN, NAN, NAN};
+	const double nan = NOT_A_NUMBER;
+	const double roi[] = {-1e30, -1e30, 1e30, 1e30, nan, nan, nan, nan};
 	Attr_ROI_ALIGN *a;
 	Run r;
 
@@ -564,6 +597,7 @@ main(void)
 	tcase_add_test(tc, max_pool_passes_nan_over_and_finds_infinities);
 	tcase_add_test(tc, indices_alone_can_be_asked_for);
 	tcase_add_test(tc, a_pool_without_elements_has_a_value);
+	tcase_add_test(tc, extreme_attributes_keep_every_index_in_range);
 	tcase_add_test(tc, bad_pools_are_reported);
 	tcase_add_test(tc, roi_align_resamples_regions);
 	tcase_add_test(tc, roi_align_clamps_hostile_data);

@@ -512,7 +512,7 @@ START_TEST(bad_recurrent_nodes_are_reported)
 		{-1, 0, {0}, "Sigmoid,Tan", 1, E_UNSUPPORTED},
 		{-1, 0, {0}, "Sigmoid,Tanhh", 1, E_UNSUPPORTED},
 		{-1, 0, {0}, "Sigmoid,Tanh", -1, E_ATTRIBUTE},
-		{-1, 0, {0}, "Sigmoid,Tanh", NAN, E_ATTRIBUTE},
+		{-1, 0, {0}, "Sigmoid,Tanh", NOT_A_NUMBER, E_ATTRIBUTE},
 	};
 	static const int32_t good[][3] = {{4, 2, 3}, {1, 6, 3}, {1, 6, 2}, {1, 12}, {2}, {1, 2, 2}};
 	static const int rank[] = {3, 3, 3, 2, 1, 3};

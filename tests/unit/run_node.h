@@ -17,6 +17,8 @@
 #include "ir/lower.h"
 #include "ir/num.h"
 
+#define NOT_A_NUMBER ((double)NAN)
+
 typedef struct {
 	Arena *arena;
 	Diag diag;
@@ -112,12 +114,10 @@ run_infer(Run *r)
 	return node_infer(r->node, &r->diag);
 }
 
-/* Infers, which must work, and computes the outputs. */
-static inline void
-run_compute(Run *r)
+/* Infers, which must work, and lowers to a function that passes the verifier. */
+static inline LFunc *
+run_lower(Run *r)
 {
-	void *bufs[16];
-	int count = 0;
 	const char *flaw;
 	LFunc *f;
 
@@ -132,6 +132,17 @@ run_compute(Run *r)
 		lfunc_print(&s, f);
 		ck_abort_msg("%s\n%s", flaw, s.s);
 	}
+	return f;
+}
+
+/* Lowers and computes the outputs. */
+static inline void
+run_compute(Run *r)
+{
+	LFunc *f = run_lower(r);
+	void *bufs[16];
+	int count = 0;
+
 	for (int i = 0; i < r->nins; i++)
 		if (r->in[i])
 			bufs[count++] = r->data[i];
