@@ -7,6 +7,7 @@
  * Sums run over the letters in the order in which they first occur, the last
  * one fastest; each term is the product of the operands from left to right.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "ir/lower.h"
