@@ -27,6 +27,8 @@ struct Arena {
 	Deferred *deferred;
 	ArenaOom *oom;
 	void *user;
+	struct Arena *parent, *children;
+	struct Arena *prev, *next; /* in the parent's list */
 };
 
 #define HEADER ((sizeof(Block) + ALIGN - 1) / ALIGN * ALIGN)
@@ -52,9 +54,37 @@ arena_new(ArenaOom *oom, void *user)
 	return a;
 }
 
+Arena *
+arena_child(Arena *parent)
+{
+	Arena *a = arena_new(parent->oom, parent->user);
+
+	if (parent->limit)
+		a->limit = parent->limit > parent->used ? parent->limit - parent->used : 1;
+	a->parent = parent;
+	a->next = parent->children;
+	if (a->next)
+		a->next->prev = a;
+	parent->children = a;
+	return a;
+}
+
+static void
+leave_parent(Arena *a)
+{
+	if (a->prev)
+		a->prev->next = a->next;
+	else if (a->parent)
+		a->parent->children = a->next;
+	if (a->next)
+		a->next->prev = a->prev;
+}
+
 void
 arena_reset(Arena *a)
 {
+	while (a->children)
+		arena_free(a->children);
 	for (Deferred *d = a->deferred; d; d = d->next)
 		d->fn(d->object);
 	for (Block *b = a->blocks, *next; b; b = next) {
@@ -74,6 +104,7 @@ arena_free(Arena *a)
 	if (!a)
 		return;
 	arena_reset(a);
+	leave_parent(a);
 	free(a);
 }
 

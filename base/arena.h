@@ -26,10 +26,17 @@ typedef void ArenaOom(void *user, size_t bytes);
 /* A new, empty arena.  `oom` and `user` as above; `oom` may be NULL. */
 Arena *arena_new(ArenaOom *oom, void *user);
 
+/*
+ * A new, empty arena for what is needed only for a while: free it when done.  It
+ * has the hook of `parent`, may hold what parent's limit leaves at this moment,
+ * and is freed with parent at the latest.
+ */
+Arena *arena_child(Arena *parent);
+
 /* Frees the arena and all that came from it.  NULL is allowed. */
 void arena_free(Arena *a);
 
-/* Frees what was allocated, runs the deferred functions, keeps the arena. */
+/* Frees what was allocated and children, runs the deferred functions, keeps the arena. */
 void arena_reset(Arena *a);
 
 /* The most bytes the arena may hold, 0 (the default) for no limit. */

@@ -7,6 +7,10 @@ add_compile_options(
   -pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes
   -Wmissing-prototypes -Wcast-qual -Wpointer-arith -Wundef -Wvla -Wwrite-strings
   -Wimplicit-fallthrough -Wdouble-promotion -Wformat=2)
+# Asserts stay in every build, and messages name files as the sources do.
+string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
+string(REPLACE "-O3" "-O2" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
+add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 if(MCC_WERROR)
   add_compile_options(-Werror)
 endif()

@@ -139,8 +139,15 @@ bool graph_verify(const Graph *g, Diag *d);
 /* ---- Folding and expansion (fold.c) ---- */
 
 /* When all inputs of `n` are constants, computes it with its reference lowering
- * and turns its outputs into constants.  Sugar is not folded.  Returns whether it did. */
+ * and turns its outputs into constants; the node remains, without uses.  Sugar is
+ * not folded, nor what takes more than FOLD_ITERATIONS.  Returns whether it did. */
 bool node_fold(Graph *g, Node *n);
+
+/* Iterations of loops that folding one node may take: about a second. */
+#define FOLD_ITERATIONS ((int64_t)1 << 28)
+
+/* The same with another allowance; what is left of it is stored there. */
+bool node_fold_within(Graph *g, Node *n, int64_t *iterations);
 
 /* Rewrites n into the operators that its expansion names, recursively, and
  * removes it.  n must be sugar. */

@@ -2,7 +2,7 @@
  * Lowering: from a node of the graph to a function of the loop IR.
  *
  * Buffers of the function are, in this order: the inputs that are present, the
- * outputs that are wanted, then scratch.
+ * outputs that are wanted, then scratch and tables.
  */
 #ifndef MCC_IR_LOWER_H
 #define MCC_IR_LOWER_H
@@ -19,16 +19,23 @@ struct LowerCtx {
 };
 
 /* The reference lowering of `n`, which must not be sugar.  The function is named
- * after the operator and the node's first output. */
+ * after the operator and the node's first output.  Where all outputs are empty its
+ * body is, so a lower_ID() function only meets empty inputs. */
 LFunc *node_lower(Arena *a, const Node *n);
+
+/* How many multiply-accumulates the operator takes by its formula (macs.c). */
+int64_t node_macs(const Node *n);
 
 /* A scratch buffer. */
 LBuf *lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count);
 
+/* A table of constants, which are copied (role LBUF_TABLE). */
+LBuf *lower_table(LowerCtx *cx, const char *name, DType elem, int32_t count, const void *data);
+
 /* ---- Helpers for lowerings (ir/ops/lower.c) ---- */
 
 /* Opens one loop an axis of `t` named prefix0, prefix1, … and writes the
- * variables' values to `at`; close them with lower_end_loops(cx, t->rank).
+ * variables' values to `at`; close them with lower_end_loops(cx, t).
  * Axes of length 1 get the constant 0 and no loop; they count as open. */
 void lower_loops(LowerCtx *cx, const Type *t, const char *prefix, Expr *at[MAX_RANK]);
 void lower_end_loops(LowerCtx *cx, const Type *t);
@@ -39,5 +46,36 @@ Expr *lower_index(LowerCtx *cx, const Type *t, Expr *const at[MAX_RANK]);
 /* The same when `t` is broadcast to rank `rank`: axes are aligned at the end,
  * axes of length 1 stay at 0. */
 Expr *lower_broadcast_index(LowerCtx *cx, const Type *t, int rank, Expr *const at[MAX_RANK]);
+
+/* One line of a tensor along an axis: the elements that differ only there. */
+typedef struct {
+	Expr *outer, *inner; /* where it is in the axes before and after */
+	int32_t length, stride;
+	int depth; /* blocks that were open before */
+} Line;
+
+/* Opens loops over all lines of `t` along `axis`; lower_end_lines() closes them. */
+Line lower_lines(LowerCtx *cx, const Type *t, int64_t axis);
+void lower_end_lines(LowerCtx *cx, const Line *line);
+
+/* The flat index of element i of the line.  A copy of the line with another
+ * length is the line of a tensor that differs in the length of the axis. */
+Expr *lower_line_index(LowerCtx *cx, const Line *line, Expr *i);
+
+/* Opens a loop over [0, count) and returns its variable; a loop of one trip is
+ * left out and gives 0. */
+Expr *lower_for(LowerCtx *cx, const char *name, int32_t count);
+
+/* Closes blocks until `depth` of them (cx->b.depth at some time before) are open. */
+void lower_end_to(LowerCtx *cx, int depth);
+
+/* Names a value that is used more than once; constants and variables need no
+ * further name and come back as they are. */
+Expr *lower_let(LowerCtx *cx, const char *name, Expr *value);
+
+/* The names of the buffers of inputs and outputs, in their order, instead of the
+ * numbered ones; absent ones are passed over. */
+void lower_name_inputs(LowerCtx *cx, const Node *n, const char *const *names);
+void lower_name_outputs(LowerCtx *cx, const Node *n, const char *const *names);
 
 #endif

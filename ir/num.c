@@ -72,8 +72,8 @@ void
 num_store(DType t, void *data, size_t i, double value)
 {
 	switch (t) {
-	case DT_F16: STORE(uint16_t, num_float_to_half((float)value))
-	case DT_BF16: STORE(uint16_t, num_float_to_bfloat((float)value))
+	case DT_F16: STORE(uint16_t, num_double_to_half(value))
+	case DT_BF16: STORE(uint16_t, num_double_to_bfloat(value))
 	case DT_F32: STORE(float, value)
 	case DT_F64: STORE(double, value)
 	case DT_U64: STORE(uint64_t, value)
@@ -177,6 +177,55 @@ num_float_to_bfloat(float value)
 	if ((u & 0x7fffffff) > 0x7f800000)
 		return (uint16_t)(u >> 16 | 0x40);
 	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+/*
+ * Rounding twice is rounding once when the first result has at least two bits
+ * more and is rounded to odd: an inexact result gets an odd last bit, so that it
+ * never looks like a tie.
+ */
+static float
+double_to_odd(double value)
+{
+	float f = (float)value;
+	uint32_t u = float_bits(f);
+
+	if ((double)f == value || isnan(value) || (u & 1))
+		return f;
+	if (isinf(f))
+		return copysignf(0x1.fffffep127f, f);
+	/* f is even and inexact: the neighbour towards the value is odd. */
+	u += fabs((double)f) < fabs(value) ? 1 : (uint32_t)-1;
+	return bits_float(u);
+}
+
+uint16_t
+num_double_to_half(double value)
+{
+	return num_float_to_half(double_to_odd(value));
+}
+
+uint16_t
+num_double_to_bfloat(double value)
+{
+	return num_float_to_bfloat(double_to_odd(value));
+}
+
+double
+num_uint_to_odd(uint64_t value)
+{
+	/* With 64 bits in use, a double lacks the last 11. */
+	if (value >> 53)
+		value = (value & ~(uint64_t)0xfff) | (uint64_t)((value & 0xfff) != 0) << 11;
+	return (double)value;
+}
+
+double
+num_int_to_odd(int64_t value)
+{
+	if (value < 0)
+		return -num_uint_to_odd(0 - (uint64_t)value);
+	return num_uint_to_odd((uint64_t)value);
 }
 
 /* Makes sure that the text is a floating literal. */

@@ -26,6 +26,13 @@ float num_half_to_float(uint16_t bits);
 uint16_t num_float_to_half(float value);
 float num_bfloat_to_float(uint16_t bits);
 uint16_t num_float_to_bfloat(float value);
+uint16_t num_double_to_half(double value);
+uint16_t num_double_to_bfloat(double value);
+
+/* A 64-bit integer as a double rounded to odd: rounding that again to float or a
+ * half type gives what rounding the integer once does. */
+double num_int_to_odd(int64_t value);
+double num_uint_to_odd(uint64_t value);
 
 /* Room for any text that the functions below write. */
 enum { NUM_TEXT = 40 };

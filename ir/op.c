@@ -44,18 +44,6 @@
 	;
 #include "ir/ops.def"
 
-/* The functions that the table names. */
-#define EOP(id, name, inputs, infer, traits) \
-	InferFn infer_##infer; \
-	ScalarFn scalar_##id;
-#define OP(id, name, lo, hi, outs_lo, outs_hi, infer, lower, traits) \
-	InferFn infer_##infer; \
-	LowerFn lower_##lower;
-#define SOP(id, name, lo, hi, outs_lo, outs_hi, infer, expand, traits) \
-	InferFn infer_##infer; \
-	ExpandFn expand_##expand;
-#include "ir/ops.def"
-
 const OpInfo op_info[OP_COUNT] = {
 #define EOP(id, name, inputs, infer, traits) \
 	[OP_##id] = {name,      OP_ELEMENTWISE,      inputs,       inputs,          1,           1,   traits, \

@@ -140,6 +140,18 @@ typedef Expr *ScalarFn(LBuilder *b, const Node *n, Expr *const *x);
  * the uses of its outputs.  The caller removes `n`. */
 typedef void ExpandFn(Graph *g, Node *n);
 
+/* The functions that the table names; they are in ir/ops/. */
+#define EOP(id, name, inputs, infer, traits) \
+	InferFn infer_##infer; \
+	ScalarFn scalar_##id;
+#define OP(id, name, lo, hi, outs_lo, outs_hi, infer, lower, traits) \
+	InferFn infer_##infer; \
+	LowerFn lower_##lower;
+#define SOP(id, name, lo, hi, outs_lo, outs_hi, infer, expand, traits) \
+	InferFn infer_##infer; \
+	ExpandFn expand_##expand;
+#include "ir/ops.def"
+
 typedef struct {
 	const char *name;
 	OpKind kind;

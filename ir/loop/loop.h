@@ -57,9 +57,11 @@ typedef struct LFunc LFunc;
 
 /* What a buffer is to the function. */
 typedef enum {
-	LBUF_IN,     /* read only */
-	LBUF_OUT,    /* written; not read before it is written */
-	LBUF_SCRATCH /* private memory of one call, undefined at its start */
+	LBUF_IN,      /* read only */
+	LBUF_OUT,     /* written; not read before it is written */
+	LBUF_SCRATCH, /* private memory of one call, undefined at its start */
+	LBUF_TABLE    /* constants of the function itself, not an argument: a static const
+	               * array in C.  A load of an integer is in the range of the contents. */
 } LBufRole;
 
 /* An array argument of a function. */
@@ -68,9 +70,16 @@ typedef struct LBuf {
 	DType elem;
 	int32_t count;   /* elements */
 	LBufRole role;
-	const void *data; /* LBUF_IN: the contents when they are constant, else NULL */
+	const void *data; /* LBUF_IN: the contents when they are constant, else NULL;
+	                   * LBUF_TABLE: the contents, owned by the function's arena */
 	int index;       /* in LFunc.bufs */
 } LBuf;
+
+static inline bool
+lbuf_is_read_only(const LBuf *b)
+{
+	return b->role == LBUF_IN || b->role == LBUF_TABLE;
+}
 
 /* A scalar variable: of a loop, a parameter, or declared in a block. */
 typedef struct LVar {
@@ -239,13 +248,16 @@ __attribute__((format(printf, 2, 3))) void loop_comment(LBuilder *b, const char 
 /* Structural equality of expressions. */
 bool expr_equal(const Expr *a, const Expr *b);
 
-/* ---- Text form (text.c, parse.c) ---- */
+/* ---- Text form (text.c, parse.c); ir/loop/text.h describes it ---- */
 
 void lfunc_print(Str *s, const LFunc *f);
+void expr_print(Str *s, const Expr *e);
+/* The line that a statement starts with, without newline and brace. */
+void stmt_print_head(Str *s, const Stmt *st);
 
 /* Reads functions one after the other; calls of scalar functions must name one
- * that was read before or one of `known`.  Appends to `out`; false and errors
- * in `d` when malformed. */
+ * that was read before, one in `out`, or one of the mathematical library.
+ * Appends to `out`; false and an error in `d` when malformed. */
 typedef VEC(LFunc *) LFuncs;
 bool lfunc_parse(Arena *a, const char *file, const char *text, size_t length, LFuncs *out, Diag *d);
 
@@ -263,13 +275,29 @@ const char *lfunc_verify(const LFunc *f);
  * never read afterwards.  Conservative. */
 bool lfunc_may_share(const LFunc *f, const LBuf *in, const LBuf *out);
 
-/* ---- Interpreter (interp.c) ---- */
+/* ---- Interpreter (compile.c, interp.c) ---- */
 
-/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i].  Scratch is allocated in `a`. */
-void lfunc_run(Arena *a, const LFunc *f, void *const *bufs);
+/* A function made ready to run many times.  It owns its registers and scratch
+ * memory, so that one of them runs once at a time. */
+typedef struct LCode LCode;
+
+LCode *lfunc_compile(Arena *a, const LFunc *f);
+
+/* Runs a kernel; bufs[i] is the memory of f->bufs.v[i], not necessarily aligned.
+ * The entries of scratch and tables are not looked at, and that of an input with
+ * constant contents may be NULL. */
+void lcode_run(LCode *code, void *const *bufs);
+
+/* The same, but gives up and returns false once loops have run *iterations times;
+ * what is left of them is stored there, then 0. */
+bool lcode_run_within(LCode *code, void *const *bufs, int64_t *iterations);
 
 /* Calls a scalar function; values are passed as bits in 64-bit words: integers
  * sign- or zero-extended, f32 in the low half. */
+uint64_t lcode_call(LCode *code, const uint64_t *args);
+
+/* The same for one run; the code and scratch are allocated in `a`. */
+void lfunc_run(Arena *a, const LFunc *f, void *const *bufs);
 uint64_t lfunc_call(Arena *a, const LFunc *f, const uint64_t *args);
 
 #endif

@@ -15,4 +15,11 @@
  * it lives until the process ends. */
 LFunc *math_find(const char *name, DType t);
 
+/* The function of that full name, for example exp_f32, or NULL. */
+LFunc *math_find_full(const char *name, size_t length);
+
+/* All functions, in an order in which callees come before their callers. */
+int math_count(void);
+LFunc *math_get(int i);
+
 #endif

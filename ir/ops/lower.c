@@ -13,6 +13,14 @@ lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count)
 	return loop_buf(&cx->b, name, elem, count, LBUF_SCRATCH, NULL);
 }
 
+LBuf *
+lower_table(LowerCtx *cx, const char *name, DType elem, int32_t count, const void *data)
+{
+	size_t bytes = (size_t)count * (size_t)dtype_info[elem].bytes;
+
+	return loop_buf(&cx->b, name, elem, count, LBUF_TABLE, arena_copy(cx->arena, data, bytes));
+}
+
 void
 lower_loops(LowerCtx *cx, const Type *t, const char *prefix, Expr *at[MAX_RANK])
 {
@@ -52,6 +60,75 @@ lower_index(LowerCtx *cx, const Type *t, Expr *const at[MAX_RANK])
 	return lower_broadcast_index(cx, t, t->rank, at);
 }
 
+Expr *
+lower_for(LowerCtx *cx, const char *name, int32_t count)
+{
+	return count == 1 ? loop_idx(&cx->b, 0) : loop_for(&cx->b, name, 0, count);
+}
+
+void
+lower_end_to(LowerCtx *cx, int depth)
+{
+	while (cx->b.depth > depth)
+		loop_end(&cx->b);
+}
+
+Line
+lower_lines(LowerCtx *cx, const Type *t, int64_t axis)
+{
+	Line line = {.length = t->dim[axis],
+	             .stride = type_product(t, (int)axis + 1, t->rank),
+	             .depth = cx->b.depth};
+
+	line.outer = lower_for(cx, "o", type_product(t, 0, (int)axis));
+	line.inner = lower_for(cx, "i", line.stride);
+	return line;
+}
+
+void
+lower_end_lines(LowerCtx *cx, const Line *line)
+{
+	lower_end_to(cx, line->depth);
+}
+
+Expr *
+lower_line_index(LowerCtx *cx, const Line *line, Expr *i)
+{
+	LBuilder *b = &cx->b;
+	Expr *index = loop_affine(b, line->outer, (int64_t)line->length * line->stride, 0);
+
+	index = loop_add(b, index, loop_affine(b, i, line->stride, 0));
+	return loop_add(b, index, line->inner);
+}
+
+Expr *
+lower_let(LowerCtx *cx, const char *name, Expr *value)
+{
+	bool has_name = value->kind == E_CONST || (value->kind == E_VAR && value->u.var->is_const);
+
+	return has_name ? value : loop_let(&cx->b, name, value);
+}
+
+static void
+name_bufs(LBuf **bufs, int count, const char *const *names)
+{
+	for (int i = 0; i < count; i++)
+		if (bufs[i])
+			bufs[i]->name = names[i];
+}
+
+void
+lower_name_inputs(LowerCtx *cx, const Node *n, const char *const *names)
+{
+	name_bufs(cx->in, n->nins, names);
+}
+
+void
+lower_name_outputs(LowerCtx *cx, const Node *n, const char *const *names)
+{
+	name_bufs(cx->out, n->nouts, names);
+}
+
 /* The loops, loads and conversions around one scalar_ID() function. */
 static void
 lower_elementwise(LowerCtx *cx, const Node *n)
@@ -87,6 +164,16 @@ lower_elementwise(LowerCtx *cx, const Node *n)
 	lower_end_loops(cx, type);
 }
 
+/* Whether no output has an element, so that there is nothing to do. */
+static bool
+outputs_are_empty(const LowerCtx *cx, const Node *n)
+{
+	for (int i = 0; i < n->nouts; i++)
+		if (cx->out[i] && cx->out[i]->count > 0)
+			return false;
+	return true;
+}
+
 LFunc *
 node_lower(Arena *a, const Node *n)
 {
@@ -107,6 +194,8 @@ node_lower(Arena *a, const Node *n)
 			cx.out[i] = loop_buf(&cx.b, n->nouts == 1 ? "y" : arena_printf(a, "y%d", i),
 			                     n->out[i]->type.dtype, type_numel(&n->out[i]->type),
 			                     LBUF_OUT, NULL);
+	if (outputs_are_empty(&cx, n))
+		return loop_finish(&cx.b);
 	if (info->kind == OP_ELEMENTWISE)
 		lower_elementwise(&cx, n);
 	else

@@ -84,6 +84,54 @@ START_TEST(deferred_functions_run_last_first)
 }
 END_TEST
 
+static void
+count_end(void *object)
+{
+	++*(int *)object;
+}
+
+START_TEST(children_end_with_their_parent_or_before)
+{
+	int ends = 0;
+	Arena *a = arena_new(NULL, NULL);
+	Arena *child[4];
+
+	for (int i = 0; i < 4; i++) {
+		child[i] = arena_child(a);
+		arena_defer(child[i], count_end, &ends);
+		arena_alloc(child[i], 100000);
+	}
+	arena_defer(arena_child(child[0]), count_end, &ends);
+	arena_free(child[1]);
+	ck_assert_int_eq(ends, 1);
+	arena_free(child[3]);
+	ck_assert_int_eq(ends, 2);
+	arena_reset(a);
+	ck_assert_int_eq(ends, 5);
+	arena_defer(arena_child(a), count_end, &ends);
+	arena_free(a);
+	ck_assert_int_eq(ends, 6);
+}
+END_TEST
+
+START_TEST(children_have_the_hook_and_the_rest_of_the_limit)
+{
+	int count = 0;
+	Arena *a = arena_new(jump, &count), *child;
+
+	arena_set_limit(a, 1000);
+	arena_alloc(a, 900);
+	child = arena_child(a);
+	arena_alloc(child, 60);
+	if (setjmp(boundary) == 0) {
+		arena_alloc(child, 60);
+		ck_abort_msg("the allocation succeeded");
+	}
+	ck_assert_int_eq(count, 1);
+	arena_free(a);
+}
+END_TEST
+
 START_TEST(vectors_grow_and_keep_their_contents)
 {
 	Arena *a = arena_new(NULL, NULL);
@@ -170,6 +218,8 @@ main(void)
 	tcase_add_test(tc, allocations_are_zeroed_aligned_and_distinct);
 	tcase_add_test(tc, a_limit_calls_the_oom_hook);
 	tcase_add_test(tc, deferred_functions_run_last_first);
+	tcase_add_test(tc, children_end_with_their_parent_or_before);
+	tcase_add_test(tc, children_have_the_hook_and_the_rest_of_the_limit);
 	tcase_add_test(tc, vectors_grow_and_keep_their_contents);
 	tcase_add_test(tc, strings_of_any_length_are_formatted);
 	tcase_add_test(tc, errors_are_counted_and_capped);

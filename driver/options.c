@@ -1,0 +1,586 @@
+#include "driver/options.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver/response.h"
+
+#define USAGE(o, ...) diag_report((o)->diag, NULL, E_USAGE, __VA_ARGS__)
+
+/* ---- What options with a meaning of their own do ---- */
+
+static bool
+set_nothing(Options *o, const char *value)
+{
+	(void)o;
+	(void)value;
+	return true;
+}
+
+/* The index of `value` among `words`, or reports those that there are. */
+static int
+one_of(Options *o, const char *option, const char *value, const char *const *words)
+{
+	Str list;
+	int i;
+
+	for (i = 0; words[i]; i++)
+		if (strcmp(value, words[i]) == 0)
+			return i;
+	str_init(&list, o->arena);
+	for (i = 0; words[i]; i++)
+		str_printf(&list, "%s'%s'", !i ? "" : words[i + 1] ? ", " : " or ", words[i]);
+	USAGE(o, "'%s%s': the value must be %s", option, value, list.s);
+	return -1;
+}
+
+static bool
+set_format(Options *o, const char *value)
+{
+	Str list;
+
+	o->format = NULL;
+	if (strcmp(value, "none") == 0)
+		return true;
+	str_init(&list, o->arena);
+	for (const FrontendFormat *f = frontend_formats; f->name; f++) {
+		if (strcmp(f->name, value) == 0) {
+			o->format = f->name;
+			return true;
+		}
+		str_printf(&list, "'%s', ", f->name);
+	}
+	return USAGE(o, "'-x %s': the formats are %s'none'", value, list.s);
+}
+
+static bool
+set_input_shape(Options *o, const char *value)
+{
+	InputShape shape;
+
+	if (!frontend_parse_shape(o->arena, value, &shape, o->diag))
+		return false;
+	VEC_PUSH(o->arena, &o->shapes, shape);
+	return true;
+}
+
+static bool
+set_dimension(Options *o, const char *value)
+{
+	DimValue dim;
+
+	if (!frontend_parse_dim(o->arena, value, &dim, o->diag))
+		return false;
+	VEC_PUSH(o->arena, &o->dims, dim);
+	return true;
+}
+
+static bool
+set_max_memory(Options *o, const char *value)
+{
+	static const char units[] = "KMG";
+	const char *p = value, *unit;
+	size_t n = 0;
+	bool fits = true;
+
+	for (; isdigit((unsigned char)*p); p++)
+		fits = fits && !__builtin_mul_overflow(n, (size_t)10, &n) &&
+		       !__builtin_add_overflow(n, (size_t)(*p - '0'), &n);
+	if (p != value && *p && (unit = strchr(units, toupper((unsigned char)*p))) != NULL) {
+		fits = fits && !__builtin_mul_overflow(n, (size_t)1 << 10 * (unit - units + 1), &n);
+		p++;
+	}
+	if (p == value || *p)
+		return USAGE(o, "'-fmax-memory=%s': a size is bytes, or a number with K, M or G",
+		             value);
+	if (!fits)
+		return USAGE(o, "'-fmax-memory=%s' is too large", value);
+	o->max_memory = n;
+	return true;
+}
+
+static bool
+set_save_temps(Options *o, const char *value)
+{
+	static const char *const words[] = {"cwd", "obj", NULL};
+	int i = one_of(o, "-save-temps=", value, words);
+
+	o->save_temps = true;
+	o->save_temps_in_cwd = i == 0;
+	return i >= 0;
+}
+
+static bool
+set_engine(Options *o, const char *value)
+{
+	static const char *const words[] = {"interp", "c", NULL};
+	int i = one_of(o, "--engine=", value, words);
+
+	o->engine = i == 1 ? ENGINE_C : ENGINE_INTERP;
+	return i >= 0;
+}
+
+static bool
+read_tolerance(Options *o, const char *option, const char *value, double *out)
+{
+	char *end;
+
+	*out = strtod(value, &end);
+	if (end == value || *end || !(*out >= 0) || isinf(*out))
+		return USAGE(o, "'%s%s': a tolerance is a number that is not negative", option, value);
+	return true;
+}
+
+static bool
+set_rtol(Options *o, const char *value)
+{
+	return read_tolerance(o, "--rtol=", value, &o->rtol);
+}
+
+static bool
+set_atol(Options *o, const char *value)
+{
+	return read_tolerance(o, "--atol=", value, &o->atol);
+}
+
+static bool
+set_level(Options *o, const char *value)
+{
+	static const char *const words[] = {"0", "1", "2", "3", "s", "z", NULL};
+	int i = one_of(o, "-O", *value ? value : "1", words);
+
+	if (i >= 0)
+		o->level = *words[i];
+	return i >= 0;
+}
+
+/* The warning of that name; reports when there is none. */
+static bool
+find_warning(Options *o, const char *option, const char *name, DiagCode *code)
+{
+	Str list;
+
+	*code = diag_find_option(name);
+	if (*code != DIAG_COUNT)
+		return true;
+	str_init(&list, o->arena);
+	for (int i = 0; i < DIAG_COUNT; i++)
+		if (diag_info[i].option)
+			str_printf(&list, "%s'%s'", list.n ? ", " : "", diag_info[i].option);
+	return USAGE(o, "unknown warning '%s%s'; there are %s", option, name, list.s);
+}
+
+static bool
+set_warning(Options *o, const char *value)
+{
+	DiagCode code;
+
+	if (strcmp(value, "all") == 0 || strcmp(value, "extra") == 0) {
+		memset(o->warning_off, 0, sizeof o->warning_off);
+		return true;
+	}
+	if (!find_warning(o, "-W", value, &code))
+		return false;
+	o->warning_off[code] = false;
+	return true;
+}
+
+static bool
+set_no_warning(Options *o, const char *value)
+{
+	bool error = strncmp(value, "error=", 6) == 0;
+	DiagCode code;
+
+	if (strcmp(value, "error") == 0) {
+		o->werror = false;
+		return true;
+	}
+	if (!find_warning(o, "-Wno-", error ? value + 6 : value, &code))
+		return false;
+	if (error)
+		o->warning_as_error[code] = false;
+	else
+		o->warning_off[code] = true;
+	return true;
+}
+
+static bool
+set_werror_of(Options *o, const char *value)
+{
+	DiagCode code;
+
+	if (!find_warning(o, "-Werror=", value, &code))
+		return false;
+	o->warning_as_error[code] = true;
+	o->warning_off[code] = false;
+	return true;
+}
+
+static bool
+set_diag_format(Options *o, const char *value)
+{
+	static const char *const words[] = {"text", "json", NULL};
+	int i = one_of(o, "-fdiagnostics-format=", value, words);
+
+	o->json = i == 1;
+	return i >= 0;
+}
+
+static bool
+set_color(Options *o, const char *value)
+{
+	static const char *const words[] = {"auto", "always", "never", NULL};
+	int i = one_of(o, "-fdiagnostics-color=", value, words);
+
+	o->color = i == 1 ? COLOR_ALWAYS : i == 2 ? COLOR_NEVER : COLOR_AUTO;
+	return i >= 0;
+}
+
+/* ---- The table ---- */
+
+const char *const option_group_title[GROUP_COUNT] = {
+#define GROUP(id, title) title,
+#include "driver/options.def"
+};
+
+#define TOOL_BOTH (TOOL_MCC | TOOL_RUN)
+#define YES(field) .action = ACTION_YES, .offset = offsetof(Options, field)
+#define TEXT(field) .action = ACTION_TEXT, .offset = offsetof(Options, field)
+#define LIST(field) .action = ACTION_LIST, .offset = offsetof(Options, field)
+#define CALL(function) .action = ACTION_CALL, .call = set_##function
+#define REJECT(text) .action = ACTION_REJECT, .message = text
+
+const Option option_table[] = {
+#define OPTION(spelling_, kind_, programs_, group_, metavar_, action_, help_) \
+	{.spelling = spelling_, .kind = OPTION_##kind_, .programs = TOOL_##programs_, \
+	 .group = GROUP_##group_, .metavar = metavar_, .help = help_, action_},
+#include "driver/options.def"
+	{0},
+};
+
+const char *
+option_usage(Arena *a, const Option *option)
+{
+	bool space = option->kind == OPTION_SEPARATE || option->kind == OPTION_EITHER;
+
+	return arena_printf(a, "%s%s%s", option->spelling, space ? " " : "",
+	                    option->metavar ? option->metavar : "");
+}
+
+/* ---- Parsing ---- */
+
+static bool
+matches(const Option *option, const char *argument)
+{
+	switch (option->kind) {
+	case OPTION_FLAG:
+	case OPTION_SEPARATE:
+		return strcmp(argument, option->spelling) == 0;
+	case OPTION_JOINED:
+	case OPTION_EITHER:
+		return strncmp(argument, option->spelling, strlen(option->spelling)) == 0;
+	case OPTION_EXPANDED:
+		break;
+	}
+	return false;
+}
+
+/* The option with the longest spelling that fits. */
+static const Option *
+find_option(const Options *o, const char *argument)
+{
+	const Option *best = NULL;
+
+	for (const Option *t = option_table; t->spelling; t++)
+		if ((t->programs & o->tool) && matches(t, argument) &&
+		    (!best || strlen(t->spelling) > strlen(best->spelling)))
+			best = t;
+	return best;
+}
+
+enum { LONGEST_GUESS = 40 };
+
+static int
+smallest(int a, int b, int c)
+{
+	int ab = a < b ? a : b;
+
+	return ab < c ? ab : c;
+}
+
+/* How many letters to insert, delete or replace to get from one to the other. */
+static int
+edit_distance(const char *a, size_t na, const char *b, size_t nb)
+{
+	int row[LONGEST_GUESS + 1];
+
+	for (size_t j = 0; j <= nb; j++)
+		row[j] = (int)j;
+	for (size_t i = 1; i <= na; i++) {
+		int corner = row[0];
+
+		row[0] = (int)i;
+		for (size_t j = 1; j <= nb; j++) {
+			int old = row[j];
+
+			row[j] = smallest(corner + (a[i - 1] != b[j - 1]), old + 1, row[j - 1] + 1);
+			corner = old;
+		}
+	}
+	return row[nb];
+}
+
+/* The option that `argument` looks most like, or NULL when none comes close. */
+static const Option *
+guess_option(const Options *o, const char *argument)
+{
+	size_t n = strcspn(argument, "=");
+	int best_distance = n < 6 ? 2 : 4;
+	const Option *best = NULL;
+
+	if (argument[n] == '=')
+		n++;
+	for (const Option *t = option_table; t->spelling; t++) {
+		size_t m = strlen(t->spelling);
+		int distance;
+
+		if (!(t->programs & o->tool) || !t->help || m < 3 || n > LONGEST_GUESS ||
+		    m > LONGEST_GUESS)
+			continue;
+		distance = edit_distance(argument, n, t->spelling, m);
+		if (distance < best_distance) {
+			best = t;
+			best_distance = distance;
+		}
+	}
+	return best;
+}
+
+static bool
+report_unknown(Options *o, const char *argument)
+{
+	const Option *guess = guess_option(o, argument);
+
+	if (guess)
+		return USAGE(o, "unknown option '%s'; did you mean '%s'?", argument, guess->spelling);
+	return USAGE(o, "unknown option '%s'", argument);
+}
+
+static bool
+apply(Options *o, const Option *option, const char *value)
+{
+	void *field = (char *)o + option->offset;
+
+	switch (option->action) {
+	case ACTION_YES:
+		*(bool *)field = true;
+		return true;
+	case ACTION_TEXT:
+		*(const char **)field = value;
+		return true;
+	case ACTION_LIST:
+		VEC_PUSH(o->arena, (Names *)field, value);
+		return true;
+	case ACTION_CALL:
+		return option->call(o, value);
+	case ACTION_REJECT:
+		return USAGE(o, "'%s': %s", option->spelling, option->message);
+	}
+	return false;
+}
+
+/* Applies words->v[*i], taking the next word too where the option needs it. */
+static bool
+parse_option(Options *o, const Names *words, int *i)
+{
+	const char *argument = words->v[*i];
+	const Option *option = find_option(o, argument);
+	const char *value;
+
+	if (!option)
+		return report_unknown(o, argument);
+	value = argument + strlen(option->spelling);
+	if (option->kind == OPTION_SEPARATE || (option->kind == OPTION_EITHER && !*value)) {
+		if (*i + 1 == words->n)
+			return USAGE(o, "'%s' needs a value: %s", argument,
+			             option_usage(o->arena, option));
+		value = words->v[++*i];
+	}
+	return apply(o, option, value);
+}
+
+bool
+options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
+{
+	Names words = {0};
+	bool ok = true, only_files = false;
+
+	*o = (Options){
+		.arena = a,
+		.diag = d,
+		.tool = tool,
+		.tool_name = tool == TOOL_MCC ? "mcc" : "mcc-run",
+		.target = "generic",
+		.level = '2',
+		.rtol = 1e-4,
+		.atol = 1e-5,
+		.max_memory = (size_t)4 << 30,
+	};
+	if (!response_expand(&words, argc - 1, argv + 1, a, d))
+		return false;
+	for (int i = 0; i < words.n; i++) {
+		const char *word = words.v[i];
+
+		if (!only_files && strcmp(word, "--") == 0) {
+			only_files = true;
+		} else if (only_files || word[0] != '-' || !word[1]) {
+			InputFile file = {word, o->format};
+
+			VEC_PUSH(a, &o->inputs, file);
+		} else if (!parse_option(o, &words, &i)) {
+			ok = false;
+		}
+	}
+	if (o->report && !o->report_file)
+		o->report_file = "-";
+	return ok;
+}
+
+void
+options_init_diag(const Options *o, Diag *d, Arena *a)
+{
+	diag_init(d, a);
+	d->warnings_are_errors = o->werror;
+	d->quiet = o->quiet;
+	memcpy(d->disabled, o->warning_off, sizeof d->disabled);
+	memcpy(d->as_error, o->warning_as_error, sizeof d->as_error);
+}
+
+/* ---- Printing the command again ---- */
+
+void
+quote_word(Str *s, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	                            "0123456789%+,-./:=@_^";
+
+	if (*word && !word[strspn(word, plain)]) {
+		str_puts(s, word);
+		return;
+	}
+	str_putc(s, '\'');
+	for (; *word; word++)
+		if (*word == '\'')
+			str_puts(s, "'\\''");
+		else
+			str_putc(s, *word);
+	str_putc(s, '\'');
+}
+
+/* " -fprefix=NAME", quoted. */
+static void
+print_joined(Str *s, const char *option, const char *value)
+{
+	str_putc(s, ' ');
+	quote_word(s, arena_printf(s->arena, "%s%s", option, value));
+}
+
+static void
+print_shape(Str *s, const InputShape *shape)
+{
+	Str value;
+
+	str_init(&value, s->arena);
+	str_printf(&value, "%s:", shape->input);
+	for (int i = 0; i < shape->rank; i++)
+		str_printf(&value, "%s%ld", i ? "x" : "", (long)shape->dim[i]);
+	print_joined(s, "-finput-shape=", value.s);
+}
+
+void
+options_print_code(Str *s, const Options *o)
+{
+	str_printf(s, " -O%c", o->level);
+	if (o->tool == TOOL_MCC)
+		print_joined(s, "--target=", o->target);
+	for (int i = 0; i < o->shapes.n; i++)
+		print_shape(s, &o->shapes.v[i]);
+	for (int i = 0; i < o->dims.n; i++) {
+		str_puts(s, " -D ");
+		quote_word(s, arena_printf(s->arena, "%s=%ld", o->dims.v[i].name,
+		                           (long)o->dims.v[i].value));
+	}
+	if (o->hosted)
+		str_puts(s, " -fhosted");
+	if (o->passes)
+		print_joined(s, "-passes=", o->passes);
+	if (o->prefix)
+		print_joined(s, "-fprefix=", o->prefix);
+}
+
+static void
+print_diagnostic_options(Str *s, const Options *o)
+{
+	for (int i = 0; i < DIAG_COUNT; i++) {
+		if (o->warning_off[i])
+			print_joined(s, "-Wno-", diag_info[i].option);
+		if (o->warning_as_error[i])
+			print_joined(s, "-Werror=", diag_info[i].option);
+	}
+	if (o->json)
+		str_puts(s, " -fdiagnostics-format=json");
+	if (o->color != COLOR_AUTO)
+		print_joined(s, "-fdiagnostics-color=",
+		             o->color == COLOR_ALWAYS ? "always" : "never");
+}
+
+/* Fields that are printed elsewhere, or that only ask for the printing. */
+static bool
+is_printed_apart(size_t offset)
+{
+	static const size_t apart[] = {
+		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
+		offsetof(Options, target),  offsetof(Options, hosted),    offsetof(Options, passes),
+		offsetof(Options, prefix),  offsetof(Options, report),
+	};
+
+	for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
+		if (apart[i] == offset)
+			return true;
+	return false;
+}
+
+static void
+print_value(Str *s, const Option *option, const char *value)
+{
+	if (option->kind == OPTION_JOINED) {
+		print_joined(s, option->spelling, value);
+		return;
+	}
+	str_printf(s, " %s ", option->spelling);
+	quote_word(s, value);
+}
+
+void
+options_print_rest(Str *s, const Options *o)
+{
+	for (const Option *t = option_table; t->spelling; t++) {
+		const void *field = (const char *)o + t->offset;
+
+		if (!(t->programs & o->tool) || is_printed_apart(t->offset))
+			continue;
+		if (t->action == ACTION_YES && *(const bool *)field)
+			str_printf(s, " %s", t->spelling);
+		if (t->action == ACTION_TEXT && *(const char *const *)field)
+			print_value(s, t, *(const char *const *)field);
+		if (t->action == ACTION_LIST)
+			for (int i = 0; i < ((const Names *)field)->n; i++)
+				print_value(s, t, ((const Names *)field)->v[i]);
+	}
+	if (o->save_temps_in_cwd)
+		str_puts(s, " -save-temps=cwd");
+	print_joined(s, "-fmax-memory=", arena_printf(s->arena, "%zu", o->max_memory));
+	print_diagnostic_options(s, o);
+}

@@ -1,0 +1,118 @@
+/*
+ * The command line of mcc and mcc-run.
+ *
+ * Options are records of options.def; parsing fills in an Options.  Mistakes are
+ * reported as E_USAGE without a place.
+ */
+#ifndef MCC_DRIVER_OPTIONS_H
+#define MCC_DRIVER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/str.h"
+#include "frontend/frontend.h"
+
+/* The programs that an option belongs to: bits. */
+typedef enum { TOOL_MCC = 1, TOOL_RUN = 2 } Tool;
+
+typedef VEC(const char *) Names;
+
+typedef struct {
+	const char *path;
+	const char *format; /* -x; NULL: look at the file */
+} InputFile;
+
+typedef enum { ENGINE_INTERP, ENGINE_C } Engine;
+typedef enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } ColorMode;
+
+typedef struct {
+	Arena *arena;
+	Diag *diag;
+	Tool tool;
+	const char *tool_name;
+
+	VEC(InputFile) inputs;
+	const char *format; /* -x for the inputs that follow */
+	VEC(InputShape) shapes;
+	VEC(DimValue) dims;
+
+	bool help, version, verbose, only_show, print_ops;
+	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
+	bool deps, deps_phony;
+	const char *output, *prefix, *target, *report_file, *deps_file;
+	Names deps_targets;
+	size_t max_memory; /* bytes; 0: no limit */
+
+	Names run_inputs, run_outputs, run_references;
+	Engine engine;
+	double rtol, atol;
+
+	char level;         /* of -O: '0' to '3', 's', 'z' */
+	const char *passes; /* NULL: those of the level */
+	Names print_before, print_after;
+	bool print_after_all, verify_each, pass_stats, time_report;
+
+	bool werror, quiet;
+	bool warning_off[DIAG_COUNT], warning_as_error[DIAG_COUNT];
+	Names remarks;
+	bool json;
+	ColorMode color;
+} Options;
+
+/* Reads the command line, response files included.  False when something was
+ * reported to `d`. */
+bool options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d);
+
+/* Makes a Diag as the options say. */
+void options_init_diag(const Options *o, Diag *d, Arena *a);
+
+/* The options in force that change the generated code, and all others but those
+ * for input and output, each after a space and quoted for a shell. */
+void options_print_code(Str *s, const Options *o);
+void options_print_rest(Str *s, const Options *o);
+
+/* Appends a word, quoted for a POSIX shell when it has to be. */
+void quote_word(Str *s, const char *word);
+
+/* ---- The table, for those who document it ---- */
+
+typedef enum {
+#define GROUP(id, title) GROUP_##id,
+#include "driver/options.def"
+	GROUP_COUNT
+} OptionGroup;
+
+extern const char *const option_group_title[GROUP_COUNT];
+
+typedef enum {
+	OPTION_FLAG,
+	OPTION_JOINED,
+	OPTION_SEPARATE,
+	OPTION_EITHER,
+	OPTION_EXPANDED
+} OptionKind;
+
+typedef enum { ACTION_YES, ACTION_TEXT, ACTION_LIST, ACTION_CALL, ACTION_REJECT } OptionAction;
+
+typedef struct {
+	const char *spelling; /* NULL at the end of the table */
+	OptionKind kind;
+	unsigned programs; /* TOOL_x */
+	OptionGroup group;
+	const char *metavar;
+	const char *help; /* NULL: not documented */
+	OptionAction action;
+	size_t offset; /* ACTION_YES, _TEXT, _LIST: of the field in Options */
+	bool (*call)(Options *o, const char *value);
+	const char *message; /* ACTION_REJECT */
+} Option;
+
+extern const Option option_table[];
+
+/* The option with its value's name, as in "-o FILE". */
+const char *option_usage(Arena *a, const Option *option);
+
+#endif
