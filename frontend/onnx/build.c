@@ -8,8 +8,6 @@
  */
 #include "frontend/onnx/read.h"
 
-#include <string.h>
-
 #include "ir/num.h"
 
 /* ---- Operands ---- */
@@ -255,85 +253,20 @@ onnx_node(ONode *n, Op op, int nins, Value *const *in, int nouts)
 	return k;
 }
 
-static int64_t
-saturating_mul(int64_t a, int64_t b)
-{
-	int64_t product;
-
-	return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
-}
-
-/* Whether each element of an operand or the result takes a bounded number of
- * steps. */
+/* Whether the result, if it is constant, is better stored than computed by the
+ * program.  Views cost nothing. */
 static bool
-is_light(Op op)
-{
-	static const Op light[] = {
-		OP_IDENTITY,    OP_RESHAPE,    OP_TRANSPOSE,  OP_SLICE,           OP_CONCAT,
-		OP_PAD,         OP_EXPAND,     OP_TILE,       OP_GATHER,          OP_GATHER_ND,
-		OP_ONE_HOT,     OP_TRILU,      OP_REDUCE_SUM, OP_REDUCE_MEAN,     OP_REDUCE_MAX,
-		OP_REDUCE_MIN,  OP_REDUCE_PROD, OP_ARG_MAX,   OP_ARG_MIN,         OP_CUM_SUM,
-		OP_QUANTIZE,    OP_SCATTER_ND, OP_GATHER_ELEMENTS, OP_SCATTER_ELEMENTS,
-		OP_REVERSE_SEQUENCE};
-
-	for (size_t i = 0; i < sizeof light / sizeof light[0]; i++)
-		if (op == light[i])
-			return true;
-	return op_info[op].kind == OP_ELEMENTWISE;
-}
-
-/* What folding costs: steps, in elements. */
-static int64_t
-fold_work(const Node *k)
-{
-	int64_t sum = 1, product = 1;
-
-	for (int i = 0; i < k->nins; i++) {
-		if (!k->in[i])
-			continue;
-		sum += type_numel(&k->in[i]->type);
-		product = saturating_mul(product, 1 + (int64_t)type_numel(&k->in[i]->type));
-	}
-	for (int i = 0; i < k->nouts; i++) {
-		if (!k->out[i])
-			continue;
-		sum += type_numel(&k->out[i]->type);
-		product = saturating_mul(product, 1 + (int64_t)type_numel(&k->out[i]->type));
-	}
-	return is_light(k->op) ? sum : product;
-}
-
-static bool
-is_worth_folding(const ONode *n, const Node *k)
+is_worth_storing(const Node *k)
 {
 	size_t in = 0, out = 0;
-	int64_t work;
 
-	if (k->op == OP_DEQUANTIZE || op_info[k->op].kind == OP_SUGAR)
+	if (k->op == OP_DEQUANTIZE)
 		return false;
-	for (int i = 0; i < k->nins; i++) {
-		if (k->in[i] && !value_is_const(k->in[i]))
-			return false;
+	for (int i = 0; i < k->nins; i++)
 		in += k->in[i] ? type_bytes(&k->in[i]->type) : 0;
-	}
 	for (int i = 0; i < k->nouts; i++)
 		out += k->out[i] ? type_bytes(&k->out[i]->type) : 0;
-	work = fold_work(k);
-	return work <= ONNX_MAX_FOLD && work <= n->r->fold_left &&
-	       (out <= 2 * in || out <= 8 * ONNX_SMALL);
-}
-
-/* A view of a constant is the same bytes with another type. */
-static bool
-fold_view(ONode *n, Node *k)
-{
-	const Value *x = k->in[0];
-
-	if (!(op_info[k->op].traits & VIEW) || !value_is_const(x))
-		return false;
-	graph_make_const(n->r->g, k->out[0], x->data);
-	graph_remove(n->r->g, k);
-	return true;
+	return out <= 2 * in || out <= 8 * ONNX_SMALL;
 }
 
 bool
@@ -356,10 +289,7 @@ onnx_finish_all(ONode *n, Node *k, Value **out)
 	}
 	for (int i = 0; i < k->nouts; i++)
 		out[i] = k->out[i];
-	if (fold_view(n, k) || !is_worth_folding(n, k))
-		return true;
-	n->r->fold_left -= fold_work(k);
-	if (node_fold(n->r->g, k))
+	if (is_worth_storing(k) && node_fold_within(n->r->g, k, &n->r->fold_left))
 		graph_remove(n->r->g, k);
 	return true;
 }

@@ -39,8 +39,7 @@ enum {
 	ONNX_MAX_NODES = 250000,      /* IR nodes and ONNX nodes, unrolled and inlined */
 	ONNX_MAX_DEPTH = 40,          /* subgraphs and functions in each other */
 	ONNX_MAX_TRIPS = 1000,        /* iterations of one unrolled loop */
-	ONNX_MAX_FOLD = 1 << 20,      /* work of one folded node, in elements */
-	ONNX_FOLD_BUDGET = 1 << 24,   /* work of all of them */
+	ONNX_FOLD_BUDGET = 1 << 26,   /* iterations of loops for all folded nodes */
 	ONNX_MAX_BRANCH = 1000,       /* IR nodes of both branches of an If that is computed */
 	ONNX_CONST_BYTES = 256 << 20, /* constants that the frontend makes */
 	ONNX_SMALL = 4096             /* elements: larger fills are computed, not stored */
