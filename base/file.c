@@ -126,6 +126,20 @@ file_same(const char *a, const char *b)
 	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+bool
+file_is_special(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+bool
+file_is_readable(const char *path)
+{
+	return access(path, R_OK) == 0;
+}
+
 const char *
 file_basename(const char *path)
 {
@@ -370,7 +384,7 @@ file_set_add(FileSet *s, const char *path, const void *data, size_t size, Diag *
 		s->first = o;
 	s->last = o;
 	exists = !is_stdout && stat(path, &st) == 0;
-	if (is_stdout || (exists && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
+	if (is_stdout || file_is_special(path)) {
 		o->data = data;
 		o->size = size;
 		return true;

@@ -27,6 +27,13 @@ bool file_read(Arena *a, const char *path, FileBytes *out, Diag *d);
 /* Whether both paths name one existing file. */
 bool file_same(const char *a, const char *b);
 
+/* Whether the path names something that is written to and not replaced: a
+ * device, a pipe, a socket. */
+bool file_is_special(const char *path);
+
+/* Whether the path names something that can be read. */
+bool file_is_readable(const char *path);
+
 /* The part of a path behind the last '/'. */
 const char *file_basename(const char *path);
 

@@ -17,9 +17,9 @@ main(int argc, char **argv)
 
 	str_init(&s, a);
 	if (strcmp(page, "mcc.1") == 0)
-		help_man(&s, PROGRAM_MCC);
+		help_man(&s, TOOL_MCC);
 	else if (strcmp(page, "mcc-run.1") == 0)
-		help_man(&s, PROGRAM_RUN);
+		help_man(&s, TOOL_RUN);
 	else if (strcmp(page, "options.md") == 0)
 		help_options_page(&s);
 	else if (strcmp(page, "diagnostics.md") == 0)

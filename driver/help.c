@@ -14,13 +14,13 @@ const char mcc_version[] = MCC_VERSION;
 enum { INDENT = 28, WIDTH = 80 };
 
 typedef struct {
-	Program program;
+	Tool tool;
 	const char *name, *synopsis, *summary, *description, *exit_1, *environment, *examples;
-} ProgramText;
+} ToolText;
 
-static const ProgramText texts[] = {
+static const ToolText texts[] = {
 	{
-		.program = PROGRAM_MCC,
+		.tool = TOOL_MCC,
 		.name = "mcc",
 		.synopsis = "[options] MODEL...",
 		.summary = "compile trained models to C",
@@ -43,7 +43,7 @@ static const ProgramText texts[] = {
 			"mcc -E -O2 model.onnx\nPrints the graph after the passes.\n",
 	},
 	{
-		.program = PROGRAM_RUN,
+		.tool = TOOL_RUN,
 		.name = "mcc-run",
 		.synopsis = "[options] MODEL",
 		.summary = "run a model on this machine",
@@ -65,23 +65,23 @@ static const ProgramText texts[] = {
 	},
 };
 
-static const ProgramText *
-text_of(Program program)
+static const ToolText *
+text_of(Tool tool)
 {
-	return &texts[program == PROGRAM_MCC ? 0 : 1];
+	return &texts[tool == TOOL_MCC ? 0 : 1];
 }
 
 static bool
-is_documented(const Option *option, Program program, OptionGroup group)
+is_documented(const Option *option, Tool tool, OptionGroup group)
 {
-	return (option->programs & program) && option->group == group && option->help;
+	return (option->programs & tool) && option->group == group && option->help;
 }
 
 static bool
-group_is_used(Program program, OptionGroup group)
+group_is_used(Tool tool, OptionGroup group)
 {
 	for (const Option *t = option_table; t->spelling; t++)
-		if (is_documented(t, program, group))
+		if (is_documented(t, tool, group))
 			return true;
 	return false;
 }
@@ -134,18 +134,18 @@ put_help_line(Str *s, const Option *option)
 }
 
 void
-help_print(Str *s, Program program)
+help_print(Str *s, Tool tool)
 {
-	const ProgramText *text = text_of(program);
+	const ToolText *text = text_of(tool);
 
 	str_printf(s, "usage: %s %s\n%s: %s\n", text->name, text->synopsis, text->name,
 	           text->summary);
 	for (int g = 0; g < GROUP_COUNT; g++) {
-		if (!group_is_used(program, (OptionGroup)g))
+		if (!group_is_used(tool, (OptionGroup)g))
 			continue;
 		str_printf(s, "\n%s:\n", option_group_title[g]);
 		for (const Option *t = option_table; t->spelling; t++)
-			if (is_documented(t, program, (OptionGroup)g))
+			if (is_documented(t, tool, (OptionGroup)g))
 				put_help_line(s, t);
 	}
 	str_puts(s, "\nExit status: 0 done, 1 error in the model, 2 error in the command, "
@@ -220,9 +220,9 @@ put_roff_option(Str *s, const Option *option)
 }
 
 void
-help_man(Str *s, Program program)
+help_man(Str *s, Tool tool)
 {
-	const ProgramText *text = text_of(program);
+	const ToolText *text = text_of(tool);
 
 	str_printf(s, ".TH %s 1 \"\" \"mcc %s\"\n.SH NAME\n", text->name, mcc_version);
 	put_roff(s, text->name);
@@ -232,11 +232,11 @@ help_man(Str *s, Program program)
 	put_roff_paragraphs(s, text->description);
 	str_puts(s, ".SH OPTIONS\n");
 	for (int g = 0; g < GROUP_COUNT; g++) {
-		if (!group_is_used(program, (OptionGroup)g))
+		if (!group_is_used(tool, (OptionGroup)g))
 			continue;
 		str_printf(s, ".SS %s\n", option_group_title[g]);
 		for (const Option *t = option_table; t->spelling; t++)
-			if (is_documented(t, program, (OptionGroup)g))
+			if (is_documented(t, tool, (OptionGroup)g))
 				put_roff_option(s, t);
 	}
 	str_puts(s, ".SH EXIT STATUS\n.TP\n.B 0\nDone.\n.TP\n.B 1\n");
@@ -247,7 +247,7 @@ help_man(Str *s, Program program)
 	str_puts(s, ".SH EXAMPLES\n");
 	put_roff_pairs(s, text->examples);
 	str_printf(s, ".SH SEE ALSO\n.BR %s (1)\n",
-	           program == PROGRAM_MCC ? "mcc\\-run" : "mcc");
+	           tool == TOOL_MCC ? "mcc\\-run" : "mcc");
 }
 
 /* ---- Pages of docs/ ---- */
@@ -282,8 +282,8 @@ help_options_page(Str *s)
 			str_puts(s, "| `");
 			put_table_text(s, option_usage(s->arena, t));
 			str_printf(s, "` | %s | ",
-			           t->programs == PROGRAM_MCC   ? "mcc"
-			           : t->programs == PROGRAM_RUN ? "mcc-run"
+			           t->programs == TOOL_MCC   ? "mcc"
+			           : t->programs == TOOL_RUN ? "mcc-run"
 			                                        : "both");
 			put_table_text(s, t->help);
 			str_puts(s, " |\n");

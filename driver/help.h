@@ -9,10 +9,10 @@
 extern const char mcc_version[];
 
 /* --help. */
-void help_print(Str *s, Program program);
+void help_print(Str *s, Tool tool);
 
 /* The manual page, in man(7) format. */
-void help_man(Str *s, Program program);
+void help_man(Str *s, Tool tool);
 
 /* docs/options.md and docs/diagnostics.md. */
 void help_options_page(Str *s);

@@ -245,7 +245,7 @@ const char *const option_group_title[GROUP_COUNT] = {
 #include "driver/options.def"
 };
 
-#define PROGRAM_BOTH (PROGRAM_MCC | PROGRAM_RUN)
+#define TOOL_BOTH (TOOL_MCC | TOOL_RUN)
 #define YES(field) .action = ACTION_YES, .offset = offsetof(Options, field)
 #define TEXT(field) .action = ACTION_TEXT, .offset = offsetof(Options, field)
 #define LIST(field) .action = ACTION_LIST, .offset = offsetof(Options, field)
@@ -254,7 +254,7 @@ const char *const option_group_title[GROUP_COUNT] = {
 
 const Option option_table[] = {
 #define OPTION(spelling_, kind_, programs_, group_, metavar_, action_, help_) \
-	{.spelling = spelling_, .kind = OPTION_##kind_, .programs = PROGRAM_##programs_, \
+	{.spelling = spelling_, .kind = OPTION_##kind_, .programs = TOOL_##programs_, \
 	 .group = GROUP_##group_, .metavar = metavar_, .help = help_, action_},
 #include "driver/options.def"
 	{0},
@@ -294,7 +294,7 @@ find_option(const Options *o, const char *argument)
 	const Option *best = NULL;
 
 	for (const Option *t = option_table; t->spelling; t++)
-		if ((t->programs & o->program) && matches(t, argument) &&
+		if ((t->programs & o->tool) && matches(t, argument) &&
 		    (!best || strlen(t->spelling) > strlen(best->spelling)))
 			best = t;
 	return best;
@@ -346,7 +346,7 @@ guess_option(const Options *o, const char *argument)
 		size_t m = strlen(t->spelling);
 		int distance;
 
-		if (!(t->programs & o->program) || !t->help || m < 3 || n > LONGEST_GUESS ||
+		if (!(t->programs & o->tool) || !t->help || m < 3 || n > LONGEST_GUESS ||
 		    m > LONGEST_GUESS)
 			continue;
 		distance = edit_distance(argument, n, t->spelling, m);
@@ -412,7 +412,7 @@ parse_option(Options *o, const Names *words, int *i)
 }
 
 bool
-options_parse(Options *o, Program program, int argc, char **argv, Arena *a, Diag *d)
+options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 {
 	Names words = {0};
 	bool ok = true, only_files = false;
@@ -420,8 +420,8 @@ options_parse(Options *o, Program program, int argc, char **argv, Arena *a, Diag
 	*o = (Options){
 		.arena = a,
 		.diag = d,
-		.program = program,
-		.program_name = program == PROGRAM_MCC ? "mcc" : "mcc-run",
+		.tool = tool,
+		.tool_name = tool == TOOL_MCC ? "mcc" : "mcc-run",
 		.target = "generic",
 		.level = '2',
 		.rtol = 1e-4,
@@ -499,26 +499,11 @@ print_shape(Str *s, const InputShape *shape)
 	print_joined(s, "-finput-shape=", value.s);
 }
 
-static void
-print_warnings(Str *s, const Options *o)
-{
-	if (o->werror)
-		str_puts(s, " -Werror");
-	if (o->quiet)
-		str_puts(s, " -w");
-	for (int i = 0; i < DIAG_COUNT; i++) {
-		if (o->warning_off[i])
-			print_joined(s, "-Wno-", diag_info[i].option);
-		if (o->warning_as_error[i])
-			print_joined(s, "-Werror=", diag_info[i].option);
-	}
-}
-
 void
-options_print(Str *s, const Options *o)
+options_print_code(Str *s, const Options *o)
 {
-	str_printf(s, "%s -O%c", o->program_name, o->level);
-	if (o->program == PROGRAM_MCC)
+	str_printf(s, " -O%c", o->level);
+	if (o->tool == TOOL_MCC)
 		print_joined(s, "--target=", o->target);
 	for (int i = 0; i < o->shapes.n; i++)
 		print_shape(s, &o->shapes.v[i]);
@@ -531,5 +516,71 @@ options_print(Str *s, const Options *o)
 		str_puts(s, " -fhosted");
 	if (o->passes)
 		print_joined(s, "-passes=", o->passes);
-	print_warnings(s, o);
+	if (o->prefix)
+		print_joined(s, "-fprefix=", o->prefix);
+}
+
+static void
+print_diagnostic_options(Str *s, const Options *o)
+{
+	for (int i = 0; i < DIAG_COUNT; i++) {
+		if (o->warning_off[i])
+			print_joined(s, "-Wno-", diag_info[i].option);
+		if (o->warning_as_error[i])
+			print_joined(s, "-Werror=", diag_info[i].option);
+	}
+	if (o->json)
+		str_puts(s, " -fdiagnostics-format=json");
+	if (o->color != COLOR_AUTO)
+		print_joined(s, "-fdiagnostics-color=",
+		             o->color == COLOR_ALWAYS ? "always" : "never");
+}
+
+/* Fields that are printed elsewhere, or that only ask for the printing. */
+static bool
+is_printed_apart(size_t offset)
+{
+	static const size_t apart[] = {
+		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
+		offsetof(Options, target),  offsetof(Options, hosted),    offsetof(Options, passes),
+		offsetof(Options, prefix),  offsetof(Options, report),
+	};
+
+	for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
+		if (apart[i] == offset)
+			return true;
+	return false;
+}
+
+static void
+print_value(Str *s, const Option *option, const char *value)
+{
+	if (option->kind == OPTION_JOINED) {
+		print_joined(s, option->spelling, value);
+		return;
+	}
+	str_printf(s, " %s ", option->spelling);
+	quote_word(s, value);
+}
+
+void
+options_print_rest(Str *s, const Options *o)
+{
+	for (const Option *t = option_table; t->spelling; t++) {
+		const void *field = (const char *)o + t->offset;
+
+		if (!(t->programs & o->tool) || is_printed_apart(t->offset))
+			continue;
+		if (t->action == ACTION_YES && *(const bool *)field)
+			str_printf(s, " %s", t->spelling);
+		if (t->action == ACTION_TEXT && *(const char *const *)field)
+			print_value(s, t, *(const char *const *)field);
+		if (t->action == ACTION_LIST)
+			for (int i = 0; i < ((const Names *)field)->n; i++)
+				print_value(s, t, ((const Names *)field)->v[i]);
+	}
+	if (o->save_temps_in_cwd)
+		str_puts(s, " -save-temps=cwd");
+	print_joined(s, "-fmax-memory=", arena_printf(s->arena, "%zu", o->max_memory));
+	print_diagnostic_options(s, o);
 }

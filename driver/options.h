@@ -16,7 +16,7 @@
 #include "frontend/frontend.h"
 
 /* The programs that an option belongs to: bits. */
-typedef enum { PROGRAM_MCC = 1, PROGRAM_RUN = 2 } Program;
+typedef enum { TOOL_MCC = 1, TOOL_RUN = 2 } Tool;
 
 typedef VEC(const char *) Names;
 
@@ -31,8 +31,8 @@ typedef enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } ColorMode;
 typedef struct {
 	Arena *arena;
 	Diag *diag;
-	Program program;
-	const char *program_name;
+	Tool tool;
+	const char *tool_name;
 
 	VEC(InputFile) inputs;
 	const char *format; /* -x for the inputs that follow */
@@ -64,14 +64,15 @@ typedef struct {
 
 /* Reads the command line, response files included.  False when something was
  * reported to `d`. */
-bool options_parse(Options *o, Program program, int argc, char **argv, Arena *a, Diag *d);
+bool options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d);
 
 /* Makes a Diag as the options say. */
 void options_init_diag(const Options *o, Diag *d, Arena *a);
 
-/* The command with the options that are in force, quoted for a shell, without
- * the input and those that name files. */
-void options_print(Str *s, const Options *o);
+/* The options in force that change the generated code, and all others but those
+ * for input and output, each after a space and quoted for a shell. */
+void options_print_code(Str *s, const Options *o);
+void options_print_rest(Str *s, const Options *o);
 
 /* Appends a word, quoted for a POSIX shell when it has to be. */
 void quote_word(Str *s, const char *word);
@@ -99,7 +100,7 @@ typedef enum { ACTION_YES, ACTION_TEXT, ACTION_LIST, ACTION_CALL, ACTION_REJECT 
 typedef struct {
 	const char *spelling; /* NULL at the end of the table */
 	OptionKind kind;
-	unsigned programs; /* PROGRAM_x */
+	unsigned programs; /* TOOL_x */
 	OptionGroup group;
 	const char *metavar;
 	const char *help; /* NULL: not documented */

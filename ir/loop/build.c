@@ -48,22 +48,6 @@ loop_finish(LBuilder *b)
 	return b->fn;
 }
 
-LBuf *
-loop_buf(LBuilder *b, const char *name, DType elem, int32_t count, LBufRole role, const void *data)
-{
-	LBuf *buf = ARENA_NEW(b->arena, LBuf);
-
-	assert(elem != DT_IDX && count >= 0);
-	buf->name = arena_strdup(b->arena, name);
-	buf->elem = elem;
-	buf->count = count;
-	buf->role = role;
-	buf->data = data;
-	buf->index = b->fn->bufs.n;
-	VEC_PUSH(b->arena, &b->fn->bufs, buf);
-	return buf;
-}
-
 static bool
 name_taken(const LFunc *f, const char *name)
 {
@@ -76,15 +60,39 @@ name_taken(const LFunc *f, const char *name)
 	return false;
 }
 
+/* The name, with a number where it is taken. */
+static const char *
+unique_name(LBuilder *b, const char *name)
+{
+	const char *unique = name;
+
+	for (int k = 2; name_taken(b->fn, unique); k++)
+		unique = arena_printf(b->arena, "%s_%d", name, k);
+	return arena_strdup(b->arena, unique);
+}
+
+LBuf *
+loop_buf(LBuilder *b, const char *name, DType elem, int32_t count, LBufRole role, const void *data)
+{
+	LBuf *buf = ARENA_NEW(b->arena, LBuf);
+
+	assert(elem != DT_IDX && count >= 0);
+	buf->name = unique_name(b, name);
+	buf->elem = elem;
+	buf->count = count;
+	buf->role = role;
+	buf->data = data;
+	buf->index = b->fn->bufs.n;
+	VEC_PUSH(b->arena, &b->fn->bufs, buf);
+	return buf;
+}
+
 static LVar *
 new_var(LBuilder *b, const char *name, DType type, bool is_const, int64_t lo, int64_t hi)
 {
 	LVar *v = ARENA_NEW(b->arena, LVar);
 
-	v->name = name;
-	for (int k = 2; name_taken(b->fn, v->name); k++)
-		v->name = arena_printf(b->arena, "%s_%d", name, k);
-	v->name = arena_strdup(b->arena, v->name);
+	v->name = unique_name(b, name);
 	v->type = type;
 	v->is_const = is_const;
 	v->lo = lo;
@@ -598,7 +606,7 @@ loop_store(LBuilder *b, LBuf *buf, Expr *index, Expr *value)
 {
 	Stmt *s = add_stmt(b, S_STORE);
 
-	assert(buf->role != LBUF_IN && buf->role != LBUF_TABLE);
+	assert(!lbuf_is_read_only(buf));
 	assert(index->type == DT_IDX && value->type == buf->elem);
 	s->buf = buf;
 	s->index = index;

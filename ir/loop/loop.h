@@ -75,6 +75,12 @@ typedef struct LBuf {
 	int index;       /* in LFunc.bufs */
 } LBuf;
 
+static inline bool
+lbuf_is_read_only(const LBuf *b)
+{
+	return b->role == LBUF_IN || b->role == LBUF_TABLE;
+}
+
 /* A scalar variable: of a loop, a parameter, or declared in a block. */
 typedef struct LVar {
 	const char *name; /* unique in the function */

@@ -692,8 +692,10 @@ parse_role(Parser *p, LBufRole *role)
 		*role = LBUF_OUT;
 	else if (lex_accept(&p->x, "scratch"))
 		*role = LBUF_SCRATCH;
+	else if (lex_accept(&p->x, "table"))
+		*role = LBUF_TABLE;
 	else
-		return lex_fail(&p->x, &p->x.tok, E_SYNTAX, "expected in, out or scratch");
+		return lex_fail(&p->x, &p->x.tok, E_SYNTAX, "expected in, out, scratch or table");
 	return true;
 }
 
@@ -761,6 +763,8 @@ parse_buf(Parser *p, const Token *name, DType elem)
 	if (!named)
 		return false;
 	named->buf = b;
+	if (b->role == LBUF_TABLE)
+		return lex_expect(&p->x, "=") && parse_data(p, b);
 	return b->role != LBUF_IN || !lex_accept(&p->x, "=") || parse_data(p, b);
 }
 

@@ -177,7 +177,7 @@ is_pure(const Expr *e, int *nodes)
 		return false;
 	if (e->kind == E_VAR && !e->u.var->is_const)
 		return false;
-	if (e->kind == E_LOAD && e->u.buf->role != LBUF_IN)
+	if (e->kind == E_LOAD && !lbuf_is_read_only(e->u.buf))
 		return false;
 	for (int i = 0; i < e->nargs; i++)
 		if (!is_pure(e->arg[i], nodes))
@@ -240,9 +240,10 @@ data_range(const LBuf *b)
 static Range
 loaded(Prover *p, const LBuf *b)
 {
-	bool is_wide = dtype_is_integer(b->elem) && dtype_info[b->elem].bytes >= 4;
+	bool is_index = dtype_is_integer(b->elem) &&
+	                (dtype_info[b->elem].bytes >= 4 || b->role == LBUF_TABLE);
 
-	if (!b->data || !is_wide || b->role != LBUF_IN || b->count == 0)
+	if (!b->data || !is_index || !lbuf_is_read_only(b) || b->count == 0)
 		return range_of_type(b->elem);
 	if (!p->is_known[b->index]) {
 		p->known[b->index] = data_range(b);

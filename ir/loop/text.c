@@ -465,11 +465,12 @@ static void
 print_buf(Str *s, const LBuf *b)
 {
 	static const char *const role[] = {
-		[LBUF_IN] = "in", [LBUF_OUT] = "out", [LBUF_SCRATCH] = "scratch"};
+		[LBUF_IN] = "in", [LBUF_OUT] = "out", [LBUF_SCRATCH] = "scratch",
+		[LBUF_TABLE] = "table"};
 
 	print_name(s, '%', b->name);
 	str_printf(s, ": %s[%" PRId32 "] %s", type_name(b->elem), b->count, role[b->role]);
-	if (b->data && b->count <= TEXT_MAX_DATA)
+	if (b->data && (b->count <= TEXT_MAX_DATA || b->role == LBUF_TABLE))
 		print_data(s, b);
 }
 

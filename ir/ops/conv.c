@@ -48,11 +48,15 @@ reads_conv_transpose(Window *w, const Node *n, Diag *d)
 static bool
 check_conv_inputs(const Node *n, int64_t group, Diag *d)
 {
-	const Type *x = &n->in[0]->type;
+	const Type *x = &n->in[0]->type, *wt = &n->in[1]->type;
 
-	return check_dtypes(n, d, SET_CONV) && check_rank(n, d, 0, 3, MAX_RANK) &&
-	       check_rank(n, d, 1, x->rank, x->rank) &&
-	       check_range(n, d, "group", group, 1, INT32_MAX);
+	if (!check_dtypes(n, d, SET_CONV) || !check_rank(n, d, 0, 3, MAX_RANK) ||
+	    !check_rank(n, d, 1, x->rank, x->rank))
+		return false;
+	for (int i = 2; i < wt->rank; i++)
+		if (wt->dim[i] == 0)
+			return bad_input(n, d, E_SHAPE, 1, "the kernel is empty");
+	return check_range(n, d, "group", group, 1, INT32_MAX);
 }
 
 static void
@@ -126,6 +130,7 @@ open_channels(LowerCtx *cx, const Channels *c, const Window *w, Expr **group, Ex
 {
 	LBuilder *b = &cx->b;
 	bool depthwise = c->in == 1 && c->out == 1;
+	const char *suffix = depthwise ? "c" : c->groups == 1 ? "oc" : "m";
 	Expr *batch = lower_for(cx, "n", c->batch);
 
 	*group = lower_for(cx, depthwise ? "c" : "g", c->groups);
@@ -136,7 +141,7 @@ open_channels(LowerCtx *cx, const Channels *c, const Window *w, Expr **group, Ex
 	*channel = lower_let(cx, "m", loop_add(b, loop_affine(b, *group, c->out, 0), *oc));
 	*y_at = loop_add(b, loop_affine(b, batch, c->groups * c->out * window_outputs(w), 0),
 	                 loop_affine(b, *channel, window_outputs(w), 0));
-	*y_at = lower_let(cx, "y_m", *y_at);
+	*y_at = lower_let(cx, arena_printf(cx->arena, "y_%s", suffix), *y_at);
 }
 
 /* Opens the loop over input channels, which lie `w_step` weights apart. */
@@ -203,7 +208,8 @@ lower_conv(LowerCtx *cx, const Node *n)
 	(void)ok;
 	window_merge(&w);
 	open_channels(cx, &c, &w, &g, &oc, &m, &x_at, &y_at);
-	w_at = lower_let(cx, "w_m", loop_affine(b, m, c.in * window_taps(&w), 0));
+	w_at = loop_affine(b, m, c.in * window_taps(&w), 0);
+	w_at = lower_let(cx, c.groups == 1 ? "w_oc" : "w_m", w_at);
 	for (int a = 0; a < w.n; a++)
 		from[a] = window_start(cx, &w, a, window_open_output(cx, &w, a, &y_at));
 	acc = new_accumulator(cx, bias, m);
@@ -317,7 +323,7 @@ lower_conv_transpose(LowerCtx *cx, const Node *n)
 	open_channels(cx, &c, &w, &g, &oc, &m, &x_at, &y_at);
 	w_at = loop_add(b, loop_affine(b, g, c.in * c.out * window_taps(&w), 0),
 	                loop_affine(b, oc, window_taps(&w), 0));
-	w_at = lower_let(cx, "w_m", w_at);
+	w_at = lower_let(cx, c.groups == 1 ? "w_oc" : "w_m", w_at);
 	for (int a = 0; a < w.n; a++)
 		taps[a] = find_taps(cx, &w.axis[a], window_open_output(cx, &w, a, &y_at));
 	acc = new_accumulator(cx, bias, m);

@@ -89,7 +89,7 @@ open_batch(LowerCtx *cx, const Type *a, const Type *b, const Type *y, int32_t *r
 
 	for (int i = 0; i < 3; i++)
 		batch[i] = batch_type(type[i]);
-	if (type_numel(&batch[1]) == 1 && type_same_shape(&batch[0], &batch[2])) {
+	if (type_numel(&batch[1]) == 1) {
 		*rows *= type_numel(&batch[0]);
 		for (int i = 0; i < 3; i++)
 			m[i].at = loop_idx(&cx->b, 0);

@@ -63,19 +63,52 @@ infer_pool(const Node *n, Type *out, Diag *d)
 	return true;
 }
 
+/* The number of taps k in [0, kernel) with lo <= start + k * dilation < hi; sets
+ * *may_be_empty when it can be 0. */
+static Expr *
+count_taps(LowerCtx *cx, const Axis *a, Expr *start, int32_t lo, int32_t hi, bool *may_be_empty)
+{
+	LBuilder *b = &cx->b;
+	int64_t last_start = (int64_t)(a->out - 1) * a->stride - a->begin;
+	int64_t last = last_start + (int64_t)(a->kernel - 1) * a->dilation;
+	Expr *dilation = loop_idx(b, a->dilation), *zero = loop_idx(b, 0);
+	Expr *first = zero, *end = loop_idx(b, a->kernel), *count;
+
+	if (-a->begin < lo) {
+		first = loop_sub(b, loop_idx(b, lo + a->dilation - 1), start);
+		first = loop_op2(b, KOP_MAX, loop_op2(b, KOP_DIV, first, dilation), zero);
+	}
+	if (last >= hi) {
+		Expr *room = loop_sub(b, loop_idx(b, hi + a->dilation - 1), start);
+
+		end = loop_op2(b, KOP_MIN, loop_op2(b, KOP_DIV, room, dilation), end);
+	}
+	count = loop_sub(b, end, first);
+	if (a->dilation > 1 || lo + a->begin >= a->kernel || last_start >= hi || lo == hi) {
+		count = loop_op2(b, KOP_MAX, count, zero);
+		*may_be_empty = true;
+	}
+	return lower_let(cx, arena_printf(cx->arena, "count_%s", a->name), count);
+}
+
+/* Which taps are to be counted. */
+typedef enum { COUNT_NOTHING, COUNT_INPUTS, COUNT_PADDED } Counting;
+
 /* The loops around a pooled element. */
 typedef struct {
 	Window w;
 	Expr *x_at, *y_at; /* the plane's first element; the output element */
 	Expr *from[MAX_SPATIAL];
+	Expr *count[MAX_SPATIAL]; /* along each axis, NULL with COUNT_NOTHING */
+	bool may_be_empty;        /* a product of counts may be 0 */
 } Pool;
 
 static Pool
-open_pool(LowerCtx *cx, const Node *n, bool merge)
+open_pool(LowerCtx *cx, const Node *n, bool merge, Counting counting)
 {
 	const Type *t = &n->in[0]->type;
 	LBuilder *b = &cx->b;
-	Pool p;
+	Pool p = {.may_be_empty = false};
 	Expr *c;
 	bool ok = reads_pool(&p.w, n, NULL);
 
@@ -86,8 +119,16 @@ open_pool(LowerCtx *cx, const Node *n, bool merge)
 	c = lower_for(cx, "c", t->dim[0] * t->dim[1]);
 	p.x_at = lower_let(cx, "x_c", loop_affine(b, c, window_inputs(&p.w), 0));
 	p.y_at = lower_let(cx, "y_c", loop_affine(b, c, window_outputs(&p.w), 0));
-	for (int a = 0; a < p.w.n; a++)
-		p.from[a] = window_start(cx, &p.w, a, window_open_output(cx, &p.w, a, &p.y_at));
+	for (int i = 0; i < p.w.n; i++) {
+		const Axis *a = &p.w.axis[i];
+
+		p.from[i] = window_start(cx, &p.w, i, window_open_output(cx, &p.w, i, &p.y_at));
+		if (counting == COUNT_INPUTS)
+			p.count[i] = count_taps(cx, a, p.from[i], 0, a->in, &p.may_be_empty);
+		else if (counting == COUNT_PADDED)
+			p.count[i] = count_taps(cx, a, p.from[i], -a->begin, a->in + a->end,
+			                        &p.may_be_empty);
+	}
 	return p;
 }
 
@@ -159,7 +200,7 @@ lower_max_pool(LowerCtx *cx, const Node *n)
 	DType t = n->in[0]->type.dtype;
 	LBuf *x = cx->in[0], *indices = n->nouts > 1 ? cx->out[1] : NULL;
 	LBuilder *b = &cx->b;
-	Pool p = open_pool(cx, n, !(indices && column_major));
+	Pool p = open_pool(cx, n, !(indices && column_major), COUNT_NOTHING);
 	LVar *max = loop_var(b, "max", loop_const(b, dtype_compute(t), lowest(t))), *best = NULL;
 
 	if (indices)
@@ -192,50 +233,15 @@ lower_max_pool(LowerCtx *cx, const Node *n)
  * window without any element gives 0.
  */
 
-/* The number of taps k in [0, kernel) with lo <= start + k * dilation < hi. */
-static Expr *
-count_taps(LowerCtx *cx, const Axis *a, Expr *start, int32_t lo, int32_t hi)
-{
-	LBuilder *b = &cx->b;
-	Expr *dilation = loop_idx(b, a->dilation), *zero = loop_idx(b, 0);
-	Expr *to_lo = loop_sub(b, loop_idx(b, lo + a->dilation - 1), start);
-	Expr *to_hi = loop_sub(b, loop_idx(b, hi + a->dilation - 1), start);
-	Expr *first = loop_op2(b, KOP_MAX, loop_op2(b, KOP_DIV, to_lo, dilation), zero);
-	Expr *end = loop_op2(b, KOP_MIN, loop_op2(b, KOP_DIV, to_hi, dilation),
-	                     loop_idx(b, a->kernel));
-
-	return loop_let(b, arena_printf(cx->arena, "count_%s", a->name),
-	                loop_op2(b, KOP_MAX, loop_sub(b, end, first), zero));
-}
-
-/* Whether every window of the axis has all its taps inside [lo, hi). */
-static bool
-windows_are_inside(const Axis *a, int32_t lo, int32_t hi)
-{
-	int64_t last = (int64_t)(a->out - 1) * a->stride - a->begin +
-	               (int64_t)(a->kernel - 1) * a->dilation;
-
-	return -a->begin >= lo && last < hi;
-}
-
 /* The number of elements that count in the window. */
 static Expr *
-count_window(LowerCtx *cx, const Pool *p, bool include_pad)
+count_window(LowerCtx *cx, const Pool *p)
 {
-	LBuilder *b = &cx->b;
-	Expr *count = loop_idx(b, 1);
+	Expr *count = loop_idx(&cx->b, 1);
 
-	for (int i = 0; i < p->w.n; i++) {
-		const Axis *a = &p->w.axis[i];
-		int32_t lo = include_pad ? -a->begin : 0;
-		int32_t hi = include_pad ? a->in + a->end : a->in;
-
-		count = loop_mul(b, count,
-		                 windows_are_inside(a, lo, hi)
-		                         ? loop_idx(b, a->kernel)
-		                         : count_taps(cx, a, p->from[i], lo, hi));
-	}
-	return loop_op2(b, KOP_MAX, count, loop_idx(b, 1));
+	for (int i = 0; i < p->w.n; i++)
+		count = loop_mul(&cx->b, count, p->count[i]);
+	return p->may_be_empty ? loop_op2(&cx->b, KOP_MAX, count, loop_idx(&cx->b, 1)) : count;
 }
 
 void
@@ -244,7 +250,7 @@ lower_avg_pool(LowerCtx *cx, const Node *n)
 	bool include_pad = ((const Attr_AVG_POOL *)n->attr)->count_include_pad;
 	DType t = dtype_compute(n->in[0]->type.dtype);
 	LBuilder *b = &cx->b;
-	Pool p = open_pool(cx, n, true);
+	Pool p = open_pool(cx, n, true, include_pad ? COUNT_PADDED : COUNT_INPUTS);
 	LVar *sum = loop_var(b, "sum", loop_const(b, t, 0));
 	Expr *count;
 
@@ -256,7 +262,7 @@ lower_avg_pool(LowerCtx *cx, const Node *n)
 		         loop_add(b, loop_get(b, sum), loop_load_compute(b, cx->in[0], x_at)));
 		lower_end_to(cx, depth);
 	}
-	count = count_window(cx, &p, include_pad);
+	count = count_window(cx, &p);
 	count = count->kind == E_CONST ? loop_const(b, t, (double)count->u.i)
 	                               : loop_cvt(b, t, count);
 	loop_store_cvt(b, cx->out[0], p.y_at, loop_op2(b, KOP_DIV, loop_get(b, sum), count));
@@ -290,7 +296,7 @@ lower_lp_pool(LowerCtx *cx, const Node *n)
 {
 	int64_t exponent = ((const Attr_LP_POOL *)n->attr)->p;
 	LBuilder *b = &cx->b;
-	Pool p = open_pool(cx, n, true);
+	Pool p = open_pool(cx, n, true, COUNT_NOTHING);
 	LVar *sum = loop_var(b, "sum", loop_const(b, dtype_compute(n->in[0]->type.dtype), 0));
 
 	if (cx->in[0]->count > 0) {

@@ -55,12 +55,15 @@ read_side(LowerCtx *cx, const Attr_ROI_ALIGN *a, Side *s, Expr *first, Expr *las
 {
 	LBuilder *b = &cx->b;
 	DType t = dtype_compute(cx->in[1]->elem);
-	Expr *scale = loop_float(b, t, a->spatial_scale);
 	Expr *shift = loop_float(b, t, a->half_pixel ? 0.5 : 0);
-	Expr *from = loop_mul(b, loop_load_compute(b, cx->in[1], first), scale);
-	Expr *to = loop_mul(b, loop_load_compute(b, cx->in[1], last), scale);
+	Expr *from = loop_load_compute(b, cx->in[1], first);
+	Expr *to = loop_load_compute(b, cx->in[1], last);
 	Expr *length;
 
+	if (a->spatial_scale != 1) {
+		from = loop_mul(b, from, loop_float(b, t, a->spatial_scale));
+		to = loop_mul(b, to, loop_float(b, t, a->spatial_scale));
+	}
 	s->start = loop_let(b, arena_printf(cx->arena, "start_%s", s->name),
 	                    a->half_pixel ? loop_sub(b, from, shift) : from);
 	length = loop_sub(b, a->half_pixel ? loop_sub(b, to, shift) : to, s->start);
@@ -69,11 +72,12 @@ read_side(LowerCtx *cx, const Attr_ROI_ALIGN *a, Side *s, Expr *first, Expr *las
 	s->bin = loop_let(b, arena_printf(cx->arena, "bin_%s", s->name),
 	                  loop_op2(b, KOP_DIV, length, loop_float(b, t, s->bins)));
 	s->samples = loop_idx(b, a->sampling_ratio);
-	if (a->sampling_ratio == 0)
-		s->samples = loop_let(
-			b, arena_printf(cx->arena, "samples_%s", s->name),
-			loop_clamp_idx(b, loop_cvt(b, DT_I32, loop_call1(b, "ceil", s->bin)), 0,
-		                       MAX_SAMPLES));
+	if (a->sampling_ratio == 0) {
+		Expr *pixels = loop_cvt(b, DT_I32, loop_call1(b, "ceil", s->bin));
+
+		s->samples = loop_let(b, arena_printf(cx->arena, "samples_%s", s->name),
+		                      loop_clamp_idx(b, pixels, 0, MAX_SAMPLES));
+	}
 }
 
 /* Opens the loop over the samples of bin `at` along one axis. */
@@ -89,7 +93,8 @@ open_sample(LowerCtx *cx, const Side *s, Expr *at)
 	bins = loop_mul(b, loop_cvt(b, t, at), s->bin);
 	part = loop_add(b, loop_cvt(b, t, k), loop_float(b, t, 0.5));
 	part = loop_op2(b, KOP_DIV, loop_mul(b, part, s->bin), loop_cvt(b, t, s->samples));
-	pos = loop_let(b, arena_printf(cx->arena, "pos_%s", s->name), loop_add(b, loop_add(b, s->start, bins), part));
+	pos = loop_let(b, arena_printf(cx->arena, "pos_%s", s->name),
+	               loop_add(b, loop_add(b, s->start, bins), part));
 	r.inside = loop_op2(b, KOP_AND, loop_op2(b, KOP_GE, pos, loop_float(b, t, -1)),
 	                    loop_op2(b, KOP_LE, pos, loop_float(b, t, s->length)));
 	pos = loop_let(b, arena_printf(cx->arena, "in_%s", s->name),

@@ -1,0 +1,97 @@
+#include "driver/main.h"
+
+#include <stdio.h>
+
+#include "driver/guard.h"
+#include "driver/help.h"
+#include "frontend/onnx/onnx.h"
+
+typedef struct {
+	Options options;
+	Diag diag;
+	Tool tool;
+	int argc;
+	char **argv;
+	Arena *arena;
+	void (*check)(const Options *o);
+	bool ok;
+} CommandLine;
+
+/* Questions are answered without a model. */
+static bool
+is_question(const Options *o)
+{
+	return o->help || o->version || o->print_ops;
+}
+
+static void
+read_command_line(void *arg)
+{
+	CommandLine *c = arg;
+
+	diag_init(&c->diag, c->arena);
+	c->ok = options_parse(&c->options, c->tool, c->argc, c->argv, c->arena, &c->diag);
+	if (!c->ok || is_question(&c->options))
+		return;
+	/* Warnings about options obey the options, wherever they stand. */
+	options_init_diag(&c->options, &c->diag, c->arena);
+	c->check(&c->options);
+	c->ok = c->diag.errors == 0;
+}
+
+static void
+put_supported_ops(Str *s)
+{
+	OnnxSupported op;
+
+	str_puts(s, "ONNX operators and the opsets whose rules are known:\n");
+	for (int i = 0; onnx_supported(i, &op); i++) {
+		str_printf(s, "  %s%s%s %d", op.domain, *op.domain ? "." : "", op.name, op.first);
+		if (op.last)
+			str_printf(s, " to %d\n", op.last);
+		else
+			str_puts(s, " and later\n");
+	}
+}
+
+static int
+answer(const Options *o)
+{
+	Str s;
+
+	str_init(&s, o->arena);
+	if (o->help)
+		help_print(&s, o->tool);
+	else if (o->version)
+		str_printf(&s, "%s %s\n", o->tool_name, mcc_version);
+	else
+		put_supported_ops(&s);
+	return print_output(o, &s);
+}
+
+int
+program_main(Tool tool, int argc, char **argv, void (*check)(const Options *o),
+             JobFn *work)
+{
+	static CommandLine c; /* not a local: setjmp is near */
+	size_t bytes;
+	int status;
+
+	guard_install(tool == TOOL_MCC ? "mcc" : "mcc-run", argc, argv);
+	c = (CommandLine){.tool = tool, .argc = argc, .argv = argv, .check = check};
+	c.arena = guard_arena(0);
+	if (!guard_call(read_command_line, &c, &bytes)) {
+		fprintf(stderr, "out of memory\n");
+		return EXIT_DIAGNOSED;
+	}
+	if (c.diag.first)
+		print_diagnostics(&c.options, &c.diag);
+	if (!c.ok)
+		status = EXIT_USAGE;
+	else if (is_question(&c.options))
+		status = answer(&c.options);
+	else
+		status = jobs_run(&c.options, work);
+	arena_free(c.arena);
+	return status;
+}

@@ -1,0 +1,332 @@
+/*
+ * mcc: from model files to C.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/sha256.h"
+#include "codegen/c/c.h"
+#include "codegen/program/program.h"
+#include "driver/deps.h"
+#include "driver/guard.h"
+#include "driver/help.h"
+#include "driver/job.h"
+#include "driver/main.h"
+#include "driver/names.h"
+#include "driver/options.h"
+#include "driver/pipeline.h"
+
+/* ---- Checks of the command line ---- */
+
+#define USAGE(o, ...) diag_report((o)->diag, NULL, E_USAGE, __VA_ARGS__)
+
+static bool
+has_suffix(const char *path, const char *suffix)
+{
+	size_t n = strlen(path), m = strlen(suffix);
+
+	return n > m && strcmp(path + n - m, suffix) == 0;
+}
+
+/* The suffix of the output decides what is written; only C is so far. */
+static void
+check_output(const Options *o)
+{
+	static const char *const not_yet[] = {".o", ".s", ".ll", ".bc", ".a", ".so"};
+
+	if (!o->output)
+		return;
+	if (!*o->output)
+		USAGE(o, "the output's name is empty");
+	for (size_t i = 0; i < sizeof not_yet / sizeof *not_yet; i++)
+		if (has_suffix(o->output, not_yet[i]))
+			USAGE(o, "'%s': %s files are not written yet; write C with '-o FILE.c'",
+			      o->output, not_yet[i]);
+	if (!o->print_graph && has_suffix(o->output, ".h"))
+		USAGE(o, "'%s' is the name of a header; name the C file, the header goes beside it",
+		      o->output);
+	if (o->inputs.n > 1)
+		USAGE(o, "'-o' names one output, but there are %d models", o->inputs.n);
+	for (int i = 0; i < o->inputs.n; i++)
+		if (file_same(o->output, o->inputs.v[i].path))
+			USAGE(o, "'%s' would overwrite the model", o->output);
+}
+
+static void
+check_deps(const Options *o)
+{
+	const char *option = o->deps_file ? "-MF" : o->deps_targets.n ? "-MT" : "-MP";
+	bool used = o->deps_file || o->deps_targets.n || o->deps_phony;
+	bool no_name = (o->output && strcmp(o->output, "-") == 0) || (!o->output && o->print_graph);
+
+	if (used && !o->deps)
+		USAGE(o, "'%s' needs '-MD'", option);
+	if (o->deps && !o->deps_file && no_name)
+		USAGE(o, "'-MD' needs '-MF FILE' when the output is standard output");
+	if (o->deps_file && o->inputs.n > 1)
+		USAGE(o, "'-MF' names one file, but there are %d models", o->inputs.n);
+}
+
+static void
+check_report(const Options *o)
+{
+	if (!o->report_file)
+		return;
+	if (strcmp(o->report_file, "-") == 0 && o->output && strcmp(o->output, "-") == 0)
+		USAGE(o, "the code and the report cannot both go to standard output");
+	if (strcmp(o->report_file, "-") != 0 && o->inputs.n > 1)
+		USAGE(o, "'--report=' names one file, but there are %d models", o->inputs.n);
+}
+
+/* Warns of options that the action leaves no room for. */
+static void
+check_unused(const Options *o)
+{
+	const struct {
+		bool given;
+		const char *option;
+		bool for_graph; /* has a meaning with -E */
+	} uses[] = {
+		{o->output != NULL, "-o", true},       {o->deps, "-MD", true},
+		{o->save_temps, "-save-temps", true},  {o->prefix != NULL, "-fprefix=", false},
+		{o->report_file != NULL, "--report", false}, {o->hosted, "-fhosted", false},
+	};
+	const char *action = o->syntax_only ? "-fsyntax-only" : "-E";
+
+	if (o->syntax_only && o->print_graph)
+		USAGE(o, "'-E' and '-fsyntax-only' exclude each other");
+	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
+		if (uses[i].given && (o->syntax_only || (o->print_graph && !uses[i].for_graph)))
+			diag_report(o->diag, NULL, W_UNUSED, "'%s' has no effect with '%s'",
+			            uses[i].option, action);
+}
+
+static void
+check_options(const Options *o)
+{
+	if (o->inputs.n == 0)
+		USAGE(o, "no model is given");
+	if (strcmp(o->target, "generic") != 0)
+		USAGE(o, "unknown target '%s'; the only one so far is 'generic'", o->target);
+	if (o->prefix && !c_prefix_is_valid(o->prefix))
+		USAGE(o, "'-fprefix=%s': the prefix must be an identifier that C and C++ do not reserve",
+		      o->prefix);
+	check_output(o);
+	check_deps(o);
+	check_report(o);
+	check_unused(o);
+	pipeline_check(o, o->diag);
+}
+
+/* ---- One model ---- */
+
+typedef struct {
+	Job *job;
+	OutputNames names;
+	FileSet *set;
+} Output;
+
+/* The command in a form that is the same on every machine: files without folders. */
+static const char *
+command_text(const Job *j, const OutputNames *names)
+{
+	Str s;
+
+	str_init(&s, j->arena);
+	str_puts(&s, "mcc");
+	options_print_code(&s, j->options);
+	str_putc(&s, ' ');
+	quote_word(&s, strcmp(j->input->path, "-") == 0 ? "-" : file_basename(j->input->path));
+	str_puts(&s, " -o ");
+	quote_word(&s, file_basename(names->code));
+	return s.s;
+}
+
+/* For -v and -###: what is to be done, as a command that does the same. */
+static void
+log_command(Job *j, const OutputNames *names)
+{
+	const Options *o = j->options;
+	Str *s = &j->log;
+
+	str_puts(s, "mcc");
+	options_print_code(s, o);
+	if (!o->prefix && !o->print_graph && !o->syntax_only)
+		str_printf(s, " -fprefix=%s", names->prefix);
+	options_print_rest(s, o);
+	if (o->deps && !o->deps_file) {
+		str_puts(s, " -MF ");
+		quote_word(s, names->deps);
+	}
+	if (j->input->format) {
+		str_puts(s, " -x ");
+		quote_word(s, j->input->format);
+	}
+	str_putc(s, ' ');
+	quote_word(s, j->input->path);
+	if (!o->syntax_only) {
+		str_puts(s, " -o ");
+		quote_word(s, names->code);
+	}
+	str_putc(s, '\n');
+}
+
+static bool
+add_text(Output *out, const char *path, const Str *s)
+{
+	return file_set_add(out->set, path, s->s, s->n, &out->job->diag);
+}
+
+static bool
+add_graph(Output *out, const char *path)
+{
+	Str s;
+
+	str_init(&s, out->job->arena);
+	graph_print(&s, out->job->graph);
+	return add_text(out, path, &s);
+}
+
+static bool
+save_graph(Output *out, const char *suffix)
+{
+	Arena *a = out->job->arena;
+
+	return !out->job->options->save_temps ||
+	       add_graph(out, arena_printf(a, "%s%s", out->names.temps, suffix));
+}
+
+/* Kernels once each, in the order of their first call. */
+static bool
+save_loops(Output *out, const Program *p)
+{
+	Str s;
+
+	if (!out->job->options->save_temps)
+		return true;
+	str_init(&s, out->job->arena);
+	for (int i = 0; i < p->steps.n; i++)
+		lfunc_print(&s, p->steps.v[i]->fn);
+	return add_text(out, arena_printf(out->job->arena, "%s.loops", out->names.temps), &s);
+}
+
+static bool
+add_deps(Output *out)
+{
+	const Options *o = out->job->options;
+	Str s;
+
+	if (!o->deps)
+		return true;
+	str_init(&s, out->job->arena);
+	deps_print(&s, &o->deps_targets, out->names.code, &out->job->files, o->deps_phony);
+	return add_text(out, out->names.deps, &s);
+}
+
+static bool
+add_report(Output *out, const Program *p)
+{
+	const Options *o = out->job->options;
+	Str s;
+
+	if (!o->report_file)
+		return true;
+	str_init(&s, out->job->arena);
+	program_report(&s, p);
+	return add_text(out, o->report_file, &s);
+}
+
+/* ---- Code ---- */
+
+/* Where the header stands inside the code: instead of the line that includes it. */
+static void
+put_header_inside(Str *all, const Str *source, const Str *header, const char *name)
+{
+	const char *line = arena_printf(all->arena, "#include \"%s\"\n", name);
+	const char *at = strstr(source->s, line);
+
+	assert(at);
+	str_write(all, source->s, (size_t)(at - source->s));
+	str_puts(all, header->s);
+	str_puts(all, at + strlen(line));
+}
+
+static bool
+add_code(Output *out, const Program *p)
+{
+	Job *j = out->job;
+	const OutputNames *names = &out->names;
+	char hash[SHA256_HEX];
+	CEmitOptions emit = {
+		.prefix = names->prefix,
+		.header_name = names->header ? file_basename(names->header) : "model.h",
+		.model_name = job_model_name(j),
+		.model_sha256 = hash,
+		.command = command_text(j, names),
+		.version = mcc_version,
+		.hosted = j->options->hosted,
+	};
+	Str source, header, all;
+
+	sha256_hex(j->file.data, j->file.size, hash);
+	str_init(&source, j->arena);
+	str_init(&header, j->arena);
+	if (!c_emit(p, &emit, &source, &header, &j->diag))
+		return false;
+	timing_begin(&j->timing, "write");
+	if (names->header)
+		return add_text(out, names->header, &header) && add_text(out, names->code, &source);
+	str_init(&all, j->arena);
+	put_header_inside(&all, &source, &header, emit.header_name);
+	return file_set_add(out->set, names->code, all.s, all.n, &j->diag);
+}
+
+/* The program and all that is made from it. */
+static bool
+add_program(Output *out)
+{
+	Job *j = out->job;
+	ProgramOptions plan = {0};
+	Program *p;
+
+	guard_set_activity("planning", j->input->path);
+	timing_begin(&j->timing, "plan");
+	p = program_build(j->arena, j->graph, &plan, &j->diag);
+	if (!p)
+		return false;
+	guard_set_activity("printing C", j->input->path);
+	timing_begin(&j->timing, "emit");
+	return save_loops(out, p) && add_report(out, p) && add_code(out, p);
+}
+
+static void
+compile(Job *j)
+{
+	const Options *o = j->options;
+	Output out = {
+		.job = j,
+		.names = output_names(j->arena, o, j->input),
+		.set = file_set_new(j->arena),
+	};
+
+	if (o->verbose)
+		str_printf(&j->log, "mcc version %s\npasses: %s%s\n", mcc_version,
+		           pipeline_passes(o), o->passes ? "" : ", until nothing changes");
+	if (o->verbose || o->only_show)
+		log_command(j, &out.names);
+	if (o->only_show || !job_read(j) || o->syntax_only)
+		return;
+	if (!save_graph(&out, ".in.mcc") || !job_optimise(j) || !save_graph(&out, ".opt.mcc"))
+		return;
+	if (!(o->print_graph ? add_graph(&out, out.names.code) : add_program(&out)) ||
+	    !add_deps(&out) || j->diag.errors)
+		return;
+	file_set_commit(out.set, &j->diag);
+}
+
+int
+main(int argc, char **argv)
+{
+	return program_main(TOOL_MCC, argc, argv, check_options, compile);
+}

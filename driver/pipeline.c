@@ -1,0 +1,152 @@
+#include "driver/pipeline.h"
+
+#include <string.h>
+
+#include "driver/guard.h"
+#include "passes/pass.h"
+
+/*
+ * The passes of each level.  -O1 keeps every bit of the result; from -O2 on
+ * factors and biases move into weights, which rounds in another order.
+ */
+static const struct {
+	char level;
+	const char *passes;
+} pipelines[] = {
+	{'0', "expand,dce"},
+	{'1', "expand,fold,simplify,cse,dce"},
+	{'2', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,cse,dce"},
+	{'3', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,cse,dce"},
+	{'s', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,cse,dce"},
+	{'z', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,cse,dce"},
+};
+
+/* The passes of a level are repeated until nothing changes, but not for ever;
+ * those of -passes= run once. */
+enum { MAX_ROUNDS = 20 };
+
+const char *
+pipeline_passes(const Options *o)
+{
+	size_t i = 0;
+
+	if (o->passes)
+		return o->passes;
+	while (pipelines[i].level != o->level)
+		i++;
+	return pipelines[i].passes;
+}
+
+static bool
+parse_passes(const Options *o, Arena *a, PassList *list, Diag *d)
+{
+	const char *text = pipeline_passes(o);
+
+	return !*text || pass_parse_list(a, text, list, d);
+}
+
+static bool
+names_pass(const Names *names, const char *pass)
+{
+	for (int i = 0; i < names->n; i++)
+		if (strcmp(names->v[i], pass) == 0)
+			return true;
+	return false;
+}
+
+static void
+note_passes(const Options *o, Diag *d)
+{
+	Str list;
+
+	str_init(&list, o->arena);
+	for (int i = 0; i < PASS_COUNT; i++)
+		str_printf(&list, "%s%s", i ? ", " : "", pass_info[i].name);
+	diag_note(d, NULL, "the passes are %s", list.s);
+}
+
+static bool
+check_names(const char *option, const Names *names, bool or_all, Diag *d)
+{
+	for (int i = 0; i < names->n; i++)
+		if (!pass_find(names->v[i]) && !(or_all && strcmp(names->v[i], "all") == 0))
+			return diag_report(d, NULL, E_PASS, "'%s%s': there is no such pass", option,
+			                   names->v[i]);
+	return true;
+}
+
+bool
+pipeline_check(const Options *o, Diag *d)
+{
+	PassList list = {0};
+	bool ok = parse_passes(o, o->arena, &list, d) &&
+	          check_names("-print-before=", &o->print_before, false, d) &&
+	          check_names("-print-after=", &o->print_after, false, d) &&
+	          check_names("-Rpass=", &o->remarks, true, d);
+
+	if (!ok)
+		note_passes(o, d);
+	return ok;
+}
+
+/* ---- What happens around a pass ---- */
+
+static void
+log_graph(Job *j, const char *when, const PassInfo *p, const Graph *g)
+{
+	str_printf(&j->log, "; %s %s\n", when, p->name);
+	graph_print(&j->log, g);
+}
+
+static void
+before_pass(void *user, const PassInfo *p, const Graph *g)
+{
+	Job *j = user;
+
+	guard_set_activity(arena_printf(j->arena, "pass %s", p->name), j->input->path);
+	if (names_pass(&j->options->print_before, p->name))
+		log_graph(j, "before", p, g);
+}
+
+static void
+after_pass(void *user, const PassInfo *p, const Graph *g, int changed)
+{
+	Job *j = user;
+	const Options *o = j->options;
+	Loc loc = {.file = j->input->path};
+
+	if (o->print_after_all || names_pass(&o->print_after, p->name))
+		log_graph(j, "after", p, g);
+	if (changed && (names_pass(&o->remarks, p->name) || names_pass(&o->remarks, "all")))
+		diag_report(&j->diag, &loc, R_PASS, "%s: %d change%s", p->name, changed,
+		            changed == 1 ? "" : "s");
+}
+
+static void
+log_stats(Job *j, const PassCtx *cx)
+{
+	str_puts(&j->log, "pass                 runs    changes    seconds\n");
+	for (int i = 0; i < PASS_COUNT; i++)
+		if (cx->stats[i].runs)
+			str_printf(&j->log, "%-18s %6d %10d %10.3f\n", pass_info[i].name,
+			           cx->stats[i].runs, cx->stats[i].changed, cx->stats[i].seconds);
+}
+
+bool
+pipeline_run(Job *j)
+{
+	const Options *o = j->options;
+	PassList list = {0};
+	PassCtx cx;
+	bool ok;
+
+	pass_init(&cx, j->arena, &j->diag);
+	cx.verify_each = o->verify_each;
+	cx.hooks = (PassHooks){before_pass, after_pass, j};
+	ok = parse_passes(o, j->arena, &list, &j->diag) &&
+	     pass_run_list(&list, j->graph, &cx, o->passes ? 1 : MAX_ROUNDS);
+	if (o->pass_stats)
+		log_stats(j, &cx);
+	guard_set_activity("verification", j->input->path);
+	return ok && graph_verify(j->graph, &j->diag);
+}

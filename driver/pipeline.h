@@ -1,0 +1,18 @@
+/*
+ * Which passes run at which level.
+ */
+#ifndef MCC_DRIVER_PIPELINE_H
+#define MCC_DRIVER_PIPELINE_H
+
+#include "driver/job.h"
+
+/* The passes that the options ask for, separated by commas. */
+const char *pipeline_passes(const Options *o);
+
+/* Whether all passes that the options name exist; reports E_PASS. */
+bool pipeline_check(const Options *o, Diag *d);
+
+/* Runs the passes on the job's graph. */
+bool pipeline_run(Job *j);
+
+#endif

@@ -1,0 +1,920 @@
+/*
+ * Reading the graph IR's text form; text.c prints it, docs/ir.md is its manual.
+ *
+ *	graph   = "graph" @name "(" [input {"," input}] ")" "{" {stmt} return "}"
+ *	input   = %name ":" type
+ *	stmt    = out {"," out} "=" (const | op)
+ *	out     = "_" | %name [":" type]
+ *	const   = "const" (element | "[" [element {"," element}] "]" | x"hex")
+ *	op      = word "(" [arg {"," arg}] ")" ["{" attr {"," attr} "}"] ["as" string]
+ *	arg     = "_" | %name
+ *	attr    = word "=" (number | "[" numbers "]" | word | string)
+ *	return  = "return" [%name ["as" string] {"," ...}]
+ *
+ * A comment runs from ";" to the end of the line.  Behind a node, "; at FILE: WHERE"
+ * is the node's place in the file that the graph was made from.  The type of a
+ * node's output may be left out; where it stands it is checked.
+ *
+ * The text is untrusted.  It is read without recursion, and memory is taken only
+ * in proportion to its length.  The first error ends the reading.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/graph.h"
+#include "ir/num.h"
+
+typedef struct {
+	Graph *g;
+	Arena *arena;
+	const char *text, *p, *end;
+	const char *line; /* the start of the current line */
+	int line_number;
+	const char *file;
+	Diag *d;
+} Parser;
+
+/* ---- Errors ---- */
+
+enum { SNIPPET_BEFORE = 70, SNIPPET_AFTER = 50 };
+
+static const char *
+line_of(const Parser *p, const char *at)
+{
+	while (at > p->text && at[-1] != '\n')
+		at--;
+	return at;
+}
+
+/* `at` is here or in a line before. */
+static Loc
+loc_at(const Parser *p, const char *at)
+{
+	Loc loc = {.file = p->file, .line = p->line_number};
+
+	if (at >= p->line) {
+		loc.column = (int)(at - p->line) + 1;
+		return loc;
+	}
+	for (const char *c = at; c < p->line; c++)
+		loc.line -= *c == '\n';
+	loc.column = (int)(at - line_of(p, at)) + 1;
+	return loc;
+}
+
+/* The part of its line around `at`: lines of constants are long. */
+static const char *
+snippet_around(const Parser *p, const char *at, int *caret)
+{
+	const char *line = line_of(p, at);
+	const char *from = at - line > SNIPPET_BEFORE ? at - SNIPPET_BEFORE : line;
+	const char *to = p->end - at > SNIPPET_AFTER ? at + SNIPPET_AFTER : p->end;
+	const char *stop = to > at ? memchr(at, '\n', (size_t)(to - at)) : NULL;
+	char *text;
+
+	if (stop)
+		to = stop;
+	text = arena_strndup(p->d->arena, from, (size_t)(to - from));
+	for (char *c = text; c < text + (to - from); c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = ' ';
+	*caret = (int)(at - from);
+	return text;
+}
+
+__attribute__((format(printf, 5, 6))) static bool
+error_at(Parser *p, const char *at, int length, DiagCode code, const char *format, ...)
+{
+	Loc loc = loc_at(p, at);
+	const char *text, *snippet;
+	va_list args;
+	int caret;
+
+	va_start(args, format);
+	text = arena_vprintf(p->d->arena, format, args);
+	va_end(args);
+	snippet = snippet_around(p, at, &caret);
+	return diag_report_at(p->d, &loc, code, snippet, caret, length, "%s", text);
+}
+
+static bool
+expected_here(Parser *p, const char *what)
+{
+	if (p->p == p->end)
+		return error_at(p, p->p, 1, E_SYNTAX, "expected %s, but the text ends here", what);
+	return error_at(p, p->p, 1, E_SYNTAX, "expected %s", what);
+}
+
+/* ---- Tokens ---- */
+
+static void
+skip_blanks(Parser *p)
+{
+	for (; p->p < p->end; p->p++) {
+		if (*p->p == '\n') {
+			p->line = p->p + 1;
+			p->line_number++;
+		} else if (*p->p == ';') {
+			const char *stop = memchr(p->p, '\n', (size_t)(p->end - p->p));
+
+			p->p = stop ? stop - 1 : p->end - 1;
+		} else if (*p->p != ' ' && *p->p != '\t' && *p->p != '\r') {
+			break;
+		}
+	}
+}
+
+static bool
+expected(Parser *p, const char *what)
+{
+	skip_blanks(p);
+	return expected_here(p, what);
+}
+
+/* Goes to the next token when that starts with `c`, else stays where it is. */
+static bool
+next_is(Parser *p, char c)
+{
+	const Parser before = *p;
+
+	skip_blanks(p);
+	if (p->p < p->end && *p->p == c)
+		return true;
+	*p = before;
+	return false;
+}
+
+static bool
+accept(Parser *p, char c)
+{
+	if (!next_is(p, c))
+		return false;
+	p->p++;
+	return true;
+}
+
+static bool
+expect(Parser *p, char c)
+{
+	return accept(p, c) || expected(p, (char[]){'\'', c, '\'', '\0'});
+}
+
+static bool
+is_word_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+static bool
+is_name_char(char c)
+{
+	return is_word_char(c) || c == '.' || c == '/' || c == '-';
+}
+
+static bool
+is_number_char(char c)
+{
+	return is_word_char(c) || c == '.' || c == '+' || c == '-';
+}
+
+/* The characters from here on of which `belongs` is true; they are passed over. */
+static size_t
+span(Parser *p, bool (*belongs)(char), const char **start)
+{
+	skip_blanks(p);
+	*start = p->p;
+	while (p->p < p->end && belongs(*p->p))
+		p->p++;
+	return (size_t)(p->p - *start);
+}
+
+static bool
+accept_word(Parser *p, const char *word)
+{
+	const Parser before = *p;
+	const char *start;
+	size_t n = span(p, is_word_char, &start);
+
+	if (n == strlen(word) && memcmp(start, word, n) == 0)
+		return true;
+	*p = before;
+	return false;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* What stands behind a backslash in a string. */
+static bool
+parse_escape(Parser *p, char *c)
+{
+	int hi, lo;
+
+	if (p->p < p->end && (*p->p == '"' || *p->p == '\\')) {
+		*c = *p->p++;
+		return true;
+	}
+	if (p->end - p->p < 3 || *p->p != 'x')
+		return expected_here(p, "'\"', '\\' or 'x' and two hexadecimal digits");
+	hi = hex_digit(p->p[1]);
+	lo = hex_digit(p->p[2]);
+	if (hi < 0 || lo < 0 || hi + lo == 0)
+		return expected_here(p, "'x' and two hexadecimal digits other than 00");
+	*c = (char)(hi << 4 | lo);
+	p->p += 3;
+	return true;
+}
+
+static const char *
+parse_string(Parser *p)
+{
+	const char *start, *stop;
+	char *text;
+	size_t n = 0;
+
+	if (!expect(p, '"'))
+		return NULL;
+	start = p->p;
+	for (stop = start; stop < p->end && *stop != '"' && *stop != '\n'; stop++)
+		if (*stop == '\\' && stop + 1 < p->end)
+			stop++;
+	text = arena_alloc(p->arena, (size_t)(stop - start) + 1);
+	while (p->p < p->end && *p->p != '"') {
+		char c = *p->p++;
+
+		if ((unsigned char)c < ' ') {
+			p->p--;
+			return expected_here(p, "the string's end on its line"), NULL;
+		}
+		if (c == '\\' && !parse_escape(p, &c))
+			return NULL;
+		text[n++] = c;
+	}
+	return expect(p, '"') ? text : NULL;
+}
+
+/* A name behind `sigil`: plain characters or a string. */
+static const char *
+parse_name(Parser *p, char sigil, const char *what)
+{
+	const char *start;
+	size_t n;
+
+	if (!accept(p, sigil))
+		return expected(p, what), NULL;
+	if (p->p < p->end && *p->p == '"')
+		return parse_string(p);
+	start = p->p;
+	while (p->p < p->end && is_name_char(*p->p))
+		p->p++;
+	n = (size_t)(p->p - start);
+	if (n == 0)
+		return expected(p, "a name"), NULL;
+	return arena_strndup(p->arena, start, n);
+}
+
+/* ---- Numbers ---- */
+
+enum { NUMBER_LENGTH = 64 };
+
+static bool
+take_number(Parser *p, char text[NUMBER_LENGTH], const char **start)
+{
+	size_t n = span(p, is_number_char, start);
+
+	if (n == 0 || n >= NUMBER_LENGTH) {
+		p->p = *start;
+		return expected(p, "a number");
+	}
+	memcpy(text, *start, n);
+	text[n] = '\0';
+	return true;
+}
+
+static bool
+parse_int(Parser *p, int64_t *v)
+{
+	char text[NUMBER_LENGTH], *stop;
+	const char *start;
+
+	if (!take_number(p, text, &start))
+		return false;
+	errno = 0;
+	*v = strtoll(text, &stop, 10);
+	if (*stop || errno)
+		return error_at(p, start, (int)strlen(text), E_SYNTAX, "'%s' is not an integer of 64 bits",
+		                text);
+	return true;
+}
+
+static bool
+parse_uint(Parser *p, uint64_t *v)
+{
+	char text[NUMBER_LENGTH], *stop;
+	const char *start;
+
+	if (!take_number(p, text, &start))
+		return false;
+	errno = 0;
+	*v = strtoull(text, &stop, 10);
+	if (*stop || errno || *text == '-')
+		return error_at(p, start, (int)strlen(text), E_SYNTAX,
+		                "'%s' is not an unsigned integer of 64 bits", text);
+	return true;
+}
+
+/* Rounded once: by way of double the nearest float could be missed. */
+static bool
+parse_float(Parser *p, DType t, double *v)
+{
+	char text[NUMBER_LENGTH], *stop;
+	const char *start;
+
+	if (!take_number(p, text, &start))
+		return false;
+	*v = t == DT_F32 ? (double)strtof(text, &stop) : strtod(text, &stop);
+	if (*stop)
+		return error_at(p, start, (int)strlen(text), E_SYNTAX, "'%s' is not a number", text);
+	return true;
+}
+
+static bool
+parse_double(Parser *p, double *v)
+{
+	return parse_float(p, DT_F64, v);
+}
+
+static bool
+parse_bool(Parser *p, bool *v)
+{
+	*v = accept_word(p, "true");
+	return *v || accept_word(p, "false") || expected(p, "'true' or 'false'");
+}
+
+/* ---- Types ---- */
+
+static bool
+parse_dtype(Parser *p, DType *t)
+{
+	const char *start;
+	size_t n = span(p, is_word_char, &start);
+
+	*t = dtype_find(start, n);
+	if (*t == DT_COUNT || *t == DT_IDX) {
+		p->p = start;
+		return expected(p, "an element type");
+	}
+	return true;
+}
+
+static bool
+parse_type(Parser *p, Type *t)
+{
+	const char *start;
+	int64_t dim;
+
+	skip_blanks(p);
+	start = p->p;
+	*t = (Type){0};
+	if (!parse_dtype(p, &t->dtype) || !expect(p, '['))
+		return false;
+	while (!next_is(p, ']')) {
+		if (t->rank && !expect(p, ','))
+			return false;
+		skip_blanks(p);
+		if (t->rank == MAX_RANK)
+			return error_at(p, p->p, 1, E_SHAPE, "a type has at most %d dimensions", MAX_RANK);
+		if (!parse_int(p, &dim))
+			return false;
+		if (dim < 0 || dim > INT32_MAX)
+			return error_at(p, start, (int)(p->p - start), E_SHAPE,
+			                "a dimension is out of range");
+		t->dim[t->rank++] = (int32_t)dim;
+	}
+	p->p++;
+	if (!type_is_representable(t))
+		return error_at(p, start, 1, E_SIZE, "a tensor of this type is larger than 2 GiB");
+	return true;
+}
+
+/* ---- Constants ---- */
+
+static bool
+parse_element(Parser *p, DType t, void *data, size_t i)
+{
+	uint64_t u = 0;
+	int64_t n = 0, again;
+	double x = 0;
+	bool b = false;
+	const char *start;
+
+	skip_blanks(p);
+	start = p->p;
+	if (dtype_is_float(t)) {
+		if (!parse_float(p, t, &x))
+			return false;
+		num_store(t, data, i, x);
+		return true;
+	}
+	if (t == DT_BOOL) {
+		if (!parse_bool(p, &b))
+			return false;
+		n = b;
+	} else if (t == DT_U64) {
+		if (!parse_uint(p, &u))
+			return false;
+		n = (int64_t)u;
+	} else if (!parse_int(p, &n)) {
+		return false;
+	}
+	num_store_int(t, data, i, n);
+	again = num_load_int(t, data, i);
+	if (again != n)
+		return error_at(p, start, (int)(p->p - start), E_VALUE, "the number is out of range of %s",
+		                dtype_info[t].name);
+	return true;
+}
+
+static bool
+parse_list(Parser *p, const Type *t, char *data)
+{
+	int32_t count = type_numel(t), i = 0;
+
+	while (!next_is(p, ']')) {
+		skip_blanks(p);
+		if (i == count)
+			return error_at(p, p->p, 1, E_SHAPE, "more elements than the type has (%d)", count);
+		if ((i && !expect(p, ',')) || !parse_element(p, t->dtype, data, (size_t)i))
+			return false;
+		i++;
+	}
+	if (i < count)
+		return error_at(p, p->p, 1, E_SHAPE, "%d elements, but the type has %d", i, count);
+	p->p++;
+	return true;
+}
+
+static bool
+parse_hex(Parser *p, const Type *t, unsigned char *data)
+{
+	size_t bytes = type_bytes(t), width = (size_t)dtype_info[t->dtype].bytes;
+	const uint16_t one = 1;
+	size_t flip = *(const unsigned char *)&one ? 0 : width - 1;
+
+	for (size_t i = 0; i < bytes; i++, p->p += 2) {
+		int hi = hex_digit(p->p[0]), lo = hex_digit(p->p[1]);
+
+		if (hi < 0 || lo < 0) {
+			p->p += hi >= 0;
+			return expected_here(p, "a hexadecimal digit");
+		}
+		data[i ^ flip] = (unsigned char)(hi << 4 | lo);
+	}
+	if (p->p == p->end || *p->p != '"')
+		return expected_here(p, "'\"'");
+	p->p++;
+	return true;
+}
+
+/* The bytes that the text holds must be there before memory is taken for them. */
+static bool
+parse_const_data(Parser *p, const Type *t, void **data)
+{
+	size_t count = (size_t)type_numel(t), left;
+	bool is_hex = false, is_list;
+
+	skip_blanks(p);
+	if (p->end - p->p > 2 && p->p[0] == 'x' && p->p[1] == '"') {
+		p->p += 2;
+		is_hex = true;
+	}
+	is_list = !is_hex && accept(p, '[');
+	left = (size_t)(p->end - p->p);
+	if (is_hex ? left / 2 < type_bytes(t) : left < count)
+		return error_at(p, p->p, 1, E_SHAPE, "the text holds fewer than the type's %zu elements",
+		                count);
+	if (!is_hex && !is_list && count != 1)
+		return expected(p, "'[' or x\"");
+	*data = arena_alloc(p->arena, type_bytes(t));
+	if (is_hex)
+		return parse_hex(p, t, *data);
+	return is_list ? parse_list(p, t, *data) : parse_element(p, t->dtype, *data, 0);
+}
+
+/* ---- Attributes ---- */
+
+static bool
+parse_int_list(Parser *p, Ints *v)
+{
+	VEC(int64_t) list = {0};
+
+	if (!expect(p, '['))
+		return false;
+	while (!next_is(p, ']')) {
+		int64_t x;
+
+		if ((list.n && !expect(p, ',')) || !parse_int(p, &x))
+			return false;
+		VEC_PUSH(p->arena, &list, x);
+	}
+	p->p++;
+	*v = (Ints){list.n, list.v};
+	return true;
+}
+
+static bool
+parse_float_list(Parser *p, Floats *v)
+{
+	VEC(double) list = {0};
+
+	if (!expect(p, '['))
+		return false;
+	while (!next_is(p, ']')) {
+		double x;
+
+		if ((list.n && !expect(p, ',')) || !parse_double(p, &x))
+			return false;
+		VEC_PUSH(p->arena, &list, x);
+	}
+	p->p++;
+	*v = (Floats){list.n, list.v};
+	return true;
+}
+
+static bool
+parse_enum(Parser *p, const AttrInfo *a, int *v)
+{
+	const char *start;
+	size_t n = span(p, is_word_char, &start);
+
+	for (*v = 0; a->word[*v]; ++*v)
+		if (strlen(a->word[*v]) == n && memcmp(a->word[*v], start, n) == 0)
+			return true;
+	return error_at(p, start, n ? (int)n : 1, E_ATTRIBUTE, "'%s' cannot be '%.*s'", a->name,
+	                n > 40 ? 40 : (int)n, start);
+}
+
+static bool
+parse_attr_value(Parser *p, const AttrInfo *a, void *x)
+{
+	switch (a->kind) {
+	case ATTR_KIND_int: return parse_int(p, x);
+	case ATTR_KIND_float: return parse_double(p, x);
+	case ATTR_KIND_bool: return parse_bool(p, x);
+	case ATTR_KIND_ints: return parse_int_list(p, x);
+	case ATTR_KIND_floats: return parse_float_list(p, x);
+	case ATTR_KIND_dtype: return parse_dtype(p, x);
+	case ATTR_KIND_str: return (*(const char **)x = parse_string(p)) != NULL;
+	case ATTR_KIND_enum: return parse_enum(p, a, x);
+	}
+	return false;
+}
+
+static bool
+parse_attr(Parser *p, Node *n, uint64_t *seen)
+{
+	const OpInfo *info = &op_info[n->op];
+	const char *start;
+	size_t length = span(p, is_word_char, &start);
+
+	for (int i = 0; info->attrs[i].name; i++) {
+		const AttrInfo *a = &info->attrs[i];
+
+		if (strlen(a->name) != length || memcmp(a->name, start, length) != 0)
+			continue;
+		if (*seen >> i & 1)
+			return error_at(p, start, (int)length, E_ATTRIBUTE, "'%s' is given twice", a->name);
+		*seen |= (uint64_t)1 << i;
+		return expect(p, '=') && parse_attr_value(p, a, (char *)n->attr + a->offset);
+	}
+	if (length == 0)
+		return expected(p, "an attribute");
+	return error_at(p, start, (int)length, E_ATTRIBUTE, "'%s' has no attribute '%.*s'", info->name,
+	                length > 40 ? 40 : (int)length, start);
+}
+
+static bool
+parse_attrs(Parser *p, Node *n)
+{
+	uint64_t seen = 0;
+
+	if (!accept(p, '{'))
+		return true;
+	do {
+		if (!parse_attr(p, n, &seen))
+			return false;
+	} while (accept(p, ','));
+	return expect(p, '}');
+}
+
+/* ---- Statements ---- */
+
+typedef struct {
+	const char *name; /* NULL: not wanted */
+	bool has_type;
+	Type type;
+	const char *at; /* in the text */
+	int length;
+} Target;
+
+typedef VEC(Target) Targets;
+
+static bool
+parse_target(Parser *p, Targets *list)
+{
+	Target t = {0};
+
+	if (!accept_word(p, "_")) {
+		skip_blanks(p);
+		t.at = p->p;
+		t.name = parse_name(p, '%', "'%' or '_'");
+		if (!t.name)
+			return false;
+		t.length = (int)(p->p - t.at);
+		if (!*t.name)
+			return error_at(p, t.at, t.length, E_NAME, "a value's name is empty");
+		for (int i = 0; i < list->n; i++)
+			if (list->v[i].name && strcmp(list->v[i].name, t.name) == 0)
+				return error_at(p, t.at, t.length, E_NAME, "'%s' is defined twice", t.name);
+		if (graph_find(p->g, t.name))
+			return error_at(p, t.at, t.length, E_NAME, "'%s' is already defined", t.name);
+		if (accept(p, ':')) {
+			t.has_type = true;
+			if (!parse_type(p, &t.type))
+				return false;
+		}
+	}
+	VEC_PUSH(p->arena, list, t);
+	return true;
+}
+
+static bool
+parse_const(Parser *p, const Targets *to)
+{
+	void *data = NULL;
+
+	if (to->n != 1 || !to->v[0].name || !to->v[0].has_type)
+		return error_at(p, p->p, 1, E_SYNTAX, "a constant needs one name and its type");
+	if (!parse_const_data(p, &to->v[0].type, &data))
+		return false;
+	graph_const(p->g, to->v[0].name, to->v[0].type, data);
+	return true;
+}
+
+typedef VEC(Value *) Values;
+
+static bool
+parse_arg(Parser *p, Values *args)
+{
+	Value *v = NULL;
+	const char *name, *start;
+
+	if (!accept_word(p, "_")) {
+		skip_blanks(p);
+		start = p->p;
+		name = parse_name(p, '%', "'%' or '_'");
+		if (!name)
+			return false;
+		v = graph_find(p->g, name);
+		if (!v)
+			return error_at(p, start, (int)(p->p - start), E_NAME, "'%s' is not defined", name);
+	}
+	VEC_PUSH(p->arena, args, v);
+	return true;
+}
+
+static bool
+parse_args(Parser *p, Values *args)
+{
+	if (!expect(p, '('))
+		return false;
+	if (accept(p, ')'))
+		return true;
+	do {
+		if (!parse_arg(p, args))
+			return false;
+	} while (accept(p, ','));
+	return expect(p, ')');
+}
+
+/* A comment "; at FILE: WHERE" on the rest of the line. */
+static void
+parse_place(Parser *p, Loc *loc)
+{
+	static const char mark[] = "; at ";
+	const char *start, *stop, *colon = NULL;
+
+	while (p->p < p->end && (*p->p == ' ' || *p->p == '\t'))
+		p->p++;
+	if ((size_t)(p->end - p->p) < sizeof mark - 1 || memcmp(p->p, mark, sizeof mark - 1) != 0)
+		return;
+	start = p->p + sizeof mark - 1;
+	stop = memchr(start, '\n', (size_t)(p->end - start));
+	if (!stop)
+		stop = p->end;
+	if (stop > start && stop[-1] == '\r')
+		stop--;
+	for (const char *c = start; c + 1 < stop && !colon; c++)
+		if (c[0] == ':' && c[1] == ' ')
+			colon = c;
+	*loc = (Loc){.file = arena_strndup(p->arena, start, (size_t)((colon ? colon : stop) - start))};
+	if (colon)
+		loc->where = arena_strndup(p->arena, colon + 2, (size_t)(stop - colon - 2));
+	p->p = stop;
+}
+
+/* Computes the types, shows the node's line below an error, compares with what
+ * was written. */
+static bool
+check_types(Parser *p, Node *n, const Targets *to, const char *start)
+{
+	Message *before = p->d->last;
+
+	if (!node_infer(n, p->d)) {
+		Message *m = before ? before->next : p->d->first;
+
+		if (m && !m->snippet) {
+			m->snippet = snippet_around(p, start, &m->caret);
+			m->length = (int)strlen(op_info[n->op].name);
+		}
+		return false;
+	}
+	for (int i = 0; i < to->n; i++) {
+		const Target *t = &to->v[i];
+
+		if (t->has_type && !type_equal(&t->type, &n->out[i]->type))
+			return error_at(p, t->at, t->length, E_TYPE,
+			                "'%s' is written as %s, but '%s' gives %s", t->name,
+			                type_text(p->arena, &t->type), op_info[n->op].name,
+			                type_text(p->arena, &n->out[i]->type));
+	}
+	return true;
+}
+
+/* Inserts the node with the outputs that are wanted. */
+static Node *
+make_node(Parser *p, Op op, const Targets *to, const Values *args)
+{
+	const char **names = ARENA_ARRAY(p->arena, const char *, to->n);
+	Node *n;
+
+	for (int i = 0; i < to->n; i++)
+		names[i] = to->v[i].name;
+	n = graph_insert(p->g, NULL, op, args->n, args->v, to->n, names);
+	for (int i = 0; i < to->n; i++)
+		if (!names[i])
+			n->out[i] = NULL;
+	return n;
+}
+
+static bool
+has_outputs(Parser *p, Op op, const Targets *to, const char *word)
+{
+	const OpInfo *info = &op_info[op];
+	bool is_wanted = false;
+
+	for (int i = 0; i < to->n; i++)
+		is_wanted |= to->v[i].name != NULL;
+	if (is_wanted && to->n >= info->outputs_min && to->n <= info->outputs_max)
+		return true;
+	return error_at(p, word, (int)strlen(info->name), E_ARITY, "'%s' cannot have %d outputs%s",
+	                info->name, to->n, is_wanted ? "" : " of which none is wanted");
+}
+
+static bool
+parse_node(Parser *p, const Targets *to, const char *word, size_t length)
+{
+	Op op = op_find(word, length);
+	Values args = {0};
+	Node *n;
+	Loc loc = loc_at(p, word);
+
+	if (op == OP_COUNT)
+		return error_at(p, word, (int)length, E_OP, "'%.*s' is not an operator",
+		                length > 40 ? 40 : (int)length, word);
+	if (!parse_args(p, &args))
+		return false;
+	if (!has_outputs(p, op, to, word))
+		return false;
+	n = make_node(p, op, to, &args);
+	n->loc = loc;
+	if (!parse_attrs(p, n))
+		return false;
+	if (accept_word(p, "as") && !(n->name = parse_string(p)))
+		return false;
+	parse_place(p, &n->loc);
+	return check_types(p, n, to, word);
+}
+
+static bool
+parse_stmt(Parser *p)
+{
+	Targets to = {0};
+	const char *word;
+	size_t length;
+
+	do {
+		if (!parse_target(p, &to))
+			return false;
+	} while (accept(p, ','));
+	if (!expect(p, '='))
+		return false;
+	length = span(p, is_word_char, &word);
+	if (length == 5 && memcmp(word, "const", 5) == 0)
+		return parse_const(p, &to);
+	if (length == 0)
+		return expected(p, "an operator or 'const'");
+	return parse_node(p, &to, word, length);
+}
+
+static bool
+parse_return(Parser *p)
+{
+	if (next_is(p, '}'))
+		return true;
+	do {
+		Values value = {0};
+		const char *name = NULL;
+
+		if (!parse_arg(p, &value))
+			return false;
+		if (!value.v[0])
+			return expected(p, "a value before this");
+		if (accept_word(p, "as") && !(name = parse_string(p)))
+			return false;
+		graph_output(p->g, name ? name : value.v[0]->name, value.v[0]);
+	} while (accept(p, ','));
+	return true;
+}
+
+static bool
+parse_inputs(Parser *p)
+{
+	if (accept(p, ')'))
+		return true;
+	do {
+		Targets to = {0};
+		const char *start;
+
+		skip_blanks(p);
+		start = p->p;
+		if (!parse_target(p, &to))
+			return false;
+		if (!to.v[0].name || !to.v[0].has_type)
+			return error_at(p, start, 1, E_SYNTAX, "an input needs a name and its type");
+		graph_input(p->g, to.v[0].name, to.v[0].type);
+	} while (accept(p, ','));
+	return expect(p, ')');
+}
+
+static bool
+parse_graph(Parser *p)
+{
+	const char *name;
+
+	if (!accept_word(p, "graph"))
+		return expected(p, "'graph'");
+	name = parse_name(p, '@', "'@' and a name");
+	if (!name)
+		return false;
+	p->g = graph_new(p->arena, name);
+	if (!expect(p, '(') || !parse_inputs(p) || !expect(p, '{'))
+		return false;
+	while (!accept_word(p, "return"))
+		if (!parse_stmt(p))
+			return false;
+	if (!parse_return(p) || !expect(p, '}'))
+		return false;
+	skip_blanks(p);
+	return p->p == p->end || expected(p, "nothing more");
+}
+
+Graph *
+graph_parse(Arena *a, const char *file, const char *text, size_t length, Diag *d)
+{
+	Parser p = {
+		.arena = a,
+		.text = text,
+		.p = text,
+		.end = text + length,
+		.line = text,
+		.line_number = 1,
+		.file = file,
+		.d = d,
+	};
+	Loc loc = {.file = file};
+
+	if (length > INT32_MAX) {
+		diag_report(d, &loc, E_SIZE, "the text is larger than 2 GiB");
+		return NULL;
+	}
+	return parse_graph(&p) ? p.g : NULL;
+}

@@ -1,0 +1,595 @@
+#!/bin/sh
+# The command line of mcc and mcc-run: exit statuses, what is printed where, and
+# which files appear.
+#
+#     cli.sh MCC MCC-RUN ROOT
+#
+# Each case is a function; its name says what must hold.  Cases run in an empty
+# folder of their own.
+#
+# shellcheck disable=SC2016 # dollars in single quotes are meant
+# shellcheck disable=SC2013 # names of cases are words
+set -u
+
+MCC=$(realpath "$1")
+RUN=$(realpath "$2")
+ROOT=$(realpath "$3")
+MODEL=$ROOT/samples/digits/model.onnx
+export LC_ALL=C
+unset NO_COLOR
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM
+failures=0 cases=0
+
+# ---- What cases are made of ----
+
+problem() {
+	printf '%s: %s\n' "$case" "$*"
+	[ ! -s "$scratch/err" ] || sed 's/^/    /' "$scratch/err" | head -n 20
+	bad=1
+}
+
+# mcc STATUS ARGUMENT...: runs it, output in $scratch/out and $scratch/err.
+expect_status() {
+	wanted=$1
+	shift
+	"$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+	status=$?
+	[ "$status" = "$wanted" ] || problem "exit status $status instead of $wanted: $*"
+}
+
+mcc() {
+	wanted=$1
+	shift
+	expect_status "$wanted" "$MCC" "$@"
+}
+
+mcc_run() {
+	wanted=$1
+	shift
+	expect_status "$wanted" "$RUN" "$@"
+}
+
+says() {
+	grep -qF -e "$1" "$scratch/err" || problem "standard error lacks '$1'"
+}
+
+prints() {
+	grep -qF -e "$1" "$scratch/out" || problem "standard output lacks '$1'"
+}
+
+silent() {
+	[ ! -s "$scratch/out" ] || problem "something was printed to standard output"
+	[ ! -s "$scratch/err" ] || problem "something was printed to standard error"
+}
+
+# The folder holds exactly these files.
+files() {
+	found=$(find . -mindepth 1 | sort | sed 's,^\./,,' | tr '\n' ' ')
+	[ "$found" = "${*:+$* }" ] || problem "files are '$found' instead of '$*'"
+}
+
+has_line() {
+	grep -qxF -e "$2" "$1" || problem "$1 lacks the line '$2'"
+}
+
+# A small model in text form, in the file $1.
+graph() {
+	cat >"$1" <<'END'
+graph @small(%x: f32[2,3]) {
+  %y: f32[2,3] = relu(%x)
+  return %y
+}
+END
+}
+
+# ---- Exit statuses and messages ----
+
+help_lists_every_option_once() {
+	mcc 0 --help
+	[ ! -s "$scratch/err" ] || problem "standard error is not empty"
+	prints "usage: mcc"
+	[ "$(grep -c '^  -MD ' "$scratch/out")" = 1 ] || problem "-MD is not listed once"
+	awk 'length > 80 { exit 1 }' "$scratch/out" || problem "lines are wider than 80"
+	mcc_run 0 --help
+	prints "--engine="
+}
+
+the_version_is_printed() {
+	mcc 0 --version
+	prints "mcc "
+	mcc_run 0 --version
+	prints "mcc-run "
+}
+
+supported_operators_are_listed() {
+	mcc 0 --print-supported-ops
+	prints " Conv 1"
+	prints " Softmax 13 and later"
+}
+
+help_to_a_full_device_is_an_error() {
+	[ -w /dev/full ] || return
+	"$MCC" --help >/dev/full 2>"$scratch/err"
+	[ $? = 1 ] || problem "the failed write went unnoticed"
+}
+
+no_model_is_a_usage_error() {
+	mcc 2
+	says "mcc: error: no model is given [E0101]"
+	says "1 error generated."
+	mcc_run 2
+}
+
+unknown_options_are_usage_errors_with_a_guess() {
+	mcc 2 --frobnicate "$MODEL"
+	says "unknown option '--frobnicate'"
+	mcc 2 -fprefx=x "$MODEL"
+	says "did you mean '-fprefix='?"
+	mcc 2 -verify-eech "$MODEL"
+	says "did you mean '-verify-each'?"
+	mcc 2 -i x.npy "$MODEL"
+	files
+}
+
+every_usage_error_is_reported_at_once() {
+	mcc 2 -Ofast -fdiagnostics-format=xml --frobnicate
+	says "'-Ofast': the value must be '0', '1', '2', '3', 's' or 'z'"
+	says "'-fdiagnostics-format=xml'"
+	says "3 errors generated."
+}
+
+values_that_are_missing_are_usage_errors() {
+	mcc 2 "$MODEL" -o
+	says "'-o' needs a value: -o FILE"
+	mcc 2 "$MODEL" -target
+	mcc 2 "$MODEL" -D batch
+	mcc 2 "$MODEL" -finput-shape=x:1xx2
+	mcc 2 "$MODEL" -fmax-memory=lots
+	mcc 2 "$MODEL" -Wno-such
+	mcc 2 "$MODEL" -x tflight
+	mcc 2 "$MODEL" -passes=nonsense
+	says "nonsense"
+	files
+}
+
+what_is_not_built_yet_is_a_usage_error() {
+	for option in -c -S -emit-llvm; do
+		mcc 2 "$option" "$MODEL"
+		says "write C with '-o FILE.c'"
+	done
+	mcc 2 "$MODEL" -o x.o
+	says "write C with '-o FILE.c'"
+	mcc 2 "$MODEL" -o x.h
+	files
+}
+
+the_only_target_is_generic() {
+	mcc 2 --target=z80 "$MODEL"
+	says "unknown target 'z80'; the only one so far is 'generic'"
+	mcc 0 --target=generic -fsyntax-only "$MODEL"
+	mcc 0 -target generic -fsyntax-only "$MODEL"
+	mcc 0 -target=generic -fsyntax-only "$MODEL"
+	silent
+}
+
+a_missing_model_is_an_error() {
+	mcc 1 nothing.onnx
+	says "nothing.onnx: error: cannot open: No such file or directory [E0102]"
+	mcc 1 .
+	says "Is a directory"
+	files
+}
+
+a_broken_model_is_an_error_and_leaves_nothing() {
+	head -c 3000 "$MODEL" >cut.onnx
+	mcc 1 cut.onnx -o model.c -MD -save-temps --report=report
+	says "cut.onnx: "
+	says "error"
+	files cut.onnx
+	: >empty.onnx
+	mcc 1 empty.onnx
+	files cut.onnx empty.onnx
+}
+
+an_old_output_survives_an_error() {
+	mkdir folder
+	echo old >folder/model.c
+	head -c 3000 "$MODEL" >cut.onnx
+	mcc 1 cut.onnx -o folder/model.c
+	has_line folder/model.c old
+	files cut.onnx folder folder/model.c
+}
+
+an_output_that_cannot_be_written_is_an_error() {
+	mcc 1 "$MODEL" -o nowhere/model.c
+	says "nowhere/model.c: error: cannot write: No such file or directory [E0102]"
+	mkdir model.h
+	mcc 1 "$MODEL" -o model.c
+	files model.h
+	if [ -w /dev/full ]; then
+		mcc 1 "$MODEL" -o /dev/full
+		says "No space left on device"
+	fi
+}
+
+the_model_is_never_overwritten() {
+	cp "$MODEL" model.onnx
+	ln -s model.onnx link.c
+	mcc 2 model.onnx -o ./link.c
+	says "would overwrite the model"
+	cmp -s "$MODEL" model.onnx || problem "the model was changed"
+}
+
+a_memory_limit_is_an_error_that_names_it() {
+	mcc 1 -fmax-memory=100K "$MODEL"
+	says "out of memory"
+	says "-fmax-memory=102400 is the limit that is set"
+	files
+	mcc 0 -fmax-memory=1G -fsyntax-only "$MODEL"
+	mcc 0 -fmax-memory=0 -fsyntax-only "$MODEL"
+}
+
+# ---- Output files ----
+
+c_and_header_appear_in_the_current_folder() {
+	mcc 0 "$MODEL"
+	silent
+	files model.c model.h
+	grep -qF 'model_run(' model.h || problem "no model_run in the header"
+	grep -qF '#include "model.h"' model.c || problem "the code does not include its header"
+}
+
+the_output_gives_the_names() {
+	mkdir out
+	mcc 0 "$MODEL" -o out/9-digits.v2.c
+	files out out/9-digits.v2.c out/9-digits.v2.h
+	grep -qF 'm9_digits_v2_run(' out/9-digits.v2.h || problem "the prefix is wrong"
+	grep -qF '#include "9-digits.v2.h"' out/9-digits.v2.c || problem "the include is wrong"
+	mcc 0 "$MODEL" -oout/x.c -fprefix=Net
+	grep -qF 'Net_run(' out/x.h || problem "-fprefix= was not used"
+	mcc 2 "$MODEL" -fprefix=3x
+	mcc 2 "$MODEL" -fprefix=_x
+	mcc 2 "$MODEL" -fprefix='x y'
+}
+
+the_same_bytes_every_time_and_everywhere() {
+	mkdir a b
+	mcc 0 "$MODEL" -o a/digits.c
+	cp "$MODEL" b/model.onnx
+	cd b || return
+	mcc 0 ./model.onnx -o digits.c
+	cd ..
+	cmp a/digits.c b/digits.c || problem "the code differs"
+	cmp a/digits.h b/digits.h || problem "the header differs"
+	! grep -qF "$PWD" a/digits.c a/digits.h || problem "a path is in the output"
+}
+
+standard_output_gets_code_with_the_header_inside() {
+	mcc 0 "$MODEL" -o -
+	cp "$scratch/out" all.c
+	grep -qF 'model_run(' all.c || problem "no code"
+	! grep -qF '#include "' all.c || problem "the header is not inside"
+	${CC:-cc} -std=c99 -c all.c -o all.o || problem "it does not compile"
+	files all.c all.o
+}
+
+a_model_from_standard_input_goes_to_standard_output() {
+	"$MCC" - <"$MODEL" >"$scratch/out" 2>"$scratch/err" || problem "failed"
+	prints 'model_run('
+	"$MCC" - -o x.c <"$MODEL" >"$scratch/out" 2>"$scratch/err" || problem "failed with -o"
+	silent
+	files x.c x.h
+}
+
+special_files_are_written_and_stay() {
+	mcc 0 "$MODEL" -o /dev/null
+	silent
+	[ -c /dev/null ] || problem "/dev/null was replaced"
+	[ ! -e /dev/null.h ] || problem "a header was put into /dev"
+}
+
+several_models_are_compiled_one_by_one() {
+	cp "$MODEL" a.onnx
+	cp "$MODEL" b.onnx
+	echo nonsense >c.onnx
+	mcc 1 a.onnx c.onnx b.onnx
+	says "c.onnx: "
+	files a.c a.h a.onnx b.c b.h b.onnx c.onnx
+	mcc 2 a.onnx b.onnx -o x.c
+	says "'-o' names one output, but there are 2 models"
+}
+
+the_format_can_be_forced() {
+	graph model
+	mcc 0 -E model
+	prints 'graph @small'
+	mcc 1 -x onnx model
+	mcc 0 -x onnx "$MODEL" -x graph model -fsyntax-only
+	mcc 0 -x onnx "$MODEL" -x none model -fsyntax-only
+}
+
+a_double_dash_ends_the_options() {
+	cp "$MODEL" ./-v.onnx
+	mcc 0 -- -v.onnx
+	silent
+	files -v.c -v.h -v.onnx
+}
+
+an_interrupt_leaves_no_temporary_file() {
+	mkfifo pipe
+	# mcc waits for the end of the model; the output folder is clean then, too.
+	"$MCC" -x onnx pipe -o model.c 2>"$scratch/err" &
+	child=$!
+	exec 9>pipe
+	kill -TERM "$child"
+	wait "$child"
+	status=$?
+	exec 9>&-
+	[ "$status" = 143 ] || problem "the status is $status instead of 143"
+	files pipe
+}
+
+# ---- Response files ----
+
+response_files_hold_options() {
+	mkdir 'two words'
+	printf '%s\n' "-o 'two words/x.c'" '"-fprefix=a"bc' '@rest' >options
+	printf '"%s"' "$MODEL" >rest
+	mcc 0 @options
+	silent
+	grep -qF 'abc_run(' 'two words/x.h' || problem "the options were not read"
+}
+
+response_files_that_name_themselves_are_usage_errors() {
+	echo '@loop' >loop
+	mcc 2 @loop
+	says "nested more than 10 deep"
+	mcc 1 @missing
+	says "@missing: error: cannot open"
+	printf 'a\0b' >binary
+	mcc 2 @binary
+}
+
+# ---- Dependencies ----
+
+a_make_rule_names_what_was_read() {
+	cp "$MODEL" 'my $model#1.onnx'
+	mcc 0 'my $model#1.onnx' -o out.c -MD
+	has_line out.d 'out.c: my\ $$model\#1.onnx'
+	mcc 0 "$MODEL" -o out.c -MD -MF rule -MT '$(OUT)' -MT second -MP
+	has_line rule "\$(OUT) second: $MODEL"
+	files 'my $model#1.onnx' out.c out.d out.h rule
+}
+
+make_reads_the_rule() {
+	command -v make >/dev/null || return
+	cp "$MODEL" 'a b.onnx'
+	mcc 0 'a b.onnx' -o out.c -MD
+	printf 'out.c:\n\techo rebuilt\ninclude out.d\n' >Makefile
+	make -s >"$scratch/out"
+	[ ! -s "$scratch/out" ] || problem "make rebuilds what is up to date"
+	touch -d '1 hour' 'a b.onnx'
+	make -s >"$scratch/out"
+	prints rebuilt
+}
+
+dependency_options_need_md() {
+	mcc 2 "$MODEL" -MF x
+	says "'-MF' needs '-MD'"
+	mcc 2 "$MODEL" -MP
+	mcc 2 "$MODEL" -MD -o -
+	says "'-MD' needs '-MF FILE'"
+}
+
+# ---- Looking inside ----
+
+the_graph_is_printed_and_read_back() {
+	mcc 0 -E "$MODEL" -o one.mcc
+	mcc 0 -E -passes= one.mcc -o two.mcc
+	cmp one.mcc two.mcc || problem "the text changes when it is read"
+	mcc 0 -E "$MODEL"
+	cmp one.mcc "$scratch/out" || problem "standard output has another text"
+	files one.mcc two.mcc
+}
+
+syntax_only_writes_nothing() {
+	mcc 0 -fsyntax-only "$MODEL"
+	silent
+	files
+	mcc 0 -fsyntax-only "$MODEL" -o x.c
+	says "warning: '-o' has no effect with '-fsyntax-only' [W0603, -Wunused-option]"
+	mcc 0 -Wno-unused-option -fsyntax-only "$MODEL" -o x.c
+	silent
+	mcc 0 -w -fsyntax-only "$MODEL" -o x.c
+	silent
+	mcc 2 -Werror -fsyntax-only "$MODEL" -o x.c
+	says "error: '-o' has no effect"
+	mcc 2 -Werror=unused-option -fsyntax-only "$MODEL" -o x.c
+	mcc 2 -E -fsyntax-only "$MODEL"
+	files
+}
+
+the_command_is_shown_and_does_the_same() {
+	mcc 0 -### "$MODEL" -O3 -o x.c -fprefix=p -D 'a b=1'
+	files
+	says "mcc -O3 --target=generic -D 'a b=1' -fprefix=p "
+	says "$MODEL -o x.c"
+	mcc 0 "$MODEL" -o x.c
+	cp x.c first.c
+	mcc 0 -v "$MODEL" -o x.c
+	says "mcc version "
+	printf 'mcc() { %s "$@"; }\n' "$MCC" >again
+	grep '^mcc -O' "$scratch/err" >>again
+	sh again || problem "the command that -v shows fails"
+	sed 's/ -fprefix=x//' x.c | cmp -s - first.c || problem "the command does something else"
+}
+
+temporary_files_are_kept_on_request() {
+	mkdir out
+	mcc 0 "$MODEL" -o out/x.c -save-temps
+	files out out/x.c out/x.h out/x.in.mcc out/x.loops out/x.opt.mcc
+	mcc 0 "$MODEL" -o out/x.c -save-temps=cwd
+	files out out/x.c out/x.h out/x.in.mcc out/x.loops out/x.opt.mcc x.in.mcc x.loops x.opt.mcc
+	mcc 0 -fsyntax-only x.opt.mcc
+	mcc 2 "$MODEL" -save-temps=elsewhere
+}
+
+reports_are_printed_or_written() {
+	mcc 0 "$MODEL" --report
+	prints "memory plan"
+	files model.c model.h
+	mcc 0 "$MODEL" --report=text
+	silent
+	grep -q "memory plan" text || problem "no report in the file"
+	mcc 2 "$MODEL" --report -o -
+	mcc 0 "$MODEL" -ftime-report
+	says "peak memory"
+}
+
+passes_are_chosen_and_watched() {
+	mcc 0 -E "$MODEL" -print-after-all -verify-each -pass-stats
+	[ -s "$scratch/err" ] || problem "nothing was printed to standard error"
+	mcc 2 "$MODEL" -print-after=nonsense
+	says "nonsense"
+}
+
+# ---- Diagnostics ----
+
+diagnostics_can_be_json() {
+	mcc 1 -fdiagnostics-format=json missing.onnx
+	says '{"kind":"error","code":"E0102","title":"file cannot be read or written","file":"missing.onnx","message":"cannot open: No such file or directory"}'
+	! grep -q generated "$scratch/err" || problem "there is a closing line"
+}
+
+diagnostics_are_coloured_on_request() {
+	mcc 1 -fdiagnostics-color=always missing.onnx
+	grep -q "$(printf '\033')" "$scratch/err" || problem "no colours"
+	mcc 1 -fdiagnostics-color=never missing.onnx
+	! grep -q "$(printf '\033')" "$scratch/err" || problem "colours"
+	mcc 1 missing.onnx
+	! grep -q "$(printf '\033')" "$scratch/err" || problem "colours in a file"
+}
+
+text_of_the_user_cannot_steer_the_terminal() {
+	mcc 1 "$(printf 'a\033[31mb.onnx')"
+	says 'a\x1b[31mb.onnx: error'
+}
+
+errors_in_text_have_line_and_caret() {
+	graph model.mcc
+	sed -i 's/relu/rely/' model.mcc
+	mcc 1 model.mcc
+	says "model.mcc:2:"
+	says "^"
+}
+
+# ---- mcc-run ----
+
+samples_give_the_recorded_outputs() {
+	for engine in interp c; do
+		for sample in digits digits_mlp; do
+			folder=$ROOT/samples/$sample
+			mcc_run 0 --engine=$engine "$folder/model.onnx" -i "$folder/test_x.npy" \
+				--compare="$folder/expected.npy" --rtol=1e-4 --atol=1e-5
+			prints "probabilities: largest difference"
+			files
+		done
+	done
+}
+
+outputs_are_printed_or_written() {
+	graph model.mcc
+	# float32 [2,3]: 1, -1, 2, -2, 3, -3
+	npy_header "'<f4'" '(2, 3)' >x.npy
+	printf '\0\0\200\077\0\0\200\277\0\0\0\100\0\0\0\300\0\0\100\100\0\0\100\300' >>x.npy
+	mcc_run 0 model.mcc -i x.npy
+	prints 'y: f32[2,3]'
+	prints '  1.0 0.0 2.0'
+	prints '  0.0 3.0 0.0'
+	mcc_run 0 model.mcc -i x=x.npy -o y=y.npy
+	silent
+	mcc_run 0 model.mcc -i x.npy --compare=y.npy
+	prints 'y: largest difference 0, relative 0'
+	mcc_run 0 --engine=c model.mcc -i x.npy -o z.npy
+	cmp y.npy z.npy || problem "the engines differ"
+	mcc_run 1 model.mcc -i x.npy --compare=x.npy
+	says "'y' differs in 3 of 6 elements, first at [0,1]"
+}
+
+# An empty .npy file of 80 bytes: the header only.
+npy_header() {
+	printf '\223NUMPY\001\0\106\0'
+	printf "%-69s\n" "{'descr': $1, 'fortran_order': False, 'shape': $2, }"
+}
+
+arrays_that_do_not_fit_are_errors() {
+	graph model.mcc
+	mcc_run 1 model.mcc
+	says "the input 'x' (f32[2,3]) has no file; add -i"
+	npy_header "'<f4'" '(3, 0)' >x.npy
+	mcc_run 1 model.mcc -i x.npy
+	says "x.npy: error: this is f32[3,0], but 'x' is f32[2,3]"
+	npy_header "'<i4'" '(0, 2, 3)' >x.npy
+	mcc_run 1 model.mcc -i x.npy
+	says "this is i32[0,2,3]"
+	mcc_run 1 model.mcc -i z=x.npy
+	says "the model has no such name, but 'x'"
+	mcc_run 1 model.mcc -i x.npy -i x.npy
+	says "the model has only 1 of these"
+	echo nonsense >x.npy
+	mcc_run 1 model.mcc -i x.npy
+	says "this is not a .npy file"
+	mcc_run 1 model.mcc -i missing.npy
+	says "missing.npy: error: cannot open"
+	files model.mcc x.npy
+}
+
+no_calls_give_empty_outputs() {
+	graph model.mcc
+	npy_header "'<f4'" '(0, 2, 3)' >x.npy
+	for engine in interp c; do
+		mcc_run 0 --engine=$engine model.mcc -i x.npy -o y.npy
+		silent
+		grep -q "'shape': (0, 2, 3)" y.npy || problem "the output's shape is wrong"
+	done
+}
+
+a_compiler_that_fails_is_an_error() {
+	graph model.mcc
+	npy_header "'<f4'" '(0, 2, 3)' >x.npy
+	export CC=false
+	mcc_run 1 --engine=c model.mcc -i x.npy
+	says "[E0105]"
+	CC=/no/such/compiler
+	mcc_run 1 --engine=c model.mcc -i x.npy
+	says "[E0105]"
+	unset CC
+	mcc_run 2 --engine=jit model.mcc -i x.npy
+	TMPDIR=$PWD/nowhere mcc_run 1 --engine=c model.mcc -i x.npy
+	says "temporary folder"
+	files model.mcc x.npy
+}
+
+# ---- All of them ----
+
+for case in $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0"); do
+	case $case in
+	problem | expect_status | mcc | mcc_run | says | prints | silent | files | has_line | graph | \
+		npy_header) continue ;;
+	esac
+	bad=0
+	cases=$((cases + 1))
+	mkdir "$scratch/folder"
+	# A subshell, so that a case cannot spoil the next one.
+	(
+		cd "$scratch/folder" || exit 1
+		"$case"
+		exit $bad
+	) || failures=$((failures + 1))
+	rm -rf "$scratch/folder"
+done
+echo "$((cases - failures)) of $cases cases passed"
+[ "$failures" = 0 ]
