@@ -116,7 +116,8 @@ START_TEST(functions_with_many_buffers_have_one_a_line)
 	           "    %b: u8[2] in = {0, 255},\n"
 	           "    %c: f16[3] in = {0.099975586, inf, -2.0},\n"
 	           "    %d: f64[1] out,\n"
-	           "    %e: bool[2] in = {0, 1}) {\n"
+	           "    %e: bool[2] in = {0, 1},\n"
+	           "    %f: u64[2] table = {0xffffffffffffffff, 3}) {\n"
 	           "}\n");
 }
 END_TEST
@@ -248,6 +249,22 @@ START_TEST(large_constant_data_is_not_shown)
 }
 END_TEST
 
+/* Nobody else has the contents of a table. */
+START_TEST(tables_are_shown_whatever_their_size)
+{
+	static const float w[TEXT_MAX_DATA + 1];
+	LBuilder b;
+	LFuncs all = {0}, again;
+
+	loop_begin(&b, arena, "f");
+	loop_buf(&b, "w", DT_F32, TEXT_MAX_DATA + 1, LBUF_TABLE, w);
+	VEC_PUSH(arena, &all, loop_finish(&b));
+	again = parse(print(&all));
+	ck_assert_str_eq(print(&again), print(&all));
+	ck_assert_ptr_nonnull(again.v[0]->bufs.v[0]->data);
+}
+END_TEST
+
 START_TEST(other_spellings_are_read)
 {
 	LFuncs all = parse("# skipped\n"
@@ -281,7 +298,7 @@ static const struct {
 } errors[] = {
 	{"bad", 1, 1, "expected func or kernel"},
 	{"kernel k", 1, 8, "expected a name with @"},
-	{"kernel @k(%x: f32[4])", 1, 21, "expected in, out or scratch"},
+	{"kernel @k(%x: f32[4])", 1, 21, "expected in, out, scratch or table"},
 	{"kernel @k(%x: idx[4] in)", 1, 11, "a buffer cannot hold idx"},
 	{"kernel @k(%x: f32[-1] in)", 1, 19, "the number must be from 0 to 536870911"},
 	{"kernel @k(%x: f32[536870912] in)", 1, 19, "the number must be from 0 to 536870911"},
@@ -291,6 +308,7 @@ static const struct {
 	{"kernel @k(%x: f32[2] in = {1.0})", 1, 31, "expected ','"},
 	{"kernel @k(%x: f32[1] in = {1.0, 2.0})", 1, 31, "expected '}'"},
 	{"kernel @k(%x: f32[500000000] in = {1.0})", 1, 35, "fewer than 500000000 elements"},
+	{"kernel @k(%x: f32[1] table)", 1, 27, "expected '='"},
 	{"kernel @k(%x: u8[1] in = {256})", 1, 27, "out of range of u8"},
 	{"kernel @k(%x: u8[1] in = {-1})", 1, 28, "out of range of u8"},
 	{K, 2, 1, "expected a statement"},
@@ -488,6 +506,7 @@ main(void)
 	tcase_add_test(tc, functions_named_like_operations_are_called_with_their_sigil);
 	tcase_add_test(tc, comments_stay_one_line);
 	tcase_add_test(tc, large_constant_data_is_not_shown);
+	tcase_add_test(tc, tables_are_shown_whatever_their_size);
 	tcase_add_test(tc, other_spellings_are_read);
 	tcase_add_loop_test(tc, errors_name_their_place, 0, COUNT(errors));
 	tcase_add_test(tc, the_caret_is_in_a_short_piece_of_a_long_line);

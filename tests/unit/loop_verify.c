@@ -41,6 +41,7 @@ kernel(const char *body)
 	return parse(arena_printf(arena,
 	                          "kernel @k(%%x: f32[100] in, %%n: i64[100] in, "
 	                          "%%q: i8[100] in, %%d: i32[3] in = {5, -2, 99}, "
+	                          "%%s: i16[4] table = {9, 7, 99, 8}, "
 	                          "%%y: f32[100] out, %%t: f32[100] scratch) {\n"
 	                          "%s\n%%y[0] = 1.0f\n}\n",
 	                          body));
@@ -99,6 +100,7 @@ static const char *const good[] = {
 	"for %i in 0..100 { if %n[%i] >= 0:i64 & %n[%i] < 100:i64 { %y[cvt.idx(%n[%i])] = 0.0f } }",
 	"for %i in 0..100 { %y[(cvt.idx(cvt.i32(%q[%i])) + 128) / 3] = 0.0f }",
 	"for %i in 0..3 { let %v: i32 = %d[%i]\n %y[cvt.idx(select(%v < 0:i32, %v + 100:i32, %v))] = 0.0f }",
+	"for %i in 0..4 { %y[cvt.idx(cvt.i32(%s[%i]))] = 0.0f }",
 	"for %i in 0..100 { %y[cvt.idx(cvt.i32(%x[%i]) & 63:i32)] = 0.0f }",
 	"for %i in 0..100 { %y[cvt.idx(cvt.u32(%q[%i]) >> 26:u32)] = 0.0f }",
 	"for %i in 0..100 { %y[cvt.idx(cvt.u32(%q[%i]) % 100:u32)] = 0.0f }",
@@ -209,7 +211,9 @@ static const struct {
 	{"let %k: idx = 7 / 0", "'div' of idx needs a constant positive divisor"},
 	{"let %k: idx = 7\n let %m: idx = 7 % %k", "'rem' of idx needs a constant positive divisor"},
 	/* roles */
-	{"%x[0] = 1.0f", "'x' is an input and cannot be stored to"},
+	{"%x[0] = 1.0f", "'x' is read only and cannot be stored to"},
+	{"%s[0] = 1:i16", "'s' is read only and cannot be stored to"},
+	{"for %i in 0..4 { %y[cvt.idx(cvt.i32(%s[%i])) + 1] = 0.0f }", "is in [8, 100]"},
 };
 
 START_TEST(bad_kernels_are_rejected)
@@ -338,6 +342,7 @@ START_TEST(broken_trees_are_rejected)
 	ANEW, var->value->arg[0] = loop->lo, expect_wrong(f, "an argument is idx");
 	ANEW, var->value->u.callee->params.n = 0, expect_wrong(f, "'g' is called with 1 arguments");
 	ANEW, f->bufs.v[0]->elem = DT_F64, expect_wrong(f, "'x' is used with a wrong type");
+	ANEW, f->bufs.v[0]->role = LBUF_TABLE, expect_wrong(f, "the table 'x' has no contents");
 	ANEW, f->bufs.v[0]->index = 1, expect_wrong(f, "the buffer 'x' is malformed");
 	ANEW, f->bufs.v[0]->count = INT32_MAX, expect_wrong(f, "the buffer 'x' is too large");
 	ANEW, let->value->arg[0] = var->value, expect_wrong(f, "'v' is used before");
