@@ -606,7 +606,7 @@ loop_store(LBuilder *b, LBuf *buf, Expr *index, Expr *value)
 {
 	Stmt *s = add_stmt(b, S_STORE);
 
-	assert(buf->role != LBUF_IN && buf->role != LBUF_TABLE);
+	assert(!lbuf_is_read_only(buf));
 	assert(index->type == DT_IDX && value->type == buf->elem);
 	s->buf = buf;
 	s->index = index;

@@ -177,7 +177,7 @@ is_pure(const Expr *e, int *nodes)
 		return false;
 	if (e->kind == E_VAR && !e->u.var->is_const)
 		return false;
-	if (e->kind == E_LOAD && e->u.buf->role != LBUF_IN)
+	if (e->kind == E_LOAD && !lbuf_is_read_only(e->u.buf))
 		return false;
 	for (int i = 0; i < e->nargs; i++)
 		if (!is_pure(e->arg[i], nodes))
@@ -240,9 +240,10 @@ data_range(const LBuf *b)
 static Range
 loaded(Prover *p, const LBuf *b)
 {
-	bool is_wide = dtype_is_integer(b->elem) && dtype_info[b->elem].bytes >= 4;
+	bool is_index = dtype_is_integer(b->elem) &&
+	                (dtype_info[b->elem].bytes >= 4 || b->role == LBUF_TABLE);
 
-	if (!b->data || !is_wide || b->role != LBUF_IN || b->count == 0)
+	if (!b->data || !is_index || !lbuf_is_read_only(b) || b->count == 0)
 		return range_of_type(b->elem);
 	if (!p->is_known[b->index]) {
 		p->known[b->index] = data_range(b);
@@ -468,6 +469,16 @@ eval_select(Prover *p, const Expr *e)
 	return range_is_empty(r) ? range_of_type(e->type) : meet_facts(p, e, r);
 }
 
+/* Whether linear_add() looks into the operation.  If it does not, its result has
+ * the range of idx there only because this has been proven. */
+static bool
+is_linear(const Expr *e)
+{
+	return e->op == KOP_ADD || e->op == KOP_SUB || e->op == KOP_NEG ||
+	       (e->op == KOP_MUL &&
+	        (e->arg[0]->kind == E_CONST || e->arg[1]->kind == E_CONST));
+}
+
 /* An idx operation must not leave int32. */
 static void
 check_idx_kop(Prover *p, const Expr *e, const Range *arg)
@@ -477,8 +488,10 @@ check_idx_kop(Prover *p, const Expr *e, const Range *arg)
 	if (e->arg[0]->type != DT_IDX || kop_info[e->op].to_bool)
 		return;
 	range_kop(e->op, DT_IDX, arg[0], arg[e->nargs - 1], &exact);
-	if (!exact && !(is_at_least(p, e, -(int64_t)INT32_MIN, NULL) &&
-	                is_at_least(p, NULL, INT32_MAX, e)))
+	if (exact)
+		return;
+	if (!is_linear(e) || !(is_at_least(p, e, -(int64_t)INT32_MIN, NULL) &&
+	                       is_at_least(p, NULL, INT32_MAX, e)))
 		fail(p, "%s may leave the range of idx", text_of(p, e));
 }
 

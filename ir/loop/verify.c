@@ -114,7 +114,7 @@ check_load(Verifier *v, const Expr *e)
 
 	if (!check_buf(v, b, e->type) || !has_type(v, e->arg[0], DT_IDX, "an index"))
 		return false;
-	if (b->role != LBUF_IN && v->first_store[b->index] >= limit)
+	if (!lbuf_is_read_only(b) && v->first_store[b->index] >= limit)
 		return fail(v, "'%s' is read before anything is stored there", b->name);
 	return true;
 }
@@ -360,8 +360,8 @@ check_store(Verifier *v, const Stmt *s)
 {
 	if (!s->buf || !check_buf(v, s->buf, s->buf->elem))
 		return fail(v, "a store to no buffer");
-	if (s->buf->role == LBUF_IN)
-		return fail(v, "'%s' is an input and cannot be stored to", s->buf->name);
+	if (lbuf_is_read_only(s->buf))
+		return fail(v, "'%s' is read only and cannot be stored to", s->buf->name);
 	return check_typed(v, s->index, DT_IDX, "the index") &&
 	       check_typed(v, s->value, s->buf->elem, "the value");
 }
@@ -468,6 +468,18 @@ check_bufs(Verifier *v)
 			return fail(v, "the buffer '%s' is malformed", b->name);
 		if (b->count > INT32_MAX / dtype_info[b->elem].bytes)
 			return fail(v, "the buffer '%s' is too large", b->name);
+		if (b->role == LBUF_TABLE && !b->data)
+			return fail(v, "the table '%s' has no contents", b->name);
+	}
+	return true;
+}
+
+static bool
+check_outputs(Verifier *v)
+{
+	for (int i = 0; i < v->f->bufs.n; i++) {
+		const LBuf *b = v->f->bufs.v[i];
+
 		if (b->role == LBUF_OUT && b->count && v->first_store[i] == INT32_MAX)
 			return fail(v, "nothing is stored to the output '%s'", b->name);
 	}
@@ -521,6 +533,8 @@ check_function(Verifier *v)
 	v->at = NULL;
 	if (lfunc_is_scalar(f) && !returns)
 		return fail(v, "no return on some path");
+	if (!check_outputs(v))
+		return false;
 	v->error = lfunc_check_ranges(f, v->arena, &v->at);
 	return !v->error;
 }
