@@ -23,6 +23,9 @@ struct LowerCtx {
  * body is, so a lower_ID() function only meets empty inputs. */
 LFunc *node_lower(Arena *a, const Node *n);
 
+/* How many multiply-accumulates the operator takes by its formula (macs.c). */
+int64_t node_macs(const Node *n);
+
 /* A scratch buffer. */
 LBuf *lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count);
 

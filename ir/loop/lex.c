@@ -360,13 +360,15 @@ type_of_literal(const Token *t)
 	return DT_IDX;
 }
 
-/* The token as an unsigned number, decimal or hexadecimal. */
+/* The token as an unsigned number, decimal or hexadecimal; false when it is not
+ * one, and *fits false when it is too large. */
 static bool
-whole_number(const Token *t, uint64_t *value)
+whole_number(const Token *t, uint64_t *value, bool *fits)
 {
 	unsigned base = is_hex(t) ? 16 : 10;
 	uint64_t v = 0;
 
+	*fits = true;
 	for (size_t i = is_hex(t) ? 2 : 0; i < t->n; i++) {
 		char c = t->s[i];
 		bool digit = c >= '0' && c <= '9';
@@ -376,7 +378,7 @@ whole_number(const Token *t, uint64_t *value)
 			return false;
 		if (__builtin_mul_overflow(v, base, &v) ||
 		    __builtin_add_overflow(v, (uint64_t)hex_value(c), &v))
-			return false;
+			*fits = false;
 	}
 	*value = v;
 	return true;
@@ -400,12 +402,13 @@ int_literal(Lexer *x, const Token *t, bool negative, DType type, Expr *e)
 {
 	bool is_signed = dtype_info[type].class == CLASS_SIGNED || type == DT_IDX;
 	uint64_t v, max = largest(type);
+	bool fits;
 
-	if (t->kind != T_NUMBER || !whole_number(t, &v))
+	if (t->kind != T_NUMBER || !whole_number(t, &v, &fits))
 		return lex_fail(x, t, E_SYNTAX, "not a number of type %s", dtype_info[type].name);
-	if (is_signed && is_hex(t) && !negative && v > max && v <= 2 * max + 1)
+	if (fits && is_signed && is_hex(t) && !negative && v > max && v <= 2 * max + 1)
 		v |= ~max; /* the sign bit is set */
-	else if (v > max + (negative && is_signed) || (negative && !is_signed && v))
+	else if (!fits || v > max + (negative && is_signed) || (negative && !is_signed && v))
 		return lex_fail(x, t, E_VALUE, "out of range of %s", dtype_info[type].name);
 	e->u.i = (int64_t)(negative ? 0 - v : v);
 	return true;
@@ -417,8 +420,9 @@ float_bits(Lexer *x, const Token *t, bool negative, DType type, Expr *e)
 	uint64_t v;
 	uint32_t low;
 	float f;
+	bool fits;
 
-	if (negative || !whole_number(t, &v) ||
+	if (negative || !whole_number(t, &v, &fits) || !fits ||
 	    v > UINT64_MAX >> (64 - dtype_info[type].bytes * 8))
 		return lex_fail(x, t, E_VALUE, "not the bits of a %s", dtype_info[type].name);
 	if (type == DT_F64) {

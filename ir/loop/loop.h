@@ -8,12 +8,13 @@
  * ranges of index variables.
  *
  * Expressions are trees without side effects, evaluated anew wherever they
- * stand; an author names a value with loop_let() to compute it once.
+ * stand; an author names a value with loop_let() to compute it once.  Of a select
+ * only the chosen argument is evaluated, so its condition may guard an access.
  *
  * Types: values in expressions are bool, i32, u32, i64, u64, f32, f64 and idx.
  * Narrower types (i8 u8 i16 u16 f16 bf16) exist only in buffers and constants:
- * a load gives the narrow type, which only `cvt` accepts; a store takes the
- * narrow type, which only `cvt` makes.
+ * a load gives the narrow type and a store takes it; in between a narrow value
+ * may be chosen by select, and only `cvt` computes with it.
  */
 #ifndef MCC_IR_LOOP_LOOP_H
 #define MCC_IR_LOOP_LOOP_H
@@ -264,15 +265,15 @@ bool lfunc_parse(Arena *a, const char *file, const char *text, size_t length, LF
 /* ---- Verifier (verify.c) ---- */
 
 /* Checks types, declarations, and proves every access in bounds and every idx
- * operation free of overflow.  A failure is our bug, so the text of the first
- * one is returned (NULL: all is well). */
+ * operation free of overflow; prove.c says how.  A failure is our bug, so the text
+ * of the first one is returned (NULL: all is well). */
 const char *lfunc_verify(const LFunc *f);
 
 /* ---- Analysis (alias.c) ---- */
 
 /* Whether `out` may share its memory with `in` (same start): at each point of
  * the function where an element of `out` is stored, that element of `in` is
- * never read afterwards.  Conservative. */
+ * never read afterwards.  Conservative; alias.c says what is proven. */
 bool lfunc_may_share(const LFunc *f, const LBuf *in, const LBuf *out);
 
 /* ---- Interpreter (compile.c, interp.c) ---- */

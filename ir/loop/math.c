@@ -31,6 +31,7 @@ static struct {
 	Arena *arena;
 	VEC(Entry) all; /* in the order of the text */
 	int *sorted;    /* indices of `all` by name */
+	const char *error;
 } lib;
 
 static const char start[] = "func @";
@@ -111,6 +112,9 @@ parse_entry(Entry *e)
 	diag_init(&diag, lib.arena);
 	if (lfunc_parse(lib.arena, "the mathematical library", e->text, e->size, &one, &diag))
 		e->fn = one.v[0];
+	else if (!lib.error)
+		lib.error = arena_printf(lib.arena, "%.*s, line %d: %s", (int)e->length, e->name,
+		                         diag.first->loc.line, diag.first->text);
 	e->busy = false;
 	return e->fn;
 }
@@ -163,4 +167,10 @@ math_get(int i)
 	load_index();
 	assert(i >= 0 && i < lib.all.n);
 	return parse_entry(&lib.all.v[i]);
+}
+
+const char *
+math_error(void)
+{
+	return lib.error;
 }

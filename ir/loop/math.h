@@ -18,8 +18,11 @@ LFunc *math_find(const char *name, DType t);
 /* The function of that full name, for example exp_f32, or NULL. */
 LFunc *math_find_full(const char *name, size_t length);
 
-/* All functions, in an order in which callees come before their callers. */
+/* All functions in the order of the text; NULL: it could not be read, our bug. */
 int math_count(void);
 LFunc *math_get(int i);
+
+/* What is wrong with the text of a function that could not be read; NULL: nothing. */
+const char *math_error(void);
 
 #endif

@@ -469,6 +469,16 @@ eval_select(Prover *p, const Expr *e)
 	return range_is_empty(r) ? range_of_type(e->type) : meet_facts(p, e, r);
 }
 
+/* Whether linear_add() looks into the operation.  If it does not, its result has
+ * the range of idx there only because this has been proven. */
+static bool
+is_linear(const Expr *e)
+{
+	return e->op == KOP_ADD || e->op == KOP_SUB || e->op == KOP_NEG ||
+	       (e->op == KOP_MUL &&
+	        (e->arg[0]->kind == E_CONST || e->arg[1]->kind == E_CONST));
+}
+
 /* An idx operation must not leave int32. */
 static void
 check_idx_kop(Prover *p, const Expr *e, const Range *arg)
@@ -478,8 +488,10 @@ check_idx_kop(Prover *p, const Expr *e, const Range *arg)
 	if (e->arg[0]->type != DT_IDX || kop_info[e->op].to_bool)
 		return;
 	range_kop(e->op, DT_IDX, arg[0], arg[e->nargs - 1], &exact);
-	if (!exact && !(is_at_least(p, e, -(int64_t)INT32_MIN, NULL) &&
-	                is_at_least(p, NULL, INT32_MAX, e)))
+	if (exact)
+		return;
+	if (!is_linear(e) || !(is_at_least(p, e, -(int64_t)INT32_MIN, NULL) &&
+	                       is_at_least(p, NULL, INT32_MAX, e)))
 		fail(p, "%s may leave the range of idx", text_of(p, e));
 }
 

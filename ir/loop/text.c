@@ -102,6 +102,18 @@ print_name(Str *s, char sigil, const char *name)
 	str_putc(s, '"');
 }
 
+static void
+print_var(Str *s, const LVar *v)
+{
+	print_name(s, '%', v ? v->name : "?");
+}
+
+static void
+print_buf_name(Str *s, const LBuf *b)
+{
+	print_name(s, '%', b ? b->name : "?");
+}
+
 static const char *
 type_name(DType t)
 {
@@ -215,7 +227,7 @@ print_args(Str *s, const Expr *e)
 static bool
 hides_minus(const Expr *e)
 {
-	return e->kind == E_CONST || (e->kind == E_KOP && e->op == KOP_NEG);
+	return e && (e->kind == E_CONST || (e->kind == E_KOP && e->op == KOP_NEG));
 }
 
 static void
@@ -250,7 +262,7 @@ print_kop(Str *s, const Expr *e, int least)
 static void
 print_call(Str *s, const Expr *e)
 {
-	const char *name = e->u.callee->name;
+	const char *name = e->u.callee ? e->u.callee->name : "?";
 
 	if (is_bare(name) && !text_is_reserved(name, strlen(name)) &&
 	    !(name[0] >= '0' && name[0] <= '9'))
@@ -263,11 +275,15 @@ print_call(Str *s, const Expr *e)
 static void
 print_expr(Str *s, const Expr *e, int least)
 {
+	if (!e) {
+		str_putc(s, '?');
+		return;
+	}
 	switch (e->kind) {
 	case E_CONST: print_const(s, e, true); break;
-	case E_VAR: print_name(s, '%', e->u.var->name); break;
+	case E_VAR: print_var(s, e->u.var); break;
 	case E_LOAD:
-		print_name(s, '%', e->u.buf->name);
+		print_buf_name(s, e->u.buf);
 		str_putc(s, '[');
 		print_expr(s, e->arg[0], PREC_LOWEST);
 		str_putc(s, ']');
@@ -297,8 +313,10 @@ expr_print(Str *s, const Expr *e)
 static void
 print_declaration(Str *s, const LVar *v)
 {
-	str_puts(s, v->is_const ? "let " : "var ");
-	print_name(s, '%', v->name);
+	str_puts(s, v && !v->is_const ? "var " : "let ");
+	print_var(s, v);
+	if (!v)
+		return;
 	str_printf(s, ": %s", type_name(v->type));
 	if (v->type == DT_IDX && (v->lo != INT32_MIN || v->hi != INT32_MAX))
 		str_printf(s, " in [%" PRId64 ", %" PRId64 "]", v->lo, v->hi);
@@ -308,7 +326,7 @@ static void
 print_for_head(Str *s, const Stmt *f)
 {
 	str_puts(s, "for ");
-	print_name(s, '%', f->var->name);
+	print_var(s, f->var);
 	str_puts(s, " in ");
 	expr_print(s, f->lo);
 	str_puts(s, "..");
@@ -345,12 +363,12 @@ stmt_print_head(Str *s, const Stmt *st)
 		expr_print(s, st->value);
 		break;
 	case S_SET:
-		print_name(s, '%', st->var->name);
+		print_var(s, st->var);
 		str_puts(s, " = ");
 		expr_print(s, st->value);
 		break;
 	case S_STORE:
-		print_name(s, '%', st->buf->name);
+		print_buf_name(s, st->buf);
 		str_putc(s, '[');
 		expr_print(s, st->index);
 		str_puts(s, "] = ");

@@ -29,8 +29,9 @@
  * Integers may be hexadecimal; for a float type that gives its bits.  C's
  * hexadecimal floats are read as well.
  *
- * A buffer with constant contents of at most TEXT_MAX_DATA elements shows them
+ * An input with constant contents of at most TEXT_MAX_DATA elements shows them
  * (%w: f32[2] in = {0.5, 1.0}); of larger ones the text form has only the size.
+ * A table always shows them: %t: i32[2] table = {3, 1}.
  *
  * `; text` is a comment that the function keeps; what follows # on a line is
  * skipped.

@@ -470,6 +470,16 @@ check_bufs(Verifier *v)
 			return fail(v, "the buffer '%s' is too large", b->name);
 		if (b->role == LBUF_TABLE && !b->data)
 			return fail(v, "the table '%s' has no contents", b->name);
+	}
+	return true;
+}
+
+static bool
+check_outputs(Verifier *v)
+{
+	for (int i = 0; i < v->f->bufs.n; i++) {
+		const LBuf *b = v->f->bufs.v[i];
+
 		if (b->role == LBUF_OUT && b->count && v->first_store[i] == INT32_MAX)
 			return fail(v, "nothing is stored to the output '%s'", b->name);
 	}
@@ -523,6 +533,8 @@ check_function(Verifier *v)
 	v->at = NULL;
 	if (lfunc_is_scalar(f) && !returns)
 		return fail(v, "no return on some path");
+	if (!check_outputs(v))
+		return false;
 	v->error = lfunc_check_ranges(f, v->arena, &v->at);
 	return !v->error;
 }

@@ -7,6 +7,7 @@
  * Sums run over the letters in the order in which they first occur, the last
  * one fastest; each term is the product of the operands from left to right.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "ir/lower.h"
@@ -60,12 +61,15 @@ reads_output(const Node *n, const char *s, const int32_t length[LETTERS], Type *
 		return bad_attribute(n, d, "equation", "character %d of the output is not a letter",
 		                     count);
 	for (int k = 0; k < count; k++) {
+		int letter = letter_index(s[k]);
+
+		assert(letter >= 0); /* count_letters() stopped at the first other one */
 		if (memchr(s, s[k], (size_t)k))
 			return bad_attribute(n, d, "equation", "'%c' occurs twice in the output",
 			                     s[k]);
-		if (length[letter_index(s[k])] == -1)
+		if (length[letter] == -1)
 			return bad_attribute(n, d, "equation", "'%c' is an axis of no input", s[k]);
-		if (!push_dim(n, d, out, length[letter_index(s[k])]))
+		if (!push_dim(n, d, out, length[letter]))
 			return false;
 	}
 	return true;

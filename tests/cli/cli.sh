@@ -336,8 +336,8 @@ an_interrupt_leaves_no_temporary_file() {
 
 response_files_hold_options() {
 	mkdir 'two words'
-	printf '%s\n' "-o 'two words/x.c'" '"-fprefix=a"bc' '@more' >options
-	printf '"%s"' "$MODEL" >more
+	printf '%s\n' "-o 'two words/x.c'" '"-fprefix=a"bc' '@rest' >options
+	printf '"%s"' "$MODEL" >rest
 	mcc 0 @options
 	silent
 	grep -qF 'abc_run(' 'two words/x.h' || problem "the options were not read"

@@ -1,0 +1,34 @@
+/*
+ * Printing a program as C: NAME.c and NAME.h, C99 that is also C++11,
+ * freestanding.  docs/generated-code.md describes the result.
+ */
+#ifndef MCC_CODEGEN_C_C_H
+#define MCC_CODEGEN_C_C_H
+
+#include <stdbool.h>
+
+#include "base/diag.h"
+#include "base/str.h"
+#include "codegen/program/program.h"
+
+typedef struct {
+	const char *prefix;      /* of all names; see c_prefix() */
+	const char *header_name; /* as the source includes it */
+	const char *model_name;  /* the model's file name, for comments */
+	const char *model_sha256; /* its hash as text; "": not known */
+	const char *command;     /* the command line that made the files */
+	const char *version;     /* of mcc */
+	bool hosted;             /* call <math.h> where it has the function */
+} CEmitOptions;
+
+/* A prefix for the names of a model from its file name: without folders and
+ * suffix, made an identifier. */
+const char *c_prefix(Arena *a, const char *file_name);
+
+/* Whether `prefix` can start identifiers in C and C++ without making reserved ones. */
+bool c_prefix_is_valid(const char *prefix);
+
+/* Prints source and header.  The result depends on the arguments only. */
+bool c_emit(const Program *p, const CEmitOptions *options, Str *source, Str *header, Diag *d);
+
+#endif

@@ -1,0 +1,699 @@
+/*
+ * The two files.
+ *
+ * Kernels are printed first, to know which helpers, functions and constants they
+ * use; equal text is one function.  All functions of layers are kept out of
+ * line: each works on memory that another layer used as another type, and
+ * compilers may reorder accesses of different types within one function.
+ */
+#include <string.h>
+
+#include "codegen/c/print.h"
+
+/* A printed kernel and the steps that call it. */
+typedef struct {
+	const char *name, *params, *body;
+	bool *used; /* by buffer of the kernel: it is a parameter */
+	VEC(const Step *) steps;
+} Kernel;
+
+/* A constant array. */
+typedef struct {
+	const Buffer *buffer;
+	const char *name;
+} Constant;
+
+typedef struct {
+	CFile file;
+	const Program *program;
+	const CEmitOptions *options;
+	VEC(Kernel *) kernels;
+	int *kernel_of; /* by step */
+	VEC(Constant) constants;
+	const char **name;      /* by buffer: in run(), or of the constant; NULL: unused */
+	const char **size_name; /* inputs, then outputs: the macros of their sizes */
+	Names run_names;        /* parameters and variables of run() */
+} Emit;
+
+static const char *
+c_type_of(const Buffer *b)
+{
+	return dtype_info[b->type.dtype].c_type;
+}
+
+/* ---- Kernels ---- */
+
+static bool
+is_written(const LBuf *buf)
+{
+	return buf->role == LBUF_OUT || buf->role == LBUF_SCRATCH;
+}
+
+static size_t
+arg_bytes(const LBuf *buf)
+{
+	return (size_t)buf->count * (size_t)dtype_info[buf->elem].bytes;
+}
+
+/* Whether arguments i and j of a step share memory. */
+static bool
+args_overlap(const Step *step, int i, int j)
+{
+	const Arg *p = &step->arg[i], *q = &step->arg[j];
+	size_t a, b;
+
+	if (!p->buffer || !q->buffer || p->buffer->base != q->buffer->base)
+		return false;
+	a = p->buffer->offset + p->offset;
+	b = q->buffer->offset + q->offset;
+	return a < b + arg_bytes(step->fn->bufs.v[j]) && b < a + arg_bytes(step->fn->bufs.v[i]);
+}
+
+/* The arguments that are not alone in their memory while it is written. */
+static bool *
+find_overlaps(Arena *a, const Step *step)
+{
+	int n = step->fn->bufs.n;
+	bool *plain = ARENA_ARRAY(a, bool, n);
+
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < n; j++)
+			if (i != j && args_overlap(step, i, j) &&
+			    (is_written(step->fn->bufs.v[i]) || is_written(step->fn->bufs.v[j])))
+				plain[i] = true;
+	return plain;
+}
+
+static Kernel *
+find_kernel(const Emit *e, const char *params, const char *body, int *index)
+{
+	for (int i = 0; i < e->kernels.n; i++) {
+		Kernel *k = e->kernels.v[i];
+
+		if (strcmp(k->params, params) == 0 && strcmp(k->body, body) == 0) {
+			*index = i;
+			return k;
+		}
+	}
+	return NULL;
+}
+
+static const char *
+global_name(Emit *e, const char *text)
+{
+	Arena *a = e->file.arena;
+
+	return names_add(&e->file.names,
+	                 arena_printf(a, "%s_%s", e->file.prefix, name_stem(a, text)));
+}
+
+/* Layers that only have a number get the operator's name before it. */
+static const char *
+step_label(const Emit *e, const Step *step)
+{
+	if (*step->name < '0' || *step->name > '9')
+		return step->name;
+	return arena_printf(e->file.arena, "%s_%s",
+	                    step->node ? op_info[step->node->op].name : "copy", step->name);
+}
+
+static void
+print_kernel(Emit *e, int index)
+{
+	Arena *a = e->file.arena;
+	const Step *step = e->program->steps.v[index];
+	bool *used = ARENA_ARRAY(a, bool, step->fn->bufs.n);
+	Kernel *k;
+	Str params, body;
+
+	str_init(&params, a);
+	str_init(&body, a);
+	func_print(&e->file, step->fn, find_overlaps(a, step), used, &params, &body);
+	k = find_kernel(e, params.s, body.s, &e->kernel_of[index]);
+	if (!k) {
+		k = ARENA_NEW(a, Kernel);
+		k->params = params.s;
+		k->body = body.s;
+		k->used = used;
+		k->name = global_name(e, step_label(e, step));
+		e->kernel_of[index] = e->kernels.n;
+		VEC_PUSH(a, &e->kernels, k);
+	}
+	VEC_PUSH(a, &k->steps, step);
+}
+
+/* ---- Comments ---- */
+
+/* A line of a block comment, broken where it is too long. */
+static void
+comment_line(Str *s, const char *text)
+{
+	Str lines;
+	const char *line;
+
+	str_init(&lines, s->arena);
+	if (!*text) {
+		str_puts(s, " *\n");
+		return;
+	}
+	line_print(&lines, 0, text, strlen(text));
+	for (line = lines.s; *line;) {
+		size_t n = strcspn(line, "\n");
+		const char *start = line;
+
+		/* Continuations are indented by tabs. */
+		while (*start == '\t')
+			start++;
+		str_puts(s, start > line ? " *   " : " * ");
+		str_write(s, start, n - (size_t)(start - line));
+		str_putc(s, '\n');
+		line += n + (line[n] == '\n');
+	}
+}
+
+static void
+describe_step(Emit *e, Str *s, const Step *step)
+{
+	Arena *a = e->file.arena;
+	Str line;
+
+	str_init(&line, a);
+	str_printf(&line, "%s (%s): ", name_comment(a, step->name),
+	           step->node ? op_info[step->node->op].name : "copy to an output");
+	if (step->node) {
+		for (int i = 0; i < step->node->nins; i++) {
+			if (!step->node->in[i])
+				continue;
+			str_printf(&line, "%s%s", line.s[line.n - 2] == ':' ? "" : ", ",
+			           type_text(a, &step->node->in[i]->type));
+		}
+		str_puts(&line, " -> ");
+		for (int i = 0; i < step->node->nouts; i++)
+			if (step->node->out[i])
+				str_printf(&line, "%s%s", i ? ", " : "",
+				           type_text(a, &step->node->out[i]->type));
+	} else {
+		str_puts(&line, type_text(a, &step->arg[0].buffer->type));
+	}
+	comment_line(s, line.s);
+}
+
+/* ---- Constants ---- */
+
+static bool
+same_constant(const Buffer *a, const Buffer *b)
+{
+	return a->type.dtype == b->type.dtype && type_numel(&a->type) == type_numel(&b->type) &&
+	       (a->data == b->data || memcmp(a->data, b->data, type_bytes(&a->type)) == 0);
+}
+
+/* The array that holds the data of a constant; equal ones are one array. */
+static const char *
+constant_name(Emit *e, const Buffer *b)
+{
+	for (int i = 0; i < e->constants.n; i++)
+		if (same_constant(e->constants.v[i].buffer, b))
+			return e->constants.v[i].name;
+	VEC_PUSH(e->file.arena, &e->constants, ((Constant){b, global_name(e, b->name)}));
+	return e->constants.v[e->constants.n - 1].name;
+}
+
+static void
+print_constants(Emit *e, Str *s)
+{
+	for (int i = 0; i < e->constants.n; i++) {
+		const Constant *c = &e->constants.v[i];
+		size_t n = (size_t)type_numel(&c->buffer->type);
+		Arena *a = e->file.arena;
+
+		str_printf(s, "\n/* %s: %s, %zu bytes */\n", name_comment(a, c->buffer->name),
+		           type_text(a, &c->buffer->type), type_bytes(&c->buffer->type));
+		str_printf(s, "static const %s %s[%zu] %s_CONST = {\n", c_type_of(c->buffer),
+		           c->name, n ? n : 1, e->file.upper);
+		data_print(&e->file, s, 1, c->buffer->type.dtype, c->buffer->data, n);
+		str_puts(s, "};\n");
+	}
+}
+
+/* ---- The run function ---- */
+
+/* Names the buffers that a step's kernel takes. */
+static void
+name_buffers(Emit *e)
+{
+	const Program *p = e->program;
+	Arena *a = e->file.arena;
+
+	for (int i = 0; i < p->steps.n; i++) {
+		const Step *step = p->steps.v[i];
+		const Kernel *k = e->kernels.v[e->kernel_of[i]];
+
+		for (int j = 0; j < step->fn->bufs.n; j++) {
+			const Buffer *b = step->arg[j].buffer;
+
+			if (!k->used[j])
+				continue;
+			if (b->kind != BUFFER_ARENA)
+				b = b->base;
+			if (e->name[b->index])
+				continue;
+			e->name[b->index] =
+				b->kind == BUFFER_CONST
+					? constant_name(e, b)
+					: names_add(&e->run_names,
+			                            name_local(a, b->name, e->file.prefix));
+		}
+	}
+}
+
+/* Parameters take the first choice of names. */
+static void
+name_parameters(Emit *e)
+{
+	const Program *p = e->program;
+	const Graph *g = p->graph;
+	Arena *a = e->file.arena;
+
+	e->size_name = ARENA_ARRAY(a, const char *, g->inputs.n + g->outputs.n);
+	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
+		bool is_input = i < g->inputs.n;
+		const Buffer *b = is_input ? p->input[i] : p->output[i - g->inputs.n];
+		const char *name = is_input ? g->inputs.v[i]->name
+		                            : g->output_names.v[i - g->inputs.n];
+
+		e->name[b->index] =
+			names_add(&e->run_names, name_local(a, name, e->file.prefix));
+		e->size_name[i] = names_add(
+			&e->file.names,
+			name_upper(a, arena_printf(a, "%s_%s_SIZE", e->file.prefix,
+		                                   name_stem(a, name))));
+	}
+}
+
+static void
+print_prototype(const Emit *e, Str *s)
+{
+	const Program *p = e->program;
+	const Graph *g = p->graph;
+	Str line;
+
+	str_init(&line, e->file.arena);
+	str_printf(&line, "int %s_run(", e->file.prefix);
+	for (int i = 0; i < g->inputs.n; i++)
+		str_printf(&line, "const %s *%s, ", c_type_of(p->input[i]),
+		           e->name[p->input[i]->index]);
+	for (int i = 0; i < g->outputs.n; i++)
+		str_printf(&line, "%s *%s, ", c_type_of(p->output[i]),
+		           e->name[p->output[i]->index]);
+	str_puts(&line, "void *arena)");
+	line_print(s, 0, line.s, line.n);
+	s->n--; /* the newline */
+}
+
+static void
+print_arg(const Emit *e, Str *s, const Arg *arg)
+{
+	const Buffer *b = arg->buffer;
+	size_t offset = arg->offset;
+
+	if (b->kind != BUFFER_ARENA) {
+		offset += b->offset;
+		b = b->base;
+	}
+	str_puts(s, e->name[b->index]);
+	if (offset)
+		str_printf(s, " + %zu", offset / (size_t)dtype_info[b->type.dtype].bytes);
+}
+
+static void
+print_calls(const Emit *e, Str *s)
+{
+	for (int i = 0; i < e->program->steps.n; i++) {
+		const Step *step = e->program->steps.v[i];
+		const Kernel *k = e->kernels.v[e->kernel_of[i]];
+		bool first = true;
+		Str line;
+
+		str_init(&line, e->file.arena);
+		str_printf(&line, "%s(", k->name);
+		for (int j = 0; j < step->fn->bufs.n; j++) {
+			if (!k->used[j])
+				continue;
+			if (!first)
+				str_puts(&line, ", ");
+			print_arg(e, &line, &step->arg[j]);
+			first = false;
+		}
+		str_puts(&line, ");");
+		if (step != k->steps.v[0]) {
+			const char *layer = name_comment(e->file.arena, step->name);
+
+			str_printf(&line, " /* %s */", layer);
+		}
+		line_print(s, 1, line.s, line.n);
+	}
+}
+
+/* Variables that point into the arena. */
+static void
+print_pointers(const Emit *e, Str *s)
+{
+	for (int i = 0; i < e->program->buffers.n; i++) {
+		const Buffer *b = e->program->buffers.v[i];
+		Str line;
+
+		if (b->kind != BUFFER_ARENA || !e->name[i])
+			continue;
+		str_init(&line, e->file.arena);
+		str_printf(&line, "%s *const %s = (%s *)(void *)(mem + %zu);", c_type_of(b), e->name[i],
+		           c_type_of(b), b->offset);
+		line_print(s, 1, line.s, line.n);
+	}
+}
+
+/* Whether a step takes the buffer, which is an input or output, or one within it. */
+static bool
+is_base_used(const Emit *e, const Buffer *base)
+{
+	for (int i = 0; i < e->program->steps.n; i++) {
+		const Step *step = e->program->steps.v[i];
+
+		for (int j = 0; j < step->fn->bufs.n; j++)
+			if (e->kernels.v[e->kernel_of[i]]->used[j] && step->arg[j].buffer->base == base)
+				return true;
+	}
+	return false;
+}
+
+static void
+print_unused(const Emit *e, Str *s)
+{
+	const Program *p = e->program;
+
+	for (int i = 0; i < p->graph->inputs.n; i++)
+		if (!is_base_used(e, p->input[i]))
+			str_printf(s, "\t(void)%s;\n", e->name[p->input[i]->index]);
+	for (int i = 0; i < p->graph->outputs.n; i++)
+		if (!is_base_used(e, p->output[i]))
+			str_printf(s, "\t(void)%s;\n", e->name[p->output[i]->index]);
+	if (!p->arena_size)
+		str_puts(s, "\t(void)arena;\n");
+}
+
+static void
+print_run(const Emit *e, Str *s)
+{
+	str_putc(s, '\n');
+	print_prototype(e, s);
+	str_puts(s, "\n{\n");
+	if (e->program->arena_size) {
+		str_puts(s, "\tuint8_t *const mem = (uint8_t *)arena;\n");
+		print_pointers(e, s);
+		str_printf(s,
+		           "\n\tif (arena == NULL || ((uintptr_t)arena & (%s_ARENA_ALIGN - 1u)) != 0u) {\n"
+		           "\t\treturn %s_ERROR_ARENA;\n\t}\n",
+		           e->file.upper, e->file.upper);
+	}
+	print_unused(e, s);
+	print_calls(e, s);
+	str_puts(s, "\treturn 0;\n}\n");
+}
+
+/* ---- Source ---- */
+
+static void
+print_banner(const Emit *e, Str *s, const char *what)
+{
+	const CEmitOptions *o = e->options;
+	Arena *a = e->file.arena;
+
+	str_puts(s, "/*\n");
+	comment_line(s, arena_printf(a, "%s, made by mcc %s from %s", what, name_comment(a, o->version),
+	                             name_comment(a, o->model_name)));
+	if (*o->model_sha256)
+		comment_line(s, arena_printf(a, "SHA-256 of the model: %s",
+		                             name_comment(a, o->model_sha256)));
+	comment_line(s, arena_printf(a, "Command: %s", name_comment(a, o->command)));
+	comment_line(s, "");
+	comment_line(s, "This file is the property of whoever owns the model: mcc and its authors claim");
+	comment_line(s, "no right in it, and it comes without any warranty.");
+}
+
+/* What the arithmetic relies on, and macros for compilers that differ. */
+static void
+print_checks(const Emit *e, Str *s)
+{
+	const char *u = e->file.upper;
+	const Uses *uses = &e->file.uses;
+
+	if (uses->floats) {
+		str_puts(s, "\n#if defined(__FAST_MATH__)\n"
+		            "#error \"compile without -ffast-math: it changes results\"\n"
+		            "#endif\n"
+		            "#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && "
+		            "__FLT_EVAL_METHOD__ != 16\n"
+		            "#error \"float must be evaluated in float (x87: -msse2 -mfpmath=sse)\"\n"
+		            "#endif\n"
+		            "\n/* No multiply and add in one rounding. */\n"
+		            "#if defined(__GNUC__) && !defined(__clang__)\n"
+		            "#pragma GCC optimize (\"fp-contract=off\")\n"
+		            "#elif defined(_MSC_VER) && !defined(__clang__)\n"
+		            "#pragma fp_contract (off)\n"
+		            "#else\n"
+		            "#pragma STDC FP_CONTRACT OFF\n"
+		            "#endif\n");
+	}
+	if (uses->doubles)
+		str_printf(s,
+		           "\n/* double must have 64 bits. */\n"
+		           "typedef char %s_needs_64_bit_double[sizeof(double) == 8 ? 1 : -1];\n",
+		           e->file.prefix);
+	if (uses->signed_shift)
+		str_puts(s, "\n#if (-1 >> 1) != -1\n"
+		            "#error \"shifting a negative number right must keep its sign\"\n"
+		            "#endif\n");
+	str_printf(s,
+	           "\n/* Put in front of the data of constants, for example a section attribute. */\n"
+	           "#ifndef %s_CONST\n#define %s_CONST\n#endif\n",
+	           u, u);
+	str_printf(s,
+	           "\n#if defined(__cplusplus) && (defined(__GNUC__) || defined(_MSC_VER))\n"
+	           "#define %s_RESTRICT __restrict\n"
+	           "#elif defined(__cplusplus)\n"
+	           "#define %s_RESTRICT\n"
+	           "#else\n"
+	           "#define %s_RESTRICT restrict\n"
+	           "#endif\n",
+	           u, u, u);
+	str_printf(s,
+	           "\n/* Layers share memory that they use as different types; that is sound as long\n"
+	           " * as they stay functions of their own. */\n"
+	           "#if defined(__GNUC__)\n"
+	           "#define %s_LAYER static __attribute__((noinline)) void\n"
+	           "#elif defined(_MSC_VER)\n"
+	           "#define %s_LAYER static __declspec(noinline) void\n"
+	           "#else\n"
+	           "#define %s_LAYER static void\n"
+	           "#endif\n",
+	           u, u, u);
+}
+
+static void
+print_special_values(const Emit *e, Str *s)
+{
+	const char *u = e->file.upper;
+
+	if (!e->file.uses.infinity && !e->file.uses.nan)
+		return;
+	str_puts(s, "\n#if defined(__GNUC__)\n");
+	if (e->file.uses.infinity)
+		str_printf(s, "#define %s_INFINITY __builtin_inff()\n", u);
+	if (e->file.uses.nan)
+		str_printf(s, "#define %s_NAN __builtin_nanf(\"\")\n", u);
+	str_puts(s, "#else\n");
+	if (e->file.uses.infinity)
+		str_printf(s, "#define %s_INFINITY ((float)(1e300 * 1e300))\n", u);
+	if (e->file.uses.nan)
+		str_printf(s, "#define %s_NAN ((float)(1e300 * 1e300) * 0.0f)\n", u);
+	str_puts(s, "#endif\n");
+}
+
+static void
+print_kernels(Emit *e, Str *s)
+{
+	for (int i = 0; i < e->kernels.n; i++) {
+		const Kernel *k = e->kernels.v[i];
+		Str head;
+
+		str_puts(s, "\n/*\n");
+		for (int j = 0; j < k->steps.n; j++)
+			describe_step(e, s, k->steps.v[j]);
+		str_puts(s, " */\n");
+		str_init(&head, e->file.arena);
+		str_printf(&head, "%s_LAYER %s%s", e->file.upper, k->name, k->params);
+		line_print(s, 0, head.s, head.n);
+		str_puts(s, k->body);
+	}
+}
+
+static void
+print_source(Emit *e, Str *s)
+{
+	Str constants, rest;
+
+	str_init(&constants, e->file.arena);
+	str_init(&rest, e->file.arena);
+	print_constants(e, &constants);
+	print_kernels(e, &rest);
+	print_run(e, &rest);
+	print_banner(e, s, e->file.prefix);
+	str_puts(s, " */\n");
+	str_printf(s, "#include \"%s\"\n", e->options->header_name);
+	if (e->file.uses.math)
+		str_puts(s, "\n#include <math.h>\n");
+	print_checks(e, s);
+	print_special_values(e, s);
+	helpers_print(s, &e->file);
+	for (int i = 0; i < e->file.scalars.n; i++) {
+		str_putc(s, '\n');
+		str_write(s, e->file.scalars.v[i]->text.s, e->file.scalars.v[i]->text.n);
+	}
+	str_write(s, constants.s, constants.n);
+	str_write(s, rest.s, rest.n);
+}
+
+/* ---- Header ---- */
+
+static void
+describe_tensor(const Emit *e, Str *s, const char *role, const char *name, const Buffer *b)
+{
+	Arena *a = e->file.arena;
+	DType t = b->type.dtype;
+	const char *note = t == DT_F16    ? ", bits of IEEE half precision"
+	                   : t == DT_BF16 ? ", bits of bfloat16"
+	                   : t == DT_BOOL ? ", 0 or 1"
+	                                  : "";
+
+	if (strcmp(name, e->name[b->index]) != 0)
+		note = arena_printf(a, "%s, '%s' in the model", note, name_comment(a, name));
+	comment_line(s, arena_printf(a, "  %-6s %s: %s, %zu bytes%s", role, e->name[b->index],
+	                             type_text(a, &b->type), type_bytes(&b->type), note));
+}
+
+static size_t
+constant_bytes(const Emit *e)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < e->constants.n; i++)
+		sum += type_bytes(&e->constants.v[i].buffer->type);
+	return sum;
+}
+
+static void
+print_manual(const Emit *e, Str *s)
+{
+	const Program *p = e->program;
+	const Graph *g = p->graph;
+	Arena *a = e->file.arena;
+
+	comment_line(s, "");
+	comment_line(s, "Tensors are arrays in row-major order: the last index runs fastest.");
+	for (int i = 0; i < g->inputs.n; i++)
+		describe_tensor(e, s, "input", g->inputs.v[i]->name, p->input[i]);
+	for (int i = 0; i < g->outputs.n; i++)
+		describe_tensor(e, s, "output", g->output_names.v[i], p->output[i]);
+	comment_line(s, "");
+	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena; nothing on the heap, no state between calls",
+	                             p->arena_size));
+	comment_line(s, arena_printf(a, "Constants: %zu bytes", constant_bytes(e)));
+	comment_line(s, arena_printf(a, "Multiply-accumulates of one call: %lld",
+	                             (long long)program_macs(p)));
+	str_puts(s, " */\n");
+}
+
+static void
+print_macros(const Emit *e, Str *s)
+{
+	const Program *p = e->program;
+	const Graph *g = p->graph;
+	const char *u = e->file.upper;
+
+	str_puts(s, "\n/* Memory that a call needs; its contents need not be kept between calls. */\n");
+	str_printf(s, "#define %s_ARENA_SIZE %zuu /* bytes */\n", u, p->arena_size);
+	str_printf(s, "#define %s_ARENA_ALIGN %zuu\n", u, p->arena_align);
+	str_puts(s, "\n/* Elements of the tensors. */\n");
+	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
+		const Buffer *b = i < g->inputs.n ? p->input[i] : p->output[i - g->inputs.n];
+
+		str_printf(s, "#define %s %du\n", e->size_name[i], (int)type_numel(&b->type));
+	}
+	str_puts(s, "\n/* Results of the function. */\n");
+	str_printf(s, "#define %s_OK 0\n", u);
+	str_printf(s, "#define %s_ERROR_ARENA 1 /* the arena is NULL or not aligned */\n", u);
+}
+
+static void
+print_header(const Emit *e, Str *s)
+{
+	const char *u = e->file.upper;
+
+	print_banner(e, s, e->options->header_name);
+	print_manual(e, s);
+	str_printf(s, "#ifndef %s_H\n#define %s_H\n\n", u, u);
+	str_puts(s, "#include <stddef.h>\n#include <stdint.h>\n");
+	print_macros(e, s);
+	str_puts(s, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+	str_puts(s, "/* Computes the outputs.  The arrays must not overlap; `arena` may be NULL when its\n"
+	            " * size is 0. */\n");
+	print_prototype(e, s);
+	str_puts(s, ";\n\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
+}
+
+/* ---- Both ---- */
+
+static void
+start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
+{
+	static const char *const taken[] = {"_run", "_H", "_ARENA_SIZE", "_ARENA_ALIGN", "_OK",
+	                                    "_ERROR_ARENA", "_CONST", "_RESTRICT", "_LAYER",
+	                                    "_INFINITY", "_NAN", "_needs_64_bit_double"};
+
+	e->program = p;
+	e->options = o;
+	e->file = (CFile){.arena = a, .prefix = o->prefix, .upper = name_upper(a, o->prefix)};
+	e->file.hosted = o->hosted;
+	names_init(&e->file.names, a);
+	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+		const char *name = arena_printf(a, "%s%s", o->prefix, taken[i]);
+		const char *upper = arena_printf(a, "%s%s", e->file.upper, taken[i]);
+
+		names_add(&e->file.names, name);
+		if (strcmp(name, upper) != 0)
+			names_add(&e->file.names, upper);
+	}
+	names_init(&e->run_names, a);
+	e->name = ARENA_ARRAY(a, const char *, p->buffers.n);
+	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);
+}
+
+bool
+c_emit(const Program *p, const CEmitOptions *options, Str *source, Str *header, Diag *d)
+{
+	Emit e = {0};
+
+	if (!c_prefix_is_valid(options->prefix))
+		return diag_report(d, &(Loc){0}, E_NAME,
+		                   "'%s' cannot be a prefix of C names: it must be letters, digits "
+		                   "and single underscores between them",
+		                   options->prefix);
+	start(&e, p, options, source->arena);
+	helpers_reserve(&e.file);
+	name_parameters(&e);
+	for (int i = 0; i < p->steps.n; i++)
+		print_kernel(&e, i);
+	name_buffers(&e);
+	print_source(&e, source);
+	print_header(&e, header);
+	return true;
+}

@@ -1,0 +1,134 @@
+/*
+ * A program: the kernels of a graph in the order of their calls, and the memory
+ * that they work on.
+ *
+ * Memory is the caller's inputs and outputs, constants, and one arena for all
+ * the rest.  Inputs are never written.  Every value that has bytes is a Buffer;
+ * buffers may lie in each other's memory:
+ *
+ *  - a reshape, a contiguous slice and the like is a view of its input;
+ *  - the inputs of a concat whose pieces are contiguous are computed where the
+ *    concat's output wants them;
+ *  - a result is computed in place of an input that dies there, when its kernel
+ *    allows it (lfunc_may_share).
+ *
+ * Where that is not possible a step copies.  The kernels of all steps are
+ * verified; see build.c for the order of decisions.
+ */
+#ifndef MCC_CODEGEN_PROGRAM_PROGRAM_H
+#define MCC_CODEGEN_PROGRAM_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/str.h"
+#include "ir/graph.h"
+#include "ir/loop/loop.h"
+
+typedef enum {
+	BUFFER_INPUT,  /* the caller's, read only */
+	BUFFER_OUTPUT, /* the caller's */
+	BUFFER_CONST,  /* data of the model */
+	BUFFER_ARENA
+} BufferKind;
+
+/* How a buffer came to lie in another one's memory. */
+typedef enum {
+	SHARE_NONE,
+	SHARE_VIEW,    /* has bytes of `shares` */
+	SHARE_PIECE,   /* is a piece of `shares`, the output of a concat */
+	SHARE_IN_PLACE /* overwrites `shares` */
+} Share;
+
+typedef struct Buffer {
+	int index; /* in Program.buffers */
+	const char *name;
+	Type type;
+	const Value *value; /* NULL: scratch of one step, or a second copy of an output */
+	BufferKind kind;
+	/* Where it lies: `offset` bytes from the start of the arena, or of `base`,
+	 * which is an input, output or constant (itself, most of the time). */
+	struct Buffer *base;
+	size_t offset;
+	const void *data; /* BUFFER_CONST that is its own base */
+	int first, last;  /* the steps between which its bytes are needed; -1 and
+	                   * nsteps stand for before and after the call */
+	Share share;
+	const struct Buffer *shares;
+} Buffer;
+
+/* An argument of a kernel: memory that starts `offset` bytes into a buffer. */
+typedef struct {
+	const Buffer *buffer;
+	size_t offset;
+} Arg;
+
+typedef struct {
+	const char *name; /* the layer's, or its output's */
+	const Node *node; /* NULL: a copy into an output at the end */
+	LFunc *fn;
+	Arg *arg;         /* one for each of fn->bufs */
+	int64_t macs;     /* multiply-accumulates of the operator's formula */
+} Step;
+
+typedef struct {
+	Arena *arena;
+	const Graph *graph;
+	VEC(Buffer *) buffers;
+	VEC(Step *) steps;
+	Buffer **input;  /* parallel to graph->inputs */
+	Buffer **output; /* parallel to graph->outputs */
+	size_t arena_size;  /* bytes */
+	size_t arena_align; /* what the start of the arena must be aligned to */
+	size_t arena_bound; /* most bytes alive at once; no plan with this sharing is smaller */
+	bool arena_optimal; /* no smaller plan exists */
+	const char *method; /* how the plan was found */
+} Program;
+
+typedef struct {
+	size_t align;        /* of all buffers in the arena, a power of two; 0: 4 bytes, which
+	                      * elements of 8 bytes raise */
+	bool no_views;       /* compute or copy instead of sharing: for tests and for the */
+	bool no_concat;      /* baseline that the plan is compared with */
+	bool no_in_place;
+	long search_budget;  /* of the exact planner, 0: the default */
+} ProgramOptions;
+
+/*
+ * Lowers every node of a graph without sugar and plans the memory.  The sharing
+ * named above is used unless the plan is smaller without a part of it, so that the
+ * arena is never larger than what an ordinary planner needs.  Reports E_INTERNAL and
+ * returns NULL when a kernel breaks a rule of the loop IR.
+ */
+Program *program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d);
+
+/* Bytes of constants that the steps use. */
+size_t program_const_bytes(const Program *p);
+
+/* Multiply-accumulates of one call. */
+int64_t program_macs(const Program *p);
+
+/* The memory plan as text: all buffers with place, size and lifetime, and the
+ * lower bound. */
+void program_report(Str *s, const Program *p);
+
+/*
+ * Runs the program in the interpreter.  `in` and `out` are parallel to the
+ * graph's inputs and outputs.
+ */
+void program_run(const Program *p, const void *const *in, void *const *out);
+
+/* ---- Between the files of codegen/program ---- */
+
+/* Whether n's output has bytes of its first input in their order, from element
+ * *offset on, so that it needs no memory of its own (view.c). */
+bool node_is_view(const Node *n, int32_t *offset);
+
+/* Whether n is a concat whose inputs are contiguous in its output; offset[i] is
+ * the element of the output at which input i starts. */
+bool node_concat_offsets(const Node *n, int32_t *offset);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * The memory plan as text, for people.
+ */
+#include "codegen/program/program.h"
+
+static const char *
+kind_name(BufferKind kind)
+{
+	switch (kind) {
+	case BUFFER_INPUT: return "input";
+	case BUFFER_OUTPUT: return "output";
+	case BUFFER_CONST: return "const";
+	case BUFFER_ARENA: return "arena";
+	}
+	return "";
+}
+
+static const char *
+share_name(Share share)
+{
+	switch (share) {
+	case SHARE_NONE: return "";
+	case SHARE_VIEW: return "view of";
+	case SHARE_PIECE: return "piece of";
+	case SHARE_IN_PLACE: return "in place of";
+	}
+	return "";
+}
+
+static void
+report_buffer(Str *s, const Program *p, const Buffer *b)
+{
+	int last = b->last < p->steps.n ? b->last : p->steps.n;
+
+	str_printf(s, "%-6s %10zu %10zu  %5d..%-5d %s %s", kind_name(b->kind), b->offset,
+	           type_bytes(&b->type), b->first, last, b->name, type_text(p->arena, &b->type));
+	if (b->base && b->base != b)
+		str_printf(s, ", in %s", b->base->name);
+	if (b->share != SHARE_NONE)
+		str_printf(s, ", %s %s", share_name(b->share), b->shares->name);
+	str_putc(s, '\n');
+}
+
+void
+program_report(Str *s, const Program *p)
+{
+	str_printf(s, "memory plan of %s: %d steps\n", p->graph->name, p->steps.n);
+	str_printf(s, "arena %zu bytes, aligned to %zu; lower bound %zu; %s (%s)\n", p->arena_size,
+	           p->arena_align, p->arena_bound,
+	           p->arena_optimal ? "optimal" : "not proved optimal", p->method);
+	str_printf(s, "constants %zu bytes, %lld multiply-accumulates\n\n", program_const_bytes(p),
+	           (long long)program_macs(p));
+	str_puts(s, "where      offset      bytes        steps buffer\n");
+	for (int kind = BUFFER_INPUT; kind <= BUFFER_ARENA; kind++)
+		for (int i = 0; i < p->buffers.n; i++)
+			if (p->buffers.v[i]->kind == (BufferKind)kind)
+				report_buffer(s, p, p->buffers.v[i]);
+}

@@ -1,0 +1,93 @@
+/*
+ * Multiply-accumulates of an operator, counted as the field does: from the
+ * formula, padding included, without what activations and normalisations take.
+ */
+#include "ir/lower.h"
+
+/* Each output element is a sum over the weights of its channel. */
+static int64_t
+conv_macs(const Node *n)
+{
+	const Type *w = &n->in[1]->type;
+
+	return (int64_t)type_numel(&n->out[0]->type) * type_product(w, 1, w->rank);
+}
+
+static int64_t
+conv_transpose_macs(const Node *n)
+{
+	const Type *w = &n->in[1]->type;
+
+	return (int64_t)type_numel(&n->in[0]->type) * type_product(w, 1, w->rank);
+}
+
+static int64_t
+gemm_macs(const Node *n)
+{
+	const Attr_GEMM *a = n->attr;
+	const Type *t = &n->in[0]->type;
+
+	return (int64_t)type_numel(&n->out[0]->type) * t->dim[a->trans_a ? 0 : 1];
+}
+
+static int64_t
+matmul_macs(const Node *n)
+{
+	const Type *t = &n->in[0]->type;
+
+	return (int64_t)type_numel(&n->out[0]->type) * t->dim[t->rank - 1];
+}
+
+/* All labels together span the multiplications. */
+static int64_t
+einsum_macs(const Node *n)
+{
+	const char *c = ((const Attr_EINSUM *)n->attr)->equation;
+	bool seen[128] = {false};
+	int64_t product = 1;
+	int input = 0, axis = 0;
+
+	for (; *c && *c != '-'; c++) {
+		const Type *t = input < n->nins ? &n->in[input]->type : NULL;
+
+		if (*c == ',') {
+			input++;
+			axis = 0;
+			continue;
+		}
+		if (*c == ' ' || !t || axis >= t->rank)
+			continue;
+		if ((unsigned char)*c < 128 && !seen[(unsigned char)*c]) {
+			seen[(unsigned char)*c] = true;
+			product *= t->dim[axis];
+		}
+		axis++;
+	}
+	return product;
+}
+
+/* Every time step multiplies each batch row by both weight matrices. */
+static int64_t
+recurrent_macs(const Node *n)
+{
+	const Type *x = &n->in[0]->type, *w = &n->in[1]->type, *r = &n->in[2]->type;
+	int64_t weights = (int64_t)type_numel(w) + type_numel(r);
+
+	return weights * x->dim[0] * x->dim[1];
+}
+
+int64_t
+node_macs(const Node *n)
+{
+	switch ((int)n->op) {
+	case OP_CONV: return conv_macs(n);
+	case OP_CONV_TRANSPOSE: return conv_transpose_macs(n);
+	case OP_GEMM: return gemm_macs(n);
+	case OP_MATMUL: return matmul_macs(n);
+	case OP_EINSUM: return einsum_macs(n);
+	case OP_LSTM:
+	case OP_GRU:
+	case OP_RNN: return recurrent_macs(n);
+	default: return 0;
+	}
+}

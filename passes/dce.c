@@ -1,0 +1,43 @@
+/*
+ * dce: remove what nobody uses.
+ *
+ *	%1 = relu(%x)				=>
+ *	%v, %i = top_k(%x) {k=3}		=>	%v, _ = top_k(%x) {k=3}
+ *
+ * Operators have no effect but their outputs, so a node of which no output is used
+ * goes, and with it what only it used; an unused one of several outputs is no longer
+ * asked for.  Inputs of the graph stay: they are its interface.
+ */
+#include "passes/pass.h"
+
+/* Drops unused outputs; whether a used one is left. */
+static bool
+drop_unused_outputs(Node *n, PassCtx *cx)
+{
+	bool is_used = false;
+
+	for (int i = 0; i < n->nouts; i++)
+		is_used |= n->out[i] && n->out[i]->nuses > 0;
+	for (int i = 0; is_used && i < n->nouts; i++) {
+		if (n->out[i] && n->out[i]->nuses == 0) {
+			n->out[i]->def = NULL;
+			n->out[i] = NULL;
+			cx->changed++;
+		}
+	}
+	return is_used;
+}
+
+bool
+pass_dce(Graph *g, PassCtx *cx)
+{
+	/* From the end, so that users go before what they use. */
+	for (Node *n = g->last, *prev; n; n = prev) {
+		prev = n->prev;
+		if (!drop_unused_outputs(n, cx)) {
+			graph_remove(g, n);
+			cx->changed++;
+		}
+	}
+	return true;
+}
