@@ -179,6 +179,13 @@ static const struct {
 	{"%y[cvt.idx(cvt.i32(%q[0]))] = 0.0f", "is in [-128, 127]"},
 	{"for %i in 0..3 { %y[cvt.idx(%d[%i])] = 0.0f }", "is in [-2, 99]"},
 	{"%y[cvt.idx(abs(cvt.i32(%n[0])) % 100:i32)] = 0.0f", "is in [-99, 99]"}, /* INT_MIN */
+	/* a sum that wraps around says nothing about its terms */
+	{"let %v: i64 = %n[0]\n if %v + 5:i64 < 100:i64 & %v >= 0:i64 { %y[cvt.idx(%v)] = 0.0f }",
+	 "the value may not fit idx"},
+	{"let %v: i32 = cvt.i32(%n[0])\n if %v * 2:i32 < 100:i32 & %v >= 0:i32 { %y[cvt.idx(%v)] = 0.0f }",
+	 "is in [0, 2147483647]"},
+	{"let %v: i64 = %n[0]\n if cvt.i32(%v) < 100:i32 & cvt.i32(%v) >= 0:i32 { %y[cvt.idx(%v)] = 0.0f }",
+	 "the value may not fit idx"},
 	{"if %t[0] < 1.0f { %t[0] = 1.0f }", "'t' is read before anything is stored there"},
 	{"let %v: f32 = %t[0]\n %t[0] = %v", "'t' is read before anything is stored there"},
 	/* a narrowed value that changes: scratch memory and variables */
