@@ -99,6 +99,16 @@ diag_note(Diag *d, const Loc *loc, const char *format, ...)
 	va_end(args);
 }
 
+void
+diag_summary(Diag *d, const Loc *loc, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	new_message(d, loc, E_INTERNAL, DIAG_NOTE, format, args);
+	va_end(args);
+}
+
 bool
 diag_full(const Diag *d)
 {

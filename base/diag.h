@@ -85,6 +85,10 @@ __attribute__((format(printf, 7, 8))) bool diag_report_at(Diag *d, const Loc *lo
 __attribute__((format(printf, 3, 4))) void diag_note(Diag *d, const Loc *loc, const char *format,
                                                      ...);
 
+/* A closing word that is shown in any case, however many errors there were. */
+__attribute__((format(printf, 3, 4))) void diag_summary(Diag *d, const Loc *loc, const char *format,
+                                                        ...);
+
 /* True once so many errors were reported that going on helps nobody. */
 bool diag_full(const Diag *d);
 

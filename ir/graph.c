@@ -68,14 +68,10 @@ graph_find(const Graph *g, const char *name)
 	return *find_slot(g->names, name);
 }
 
-Value *
-graph_value(Graph *g, const char *name, Type type)
+/* Gives `v` the name, made unique; see graph_value(). */
+static void
+name_value(Graph *g, Value *v, const char *name)
 {
-	Value *v = ARENA_NEW(g->arena, Value);
-
-	assert(type_is_representable(&type));
-	v->type = type;
-	v->id = g->values.n;
 	if (name && *name && !graph_find(g, name)) {
 		v->name = arena_strdup(g->arena, name);
 	} else {
@@ -88,9 +84,29 @@ graph_value(Graph *g, const char *name, Type type)
 				break;
 		}
 	}
-	VEC_PUSH(g->arena, &g->values, v);
 	add_name(g, v);
+}
+
+Value *
+graph_value(Graph *g, const char *name, Type type)
+{
+	Value *v = ARENA_NEW(g->arena, Value);
+
+	assert(type_is_representable(&type));
+	v->type = type;
+	v->id = g->values.n;
+	name_value(g, v, name);
+	VEC_PUSH(g->arena, &g->values, v);
 	return v;
+}
+
+/* The slot of the old name stays behind, with a value that no longer has it:
+ * lookups step over it. */
+void
+graph_rename(Graph *g, Value *v, const char *name)
+{
+	if (strcmp(v->name, name) != 0)
+		name_value(g, v, name);
 }
 
 Value *

@@ -59,6 +59,9 @@ Graph *graph_new(Arena *a, const char *name);
  * number.  The type must be representable. */
 Value *graph_value(Graph *g, const char *name, Type type);
 
+/* Gives `v` another name, made unique as above. */
+void graph_rename(Graph *g, Value *v, const char *name);
+
 /* A new value that is the graph's next input. */
 Value *graph_input(Graph *g, const char *name, Type type);
 

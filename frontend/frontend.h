@@ -1,0 +1,82 @@
+/*
+ * Frontends: from a model file to the graph IR.
+ *
+ * Every format is a row of formats.def with two functions
+ *
+ *	bool FORMAT_sniff(const uint8_t *bytes, size_t n)
+ *		whether the contents look like the format; cheap, never reads past n
+ *	Graph *FORMAT_read(const FrontendFile *f, Diag *d)
+ *		reads it; NULL when an error was reported
+ *
+ * Nothing after the frontend may ask where a graph came from.
+ */
+#ifndef MCC_FRONTEND_FRONTEND_H
+#define MCC_FRONTEND_FRONTEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "ir/graph.h"
+
+/* -finput-shape=NAME:1x3x48x192 */
+typedef struct {
+	const char *input;
+	int rank;
+	int32_t dim[MAX_RANK];
+} InputShape;
+
+/* -D batch=1 */
+typedef struct {
+	const char *name;
+	int32_t value;
+} DimValue;
+
+typedef struct {
+	const char *format; /* -x: a name of formats.def; NULL: look at the file */
+	const InputShape *shapes;
+	int nshapes;
+	const DimValue *dims;
+	int ndims;
+} FrontendOptions;
+
+/* What a reader gets.  The bytes and the path outlive the graph. */
+typedef struct {
+	Arena *arena;
+	const char *path; /* as the user gave it; other files are found beside it */
+	const uint8_t *bytes;
+	size_t size;
+	const FrontendOptions *options; /* never NULL */
+} FrontendFile;
+
+typedef struct {
+	const char *name, *suffixes, *title;
+	bool (*sniff)(const uint8_t *bytes, size_t n);
+	Graph *(*read)(const FrontendFile *f, Diag *d);
+} FrontendFormat;
+
+/* All formats; ends with a NULL name. */
+extern const FrontendFormat frontend_formats[];
+
+/* The format of a file: the one that the options force, else by content, else
+ * by suffix.  NULL and E_FORMAT or E_USAGE when there is none. */
+const FrontendFormat *frontend_find(const FrontendFile *f, Diag *d);
+
+/*
+ * Reads a model.  `bytes` are borrowed and must live as long as the graph (its
+ * constants may point into them); `o` may be NULL.  NULL when an error was
+ * reported; then every problem that could be found was reported.
+ */
+Graph *frontend_read(Arena *a, const char *path, const uint8_t *bytes, size_t n,
+                     const FrontendOptions *o, Diag *d);
+
+/* The argument of -finput-shape: NAME:1x3x48x192, or NAME: for a scalar.  The
+ * name may contain colons.  Reports E_USAGE. */
+bool frontend_parse_shape(Arena *a, const char *text, InputShape *out, Diag *d);
+
+/* The argument of -D: NAME=VALUE. */
+bool frontend_parse_dim(Arena *a, const char *text, DimValue *out, Diag *d);
+
+#endif
