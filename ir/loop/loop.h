@@ -161,6 +161,8 @@ lfunc_is_scalar(const LFunc *f)
 struct LBuilder {
 	Arena *arena;
 	LFunc *fn;
+	struct LName *names; /* a hash table of the names that are taken */
+	int nnames, names_cap;
 	int depth;
 	struct {
 		Stmt *stmt;  /* the S_FOR or S_IF that is open */
