@@ -136,7 +136,7 @@ typedef struct Stmt {
 struct LFunc {
 	Arena *arena;
 	const char *name;
-	VEC(LBuf *) bufs;     /* kernels */
+	VEC(LBuf *) bufs;     /* of scalar functions: only tables */
 	VEC(LVar *) params;   /* scalar functions */
 	VEC(LVar *) vars;     /* all variables, params and loop variables among them */
 	DType result;         /* scalar functions; DT_COUNT for kernels */

@@ -264,6 +264,12 @@ static const struct {
 	{"func @f(%x: f32) -> f16 {\n return cvt.f16(%x)\n}", "the result cannot be f16"},
 	{"func @f(%x: f32) -> f32 {\n let %h: f16 = cvt.f16(%x)\n return %x\n}",
 	 "the variable 'h' cannot be f16"},
+	{"func @f(%i: i32, %t: i32[2] table = {3, 5}) -> i32 {\n return %t[cvt.idx(%i & 1:i32)] }",
+	 NULL},
+	{"func @f(%i: i32, %t: i32[2] table = {3, 5}) -> i32 {\n return %t[cvt.idx(%i & 3:i32)] }",
+	 "is in [0, 3], but 't' has 2 elements"},
+	{"func @f(%i: i32, %t: i32[2] table = {3, 5}) -> i32 {\n %t[0] = 1:i32\n return %i }",
+	 "'t' is read only"},
 	/* behind a return the condition holds for the rest */
 	{"func @f(%i: idx) -> idx {\n if %i < 0 { return 0 }\n if %i > 9 { return 9 }\n"
 	 " return %i * 200000000 }", NULL},
