@@ -150,13 +150,13 @@ report_unknown(ONode *n, int i)
 
 /* ---- Initialisers ---- */
 
+/* `data` is NULL when the tensor could not be read. */
 static void
-bind_constant(Onnx *r, Scope *s, const char *name, const Loc *loc, bool ok, const Type *type,
-              const void *data)
+bind_constant(Onnx *r, Scope *s, const char *name, const Loc *loc, const void *data, Type type)
 {
 	const char *full = *s->prefix ? arena_printf(r->arena, "%s%s", s->prefix, name) : name;
 
-	onnx_bind(r, s, name, ok ? graph_const(r->g, full, *type, data) : NULL, loc);
+	onnx_bind(r, s, name, data ? graph_const(r->g, full, type, data) : NULL, loc);
 }
 
 bool
@@ -166,25 +166,27 @@ onnx_read_initializers(Onnx *r, Scope *s, const GraphProto *g, const Loc *loc)
 		const TensorProto *t = g->initializer[i];
 		Type type = {.rank = 0};
 		const void *data = NULL;
+		bool ok;
 
 		if (!t->name || !*t->name) {
 			diag_report(r->d, loc, E_MALFORMED, "initializer %zu has no name", i);
 			continue;
 		}
-		bind_constant(r, s, t->name, loc, onnx_tensor(&r->tensors, t, loc, &type, &data),
-		              &type, data);
+		ok = onnx_tensor(&r->tensors, t, loc, &type, &data);
+		bind_constant(r, s, t->name, loc, ok ? data : NULL, type);
 	}
 	for (size_t i = 0; i < g->n_sparse_initializer; i++) {
 		const SparseTensorProto *t = g->sparse_initializer[i];
 		Type type = {.rank = 0};
 		const void *data = NULL;
+		bool ok;
 
 		if (!t->values || !t->values->name || !*t->values->name) {
 			diag_report(r->d, loc, E_MALFORMED, "sparse initializer %zu has no name", i);
 			continue;
 		}
-		bind_constant(r, s, t->values->name, loc,
-		              onnx_sparse_tensor(&r->tensors, t, loc, &type, &data), &type, data);
+		ok = onnx_sparse_tensor(&r->tensors, t, loc, &type, &data);
+		bind_constant(r, s, t->values->name, loc, ok ? data : NULL, type);
 	}
 	return r->d->errors < MAX_COUNTED_ERRORS;
 }
