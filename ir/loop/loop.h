@@ -136,7 +136,7 @@ typedef struct Stmt {
 struct LFunc {
 	Arena *arena;
 	const char *name;
-	VEC(LBuf *) bufs;     /* kernels */
+	VEC(LBuf *) bufs;     /* of scalar functions: only tables */
 	VEC(LVar *) params;   /* scalar functions */
 	VEC(LVar *) vars;     /* all variables, params and loop variables among them */
 	DType result;         /* scalar functions; DT_COUNT for kernels */
@@ -161,6 +161,8 @@ lfunc_is_scalar(const LFunc *f)
 struct LBuilder {
 	Arena *arena;
 	LFunc *fn;
+	struct LName *names; /* a hash table of the names that are taken */
+	int nnames, names_cap;
 	int depth;
 	struct {
 		Stmt *stmt;  /* the S_FOR or S_IF that is open */

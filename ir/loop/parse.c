@@ -742,7 +742,7 @@ parse_data(Parser *p, LBuf *b)
 
 /* The rest of `%x: f32[490] in`, from the bracket. */
 static bool
-parse_buf(Parser *p, const Token *name, DType elem)
+parse_buf(Parser *p, const Token *name, DType elem, bool scalar)
 {
 	Named *named;
 	LBuf *b = ARENA_NEW(p->x.arena, LBuf);
@@ -763,6 +763,8 @@ parse_buf(Parser *p, const Token *name, DType elem)
 	if (!named)
 		return false;
 	named->buf = b;
+	if (scalar && b->role != LBUF_TABLE)
+		return lex_fail(&p->x, name, E_TYPE, "a scalar function has no buffers but tables");
 	if (b->role == LBUF_TABLE)
 		return lex_expect(&p->x, "=") && parse_data(p, b);
 	return b->role != LBUF_IN || !lex_accept(&p->x, "=") || parse_data(p, b);
@@ -783,8 +785,8 @@ parse_params(Parser *p, bool scalar)
 		if (!take(p, T_VAR, "a parameter", &name) || !lex_expect(&p->x, ":") ||
 		    !lex_type(&p->x, &type))
 			return false;
-		if (!scalar) {
-			if (!parse_buf(p, &name, type))
+		if (!scalar || lex_is(&p->x, "[")) {
+			if (!parse_buf(p, &name, type, scalar))
 				return false;
 			continue;
 		}

@@ -459,8 +459,6 @@ check_bufs(Verifier *v)
 {
 	const LFunc *f = v->f;
 
-	if (lfunc_is_scalar(f) && f->bufs.n)
-		return fail(v, "a scalar function with buffers");
 	for (int i = 0; i < f->bufs.n; i++) {
 		const LBuf *b = f->bufs.v[i];
 
@@ -468,6 +466,8 @@ check_bufs(Verifier *v)
 			return fail(v, "the buffer '%s' is malformed", b->name);
 		if (b->count > INT32_MAX / dtype_info[b->elem].bytes)
 			return fail(v, "the buffer '%s' is too large", b->name);
+		if (lfunc_is_scalar(f) && b->role != LBUF_TABLE)
+			return fail(v, "a scalar function with the buffer '%s'", b->name);
 		if (b->role == LBUF_TABLE && !b->data)
 			return fail(v, "the table '%s' has no contents", b->name);
 	}

@@ -179,6 +179,13 @@ static const struct {
 	{"%y[cvt.idx(cvt.i32(%q[0]))] = 0.0f", "is in [-128, 127]"},
 	{"for %i in 0..3 { %y[cvt.idx(%d[%i])] = 0.0f }", "is in [-2, 99]"},
 	{"%y[cvt.idx(abs(cvt.i32(%n[0])) % 100:i32)] = 0.0f", "is in [-99, 99]"}, /* INT_MIN */
+	/* a sum that wraps around says nothing about its terms */
+	{"let %v: i64 = %n[0]\n if %v + 5:i64 < 100:i64 & %v >= 0:i64 { %y[cvt.idx(%v)] = 0.0f }",
+	 "the value may not fit idx"},
+	{"let %v: i32 = cvt.i32(%n[0])\n if %v * 2:i32 < 100:i32 & %v >= 0:i32 { %y[cvt.idx(%v)] = 0.0f }",
+	 "is in [0, 2147483647]"},
+	{"let %v: i64 = %n[0]\n if cvt.i32(%v) < 100:i32 & cvt.i32(%v) >= 0:i32 { %y[cvt.idx(%v)] = 0.0f }",
+	 "the value may not fit idx"},
 	{"if %t[0] < 1.0f { %t[0] = 1.0f }", "'t' is read before anything is stored there"},
 	{"let %v: f32 = %t[0]\n %t[0] = %v", "'t' is read before anything is stored there"},
 	/* a narrowed value that changes: scratch memory and variables */
@@ -257,6 +264,12 @@ static const struct {
 	{"func @f(%x: f32) -> f16 {\n return cvt.f16(%x)\n}", "the result cannot be f16"},
 	{"func @f(%x: f32) -> f32 {\n let %h: f16 = cvt.f16(%x)\n return %x\n}",
 	 "the variable 'h' cannot be f16"},
+	{"func @f(%i: i32, %t: i32[2] table = {3, 5}) -> i32 {\n return %t[cvt.idx(%i & 1:i32)] }",
+	 NULL},
+	{"func @f(%i: i32, %t: i32[2] table = {3, 5}) -> i32 {\n return %t[cvt.idx(%i & 3:i32)] }",
+	 "is in [0, 3], but 't' has 2 elements"},
+	{"func @f(%i: i32, %t: i32[2] table = {3, 5}) -> i32 {\n %t[0] = 1:i32\n return %i }",
+	 "'t' is read only"},
 	/* behind a return the condition holds for the rest */
 	{"func @f(%i: idx) -> idx {\n if %i < 0 { return 0 }\n if %i > 9 { return 9 }\n"
 	 " return %i * 200000000 }", NULL},
