@@ -108,7 +108,7 @@ the_version_is_printed() {
 supported_operators_are_listed() {
 	mcc 0 --print-supported-ops
 	prints " Conv 1"
-	prints " Softmax 13 and later"
+	prints " Softmax 1 and later"
 }
 
 help_to_a_full_device_is_an_error() {
@@ -367,6 +367,18 @@ a_make_rule_names_what_was_read() {
 	mcc 0 "$MODEL" -o out.c -MD -MF rule -MT '$(OUT)' -MT second -MP
 	has_line rule "\$(OUT) second: $MODEL"
 	files 'my $model#1.onnx' out.c out.d out.h rule
+}
+
+data_beside_the_model_are_dependencies() {
+	mkdir folder
+	cp "$ROOT/tests/fuzz/corpus/onnx/external" folder/model.onnx
+	printf 'skipabcdefghijkl' >folder/w.bin
+	mcc 0 folder/model.onnx -MD -MP
+	has_line model.d 'model.c: folder/model.onnx folder/w.bin'
+	has_line model.d 'folder/w.bin:'
+	cd folder || return
+	mcc 0 model.onnx -MD
+	has_line model.d 'model.c: model.onnx w.bin'
 }
 
 make_reads_the_rule() {
