@@ -30,8 +30,8 @@ bool
 onnx_dynamic(ONode *n, int i)
 {
 	return onnx_error_in(n, i, E_DYNAMIC,
-	                     "'%s' must be constant: it decides about shapes, and the file does "
-	                     "not state the result's",
+	                     "'%s' must be known when compiling: it decides about shapes or the "
+	                     "kind of computation, and the model does not tell the outcome",
 	                     n->in[i]->name);
 }
 
