@@ -107,7 +107,7 @@ the_version_is_printed() {
 supported_operators_are_listed() {
 	mcc 0 --print-supported-ops
 	prints " Conv 1"
-	prints " Softmax 13 and later"
+	prints " Softmax 1 and later"
 }
 
 help_to_a_full_device_is_an_error() {
