@@ -466,6 +466,7 @@ onnx_read(const FrontendFile *f, Diag *d)
 	r.nodes_left = ONNX_MAX_NODES;
 	r.fold_left = ONNX_FOLD_BUDGET;
 	onnx_tensor_reader(&r.tensors, f->arena, f->path, ONNX_CONST_BYTES, d);
+	r.tensors.paths = f->options->files;
 	map_init(&r.dims, f->arena);
 	map_init(&r.functions, f->arena);
 	map_init(&r.refused, f->arena);
