@@ -146,7 +146,7 @@ START_TEST(reshape_refuses_another_number_of_elements)
 	begin(13, "2,6");
 	int64s(&m, "s", "2", "5,-1");
 	node(&m, "Reshape", "x,s", "y");
-	expect_error(&m, E_SHAPE, "12 elements" + 3);
+	expect_error(&m, E_SHAPE, "12 elements in rows of 5");
 }
 END_TEST
 
