@@ -276,7 +276,7 @@ add_code(Output *out, const Program *p)
 		return false;
 	timing_begin(&j->timing, "write");
 	if (names->header)
-		return add_text(out, names->header, &header) && add_text(out, names->code, &source);
+		return add_text(out, names->code, &source) && add_text(out, names->header, &header);
 	str_init(&all, j->arena);
 	put_header_inside(&all, &source, &header, emit.header_name);
 	return file_set_add(out->set, names->code, all.s, all.n, &j->diag);

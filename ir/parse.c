@@ -759,19 +759,20 @@ check_types(Parser *p, Node *n, const Targets *to, const char *start)
 	return true;
 }
 
-/* Inserts the node with the outputs that are wanted. */
+/* Inserts the node with the outputs that are wanted; no name is made for others. */
 static Node *
 make_node(Parser *p, Op op, const Targets *to, const Values *args)
 {
-	const char **names = ARENA_ARRAY(p->arena, const char *, to->n);
-	Node *n;
+	Node *n = graph_insert(p->g, NULL, op, args->n, args->v, 0, NULL);
 
-	for (int i = 0; i < to->n; i++)
-		names[i] = to->v[i].name;
-	n = graph_insert(p->g, NULL, op, args->n, args->v, to->n, names);
-	for (int i = 0; i < to->n; i++)
-		if (!names[i])
-			n->out[i] = NULL;
+	n->nouts = to->n;
+	n->out = ARENA_ARRAY(p->arena, Value *, to->n);
+	for (int i = 0; i < to->n; i++) {
+		if (!to->v[i].name)
+			continue;
+		n->out[i] = graph_value(p->g, to->v[i].name, type_scalar(DT_F32));
+		n->out[i]->def = n;
+	}
 	return n;
 }
 

@@ -293,6 +293,36 @@ put_cast(CFunc *f, Str *s, const char *type, const Expr *e, PutFn *put)
 	put_operand(f, s, e, PREC_CAST, put);
 }
 
+/* Whether e is a narrow signed integer, widened. */
+static bool
+is_widened(const Expr *e)
+{
+	while (e->kind == E_CVT && !dtype_is_float(e->type) && e->arg[0]->type != DT_BOOL)
+		e = e->arg[0];
+	return e->type == DT_I8 || e->type == DT_I16;
+}
+
+/* Whether an unsigned value of 32 bits goes into e. */
+static bool
+comes_from_u32(const Expr *e)
+{
+	if (e->type == DT_U32)
+		return true;
+	for (int i = 0; i < e->nargs; i++)
+		if ((e->kind == E_KOP || e->kind == E_CVT || e->kind == E_BITS) &&
+		    comes_from_u32(e->arg[i]))
+			return true;
+	return false;
+}
+
+/* gcc 12 believes that an unsigned value and a widened negative one give
+ * something signed, and warns about it; not so when zero is added first. */
+static bool
+needs_zero_added(const Expr *x, const Expr *y)
+{
+	return dtype_info[y->type].bytes == 4 && is_widened(y) && comes_from_u32(x);
+}
+
 /* x op y, where both may be weak. */
 static Prec
 put_infix(CFunc *f, Str *s, const Expr *x, const Expr *y, KOp op, const char *type, PutFn *put)
@@ -310,7 +340,13 @@ put_infix(CFunc *f, Str *s, const Expr *x, const Expr *y, KOp op, const char *ty
 		return prec;
 	}
 	str_printf(s, " %s ", c_kop[op].operator);
-	put_operand(f, s, y, right_prec(prec), put);
+	if (needs_zero_added(x, y)) {
+		str_puts(s, "(uint32_t)(");
+		c_expr_print(f, s, y, PREC_ADD);
+		str_puts(s, " + 0)");
+	} else {
+		put_operand(f, s, y, right_prec(prec), put);
+	}
 	return prec;
 }
 
@@ -341,9 +377,26 @@ put_logic(CFunc *f, Str *s, const Expr *e)
 	return prec;
 }
 
+/* Whether e is a truth value, widened: compilers take ~ of it for a mistake. */
+static bool
+is_widened_bool(const Expr *e)
+{
+	while (e->kind == E_CVT && !dtype_is_float(e->type) && e->type != DT_BOOL)
+		e = e->arg[0];
+	return e->type == DT_BOOL;
+}
+
 static Prec
 put_unary(CFunc *f, Str *s, const Expr *e)
 {
+	if (e->op == KOP_NOT && is_widened_bool(e->arg[0])) {
+		c_expr_print(f, s, e->arg[0], PREC_UNARY);
+		str_printf(s, " ^ %s",
+		           dtype_info[e->type].class == CLASS_SIGNED ? "-1"
+		           : dtype_info[e->type].bytes == 4          ? "0xffffffffu"
+		                                                     : "0xffffffffffffffffu");
+		return PREC_BIT;
+	}
 	str_puts(s, c_kop[e->op].operator);
 	if (is_weak(e->arg[0]))
 		put_cast(f, s, c_type(e), e->arg[0], put_expr);

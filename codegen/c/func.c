@@ -202,6 +202,7 @@ static void
 put_set(CFunc *f, const Stmt *s, int depth)
 {
 	bool to_itself = s->value->kind == E_VAR && s->value->u.var == s->var;
+	bool *used = &f->var_used[s->var->index], was_used = *used;
 	Str line = new_line(f);
 
 	if (!f->var_live[s->var->index] || to_itself)
@@ -210,6 +211,8 @@ put_set(CFunc *f, const Stmt *s, int depth)
 	c_expr_print(f, &line, s->value, PREC_TERNARY);
 	str_putc(&line, ';');
 	put_line(f, depth, &line);
+	/* Its old value matters only when somebody else reads the new one. */
+	*used = was_used;
 }
 
 static void

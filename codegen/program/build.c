@@ -596,6 +596,13 @@ convert_lifetime(const Build *b, Buffer *buffer)
 		buffer->last = buffer->first;
 }
 
+/* What v shares memory with; a view of a view may have no other use. */
+static const Buffer *
+shared_buffer(Build *b, const Value *v)
+{
+	return buffer_of(b, b->graph->values.v[b->layout->sharing.slot[v->id].shares]);
+}
+
 static void
 finish_buffers(Build *b)
 {
@@ -606,7 +613,7 @@ finish_buffers(Build *b)
 
 		convert_lifetime(b, buffer);
 		if (buffer->share != SHARE_NONE)
-			buffer->shares = b->buffer[b->layout->sharing.slot[buffer->value->id].shares];
+			buffer->shares = shared_buffer(b, buffer->value);
 		if (buffer->kind == BUFFER_ARENA &&
 		    (size_t)dtype_info[buffer->type.dtype].bytes > p->arena_align)
 			p->arena_align = (size_t)dtype_info[buffer->type.dtype].bytes;
@@ -623,7 +630,7 @@ make_program(Build *b)
 	for (int i = 0; i < g->inputs.n; i++)
 		p->input[i] = buffer_of(b, g->inputs.v[i]);
 	make_steps(b);
-	p->arena_size = r->size == SIZE_MAX ? 0 : r->size;
+	p->arena_size = r->size;
 	p->arena_bound = r->bound;
 	p->arena_optimal = r->optimal;
 	p->method = r->method;

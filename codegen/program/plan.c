@@ -409,8 +409,10 @@ plan_memory(Arena *scratch, int n, PlanItem *item, long budget)
 {
 	Search s = start_search(scratch, n, item);
 
+	if (n == 0)
+		return (PlanResult){.optimal = true, .method = "nothing to place"};
 	s.bound = plan_bound(scratch, n, item);
-	s.best = (PlanResult){.size = SIZE_MAX, .bound = s.bound, .method = "nothing to place"};
+	s.best = (PlanResult){.size = SIZE_MAX, .bound = s.bound};
 	for (int order = 0; order < PLAN_ORDER_COUNT && s.best.size > s.bound; order++) {
 		sort_items(scratch, n, item, (PlanOrder)order, s.sequence);
 		try_sequence(&s, order_name[order]);
@@ -422,7 +424,7 @@ plan_memory(Arena *scratch, int n, PlanItem *item, long budget)
 	s.best.optimal = s.best.size == s.bound;
 	if (!s.best.optimal && n <= PLAN_EXACT_MAX) {
 		size_t size = plan_exact(scratch, n, item, s.bound, s.best.size,
-		                         budget ? budget : 50000, &s.best.optimal);
+		                         budget ? budget : 100000, &s.best.optimal);
 
 		if (size < s.best.size)
 			s.best.method = "exact search";

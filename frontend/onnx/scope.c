@@ -58,14 +58,14 @@ onnx_domain(const char *domain)
 }
 
 /* The imported version; 1 for a domain that the file forgot to import, as some
- * exporters do with com.microsoft. */
+ * exporters do with com.microsoft, but 0 for ai.onnx, where it matters. */
 int
 onnx_opset(const Scope *s, const char *domain)
 {
 	for (int i = 0; i < s->opsets->n; i++)
 		if (strcmp(s->opsets->v[i].domain, domain) == 0)
 			return s->opsets->v[i].version;
-	return 1;
+	return *domain ? 1 : 0;
 }
 
 /* ---- Names ---- */
@@ -150,13 +150,13 @@ report_unknown(ONode *n, int i)
 
 /* ---- Initialisers ---- */
 
+/* `data` is NULL when the tensor could not be read. */
 static void
-bind_constant(Onnx *r, Scope *s, const char *name, const Loc *loc, bool ok, const Type *type,
-              const void *data)
+bind_constant(Onnx *r, Scope *s, const char *name, const Loc *loc, const void *data, Type type)
 {
 	const char *full = *s->prefix ? arena_printf(r->arena, "%s%s", s->prefix, name) : name;
 
-	onnx_bind(r, s, name, ok ? graph_const(r->g, full, *type, data) : NULL, loc);
+	onnx_bind(r, s, name, data ? graph_const(r->g, full, type, data) : NULL, loc);
 }
 
 bool
@@ -166,25 +166,27 @@ onnx_read_initializers(Onnx *r, Scope *s, const GraphProto *g, const Loc *loc)
 		const TensorProto *t = g->initializer[i];
 		Type type = {.rank = 0};
 		const void *data = NULL;
+		bool ok;
 
 		if (!t->name || !*t->name) {
 			diag_report(r->d, loc, E_MALFORMED, "initializer %zu has no name", i);
 			continue;
 		}
-		bind_constant(r, s, t->name, loc, onnx_tensor(&r->tensors, t, loc, &type, &data),
-		              &type, data);
+		ok = onnx_tensor(&r->tensors, t, loc, &type, &data);
+		bind_constant(r, s, t->name, loc, ok ? data : NULL, type);
 	}
 	for (size_t i = 0; i < g->n_sparse_initializer; i++) {
 		const SparseTensorProto *t = g->sparse_initializer[i];
 		Type type = {.rank = 0};
 		const void *data = NULL;
+		bool ok;
 
 		if (!t->values || !t->values->name || !*t->values->name) {
 			diag_report(r->d, loc, E_MALFORMED, "sparse initializer %zu has no name", i);
 			continue;
 		}
-		bind_constant(r, s, t->values->name, loc,
-		              onnx_sparse_tensor(&r->tensors, t, loc, &type, &data), &type, data);
+		ok = onnx_sparse_tensor(&r->tensors, t, loc, &type, &data);
+		bind_constant(r, s, t->values->name, loc, ok ? data : NULL, type);
 	}
 	return r->d->errors < MAX_COUNTED_ERRORS;
 }
@@ -243,10 +245,11 @@ static bool
 check_arity(ONode *n)
 {
 	const OnnxOp *o = n->info;
+	int least = o->in_min < 0 ? -o->in_min : o->in_min;
 
-	if (n->nins < o->in_min || n->nins > o->in_max)
+	if (n->nins < least || n->nins > o->in_max)
 		return onnx_error(n, E_ARITY, "'%s' cannot have %d inputs; it takes %d to %d",
-		                  o->name, n->nins, o->in_min, o->in_max);
+		                  o->name, n->nins, least, o->in_max);
 	if (n->nouts < o->out_min || n->nouts > o->out_max)
 		return onnx_error(n, E_ARITY, "'%s' cannot have %d outputs; it makes %d to %d",
 		                  o->name, n->nouts, o->out_min, o->out_max);
@@ -339,10 +342,15 @@ read_node(Onnx *r, Scope *s, size_t index)
 	n.info = f ? NULL : onnx_find_op(domain, type, n.opset, &other_version);
 	if (f) {
 		ok = resolve_inputs(&n, 0) && read_call(&n, f);
+	} else if (!*domain && n.opset < 1) {
+		onnx_error(&n, E_MALFORMED, "the model does not say which opset '%s' is from", type);
 	} else if (!n.info) {
 		refuse(&n, other_version);
 	} else if (check_arity(&n) && resolve_inputs(&n, n.info->in_min)) {
-		ok = n.info->read(&n) && !n.failed && check_attributes(&n);
+		ok = n.info->read(&n);
+		if (!ok && !n.failed)
+			onnx_error(&n, E_ARITY, "an input that '%s' needs is missing", type);
+		ok = ok && !n.failed && check_attributes(&n);
 	}
 	bind_outputs(&n, ok && !n.failed, first_new);
 }
@@ -377,6 +385,16 @@ is_too_deep(ONode *n)
 	return true;
 }
 
+/* The end of a long location: the nodes that are nearest. */
+static const char *
+shortened(Onnx *r, const char *where)
+{
+	enum { KEEP = 200 };
+	size_t n = strlen(where);
+
+	return n <= KEEP ? where : arena_printf(r->arena, "... %s", where + n - KEEP);
+}
+
 /* Names in a copy are prefixed, so that copies do not collide. */
 static const char *
 copy_prefix(ONode *n, const char *tag)
@@ -399,7 +417,7 @@ onnx_read_subgraph(ONode *n, const GraphProto *g, const char *tag, int nins, Val
 		                  g->n_input, g->n_output, nins, nouts);
 	onnx_scope_init(&s, r, n->scope);
 	s.prefix = copy_prefix(n, tag);
-	s.where = arena_printf(r->arena, *tag ? "%s, %s, " : "%s, ", n->loc.where, tag);
+	s.where = arena_printf(r->arena, *tag ? "%s, %s, " : "%s, ", shortened(r, n->loc.where), tag);
 	s.nodes = g->node;
 	s.nnodes = g->n_node;
 	onnx_declare(r, &s, g->value_info, g->n_value_info);
@@ -471,7 +489,7 @@ read_call(ONode *n, const Function *function)
 	s.function = function;
 	s.depth = n->scope->depth + 1;
 	s.prefix = copy_prefix(n, f->name);
-	s.where = arena_printf(r->arena, "%s, ", n->loc.where);
+	s.where = arena_printf(r->arena, "%s, ", shortened(r, n->loc.where));
 	s.nodes = f->node;
 	s.nnodes = f->n_node;
 	for (size_t i = 0; i < f->n_input; i++)

@@ -48,27 +48,57 @@ loop_finish(LBuilder *b)
 	return b->fn;
 }
 
-static bool
-name_taken(const LFunc *f, const char *name)
+/* A name in use, and the first number that might make it a new one. */
+struct LName {
+	const char *name;
+	int next;
+};
+
+/* Where the name is in the table, or belongs. */
+static struct LName *
+name_slot(struct LName *table, int cap, const char *name)
 {
-	for (int i = 0; i < f->vars.n; i++)
-		if (strcmp(f->vars.v[i]->name, name) == 0)
-			return true;
-	for (int i = 0; i < f->bufs.n; i++)
-		if (strcmp(f->bufs.v[i]->name, name) == 0)
-			return true;
-	return false;
+	uint32_t h = 2166136261u;
+	int i;
+
+	for (const char *c = name; *c; c++)
+		h = (h ^ (unsigned char)*c) * 16777619u;
+	i = (int)(h & (uint32_t)(cap - 1));
+	while (table[i].name && strcmp(table[i].name, name) != 0)
+		i = (i + 1) & (cap - 1);
+	return &table[i];
+}
+
+static void
+grow_names(LBuilder *b)
+{
+	int cap = b->names_cap ? 2 * b->names_cap : 64;
+	struct LName *table = ARENA_ARRAY(b->arena, struct LName, cap);
+
+	for (int i = 0; i < b->names_cap; i++)
+		if (b->names[i].name)
+			*name_slot(table, cap, b->names[i].name) = b->names[i];
+	b->names = table;
+	b->names_cap = cap;
 }
 
 /* The name, with a number where it is taken. */
 static const char *
 unique_name(LBuilder *b, const char *name)
 {
+	struct LName *taken, *slot;
 	const char *unique = name;
 
-	for (int k = 2; name_taken(b->fn, unique); k++)
-		unique = arena_printf(b->arena, "%s_%d", name, k);
-	return arena_strdup(b->arena, unique);
+	if (2 * (b->nnames + 1) > b->names_cap)
+		grow_names(b);
+	taken = slot = name_slot(b->names, b->names_cap, name);
+	while (slot->name) {
+		unique = arena_printf(b->arena, "%s_%d", name, taken->next++);
+		slot = name_slot(b->names, b->names_cap, unique);
+	}
+	*slot = (struct LName){arena_strdup(b->arena, unique), 2};
+	b->nnames++;
+	return slot->name;
 }
 
 LBuf *

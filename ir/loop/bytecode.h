@@ -43,7 +43,8 @@ struct LCode {
 	int nregs;
 	int params;  /* register of the first parameter; the others follow */
 	int result;  /* register of a scalar function's result */
-	void **bufs; /* memory of fn->bufs; scratch is set */
+	VEC(const LBuf *) buf; /* those of fn in their order, then the tables of callees */
+	void **bufs; /* their memory; of scratch and tables it is set */
 };
 
 #endif

@@ -13,6 +13,7 @@
  *  - Conversions that do not change a register's bits emit nothing.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "ir/loop/bytecode.h"
 
@@ -44,6 +45,7 @@ typedef struct {
 	int depth;              /* open loops */
 	VEC(Code *) prologue;   /* of the open loops; the function at 0 has none */
 	Place *vars;     /* by LVar.index */
+	int first_buf;   /* where its buffers start in LCode.buf */
 } Frame;
 
 typedef struct {
@@ -515,10 +517,17 @@ load_op(DType t)
 	return BC_LOAD_32;
 }
 
+/* Where the buffer's memory is in LCode.bufs. */
+static int
+slot_of(const Compiler *c, const LBuf *b)
+{
+	return c->frame->first_buf + b->index;
+}
+
 static Place
 compile_load(Compiler *c, const Expr *e)
 {
-	Insn insn = {.op = load_op(e->u.buf->elem), .b = e->u.buf->index};
+	Insn insn = {.op = load_op(e->u.buf->elem), .b = slot_of(c, e->u.buf)};
 
 	split_index(c, compile_expr(c, e->arg[0]), &insn.c, &insn.d);
 	return emit(c, c->frame->depth, insn);
@@ -696,7 +705,7 @@ static void
 compile_store(Compiler *c, const Stmt *s)
 {
 	Place value = compile_expr(c, s->value);
-	Insn insn = {.a = value.reg, .b = s->buf->index};
+	Insn insn = {.a = value.reg, .b = slot_of(c, s->buf)};
 
 	split_index(c, compile_expr(c, s->index), &insn.c, &insn.d);
 	switch (dtype_info[s->buf->elem].bytes) {
@@ -755,7 +764,9 @@ compile_stmts(Compiler *c, const Stmt *s)
 static void
 start_frame(Compiler *c, Frame *f, Code *code, const LFunc *fn)
 {
-	*f = (Frame){.fn = fn, .code = code};
+	*f = (Frame){.fn = fn, .code = code, .first_buf = c->out->buf.n};
+	for (int i = 0; i < fn->bufs.n; i++)
+		VEC_PUSH(c->arena, &c->out->buf, fn->bufs.v[i]);
 	f->unit.fn = fn;
 	f->unit.params = c->init.n;
 	f->vars = ARENA_ARRAY(c->arena, Place, fn->vars.n);
@@ -802,13 +813,15 @@ lfunc_compile(Arena *a, const LFunc *fn)
 	out->result = unit.result;
 	out->regs = c.init.v;
 	out->nregs = c.init.n;
-	out->bufs = ARENA_ARRAY(a, void *, fn->bufs.n);
-	for (int i = 0; i < fn->bufs.n; i++) {
-		const LBuf *b = fn->bufs.v[i];
+	out->bufs = ARENA_ARRAY(a, void *, out->buf.n);
+	for (int i = 0; i < out->buf.n; i++) {
+		const LBuf *b = out->buf.v[i];
 
 		if (b->role == LBUF_SCRATCH)
 			out->bufs[i] = arena_calloc(a, (size_t)b->count,
 			                            (size_t)dtype_info[b->elem].bytes);
+		if (b->role == LBUF_TABLE) /* only loads use the address */
+			memcpy(&out->bufs[i], &b->data, sizeof b->data);
 	}
 	return out;
 }

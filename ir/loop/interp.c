@@ -128,7 +128,7 @@ to_u64(double x)
 static size_t
 in_bounds(const LCode *code, int buf, int32_t index)
 {
-	assert(index >= 0 && index < code->fn->bufs.v[buf]->count);
+	assert(index >= 0 && index < code->buf.v[buf]->count);
 	(void)code;
 	(void)buf;
 	return (size_t)index;
@@ -320,9 +320,9 @@ lcode_run_within(LCode *code, void *const *bufs, int64_t *iterations)
 	for (int i = 0; i < f->bufs.n; i++) {
 		const LBuf *b = f->bufs.v[i];
 
-		if (b->role == LBUF_SCRATCH)
+		if (b->role == LBUF_SCRATCH || b->role == LBUF_TABLE)
 			continue;
-		if (b->role != LBUF_TABLE && bufs[i])
+		if (bufs[i])
 			code->bufs[i] = bufs[i];
 		else /* only loads use the address */
 			memcpy(&code->bufs[i], &b->data, sizeof b->data);

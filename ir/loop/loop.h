@@ -86,7 +86,7 @@ lbuf_is_read_only(const LBuf *b)
 typedef struct LVar {
 	const char *name; /* unique in the function */
 	DType type;
-	bool is_const;   /* never assigned after its declaration (lets, loop variables, parameters) */
+	bool is_const;   /* never assigned again: lets, loop variables, parameters */
 	int64_t lo, hi;  /* idx: the range that all its values are in, both ends included */
 	int index;       /* in LFunc.vars */
 } LVar;
@@ -136,7 +136,7 @@ typedef struct Stmt {
 struct LFunc {
 	Arena *arena;
 	const char *name;
-	VEC(LBuf *) bufs;     /* kernels */
+	VEC(LBuf *) bufs;     /* of scalar functions: only tables */
 	VEC(LVar *) params;   /* scalar functions */
 	VEC(LVar *) vars;     /* all variables, params and loop variables among them */
 	DType result;         /* scalar functions; DT_COUNT for kernels */
@@ -161,6 +161,8 @@ lfunc_is_scalar(const LFunc *f)
 struct LBuilder {
 	Arena *arena;
 	LFunc *fn;
+	struct LName *names; /* a hash table of the names that are taken */
+	int nnames, names_cap;
 	int depth;
 	struct {
 		Stmt *stmt;  /* the S_FOR or S_IF that is open */

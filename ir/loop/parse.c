@@ -219,17 +219,17 @@ static Tree
 make_kop(Parser *p, const Token *at, KOp op, const Tree *arg)
 {
 	const KOpInfo *info = &kop_info[op];
+	const char *name = info->infix ? info->infix : info->name;
 	DType type = arg[0].e->type;
 	Tree t;
 
 	if (info->arity == 2 && arg[1].e->type != type) {
-		lex_fail(&p->x, at, E_TYPE, "'%s' of %s and %s", info->infix ? info->infix : info->name,
-		         type_name(type), type_name(arg[1].e->type));
+		lex_fail(&p->x, at, E_TYPE, "'%s' of %s and %s", name, type_name(type),
+		         type_name(arg[1].e->type));
 		return failed;
 	}
 	if (!(info->operands >> type & 1)) {
-		lex_fail(&p->x, at, E_TYPE, "'%s' of %s", info->infix ? info->infix : info->name,
-		         type_name(type));
+		lex_fail(&p->x, at, E_TYPE, "'%s' of %s", name, type_name(type));
 		return failed;
 	}
 	t = make(p, at, E_KOP, info->to_bool ? DT_BOOL : type, info->arity, arg);
@@ -742,7 +742,7 @@ parse_data(Parser *p, LBuf *b)
 
 /* The rest of `%x: f32[490] in`, from the bracket. */
 static bool
-parse_buf(Parser *p, const Token *name, DType elem)
+parse_buf(Parser *p, const Token *name, DType elem, bool scalar)
 {
 	Named *named;
 	LBuf *b = ARENA_NEW(p->x.arena, LBuf);
@@ -763,6 +763,8 @@ parse_buf(Parser *p, const Token *name, DType elem)
 	if (!named)
 		return false;
 	named->buf = b;
+	if (scalar && b->role != LBUF_TABLE)
+		return lex_fail(&p->x, name, E_TYPE, "a scalar function has no buffers but tables");
 	if (b->role == LBUF_TABLE)
 		return lex_expect(&p->x, "=") && parse_data(p, b);
 	return b->role != LBUF_IN || !lex_accept(&p->x, "=") || parse_data(p, b);
@@ -783,8 +785,8 @@ parse_params(Parser *p, bool scalar)
 		if (!take(p, T_VAR, "a parameter", &name) || !lex_expect(&p->x, ":") ||
 		    !lex_type(&p->x, &type))
 			return false;
-		if (!scalar) {
-			if (!parse_buf(p, &name, type))
+		if (!scalar || lex_is(&p->x, "[")) {
+			if (!parse_buf(p, &name, type, scalar))
 				return false;
 			continue;
 		}
@@ -824,7 +826,8 @@ parse_function(Parser *p)
 		return false;
 	named = add_name(p->x.arena, &p->functions, name.name);
 	if (!named)
-		return lex_fail(&p->x, &name, E_NAME, "there is already a function '%s'", name.name);
+		return lex_fail(&p->x, &name, E_NAME, "there is already a function '%s'",
+		                name.name);
 	named->fn = p->fn;
 	VEC_PUSH(p->x.arena, p->out, p->fn);
 	return true;

@@ -478,11 +478,13 @@ print_buf(Str *s, const LBuf *b)
 static void
 print_bufs(Str *s, const LFunc *f)
 {
-	const char *separator = f->bufs.n > 4 ? "\n    " : "";
+	bool one_line = f->bufs.n <= 4;
 
 	for (int i = 0; i < f->bufs.n; i++) {
-		str_puts(s, i ? "," : "");
-		str_puts(s, *separator ? separator : i ? " " : "");
+		bool first = i == 0 && f->params.n == 0;
+
+		str_puts(s, first ? "" : ",");
+		str_puts(s, !one_line ? "\n    " : first ? "" : " ");
 		print_buf(s, f->bufs.v[i]);
 	}
 }
@@ -493,12 +495,12 @@ lfunc_print(Str *s, const LFunc *f)
 	str_puts(s, lfunc_is_scalar(f) ? "func " : "kernel ");
 	print_name(s, '@', f->name);
 	str_putc(s, '(');
-	print_bufs(s, f);
 	for (int i = 0; i < f->params.n; i++) {
-		str_puts(s, i || f->bufs.n ? ", " : "");
+		str_puts(s, i ? ", " : "");
 		print_name(s, '%', f->params.v[i]->name);
 		str_printf(s, ": %s", type_name(f->params.v[i]->type));
 	}
+	print_bufs(s, f);
 	str_putc(s, ')');
 	if (lfunc_is_scalar(f))
 		str_printf(s, " -> %s", type_name(f->result));

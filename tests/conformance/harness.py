@@ -66,18 +66,19 @@ class Interface:
             raise Failure("no run function in the header")
         self.prefix = found.group(1)
         self.params = []  # (name, numpy type, is input, elements)
-        sizes = dict(re.findall(r"^#define (\w+) +\(?(\d+)u?\)?", text, re.M))
-        self.arena = int(sizes[self.prefix.upper() + "_ARENA_SIZE"])
+        sizes = re.findall(r"^#define (\w+_SIZE) (\d+)u", text, re.M)
+        self.arena = int(dict(sizes)[self.prefix.upper() + "_ARENA_SIZE"])
+        # The sizes of the tensors stand in the order of the parameters.
+        sizes = [int(n) for name, n in sizes if name != self.prefix.upper() + "_ARENA_SIZE"]
         for p in found.group(2).split(","):
             m = re.match(r"\s*(const )?(\w+) \*\s*(\w+)\s*$", p.replace("\n", " "))
             if not m:
                 raise Failure(f"cannot read the parameter '{p}'")
             if m.group(2) == "void":
                 continue
-            size = sizes.get(f"{self.prefix}_{m.group(3)}_SIZE".upper())
-            if size is None:
+            if not sizes:
                 raise Failure(f"no size of '{m.group(3)}' in the header")
-            self.params.append((m.group(3), C_TYPES[m.group(2)], bool(m.group(1)), int(size)))
+            self.params.append((m.group(3), C_TYPES[m.group(2)], bool(m.group(1)), sizes.pop(0)))
 
 
 def build_shared(source, cc, flags, folder, name="model"):

@@ -24,6 +24,16 @@ import harness
 sys.dont_write_bytecode = True
 
 
+# Recorded data that contradict the tests' own model or ONNX's specification.
+DEVIATIONS = {
+    "test_cast_FLOAT_to_BFLOAT16": "the data truncate, ONNX rounds to nearest even",
+    "test_castlike_FLOAT_to_BFLOAT16": "the data of 'like' do not have its declared shape",
+    "test_castlike_FLOAT_to_BFLOAT16_expanded": "the data of 'like' do not have its declared shape",
+    "test_castlike_BFLOAT16_to_FLOAT": "the data of 'like' do not have its declared shape",
+    "test_castlike_BFLOAT16_to_FLOAT_expanded": "the data of 'like' do not have its declared shape",
+}
+
+
 def load_tensor(path):
     """A TensorProto file as a numpy array; bfloat16 as its bits."""
     import onnx
@@ -68,8 +78,9 @@ def check_case(library, interface, inputs, outputs, rtol, atol):
 
 
 def run_test(args, folder):
-    """('pass' | 'unsupported' | 'fail', detail)"""
+    """('pass' | 'unsupported' | 'deviates' | 'fail', detail)"""
     model = os.path.join(folder, "model.onnx")
+    source = None  # mcc has succeeded once this is set
     with harness.scratch_folder() as scratch:
         try:
             source, header = harness.compile_model(args.mcc, model, scratch, args.options.split())
@@ -79,9 +90,10 @@ def run_test(args, folder):
                 check_case(library, interface, inputs, outputs, args.rtol, args.atol)
         except harness.Unsupported as e:
             return "unsupported", str(e)
-        except harness.Failure as e:
-            return "fail", str(e)
-        except AssertionError as e:
+        except (harness.Failure, AssertionError) as e:
+            name = os.path.basename(folder)
+            if name in DEVIATIONS and source:
+                return "deviates", DEVIATIONS[name]
             return "fail", " ".join(str(e).split())[:300]
         except Exception as e:  # data that this runner cannot read
             return "fail", f"{type(e).__name__}: {e}"
@@ -150,7 +162,8 @@ def main():
     if gained and not args.update and not args.tests:
         print(f"gained {len(gained)}, run with --update: {' '.join(sorted(gained)[:10])} ...")
     print(f"{len(passing)} of {len(folders)} pass, {len(failing)} fail, "
-          f"{len(folders) - len(passing) - len(failing)} unsupported")
+          f"{sum(s == 'unsupported' for s, _ in results.values())} unsupported, "
+          f"{sum(s == 'deviates' for s, _ in results.values())} with data that deviate from ONNX")
     lost = known - passing
     return 1 if failing or lost or (gained and not args.update and not args.tests) else 0
 

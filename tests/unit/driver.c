@@ -156,7 +156,8 @@ END_TEST
 START_TEST(names_in_make_rules_are_escaped)
 {
 	const char *names[] = {"a b", "c#d$e", "f\\ g", "h\\i"};
-	Names targets = {0}, files = {.v = names, .n = 4};
+	PathList files = {.v = names, .n = 4};
+	Names targets = {0};
 
 	deps_print(&out, &targets, "o p", &files, true);
 	ck_assert_str_eq(out.s, "o\\ p: a\\ b c\\#d$$e f\\\\\\ g h\\i\n"

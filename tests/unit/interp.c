@@ -840,6 +840,37 @@ START_TEST(values_that_move_out_of_loops_keep_their_meaning)
 }
 END_TEST
 
+/* Each function of a program finds its own. */
+START_TEST(functions_may_have_tables)
+{
+	static const char text[] =
+		"func @odd(%i: i32, %t: i16[3] table = {1, 3, 5}) -> i32 {\n"
+		"  return cvt.i32(%t[cvt.idx(min(max(%i, 0:i32), 2:i32))])\n"
+		"}\n"
+		"func @prime(%i: i32, %t: i32[3] table = {20, 30, 50}, %u: i32[1] table = {700}) -> i32 {\n"
+		"  return %t[cvt.idx(min(max(%i, 0:i32), 2:i32))] + odd(%i) + %u[0]\n"
+		"}\n"
+		"kernel @k(%x: i32[3] in, %t: i32[3] table = {1000, 2000, 3000}, %y: i32[3] out) {\n"
+		"  for %i in 0..3 {\n"
+		"    %y[%i] = %t[%i] + prime(%x[%i]) + odd(%x[2 - %i])\n"
+		"  }\n"
+		"}\n";
+	int32_t x[3] = {2, 1, 0}, y[3] = {0};
+	LFuncs all = {0};
+	Diag diag;
+
+	diag_init(&diag, arena);
+	ck_assert(lfunc_parse(arena, "t.lir", text, sizeof text - 1, &all, &diag));
+	for (int i = 0; i < 3; i++)
+		ck_assert_ptr_null(lfunc_verify(all.v[i]));
+	lfunc_run(arena, all.v[2], (void *[]){x, NULL, y});
+	ck_assert_int_eq(y[0], 1000 + 750 + 5 + 1);
+	ck_assert_int_eq(y[1], 2000 + 730 + 3 + 3);
+	ck_assert_int_eq(y[2], 3000 + 720 + 1 + 5);
+	ck_assert_int_eq((int64_t)call1(lfunc_compile(arena, all.v[1]), 1), 733);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -855,6 +886,7 @@ main(void)
 	tcase_add_loop_test(tc, float_operations_round_once_and_order_nan, 0, KOP_COUNT);
 	tcase_add_test(tc, negation_and_magnitude_keep_the_payload_of_nan);
 	tcase_add_test(tc, multiply_and_add_is_not_fused);
+	tcase_add_test(tc, functions_may_have_tables);
 	tcase_add_loop_test(tc, integers_wrap_to_narrower_ones, 0, 4);
 	tcase_add_loop_test(tc, floats_saturate_to_narrow_integers, 0, 4);
 	tcase_add_test(tc, floats_saturate_to_wide_integers);

@@ -80,12 +80,16 @@ START_TEST(all_statements_round_trip)
 	round_trip("func @relu_f32(%x: f32) -> f32 {\n"
 	           "  return max(%x, 0.0f)\n"
 	           "}\n"
+	           "func @next_prime(%i: i32, %p: i32[3] table = {3, 5, 7}) -> i32 {\n"
+	           "  return %p[cvt.idx(%i & 1:i32) + 1]\n"
+	           "}\n"
 	           "kernel @conv(%x: f32[490] in, %w: f32[3] in = {0.5, -1.0, 2.0}, "
 	           "%y: f32[100] out, %t: i8[8] scratch) {\n"
 	           "  ; a comment: with #, ; and %\n"
 	           "  ;\n"
 	           "  ;   indented\n"
 	           "  let %n: i64 = 12:i64\n"
+	           "  let %prime: i32 = next_prime(2:i32)\n"
 	           "  let %small: idx in [0, 3] = 2\n"
 	           "  var %acc: f32 = 0.0f\n"
 	           "  var %k: idx in [-1, 10] = 0\n"
@@ -179,7 +183,7 @@ START_TEST(names_of_models_round_trip)
 {
 	static const char *const names[] = {
 		"conv1/Relu:0", "a b", "\"quoted\"", "back\\slash", "", "7", "a.b", "a..b", ".a",
-		"a.", "tab\there", "line\nfeed", "Gr\xc3\xb6\xc3\x9f" "e", "\x7f", "%x", "]",
+		"a.", "tab\there", "line\nfeed", "Gr\303\266\303\237e", "\x7f", "%x", "]",
 	};
 	LBuilder b;
 	LFuncs all = {0}, again;
@@ -308,6 +312,7 @@ static const struct {
 	{"kernel @k(%x: f32[2] in = {1.0})", 1, 31, "expected ','"},
 	{"kernel @k(%x: f32[1] in = {1.0, 2.0})", 1, 31, "expected '}'"},
 	{"kernel @k(%x: f32[500000000] in = {1.0})", 1, 35, "fewer than 500000000 elements"},
+	{"func @f(%x: f32[1] in)", 1, 9, "a scalar function has no buffers but tables"},
 	{"kernel @k(%x: f32[1] table)", 1, 27, "expected '='"},
 	{"kernel @k(%x: u8[1] in = {256})", 1, 27, "out of range of u8"},
 	{"kernel @k(%x: u8[1] in = {-1})", 1, 28, "out of range of u8"},
