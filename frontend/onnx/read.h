@@ -48,10 +48,17 @@ enum {
 	ONNX_SMALL = 4096             /* elements: larger fills are computed, not stored */
 };
 
+/* A sequence exists only while reading: its length is known. */
+typedef struct {
+	Value **v;
+	int n;
+} Sequence;
+
 /* What a name stands for. */
 typedef struct {
 	Value *value; /* NULL: it could not be read, which was reported */
 	bool absent;  /* in a function: an input that the caller left out */
+	const Sequence *sequence; /* or NULL */
 } Binding;
 
 /* A function of the model, with the attributes that have defaults. */
@@ -127,6 +134,8 @@ struct ONode {
 	int nins, nouts;   /* as written, trailing absent ones left out */
 	Value **in;        /* NULL: absent */
 	Value **out;       /* to be set by the reader; those that nobody named may stay NULL */
+	const Sequence **in_sequence;  /* NULL: a tensor; only where takes_sequences() says so */
+	const Sequence **out_sequence; /* to be set instead of out[] */
 	bool *attr_used;
 	bool failed;       /* an error was reported */
 };
