@@ -7,8 +7,6 @@
 # Each case is a function; its name says what must hold.  Cases run in an empty
 # folder of their own.
 #
-# shellcheck disable=SC2016 # dollars in single quotes are meant
-# shellcheck disable=SC2013 # names of cases are words
 # shellcheck disable=SC2010 # names of files are ours
 set -u
 
