@@ -44,7 +44,7 @@ enum {
 	ONNX_MAX_TRIPS = 1000,        /* iterations of one unrolled loop */
 	ONNX_FOLD_BUDGET = 1 << 26,   /* iterations of loops for all folded nodes */
 	ONNX_MAX_BRANCH = 1000,       /* IR nodes of both branches of an If that is computed */
-	ONNX_CONST_BYTES = 256 << 20, /* constants that the frontend makes */
+	ONNX_CONST_BYTES = 64 << 20,  /* constants that the frontend makes */
 	ONNX_SMALL = 4096             /* elements: larger fills are computed, not stored */
 };
 
@@ -144,10 +144,12 @@ struct ONode {
 
 /* All return false.  The caret goes under the operator, input i, output i or an
  * attribute. */
-__attribute__((format(printf, 3, 4))) bool onnx_error(ONode *n, DiagCode code, const char *format, ...);
-__attribute__((format(printf, 4, 5))) bool onnx_error_in(ONode *n, int i, DiagCode code, const char *format, ...);
-__attribute__((format(printf, 4, 5))) bool onnx_error_out(ONode *n, int i, DiagCode code, const char *format, ...);
-__attribute__((format(printf, 4, 5))) bool onnx_error_attr(ONode *n, const char *attr, DiagCode code, const char *format, ...);
+#define ONNX_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
+ONNX_PRINTF(3, 4) bool onnx_error(ONode *n, DiagCode code, const char *format, ...);
+ONNX_PRINTF(4, 5) bool onnx_error_in(ONode *n, int i, DiagCode code, const char *format, ...);
+ONNX_PRINTF(4, 5) bool onnx_error_out(ONode *n, int i, DiagCode code, const char *format, ...);
+ONNX_PRINTF(4, 5)
+bool onnx_error_attr(ONode *n, const char *attr, DiagCode code, const char *format, ...);
 
 /* A feature that is there but not supported; `what` completes "… is not supported". */
 bool onnx_unsupported(ONode *n, const char *what);
