@@ -52,7 +52,8 @@ check_values(Verifier *v)
 		const Value *x = v->g->values.v[i];
 
 		if (x->id != i)
-			broken(v, NULL, "value '%s' has number %d instead of %d", x->name, x->id, i);
+			broken(v, NULL, "value '%s' has number %d instead of %d", x->name, x->id,
+			       i);
 		if (graph_find(v->g, x->name) != x)
 			broken(v, NULL, "value '%s' is not found by its name", x->name);
 		if (x->type.dtype == DT_IDX || !type_is_representable(&x->type))
