@@ -42,8 +42,8 @@ add_to_table(Emitter *e, const char *name)
 static void
 put_argument(Str *s, int i, DType t)
 {
-	str_printf(s, "\t%s x%d;\n\tmemcpy(&x%d, arg + %d, sizeof x%d);\n", dtype_info[t].c_type, i, i,
-	           i, i);
+	str_printf(s, "\t%s x%d;\n", dtype_info[t].c_type, i);
+	str_printf(s, "\tmemcpy(&x%d, arg + %d, sizeof x%d);\n", i, i, i);
 }
 
 /* Little endian: the value's bytes are the lowest of its word. */
@@ -53,7 +53,9 @@ put_result(Str *s, DType t)
 	if (t == DT_I32)
 		str_puts(s, "\treturn (uint64_t)(int64_t)y;\n}\n");
 	else
-		str_puts(s, "\tuint64_t bits = 0;\n\tmemcpy(&bits, &y, sizeof y);\n\treturn bits;\n}\n");
+		str_puts(s, "\tuint64_t bits = 0;\n"
+		            "\tmemcpy(&bits, &y, sizeof y);\n"
+		            "\treturn bits;\n}\n");
 }
 
 static void

@@ -12,13 +12,13 @@
  */
 #include <check.h>
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/loop/math.h"
-#include "ir/num.h"
 #include "tests/math_compiled.h"
 
 /* An assertion for inner loops: Check's own write to a file each time. */
@@ -109,16 +109,17 @@ random_unit(void)
 }
 
 static const double special[] = {
-	0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 0.25, 0.75, 1.5, 4, 5, -5, 2.5, -2.5, 10, 100, -10,
-	0x1p-1074, -0x1p-1074, 0x1p-1022, 0x1.fffffffffffffp1023, -0x1.fffffffffffffp1023,
-	0x1p-149, -0x1p-149, 0x1p-126, 0x1.fffffep127, -0x1.fffffep127, 0x1p22, 0x1.000002p22, 0x1p23,
-	0x1.000002p23, 0x1p24, 0x1p51, 0x1.0000000000001p51, 0x1p52, 0x1.0000000000001p52, 0x1p53,
-	0x1.fffffffffffffp52, 0x1p31, 0x1p32, 0x1p63, 0x1p64, 0x1p100, -0x1p1023,
-	0x1.000002p0, 0x1.fffffep-1, 0x1.0000000000001p0, 0x1.fffffffffffffp-1, -0x1.0000000000001p0,
-	-0x1.fffffffffffffp-1, 88.7228, 88.7229, -87.3365, -103.972, -103.973, 709.782, 709.783,
-	-745.133, -745.134, -708.4, 0x1p-25, 0x1p-54, 199.999, 200, 1599.99, 1600, 0.92, 3.95, 6,
-	0x1.921fb6p0, 0x1.921fb54442d18p0, 0x1.921fb54442d18p1, 0x1.6ac5b262ca1ffp849, 1e22, 1e300,
-	HUGE_VAL, -HUGE_VAL, NAN};
+	0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 0.25, 0.75, 1.5, 4, 5, -5, 2.5, -2.5, 10,
+	100, -10, 0x1p-1074, -0x1p-1074, 0x1p-1022, 0x1.fffffffffffffp1023,
+	-0x1.fffffffffffffp1023, 0x1p-149, -0x1p-149, 0x1p-126, 0x1.fffffep127,
+	-0x1.fffffep127, 0x1p22, 0x1.000002p22, 0x1p23, 0x1.000002p23, 0x1p24, 0x1p51,
+	0x1.0000000000001p51, 0x1p52, 0x1.0000000000001p52, 0x1p53, 0x1.fffffffffffffp52,
+	0x1p31, 0x1p32, 0x1p63, 0x1p64, 0x1p100, -0x1p1023, 0x1.000002p0, 0x1.fffffep-1,
+	0x1.0000000000001p0, 0x1.fffffffffffffp-1, -0x1.0000000000001p0,
+	-0x1.fffffffffffffp-1, 88.7228, 88.7229, -87.3365, -103.972, -103.973, 709.782,
+	709.783, -745.133, -745.134, -708.4, 0x1p-25, 0x1p-54, 199.999, 200, 1599.99, 1600,
+	0.92, 3.95, 6, 0x1.921fb6p0, 0x1.921fb54442d18p0, 0x1.921fb54442d18p1,
+	0x1.6ac5b262ca1ffp849, 1e22, 1e300, HUGE_VAL, -HUGE_VAL, NAN};
 enum { SPECIALS = sizeof special / sizeof *special };
 
 /* ---- Errors ---- */
@@ -213,47 +214,55 @@ static const struct {
 	{"trunc", trunc, truncl, {0, 0}, -10, 10},
 	{"rint", rint, rintl, {0, 0}, -10, 10},
 	{"sqrt", sqrt, sqrtl, {0.5, 0.5}, 0, 10},
-	{"exp", exp, expl, {0.77, 1}, -750, 711},
-	{"expm1", expm1, expm1l, {0.91, 1}, -40, 40},
-	{"log", log, logl, {0.85, 1}, 0, 4},
-	{"log1p", log1p, log1pl, {0.92, 1}, -1, 3},
-	{"sin", sin, sinl, {1.08, 1}, -2000, 2000},
-	{"cos", cos, cosl, {1.08, 1}, -2000, 2000},
-	{"tan", tan, tanl, {2.13, 3}, -2000, 2000},
-	{"asin", asin, asinl, {1.68, 2}, -1, 1},
-	{"acos", acos, acosl, {1.16, 2}, -1, 1},
-	{"atan", atan, atanl, {1.40, 2}, -4, 4},
-	{"sinh", sinh, sinhl, {1.88, 3}, -5, 5},
-	{"cosh", cosh, coshl, {1.13, 2}, -5, 5},
-	{"tanh", tanh, tanhl, {1.77, 3}, -3, 3},
-	{"asinh", asinh, asinhl, {1.78, 3}, -4, 4},
-	{"acosh", acosh, acoshl, {2.01, 3}, 1, 4},
-	{"atanh", atanh, atanhl, {1.73, 3}, -1, 1},
-	{"erf", erf, erfl, {1.31, 2}, -6.5, 6.5},
-	{"sigmoid", sigmoid, sigmoidl, {1.66, 2}, -40, 40},
-	{"softplus", softplus, softplusl, {1.55, 2}, -40, 40},
+	{"exp", exp, expl, {0.77, 0.8}, -750, 711},
+	{"expm1", expm1, expm1l, {0.91, 1.2}, -40, 40},
+	{"log", log, logl, {0.85, 0.85}, 0, 4},
+	{"log1p", log1p, log1pl, {0.92, 0.85}, -1, 3},
+	{"sin", sin, sinl, {1.08, 1.05}, -2000, 2000},
+	{"cos", cos, cosl, {1.08, 1.05}, -2000, 2000},
+	{"tan", tan, tanl, {2.13, 2.7}, -2000, 2000},
+	{"asin", asin, asinl, {1.68, 1.75}, -1, 1},
+	{"acos", acos, acosl, {1.16, 1.25}, -1, 1},
+	{"atan", atan, atanl, {1.40, 1.9}, -4, 4},
+	{"sinh", sinh, sinhl, {1.88, 1.95}, -5, 5},
+	{"cosh", cosh, coshl, {1.13, 1.2}, -5, 5},
+	{"tanh", tanh, tanhl, {1.77, 1.8}, -3, 3},
+	{"asinh", asinh, asinhl, {1.78, 1.8}, -4, 4},
+	{"acosh", acosh, acoshl, {2.01, 2}, 1, 4},
+	{"atanh", atanh, atanhl, {1.73, 1.75}, -1, 1},
+	{"erf", erf, erfl, {1.31, 1.45}, -6.5, 6.5},
+	{"sigmoid", sigmoid, sigmoidl, {1.66, 1.7}, -40, 40},
+	{"softplus", softplus, softplusl, {1.55, 1.6}, -40, 40},
 };
 enum { UNARY = sizeof unary / sizeof *unary };
 
+/* NULL: there is none. */
 static Call *
-find_compiled(const char *name, const char *type)
+find_compiled(const char *name)
 {
-	for (int i = 0; i < math_ncompiled; i++) {
-		const char *full = math_compiled[i].name;
-		size_t n = strlen(name);
-
-		if (strncmp(full, name, n) == 0 && full[n] == '_' && strcmp(full + n + 1, type) == 0)
+	for (int i = 0; i < math_ncompiled; i++)
+		if (strcmp(math_compiled[i].name, name) == 0)
 			return math_compiled[i].call;
-	}
-	ck_abort_msg("no %s_%s in the generated code", name, type);
 	return NULL;
+}
+
+static Call *
+find_function(const char *name, bool is_double)
+{
+	char full[64];
+	Call *call;
+
+	snprintf(full, sizeof full, "%s_%s", name, type_suffix(is_double));
+	call = find_compiled(full);
+	ck_assert_msg(call != NULL, "no %s in the generated code", full);
+	return call;
 }
 
 /* Every stride'th bit pattern. */
 static Worst
 measure_floats(int which, uint64_t stride)
 {
-	Call *call = find_compiled(unary[which].name, "f32");
+	Call *call = find_function(unary[which].name, false);
 	double (*of_double)(double) = unary[which].of_double;
 	Worst w = {0};
 
@@ -272,6 +281,16 @@ measure_floats(int which, uint64_t stride)
 	return w;
 }
 
+/* Next to a multiple of pi/4, where sin, cos and tan lose digits. */
+static double
+near_quarter(void)
+{
+	uint64_t n = (random_bits() >> (11 + random_bits() % 50)) + 1;
+	double x = (double)n * 0x1.921fb54442d18p-1;
+
+	return double_of(bits_of_double(x) + random_bits() % 3 - 1);
+}
+
 static double
 sample(int which, int kind)
 {
@@ -283,10 +302,7 @@ sample(int which, int kind)
 	case 2: return double_of(random_bits());
 	case 3: return sign * (700 + 50 * random_unit()); /* where e^x overflows and underflows */
 	case 4: return sign * (1 + ldexp(random_unit() - 0.5, -(int)(random_bits() % 53)));
-	case 5: /* next to multiples of pi/4, where sin, cos and tan lose digits */
-		return double_of(bits_of_double((double)((random_bits() >> (11 + random_bits() % 50)) + 1) *
-		                                0x1.921fb54442d18p-1) +
-		                 random_bits() % 3 - 1);
+	case 5: return near_quarter();
 	default: return lo + random_unit() * (hi - lo);
 	}
 }
@@ -294,7 +310,7 @@ sample(int which, int kind)
 static Worst
 measure_doubles(int which, long n)
 {
-	Call *call = find_compiled(unary[which].name, "f64");
+	Call *call = find_function(unary[which].name, true);
 	Worst w = {0};
 
 	for (long i = 0; i < n + SPECIALS; i++) {
@@ -320,7 +336,7 @@ START_TEST(floats_are_as_accurate_as_promised)
 
 	expect_within(unary[_i].name, false, &w, unary[_i].ulps[0]);
 	if (unary[_i].ulps[0] > 0)
-		ck_assert_msg(w.ulps > 0.4, "an error of only %g shows that nothing was measured", w.ulps);
+		ck_assert_msg(w.ulps > 0.4, "nothing was measured: %g", w.ulps);
 }
 END_TEST
 
@@ -343,8 +359,8 @@ static const struct {
 	long double (*of_long)(long double, long double);
 	double ulps[2];
 } binary[] = {
-	{"pow", pow, powl, {0.86, 1}},
-	{"atan2", atan2, atan2l, {1.58, 2}},
+	{"pow", pow, powl, {0.86, 2}},
+	{"atan2", atan2, atan2l, {1.58, 1.9}},
 	{"fmod", fmod, fmodl, {0, 0}},
 	{"copysign", copysign, copysignl, {0, 0}},
 };
@@ -388,7 +404,7 @@ note_pair(Worst *w, int which, bool is_double, Call *call, double x, double y)
 static Worst
 measure_pairs(int which, bool is_double, long n)
 {
-	Call *call = find_compiled(binary[which].name, type_suffix(is_double));
+	Call *call = find_function(binary[which].name, is_double);
 	Worst w = {0};
 
 	for (int i = 0; i < SPECIALS * SPECIALS; i++)
@@ -417,7 +433,7 @@ END_TEST
 
 START_TEST(powers_that_are_numbers_are_exact)
 {
-	Call *f32 = find_compiled("pow", "f32"), *f64 = find_compiled("pow", "f64");
+	Call *f32 = find_function("pow", false), *f64 = find_function("pow", true);
 
 	for (int x = -60; x <= 60; x++) {
 		double product = 1;
@@ -469,17 +485,18 @@ START_TEST(generated_code_has_the_bits_of_the_interpreter)
 
 		for (int k = 0; k < f->params.n; k++) {
 			DType t = f->params.v[k]->type;
+			int pick = k == 0 ? i % SPECIALS : i / SPECIALS;
 
-			arg[k] = i < pairs && k < 2 && dtype_is_float(t)
-			                 ? bits_of(special[k ? i / SPECIALS : i % SPECIALS], t == DT_F64)
-			                 : random_argument(t);
+			arg[k] = random_argument(t);
+			if (i < pairs && k < 2 && dtype_is_float(t))
+				arg[k] = bits_of(special[pick], t == DT_F64);
 		}
 		got = lcode_call(code, arg);
 		want = math_compiled[_i].call(arg);
 		expect(same_result(got, want, f->result),
-		       "%s(0x%llx, 0x%llx): 0x%llx in the interpreter, 0x%llx in C", f->name,
-		       (unsigned long long)arg[0], (unsigned long long)arg[1], (unsigned long long)got,
-		       (unsigned long long)want);
+		       "%s(0x%" PRIx64 ", 0x%" PRIx64 "): 0x%" PRIx64
+		       " in the interpreter, 0x%" PRIx64 " in C",
+		       f->name, arg[0], arg[1], got, want);
 	}
 	arena_free(a);
 }
@@ -504,7 +521,9 @@ half_value(const Half *h, uint32_t bits)
 	int exponent = (int)(bits >> h->digits);
 	uint32_t one = UINT32_C(1) << h->digits, fraction = bits & (one - 1);
 
-	return exponent ? ldexp(one + fraction, exponent - 1 + h->least) : ldexp(fraction, h->least);
+	if (exponent == 0)
+		return ldexp(fraction, h->least);
+	return ldexp(one + fraction, exponent - 1 + h->least);
 }
 
 /* One conversion in all its forms: generated code, interpreter, and the function of
@@ -531,12 +550,8 @@ start_conversion(Arena *a, const char *from, const char *to)
 	for (int i = 0; i < all.n; i++)
 		if (strcmp(all.v[i]->name, c.name) == 0)
 			c.code = lfunc_compile(a, all.v[i]);
-	for (int i = 0; i < math_ncompiled; i++) {
-		if (strcmp(math_compiled[i].name, c.name) == 0)
-			c.compiled = math_compiled[i].call;
-		if (strcmp(math_compiled[i].name, library) == 0)
-			c.library = math_compiled[i].call;
-	}
+	c.compiled = find_compiled(c.name);
+	c.library = find_compiled(library);
 	ck_assert(c.code && c.compiled);
 	return c;
 }
@@ -544,18 +559,15 @@ start_conversion(Arena *a, const char *from, const char *to)
 static void
 expect_conversion(const Conversion *c, uint64_t x, uint64_t want)
 {
-	uint64_t got = 0;
-	void *bufs[] = {&x, &got};
+	uint64_t interpreted = 0, compiled = c->compiled(&x);
+	uint64_t called = c->library ? c->library(&x) : want;
+	void *bufs[] = {&x, &interpreted};
 
 	lcode_run(c->code, bufs);
-	expect(got == want, "%s of 0x%llx is 0x%llx in the interpreter, not 0x%llx", c->name,
-	       (unsigned long long)x, (unsigned long long)got, (unsigned long long)want);
-	got = c->compiled(&x);
-	expect(got == want, "%s of 0x%llx is 0x%llx in C, not 0x%llx", c->name,
-	       (unsigned long long)x, (unsigned long long)got, (unsigned long long)want);
-	got = c->library ? c->library(&x) : want;
-	expect(got == want, "%s of 0x%llx is 0x%llx in the library, not 0x%llx", c->name,
-	       (unsigned long long)x, (unsigned long long)got, (unsigned long long)want);
+	expect(interpreted == want && compiled == want && called == want,
+	       "%s of 0x%" PRIx64 ": 0x%" PRIx64 " in the interpreter, 0x%" PRIx64
+	       " in C, 0x%" PRIx64 " in the library; right is 0x%" PRIx64,
+	       c->name, x, interpreted, compiled, called, want);
 }
 
 START_TEST(every_half_is_widened_exactly)
@@ -620,8 +632,8 @@ START_TEST(floats_are_rounded_to_halves_once)
 	expect_conversion(&c, infinity, h->infinity);
 	expect_conversion(&c, 1, 0);
 	for (int i = 0; i < 100; i++) {
-		uint64_t nan = infinity + 1 + random_bits() % (is_double ? UINT64_C(1) << 52 : 0x7fffff);
-		uint64_t got = c.compiled(&nan);
+		uint64_t payloads = is_double ? UINT64_C(0xfffffffffffff) : 0x7fffff;
+		uint64_t nan = infinity + 1 + random_bits() % payloads, got = c.compiled(&nan);
 
 		ck_assert_uint_gt(got & 0x7fff, h->infinity);
 		expect_conversion(&c, nan, got);
@@ -678,13 +690,15 @@ START_TEST(integers_are_rounded_to_halves_once)
 			x &= (UINT64_C(1) << places) - 1;
 		want = round_integer(h, x);
 		expect_conversion(&c, x, want);
+		/* Of 32 bits only the lower half of the word is read. */
 		if (is_signed && x)
-			expect_conversion(&c, width == 32 ? (uint64_t)(int64_t)(int32_t)(0 - (uint32_t)x)
-			                                  : 0 - x, want | 0x8000);
+			expect_conversion(&c, 0 - x, want | 0x8000);
 	}
-	if (is_signed)
-		expect_conversion(&c, width == 32 ? (uint64_t)INT64_C(-0x80000000) : (uint64_t)INT64_MIN,
-		                  0x8000 | round_integer(h, UINT64_C(1) << (width - 1)));
+	if (is_signed) {
+		uint64_t least = UINT64_C(1) << (width - 1);
+
+		expect_conversion(&c, 0 - least, round_integer(h, least) | 0x8000);
+	}
 	arena_free(a);
 }
 END_TEST
@@ -697,10 +711,11 @@ START_TEST(the_library_has_all_functions)
 		const char *name;
 		DType type, result;
 	} conversions[] = {
-		{"from_f16", DT_U32, DT_F32}, {"from_bf16", DT_U32, DT_F32}, {"to_f16", DT_F32, DT_U32},
-		{"to_bf16", DT_F32, DT_U32}, {"to_f16", DT_F64, DT_U32}, {"to_bf16", DT_F64, DT_U32},
-		{"to_f16", DT_I64, DT_U32}, {"to_bf16", DT_I64, DT_U32}, {"to_f16", DT_U64, DT_U32},
-		{"to_bf16", DT_U64, DT_U32}};
+		{"from_f16", DT_U32, DT_F32}, {"from_bf16", DT_U32, DT_F32},
+		{"to_f16", DT_F32, DT_U32}, {"to_bf16", DT_F32, DT_U32},
+		{"to_f16", DT_F64, DT_U32}, {"to_bf16", DT_F64, DT_U32},
+		{"to_f16", DT_I64, DT_U32}, {"to_bf16", DT_I64, DT_U32},
+		{"to_f16", DT_U64, DT_U32}, {"to_bf16", DT_U64, DT_U32}};
 
 	for (int i = 0; i < 2 * UNARY; i++) {
 		DType t = i % 2 ? DT_F64 : DT_F32;
@@ -746,7 +761,8 @@ measure(uint64_t stride)
 		print_worst(unary[i].name, true, &wide);
 	}
 	for (int i = 0; i < BINARY; i++) {
-		Worst narrow = measure_pairs(i, false, samples), wide = measure_pairs(i, true, samples);
+		Worst narrow = measure_pairs(i, false, samples);
+		Worst wide = measure_pairs(i, true, samples);
 
 		print_worst(binary[i].name, false, &narrow);
 		print_worst(binary[i].name, true, &wide);
