@@ -19,6 +19,7 @@
  * in proportion to its length.  The first error ends the reading.
  */
 #include <errno.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -378,6 +379,79 @@ parse_dtype(Parser *p, DType *t)
 }
 
 static bool
+parse_scale(Parser *p, float *scale)
+{
+	const char *start;
+	double v;
+
+	skip_blanks(p);
+	start = p->p;
+	if (!parse_double(p, &v))
+		return false;
+	*scale = (float)v;
+	return (*scale > 0 && *scale <= FLT_MAX) ||
+	       error_at(p, start, (int)(p->p - start), E_VALUE, "a scale has to be positive and finite");
+}
+
+static bool
+parse_zero(Parser *p, DType t, int32_t *zero)
+{
+	const char *start;
+	int64_t v;
+
+	skip_blanks(p);
+	start = p->p;
+	if (!parse_int(p, &v))
+		return false;
+	*zero = (int32_t)v;
+	return quant_zero_fits(t, v) ||
+	       error_at(p, start, (int)(p->p - start), E_VALUE, "no %s has this value",
+	                dtype_info[t].name);
+}
+
+static bool
+parse_zeros(Parser *p, DType t, int32_t *zero, int32_t n)
+{
+	for (int32_t i = 0; i < n; i++)
+		if ((i && !expect(p, ',')) || !parse_zero(p, t, &zero[i]))
+			return false;
+	return expect(p, ')');
+}
+
+/* Behind "q": (scale, zero), or [axis](scales)(zeros), where the last may be left out. */
+static bool
+parse_quant(Parser *p, Type *t)
+{
+	Quant *q = ARENA_NEW(p->arena, Quant);
+	bool has_axis = accept(p, '[');
+	const char *start = p->p;
+	int64_t axis = 0;
+	float *scale;
+	int32_t *zero;
+
+	if (has_axis && (!parse_int(p, &axis) || !expect(p, ']')))
+		return false;
+	if (has_axis && (axis < 0 || axis >= t->rank || t->dim[axis] == 0))
+		return error_at(p, start, 1, E_VALUE, "there is no such axis");
+	q->axis = (int)axis;
+	q->n = has_axis ? t->dim[axis] : 1;
+	/* Every scale takes characters of the text, but the shape may lie. */
+	if (q->n > p->end - p->p)
+		return error_at(p, start, 1, E_VALUE, "there are fewer scales than that");
+	q->scale = scale = ARENA_ARRAY(p->arena, float, q->n);
+	q->zero = zero = ARENA_ARRAY(p->arena, int32_t, q->n);
+	t->q = q;
+	if (!expect(p, '('))
+		return false;
+	for (int32_t i = 0; i < q->n; i++)
+		if ((i && !expect(p, ',')) || !parse_scale(p, &scale[i]))
+			return false;
+	if (!has_axis)
+		return expect(p, ',') && parse_zeros(p, t->dtype, zero, 1);
+	return expect(p, ')') && (!accept(p, '(') || parse_zeros(p, t->dtype, zero, q->n));
+}
+
+static bool
 parse_type(Parser *p, Type *t)
 {
 	const char *start;
@@ -405,7 +479,7 @@ parse_type(Parser *p, Type *t)
 	p->p++;
 	if (!type_is_representable(t))
 		return error_at(p, start, 1, E_SIZE, "a tensor of this type is larger than 2 GiB");
-	return true;
+	return !accept_word(p, "q") || parse_quant(p, t);
 }
 
 /* ---- Constants ---- */
@@ -780,6 +854,7 @@ make_node(Parser *p, Op op, const Targets *to, const Values *args)
 		if (!to->v[i].name)
 			continue;
 		n->out[i] = graph_value(p->g, to->v[i].name, type_scalar(DT_F32));
+		n->out[i]->type.q = to->v[i].type.q;
 		n->out[i]->def = n;
 	}
 	return n;

@@ -116,6 +116,8 @@ pass_fuse_batch_norm(Graph *g, PassCtx *cx)
 
 	for (Node *n = g->first; n; n = n->next) {
 		rewrite_inputs(&r, n);
+		if (node_is_quantized(n))
+			continue;
 		if (n->op != OP_MUL && n->op != OP_DIV)
 			continue;
 		if (!fuse(&r, n, n->in[0], n->in[1]) && n->op == OP_MUL)
