@@ -197,7 +197,7 @@ save_graph(Output *out, const char *suffix)
 	       add_graph(out, arena_printf(a, "%s%s", out->names.temps, suffix));
 }
 
-/* Kernels once each, in the order of their first call. */
+/* The kernels in the order of their calls. */
 static bool
 save_loops(Output *out, const Program *p)
 {

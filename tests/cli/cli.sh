@@ -74,6 +74,15 @@ has_line() {
 	grep -qxF -e "$2" "$1" || problem "$1 lacks the line '$2'"
 }
 
+wait_for_temporary() {
+	tries=0
+	until ls | grep -q 'model\.c\.tmp' || [ $tries = 100 ]; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+	[ $tries -lt 100 ] || problem "no temporary file appeared"
+}
+
 # A small model in text form, in the file $1.
 graph() {
 	cat >"$1" <<'END'
@@ -231,6 +240,39 @@ a_memory_limit_is_an_error_that_names_it() {
 	mcc 0 -fmax-memory=0 -fsyntax-only "$MODEL"
 }
 
+every_memory_limit_is_survived() {
+	for limit in 1 1K 5K 10K 20K 40K 80K 100K 150K 200K 300K 400K 600K 1M 2M; do
+		"$MCC" -fmax-memory=$limit "$MODEL" >"$scratch/out" 2>"$scratch/err"
+		status=$?
+		case $status in
+		0) files model.c model.h ;;
+		1) files && says "out of memory" ;;
+		*) problem "exit status $status with -fmax-memory=$limit" ;;
+		esac
+		rm -f model.c model.h
+	done
+	[ "$status" = 0 ] || problem "2M are not enough"
+}
+
+a_crash_says_what_to_report_and_leaves_nothing() {
+	# Sanitizers have reports of their own.
+	! grep -q __asan_init "$MCC" || return
+	mkfifo pipe
+	for signal in ABRT SEGV; do
+		"$MCC" "$MODEL" -o model.c --report=pipe 2>"$scratch/err" &
+		child=$!
+		wait_for_temporary
+		kill -$signal "$child"
+		wait "$child"
+		status=$?
+		[ "$status" = 70 ] || problem "the status is $status instead of 70"
+		says "mcc: internal error: "
+		says "Please report it with the model and this command:"
+		says "$MODEL -o model.c --report=pipe"
+		files pipe
+	done
+}
+
 # ---- Output files ----
 
 c_and_header_appear_in_the_current_folder() {
@@ -322,12 +364,7 @@ an_interrupt_leaves_no_temporary_file() {
 	# The report is written first, and nobody reads it.
 	"$MCC" "$MODEL" -o model.c --report=pipe 2>"$scratch/err" &
 	child=$!
-	tries=0
-	until ls | grep -q 'model\.c\.tmp' || [ $tries = 100 ]; do
-		sleep 0.1
-		tries=$((tries + 1))
-	done
-	[ $tries -lt 100 ] || problem "no temporary file appeared"
+	wait_for_temporary
 	kill -TERM "$child"
 	wait "$child" 2>/dev/null
 	status=$?
@@ -593,7 +630,7 @@ a_compiler_that_fails_is_an_error() {
 for case in $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0"); do
 	case $case in
 	problem | expect_status | mcc | mcc_run | says | prints | silent | files | has_line | graph | \
-		npy_header) continue ;;
+		npy_header | wait_for_temporary) continue ;;
 	esac
 	bad=0
 	cases=$((cases + 1))
