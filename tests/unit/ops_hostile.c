@@ -23,8 +23,7 @@ random_float(uint32_t *seed)
 {
 	const double odd[] = {0, -1, 1e-300, 1e300, HUGE_VAL, -HUGE_VAL, NOT_A_NUMBER, 0.5};
 
-	return random_int(seed, 0, 3) ? random_int(seed, 1, 8) / 4.0
-	                              : odd[random_int(seed, 0, 7)];
+	return random_int(seed, 0, 3) ? random_int(seed, 1, 8) / 4.0 : odd[random_int(seed, 0, 7)];
 }
 
 static int
@@ -62,7 +61,8 @@ set_floats(Run *r, Floats *a, int rank, uint32_t *seed)
 static void
 set_attributes(Run *r, int rank, uint32_t *seed)
 {
-	static const char *const words[] = {"", ",", "Tanh", "ab,bc->ac", "a->", "->", "Relu,Sigmoid"};
+	static const char *const words[] = {"",    ",",  "Tanh",        "ab,bc->ac",
+	                                    "a->", "->", "Relu,Sigmoid"};
 
 	for (const AttrInfo *i = op_info[r->node->op].attrs; i->name; i++) {
 		void *at = (char *)r->node->attr + i->offset;
@@ -75,11 +75,11 @@ set_attributes(Run *r, int rank, uint32_t *seed)
 		case ATTR_KIND_bool: *(attr_bool *)at = random_int(seed, 0, 1); break;
 		case ATTR_KIND_ints: set_ints(r, at, rank, seed); break;
 		case ATTR_KIND_floats: set_floats(r, at, rank, seed); break;
-		case ATTR_KIND_dtype: *(attr_dtype *)at = (DType)random_int(seed, 0, DT_COUNT); break;
-		case ATTR_KIND_str: *(attr_str *)at = words[random_int(seed, 0, 6)]; break;
-		case ATTR_KIND_enum:
-			*(int *)at = random_int(seed, 0, count_words(i) - 1);
+		case ATTR_KIND_dtype:
+			*(attr_dtype *)at = (DType)random_int(seed, 0, DT_COUNT);
 			break;
+		case ATTR_KIND_str: *(attr_str *)at = words[random_int(seed, 0, 6)]; break;
+		case ATTR_KIND_enum: *(int *)at = random_int(seed, 0, count_words(i) - 1); break;
 		}
 	}
 }
@@ -89,7 +89,9 @@ static int
 add_inputs(Run *r, Op op, uint32_t *seed)
 {
 	const OpInfo *info = &op_info[op];
-	int most = info->inputs_max < 4 ? info->inputs_max : info->inputs_min < 4 ? 4 : info->inputs_min;
+	int most = info->inputs_max < 4   ? info->inputs_max
+	           : info->inputs_min < 4 ? 4
+	                                  : info->inputs_min;
 	int count = random_int(seed, info->inputs_min, most > 8 ? 8 : most);
 	int rank = random_int(seed, 0, random_int(seed, 0, 3) ? 4 : MAX_RANK);
 	DType t = (DType)random_int(seed, 0, DT_IDX - 1);
@@ -112,8 +114,9 @@ add_inputs(Run *r, Op op, uint32_t *seed)
 			continue;
 		}
 		for (int i = 0; i < own; i++)
-			dim[i] = own > 4 ? random_int(seed, 1, 2) : random_int(seed, 0, 9) ? 2
-			         : random_int(seed, 0, 4);
+			dim[i] = own > 4                  ? random_int(seed, 1, 2)
+			         : random_int(seed, 0, 9) ? 2
+			                                  : random_int(seed, 0, 4);
 		run_random(r, type, own, dim, seed);
 	}
 	return rank;
