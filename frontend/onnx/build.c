@@ -329,6 +329,15 @@ onnx_where(ONode *n, Value *c, Value *x, Value *y)
 }
 
 Value *
+onnx_wrapped(ONode *n, Value *i, Value *length)
+{
+	Value *negative = i ? onnx_with(n, OP_LESS, i, 0) : NULL;
+	Value *wrapped = onnx_binary(n, OP_ADD, i, length);
+
+	return onnx_where(n, negative, wrapped, i);
+}
+
+Value *
 onnx_cast(ONode *n, Value *x, DType to)
 {
 	Node *k;
@@ -496,8 +505,11 @@ onnx_matmul(ONode *n, Value *a, Value *b)
 		return NULL;
 	row = a->type.rank == 1;
 	column = b->type.rank == 1;
-	y = onnx_binary(n, OP_MATMUL, row ? onnx_unsqueeze(n, a, 0) : a,
-	                column ? onnx_unsqueeze(n, b, 1) : b);
+	if (row)
+		a = onnx_unsqueeze(n, a, 0);
+	if (column)
+		b = onnx_unsqueeze(n, b, 1);
+	y = onnx_binary(n, OP_MATMUL, a, b);
 	if (y && column)
 		y = onnx_squeeze(n, y, y->type.rank - 1);
 	if (y && row)

@@ -9,6 +9,9 @@
  * The functions that build (build.c) return NULL after an error and accept the
  * NULL of an earlier one, so that readers check only the last result.  Inputs
  * that the operator requires are never NULL; optional ones may be.
+ *
+ * C does not say in which order arguments are evaluated, so no call has two
+ * arguments that both build: the graph would depend on the compiler.
  */
 #ifndef MCC_FRONTEND_ONNX_READ_H
 #define MCC_FRONTEND_ONNX_READ_H
@@ -224,6 +227,7 @@ Value *onnx_unary(ONode *n, Op op, Value *x);
 Value *onnx_binary(ONode *n, Op op, Value *x, Value *y);
 Value *onnx_with(ONode *n, Op op, Value *x, double y); /* y in x's type */
 Value *onnx_where(ONode *n, Value *c, Value *x, Value *y);
+Value *onnx_wrapped(ONode *n, Value *i, Value *length); /* i, or i + length when negative */
 Value *onnx_cast(ONode *n, Value *x, DType to);
 Value *onnx_reshape(ONode *n, Value *x, Ints shape);
 Value *onnx_reshape_to(ONode *n, Value *x, const Type *shape);

@@ -201,7 +201,8 @@ onnx_read_pow(ONode *n)
 	if (dtype_is_float(y->type.dtype) && !dtype_is_float(t)) {
 		DType wide = dtype_info[t].bytes > 2 ? DT_F64 : y->type.dtype;
 
-		y = onnx_binary(n, OP_POW, onnx_cast(n, x, wide), onnx_cast(n, y, wide));
+		x = onnx_cast(n, x, wide);
+		y = onnx_binary(n, OP_POW, x, onnx_cast(n, y, wide));
 		return onnx_result(n, onnx_cast(n, y, t));
 	}
 	return onnx_result(n, onnx_binary(n, OP_POW, x, onnx_cast(n, y, t)));
