@@ -77,9 +77,8 @@ build_for(LlvmFunction *f, const Stmt *s)
 	}
 	LLVMPositionBuilderAtEnd(b, body);
 	build_block(f, s->body);
-	/* The bound is at most 2^31 - 1, but the last step may pass it: the sum wraps
-	 * only where no further iteration is possible in C either. */
-	next = LLVMBuildAdd(b, var, LLVMConstInt(LLVMTypeOf(var), (unsigned)s->step, 0), "");
+	/* The last step may pass the bound, but never the range of idx. */
+	next = LLVMBuildNSWAdd(b, var, LLVMConstInt(LLVMTypeOf(var), (unsigned)s->step, 0), "");
 	last = LLVMGetInsertBlock(b);
 	LLVMBuildBr(b, head);
 	LLVMAddIncoming(var, (LLVMValueRef[]){lo, next}, (LLVMBasicBlockRef[]){before, last}, 2);
@@ -204,7 +203,7 @@ bind_params(LlvmFunction *f)
 }
 
 LLVMValueRef
-llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, LLVMMetadataRef scope,
+llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, LLVMMetadataRef subprogram,
                     unsigned line)
 {
 	LlvmFunction f = {.m = m, .fn = fn};
@@ -213,7 +212,7 @@ llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, LLVMMetada
 
 	f.value = LLVMAddFunction(m->module, name, type_of_function(m, fn));
 	LLVMSetLinkage(f.value, LLVMInternalLinkage);
-	llvm_add_attributes(m, f.value);
+	llvm_finish_function(m, f.value, name);
 	f.slot = ARENA_ARRAY(m->arena, LLVMValueRef, fn->vars.n);
 	f.known = ARENA_ARRAY(m->arena, LLVMValueRef, fn->vars.n);
 	f.buf = ARENA_ARRAY(m->arena, LLVMValueRef, fn->bufs.n);
@@ -222,11 +221,11 @@ llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, LLVMMetada
 	f.entry = new_block(&f, "entry");
 	body = new_block(&f, "start");
 	LLVMPositionBuilderAtEnd(m->builder, f.entry);
-	if (scope) {
-		LLVMSetSubprogram(f.value, scope);
+	if (subprogram) {
+		LLVMSetSubprogram(f.value, subprogram);
 		LLVMSetCurrentDebugLocation2(
 			m->builder,
-			LLVMDIBuilderCreateDebugLocation(m->context, line, 0, scope, NULL));
+			LLVMDIBuilderCreateDebugLocation(m->context, line, 0, subprogram, NULL));
 	} else {
 		LLVMSetCurrentDebugLocation2(m->builder, NULL);
 	}

@@ -6,7 +6,9 @@
 
 #include <llvm-c/Core.h>
 #include <llvm-c/DebugInfo.h>
+#include <llvm-c/TargetMachine.h>
 
+#include "codegen/c/c.h"
 #include "codegen/llvm/llvm.h"
 
 /* An LFunc of the mathematical library and what it became. */
@@ -19,13 +21,17 @@ typedef struct {
 	Arena *arena;
 	const Program *program;
 	const LlvmOptions *options;
+	CSymbols symbols; /* the same names as in C */
+	bool has_sections; /* functions and constants get sections of their own */
 	LLVMContextRef context;
 	LLVMModuleRef module;
 	LLVMBuilderRef builder;
 	LLVMTypeRef ptr;
+	LLVMTypeRef c_int;     /* C's int: 32 bits but for the smallest machines */
+	LLVMTypeRef c_address; /* an integer of the size of a pointer */
 	VEC(LlvmCallee) callees;
 	LLVMValueRef *constant; /* by Buffer.index: the global, or NULL */
-	LLVMValueRef *step;     /* the function of each step */
+	LLVMValueRef *kernel;   /* by index in symbols.kernel */
 	LLVMDIBuilderRef di;    /* NULL without -g */
 	LLVMMetadataRef di_unit, di_file, di_type;
 } LlvmModule;
@@ -41,12 +47,29 @@ typedef struct {
 	LLVMValueRef *buf;       /* by LBuf.index: where its elements start */
 } LlvmFunction;
 
-/* Builds the whole module; the caller disposes of it and of the context. */
-void llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *options);
+/*
+ * Builds a module in `context` for a machine: the kernels of the program, and either
+ * NAME_run or, for the JIT, functions that take their arguments as arrays: mcc_run
+ * and mcc_step_N (see jit.c).  Afterwards llvm_dispose_module() frees what the module
+ * does not need; the module itself belongs to the context.
+ */
+void llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *options,
+                       LLVMContextRef context, LLVMTargetMachineRef machine, bool for_jit);
+void llvm_dispose_builders(LlvmModule *m);
 
-/* The function of the module for a scalar function or a kernel (function.c). */
+/* The machine that the options name; NULL and an error when LLVM has none (emit.c). */
+LLVMTargetMachineRef llvm_target_machine(const LlvmOptions *options, bool for_jit, Diag *d);
+
+/* Runs LLVM's passes and checks the result (emit.c). */
+bool llvm_optimise(const LlvmModule *m, LLVMTargetMachineRef machine, Diag *d);
+
+/* Reports LLVM's errors to `d` from now on (emit.c). */
+void llvm_catch_errors(LLVMContextRef context, Diag *d);
+
+/* The function of the module for a scalar function or a kernel (function.c).  With a
+ * subprogram all its instructions lie in `line`. */
 LLVMValueRef llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name,
-                                 LLVMMetadataRef scope, unsigned line);
+                                 LLVMMetadataRef subprogram, unsigned line);
 LLVMValueRef llvm_find_callee(LlvmModule *m, const LFunc *fn);
 
 /* The value of an expression at the builder's place (expr.c).  Of type bool: i1. */
@@ -56,14 +79,18 @@ LLVMValueRef llvm_build_expr(LlvmFunction *f, const Expr *e);
 LLVMTypeRef llvm_type(const LlvmModule *m, DType t);
 LLVMTypeRef llvm_memory_type(const LlvmModule *m, DType t);
 
-/* A private or internal constant with these bytes. */
+/* An internal constant with these bytes. */
 LLVMValueRef llvm_constant(LlvmModule *m, const char *name, DType t, size_t count,
                            const void *data);
 
 /* The address of element `index` of an array. */
 LLVMValueRef llvm_element(LlvmFunction *f, DType t, LLVMValueRef base, LLVMValueRef index);
 
-/* Gives a function the attributes that all of ours have. */
-void llvm_add_attributes(const LlvmModule *m, LLVMValueRef fn);
+/* Gives a function the attributes and the section that all of ours have. */
+void llvm_finish_function(const LlvmModule *m, LLVMValueRef fn, const char *name);
+
+/* Adds an attribute without value to a function or one of its parameters. */
+void llvm_add_attribute(const LlvmModule *m, LLVMValueRef fn, LLVMAttributeIndex index,
+                        const char *name);
 
 #endif
