@@ -388,6 +388,9 @@ read_outputs(Onnx *r, const Scope *s, const GraphProto *g)
 
 		if (!b) {
 			diag_report(r->d, &loc, E_NAME, "there is no value '%s'", name);
+		} else if (b->sequence) {
+			diag_report(r->d, &loc, E_UNSUPPORTED,
+			            "output '%s' is a sequence, which is not supported", name);
 		} else if (b->value) {
 			check_declared(r, info, b->value, &loc);
 			graph_output(r->g, name, b->value);

@@ -143,7 +143,7 @@ is_later_step(ONode *n, Value *steps)
 bool
 onnx_read_adagrad(ONode *n)
 {
-	double norm = onnx_float(n, "norm_coefficient", 0), epsilon = onnx_float(n, "epsilon", 0);
+	double norm = onnx_float(n, "norm_coefficient", 0), epsilon = onnx_float(n, "epsilon", (double)1e-6f);
 	double decay = onnx_float(n, "decay_factor", 0);
 	int count = optimised(n, 3, 2);
 	Value *rate = n->in[0], *steps = onnx_cast(n, n->in[1], rate->type.dtype);
@@ -183,7 +183,7 @@ onnx_read_adam(ONode *n)
 {
 	double alpha = onnx_float(n, "alpha", (double)0.9f);
 	double beta = onnx_float(n, "beta", (double)0.999f);
-	double norm = onnx_float(n, "norm_coefficient", 0), epsilon = onnx_float(n, "epsilon", 0);
+	double norm = onnx_float(n, "norm_coefficient", 0), epsilon = onnx_float(n, "epsilon", (double)1e-6f);
 	double post = onnx_float(n, "norm_coefficient_post", 0);
 	int count = optimised(n, 4, 3);
 	Value *rate;

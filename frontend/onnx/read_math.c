@@ -124,6 +124,10 @@ onnx_read_cast_like(ONode *n)
 bool
 onnx_read_identity(ONode *n)
 {
+	if (n->in_sequence[0]) {
+		n->out_sequence[0] = n->in_sequence[0];
+		return true;
+	}
 	return onnx_result(n, n->in[0]);
 }
 

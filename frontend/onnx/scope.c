@@ -256,6 +256,16 @@ check_arity(ONode *n)
 	return true;
 }
 
+/* Whether a reader looks at in_sequence. */
+static bool
+takes_sequences(const OnnxOp *o)
+{
+	return o && (o->read == onnx_read_identity || o->read == onnx_read_sequence_insert ||
+	             o->read == onnx_read_sequence_erase || o->read == onnx_read_sequence_at ||
+	             o->read == onnx_read_sequence_length || o->read == onnx_read_sequence_map ||
+	             o->read == onnx_read_concat_from_sequence);
+}
+
 /* Looks the inputs up.  False when one is poisoned or missing. */
 static bool
 resolve_inputs(ONode *n, int required)
@@ -263,18 +273,24 @@ resolve_inputs(ONode *n, int required)
 	bool ok = true;
 
 	n->in = ARENA_ARRAY(n->r->arena, Value *, n->nins);
+	n->in_sequence = ARENA_ARRAY(n->r->arena, const Sequence *, n->nins);
 	for (int i = 0; i < n->nins; i++) {
 		const char *name = n->proto->input[i];
 		const Binding *b = *name ? onnx_lookup(n->scope, name) : NULL;
 
-		if (b)
+		if (b) {
 			n->in[i] = b->value;
-		else if (*name)
+			n->in_sequence[i] = b->sequence;
+		} else if (*name) {
 			report_unknown(n, i);
+		}
+		if (b && b->sequence && !takes_sequences(n->info))
+			onnx_error_in(n, i, E_UNSUPPORTED, "'%s' is a sequence, which '%s' cannot take",
+			              name, n->proto->op_type);
 		if ((!*name || (b && b->absent)) && i < required)
 			onnx_error(n, E_ARITY, "input %d of '%s' is missing", i,
 			           n->proto->op_type);
-		if (*name && (!b || (!b->value && !b->absent)))
+		if (*name && (!b || (!b->value && !b->absent && !b->sequence)))
 			ok = false;
 	}
 	return ok && !n->failed;
@@ -294,6 +310,15 @@ check_attributes(ONode *n)
 	return !n->failed;
 }
 
+static void
+bind_sequence(Onnx *r, Scope *s, const char *name, const Sequence *sequence)
+{
+	Binding *b = ARENA_NEW(r->arena, Binding);
+
+	b->sequence = sequence;
+	map_set(&s->names, name, b);
+}
+
 /* Gives the values that the node made the names that the user gave them. */
 static void
 bind_outputs(ONode *n, bool ok, int first_new)
@@ -306,7 +331,7 @@ bind_outputs(ONode *n, bool ok, int first_new)
 
 		if (!*name)
 			continue;
-		if (ok && !v)
+		if (ok && !v && !n->out_sequence[i])
 			onnx_error_out(n, i, E_UNSUPPORTED, "output %d of '%s' is not supported", i,
 			               n->proto->op_type);
 		if (v && v->id >= first_new)
@@ -314,6 +339,8 @@ bind_outputs(ONode *n, bool ok, int first_new)
 			             arena_printf(r->arena, "%s%s", n->scope->prefix, name));
 		if (map_get(&n->scope->names, name))
 			onnx_error_out(n, i, E_NAME, "the name '%s' is defined twice", name);
+		else if (ok && n->out_sequence[i])
+			bind_sequence(r, n->scope, name, n->out_sequence[i]);
 		else
 			onnx_bind(r, n->scope, name, v, &n->loc);
 	}
@@ -339,6 +366,7 @@ read_node(Onnx *r, Scope *s, size_t index)
 	n.nouts = trimmed(p->output, p->n_output);
 	n.attr_used = ARENA_ARRAY(r->arena, bool, p->n_attribute);
 	n.out = ARENA_ARRAY(r->arena, Value *, n.nouts);
+	n.out_sequence = ARENA_ARRAY(r->arena, const Sequence *, n.nouts);
 	n.info = f ? NULL : onnx_find_op(domain, type, n.opset, &other_version);
 	if (f) {
 		ok = resolve_inputs(&n, 0) && read_call(&n, f);
@@ -437,6 +465,9 @@ onnx_read_subgraph(ONode *n, const GraphProto *g, const char *tag, int nins, Val
 			return onnx_error(n, E_NAME, "there is no value '%s' for output %d of the "
 			                  "subgraph", name, i);
 		out[i] = b->value;
+		if (b->sequence)
+			return onnx_error(n, E_UNSUPPORTED, "output '%s' of the subgraph is a sequence",
+			                  name);
 		if (!b->value)
 			n->failed = true;
 	}
@@ -508,7 +539,8 @@ read_call(ONode *n, const Function *function)
 			return onnx_error(n, E_NAME, "function '%s' does not define its output '%s'",
 			                  f->name, f->output[i]);
 		n->out[i] = b->value;
-		if (!b->value)
+		n->out_sequence[i] = b->sequence;
+		if (!b->value && !b->sequence)
 			n->failed = true;
 	}
 	for (size_t i = 0; i < f->n_attribute; i++)

@@ -2,6 +2,9 @@
  * The graph's text form on arbitrary bytes: it must be refused with an error, or make
  * a graph that the verifier accepts, that prints and reads back to the same text, that
  * every pass leaves correct, and that computes the same after the exact passes.
+ *
+ * What follows a line of four dashes is not looked at, so that the golden files are
+ * the corpus.
  */
 #include <setjmp.h>
 #include <stdio.h>
@@ -71,14 +74,27 @@ run_passes(Arena *a, Graph *g, const char *names, const char *text)
 		fail(d->first->text, text);
 }
 
+static size_t
+graph_length(const char *text, size_t size)
+{
+	static const char line[] = "\n----\n";
+	size_t n = sizeof line - 1;
+
+	for (size_t i = 0; i + n <= size; i++)
+		if (memcmp(text + i, line, n) == 0)
+			return i;
+	return size;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	Arena *a = arena_new(give_up, NULL);
+	const char *start = (const char *)data;
 
 	arena_set_limit(a, MEMORY);
 	if (!setjmp(out_of_memory)) {
-		Graph *g = read(a, (const char *)data, size);
+		Graph *g = read(a, start, graph_length(start, size));
 
 		if (g) {
 			const char *text = print(a, g), *difference;

@@ -220,3 +220,16 @@ for i in range(200):  # TypeProto.sequence_type.elem_type.…
         break
 save("deep_type", b"\x3a" + bytes([(len(deep) + 12) & 127 | 128, (len(deep) + 12) >> 7]) + b"\x5a" + bytes([(len(deep) + 6) & 127 | 128, (len(deep) + 6) >> 7]) + b"\x0a\x01x\x12" + bytes([len(deep) & 127 | 128, len(deep) >> 7]) + deep)
 save("graph_twice", whole + b"\x3a\x00" * 8)
+
+# Sequences, and resizing by computed scales.
+save("sequence", model([node("SplitToSequence", ["x"], ["s"], axis=1, keepdims=0), node("SequenceAt", ["s", "i"], ["a"]),
+                        node("SequenceErase", ["s", "i"], ["r"]), node("SequenceInsert", ["r", "a", "i"], ["t"]),
+                        node("ConcatFromSequence", ["t"], ["y"], axis=-1, new_axis=1)], [x], [val("y", [2, 3])],
+                       [const("i", np.int64(-1))]))
+add = h.make_graph([node("Add", ["e", "o"], ["m"])], "b", [val("e", [2]), val("o", [2])], [val("m", [2])])
+save("sequence_map", model([node("SequenceConstruct", ["v", "v"], ["s"]), node("SequenceMap", ["s", "v"], ["t"], body=add),
+                            node("SequenceLength", ["t"], ["n"]), node("ConcatFromSequence", ["t"], ["y"], axis=0)],
+                           [val("v", [2])], [val("y", [4]), val("n", [], I)]))
+single("resize_computed", "Resize", [[1, 1, 4, 4], None, [4]], [1, 1, 2, 3], mode="cubic", exclude_outside=1)
+single("resize_crop", "Resize", [[4, 4], [4], None, [2]], [3, 3], types={"d": I}, mode="linear",
+       coordinate_transformation_mode="tf_crop_and_resize")

@@ -347,7 +347,7 @@ messages(Model *m)
 
 	str_init(&s, m->arena);
 	for (const Message *k = m->diag.first; k; k = k->next)
-		str_printf(&s, "%s: E%d %s\n", k->loc.where ? k->loc.where : "", k->code < DIAG_COUNT && k->kind != DIAG_NOTE ? diag_info[k->code].number : 0, k->text);
+		str_printf(&s, "%s: %s\n", k->loc.where ? k->loc.where : "", k->text);
 	return s.s;
 }
 

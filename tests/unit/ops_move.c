@@ -398,26 +398,6 @@ START_TEST(sequences_are_reversed_up_to_their_length)
 }
 END_TEST
 
-/* Expands n and runs what comes of it; the result is that of the last node. */
-static void *
-run_expansion(Run *r)
-{
-	void *data = r->data[0];
-
-	if (!run_infer(r))
-		ck_abort_msg("%s", r->diag.last->text);
-	op_info[r->node->op].expand(r->g, r->node);
-	for (Node *n = r->g->first; n != r->node; n = n->next) {
-		LFunc *f = node_lower(r->arena, n);
-		void *out = arena_alloc(r->arena, type_bytes(&n->out[0]->type));
-
-		ck_assert_ptr_null(lfunc_verify(f));
-		lfunc_run(r->arena, f, (void *[]){data, out});
-		data = out;
-	}
-	return data;
-}
-
 START_TEST(blocks_move_between_channels_and_space)
 {
 	enum { B = 2, C = 3, H = 2, W = 3 };
@@ -431,7 +411,8 @@ START_TEST(blocks_move_between_channels_and_space)
 		x[i] = i;
 	run_node(&r, OP_DEPTH_TO_SPACE, 1);
 	*(Attr_DEPTH_TO_SPACE *)r.node->attr = (Attr_DEPTH_TO_SPACE){.block = B, .order = order};
-	y = run_expansion(&r);
+	run_expanded(&r);
+	y = r.result[0];
 	for (int32_t i = 0; i < 2 * C * B * B * H * W; i++) {
 		int32_t w = i % (W * B), h = i / (W * B) % (H * B), c = i / (W * B * H * B) % C;
 		int32_t n = i / (W * B * H * B * C), block = h % B * B + w % B;
@@ -453,7 +434,8 @@ START_TEST(space_goes_to_depth_and_back)
 	for (int32_t i = 0; i < 48; i++)
 		x[i] = i;
 	((Attr_SPACE_TO_DEPTH *)run_node(&r, OP_SPACE_TO_DEPTH, 1))->block = 2;
-	y = run_expansion(&r);
+	run_expanded(&r);
+	y = r.result[0];
 	for (int32_t i = 0; i < 48; i++) {
 		int32_t w = i % 3, h = i / 3 % 2, c = i / 6 % 2, block = i / 12;
 

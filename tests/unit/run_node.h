@@ -155,6 +155,37 @@ run_compute(Run *r)
 	lfunc_run(r->arena, f, bufs);
 }
 
+/* Infers and expands the node, which is sugar, and computes what comes of it;
+ * result[0] is that of the last node. */
+static inline void
+run_expanded(Run *r)
+{
+	void **data;
+
+	if (!run_infer(r))
+		ck_abort_msg("%s", r->diag.last->text);
+	op_info[r->node->op].expand(r->g, r->node);
+	data = ARENA_ARRAY(r->arena, void *, r->g->values.n);
+	for (int i = 0; i < r->g->values.n; i++)
+		if (r->g->values.v[i]->data)
+			data[i] = arena_copy(r->arena, r->g->values.v[i]->data,
+			                     type_bytes(&r->g->values.v[i]->type));
+	for (int i = 0; i < r->nins; i++)
+		data[r->in[i]->id] = r->data[i];
+	for (Node *n = r->g->first; n != r->node; n = n->next) {
+		LFunc *f = node_lower(r->arena, n);
+		void *bufs[8];
+		int k = 0;
+
+		ck_assert_ptr_null(lfunc_verify(f));
+		for (; k < n->nins; k++)
+			bufs[k] = data[n->in[k]->id];
+		r->result[0] = bufs[k] = arena_alloc(r->arena, type_bytes(&n->out[0]->type));
+		data[n->out[0]->id] = bufs[k];
+		lfunc_run(r->arena, f, bufs);
+	}
+}
+
 /* Numbers of inputs and outputs as doubles. */
 static inline double *
 run_doubles(Run *r, const Type *t, const void *data)
