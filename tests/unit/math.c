@@ -119,7 +119,7 @@ static const double special[] = {
 	-0x1.fffffffffffffp-1, 88.7228, 88.7229, -87.3365, -103.972, -103.973, 709.782,
 	709.783, -745.133, -745.134, -708.4, 0x1p-25, 0x1p-54, 199.999, 200, 1599.99, 1600,
 	0.92, 3.95, 6, 0x1.921fb6p0, 0x1.921fb54442d18p0, 0x1.921fb54442d18p1,
-	0x1.6ac5b262ca1ffp849, 1e22, 1e300, HUGE_VAL, -HUGE_VAL, NAN};
+	0x1.6ac5b262ca1ffp849, 1e22, 1e300, HUGE_VAL, -HUGE_VAL, (double)NAN};
 enum { SPECIALS = sizeof special / sizeof *special };
 
 /* ---- Errors ---- */
@@ -136,8 +136,9 @@ static const double wrong = 1e9;
 
 /* In units of the spacing of numbers at `want`, which has more precision. */
 static double
-ulp_error(const Format *f, long double got, long double want)
+ulp_error(const Format *f, double result, long double want)
 {
+	long double got = (long double)result;
 	int exponent;
 
 	if (isnan(want) || isnan(got))
@@ -267,16 +268,15 @@ measure_floats(int which, uint64_t stride)
 	Worst w = {0};
 
 	for (uint64_t bits = 0; bits <= UINT32_MAX; bits += stride) {
-		double x = (double)float_of(bits), want = of_double(x);
-		double got = (double)float_of(call(&bits));
+		double x = (double)float_of(bits), got = (double)float_of(call(&bits));
 
-		note_error(&w, got == want ? 0 : ulp_error(&formats[0], got, want), x, 0);
+		note_error(&w, ulp_error(&formats[0], got, (long double)of_double(x)), x, 0);
 	}
 	for (int i = 0; i < SPECIALS; i++) {
 		uint64_t bits = bits_of_float((float)special[i]);
-		double x = (double)float_of(bits);
+		double x = (double)float_of(bits), got = (double)float_of(call(&bits));
 
-		note_error(&w, ulp_error(&formats[0], float_of(call(&bits)), of_double(x)), x, 0);
+		note_error(&w, ulp_error(&formats[0], got, (long double)of_double(x)), x, 0);
 	}
 	return w;
 }
@@ -316,7 +316,7 @@ measure_doubles(int which, long n)
 	for (long i = 0; i < n + SPECIALS; i++) {
 		double x = i < SPECIALS ? special[i] : sample(which, (int)(i % 8));
 		uint64_t bits = bits_of_double(x);
-		long double want = unary[which].of_long(x);
+		long double want = unary[which].of_long((long double)x);
 
 		note_error(&w, ulp_error(&formats[1], double_of(call(&bits)), want), x, 0);
 	}
@@ -393,12 +393,13 @@ static void
 note_pair(Worst *w, int which, bool is_double, Call *call, double x, double y)
 {
 	uint64_t arg[] = {bits_of(x, is_double), bits_of(y, is_double)};
-	long double want, got = value_of(call(arg), is_double);
+	long double want;
 
 	x = value_of(arg[0], is_double);
 	y = value_of(arg[1], is_double);
-	want = is_double ? binary[which].of_long(x, y) : (long double)binary[which].of_double(x, y);
-	note_error(w, ulp_error(&formats[is_double], got, want), x, y);
+	want = is_double ? binary[which].of_long((long double)x, (long double)y)
+	                 : (long double)binary[which].of_double(x, y);
+	note_error(w, ulp_error(&formats[is_double], value_of(call(arg), is_double), want), x, y);
 }
 
 static Worst
