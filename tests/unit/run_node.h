@@ -25,8 +25,8 @@ typedef struct {
 	Graph *g;
 	Node *node;
 	int nins;
-	Value *in[8];
-	void *data[8]; /* the inputs' elements */
+	Value *in[16];
+	void *data[16]; /* the inputs' elements */
 	void *result[3];
 } Run;
 
@@ -140,7 +140,7 @@ static inline void
 run_compute(Run *r)
 {
 	LFunc *f = run_lower(r);
-	void *bufs[16];
+	void *bufs[24];
 	int count = 0;
 
 	for (int i = 0; i < r->nins; i++)
