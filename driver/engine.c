@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "codegen/c/c.h"
+#include "codegen/llvm/llvm.h"
 #include "driver/guard.h"
 #include "driver/help.h"
 
@@ -42,7 +43,41 @@ engine_interpret(const Program *p, const Arrays *x, Job *j)
 	return true;
 }
 
-/* ---- Compiled ---- */
+/* Memory for the arena, aligned as the program asks. */
+static void *
+arena_memory(const Program *p, Job *j)
+{
+	size_t align = p->arena_align ? p->arena_align : 1;
+	char *memory = arena_alloc(j->arena, p->arena_size + align);
+
+	return memory + (align - (size_t)((uintptr_t)memory % align)) % align;
+}
+
+/* ---- Compiled in memory ---- */
+
+bool
+engine_jit(const Program *p, const Arrays *x, Job *j)
+{
+	const void **in = ARENA_ARRAY(j->arena, const void *, x->ninputs);
+	void **out = ARENA_ARRAY(j->arena, void *, x->noutputs);
+	void *memory = arena_memory(p, j);
+	LlvmJit *jit;
+
+	guard_set_activity("compilation in memory", j->input->path);
+	timing_begin(&j->timing, "compile");
+	jit = llvm_jit(j->arena, p, j->options->level == '0' ? 0 : 2, &j->diag);
+	if (!jit)
+		return false;
+	guard_set_activity("running", j->input->path);
+	timing_begin(&j->timing, "run");
+	for (size_t call = 0; call < x->calls; call++) {
+		memory_of_call(x, call, in, out);
+		llvm_jit_run(jit, in, out, memory);
+	}
+	return true;
+}
+
+/* ---- Compiled as C ---- */
 
 /* The files of one build. */
 typedef struct {
@@ -190,16 +225,6 @@ load_library(const Build *b, Job *j)
 	/* POSIX's way around the lack of a conversion to a function pointer. */
 	memcpy(&call, &symbol, sizeof call);
 	return call;
-}
-
-/* Memory for the arena, aligned as the program asks. */
-static void *
-arena_memory(const Program *p, Job *j)
-{
-	size_t align = p->arena_align ? p->arena_align : 1;
-	char *memory = arena_alloc(j->arena, p->arena_size + align);
-
-	return memory + (align - (size_t)((uintptr_t)memory % align)) % align;
 }
 
 bool

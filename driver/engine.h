@@ -1,11 +1,14 @@
 /*
- * Two ways to run a program on this machine.
+ * Three ways to run a program on this machine.
  */
 #ifndef MCC_DRIVER_ENGINE_H
 #define MCC_DRIVER_ENGINE_H
 
 #include "codegen/program/program.h"
 #include "driver/arrays.h"
+
+/* Compiles the program in memory and runs it, on several threads. */
+bool engine_jit(const Program *p, const Arrays *x, Job *j);
 
 /* Interprets the loop IR. */
 bool engine_interpret(const Program *p, const Arrays *x, Job *j);

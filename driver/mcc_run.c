@@ -73,6 +73,8 @@ static bool
 run_program(const Program *p, const Arrays *x, Job *j)
 {
 	switch (j->options->engine) {
+	case ENGINE_JIT:
+		return engine_jit(p, x, j);
 	case ENGINE_INTERP:
 		return engine_interpret(p, x, j);
 	case ENGINE_C:

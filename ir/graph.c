@@ -203,6 +203,16 @@ graph_add(Graph *g, Op op, int nins, Value *const *in, const char *out_name)
 	return graph_insert(g, NULL, op, nins, in, 1, &out_name);
 }
 
+/* The quantisation that output i has because its elements come from input 0.  Scales
+ * along an axis do not survive that. */
+static const Quant *
+moved_quant(const Node *n, int i)
+{
+	const Quant *q = n->nins && n->in[0] ? n->in[0]->type.q : NULL;
+
+	return i == 0 && q && q->n == 1 && op_info[n->op].traits & (MOVES | VIEW) ? q : NULL;
+}
+
 bool
 node_infer(Node *n, Diag *d)
 {
@@ -224,10 +234,26 @@ node_infer(Node *n, Diag *d)
 		if (!type_is_representable(&out[i]))
 			return diag_report(d, &n->loc, E_SIZE,
 			                   "output %d of '%s' is larger than 2 GiB", i, info->name);
-		if (n->out[i])
+		if (n->out[i]) {
+			out[i].q = n->out[i]->type.q ? n->out[i]->type.q : moved_quant(n, i);
 			n->out[i]->type = out[i];
+		}
 	}
 	return true;
+}
+
+bool
+node_is_quantized(const Node *n)
+{
+	if (op_info[n->op].traits & (MOVES | VIEW))
+		return false;
+	for (int i = 0; i < n->nins; i++)
+		if (n->in[i] && n->in[i]->type.q)
+			return true;
+	for (int i = 0; i < n->nouts; i++)
+		if (n->out[i] && n->out[i]->type.q)
+			return true;
+	return false;
 }
 
 void

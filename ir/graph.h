@@ -91,8 +91,14 @@ Node *graph_insert(Graph *g, Node *at, Op op, int nins, Value *const *in, int no
 Node *graph_add(Graph *g, Op op, int nins, Value *const *in, const char *out_name);
 
 /* Computes the types of n's outputs with the operator's shape rule, after
- * checking the number of inputs.  Reports what does not fit. */
+ * checking the number of inputs.  Reports what does not fit.  The quantisation of
+ * an output is a fact of the file, not of the rule, and stays as it was set. */
 bool node_infer(Node *n, Diag *d);
+
+/* Whether n computes on quantised numbers: an input or output is quantised and the
+ * operator does more than move elements.  Rewriting rules about plain numbers do not
+ * hold for it. */
+bool node_is_quantized(const Node *n);
 
 /* Takes `n` out of the graph; its outputs must not be in use. */
 void graph_remove(Graph *g, Node *n);

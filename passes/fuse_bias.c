@@ -151,6 +151,8 @@ pass_fuse_bias(Graph *g, PassCtx *cx)
 
 	for (Node *n = g->first; n; n = n->next) {
 		rewrite_inputs(&r, n);
+		if (node_is_quantized(n))
+			continue;
 		if (n->op != OP_ADD && n->op != OP_SUB)
 			continue;
 		if (!fuse(&r, n, n->in[0], n->in[1]) && n->op == OP_ADD)

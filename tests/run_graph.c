@@ -65,9 +65,11 @@ run_graph(Arena *a, const Graph *g, bool moderate, int64_t *iterations)
 
 	for (int i = 0; i < g->values.n; i++)
 		if (value_is_const(g->values.v[i]))
-			memory[i] = arena_copy(a, g->values.v[i]->data, type_bytes(&g->values.v[i]->type));
+			memory[i] = arena_copy(a, g->values.v[i]->data,
+					       type_bytes(&g->values.v[i]->type));
 	for (int i = 0; i < g->inputs.n; i++)
-		memory[g->inputs.v[i]->id] = sample_input(a, &g->inputs.v[i]->type, &seed, moderate);
+		memory[g->inputs.v[i]->id] =
+			sample_input(a, &g->inputs.v[i]->type, &seed, moderate);
 	for (const Node *n = g->first; n; n = n->next)
 		if (!run_node(a, n, memory, iterations))
 			return NULL;
@@ -104,9 +106,9 @@ run_compare(Arena *a, const Graph *before, const Graph *after, bool nearly, int6
 			return arena_printf(a, "output %d has another type", k);
 		for (int32_t i = 0; i < type_numel(&v->type); i++)
 			if (!same_number(v->type.dtype, x[v->id], y[w->id], (size_t)i, nearly))
-				return arena_printf(a, "element %d of output %d is %g, not %g\n", i, k,
-				                    num_load(v->type.dtype, y[w->id], (size_t)i),
-				                    num_load(v->type.dtype, x[v->id], (size_t)i));
+				return arena_printf(a, "element %d of output %d is %g, not %g\n", i,
+						    k, num_load(v->type.dtype, y[w->id], (size_t)i),
+						    num_load(v->type.dtype, x[v->id], (size_t)i));
 	}
 	return NULL;
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "codegen/c/print.h"
+#include "codegen/c/range.h"
 #include "ir/num.h"
 
 typedef enum { NONE, PLAIN, WRAP, CALL, DIVIDE, SHIFT, COMPARE, ITSELF, COMPLEMENT } Spelling;
@@ -219,58 +220,12 @@ is_weak(const Expr *e)
 	return e->kind == E_CONST;
 }
 
-/* ---- Ranges ---- */
-
-typedef struct {
-	int64_t lo, hi;
-} Range;
-
-static Range
-type_range(DType t)
-{
-	switch (t) {
-	case DT_BOOL: return (Range){0, 1};
-	case DT_I8: return (Range){INT8_MIN, INT8_MAX};
-	case DT_U8: return (Range){0, UINT8_MAX};
-	case DT_I16: return (Range){INT16_MIN, INT16_MAX};
-	case DT_U16: return (Range){0, UINT16_MAX};
-	case DT_U32: return (Range){0, UINT32_MAX};
-	case DT_I32:
-	case DT_IDX: return (Range){INT32_MIN, INT32_MAX};
-	case DT_I64:
-	case DT_U64:
-	case DT_F16:
-	case DT_BF16:
-	case DT_F32:
-	case DT_F64:
-	case DT_COUNT: break;
-	}
-	return (Range){INT64_MIN, INT64_MAX};
-}
-
-/* Values of an integer expression, as far as its outermost conversion tells. */
-static Range
-range_of(const Expr *e)
-{
-	Range r = type_range(e->type);
-
-	if (e->kind == E_CONST)
-		return (Range){e->u.i, e->u.i};
-	if (e->kind == E_CVT && !dtype_is_float(e->arg[0]->type) && e->arg[0]->type != DT_U64) {
-		Range x = range_of(e->arg[0]);
-
-		if (x.lo >= r.lo && x.hi <= r.hi)
-			return x;
-	}
-	return r;
-}
-
 /* Whether the exact result of a signed operation is in the range of its type, so
  * that it needs no wrapping. */
 static bool
 cannot_wrap(const Expr *e)
 {
-	Range x = range_of(e->arg[0]), y = range_of(e->arg[e->nargs - 1]);
+	CRange x = c_range(e->arg[0]), y = c_range(e->arg[e->nargs - 1]);
 	bool small = x.lo >= INT16_MIN && x.hi <= INT16_MAX && y.lo >= INT16_MIN && y.hi <= INT16_MAX;
 
 	if (e->op == KOP_ADD || e->op == KOP_SUB || e->op == KOP_MUL)
@@ -293,13 +248,34 @@ put_cast(CFunc *f, Str *s, const char *type, const Expr *e, PutFn *put)
 	put_operand(f, s, e, PREC_CAST, put);
 }
 
-/* Whether e is a narrow signed integer, widened. */
+static bool
+is_int_conversion(const Expr *e)
+{
+	if (e->kind == E_KOP)
+		return e->op == KOP_ABS && dtype_info[e->type].class == CLASS_UNSIGNED;
+	return (e->kind == E_CVT || e->kind == E_BITS) && e->type != DT_BOOL &&
+	       !dtype_is_float(e->type) && !dtype_is_float(e->arg[0]->type);
+}
+
+/* What is below conversions between integers. */
+static const Expr *
+unconverted(const Expr *e)
+{
+	while (is_int_conversion(e))
+		e = e->arg[0];
+	return e;
+}
+
+/* Whether e is a narrow signed integer or a truth value, widened. */
 static bool
 is_widened(const Expr *e)
 {
-	while (e->kind == E_CVT && !dtype_is_float(e->type) && e->arg[0]->type != DT_BOOL)
-		e = e->arg[0];
-	return e->type == DT_I8 || e->type == DT_I16;
+	e = unconverted(e);
+	if (e->kind == E_SELECT)
+		return is_widened(e->arg[1]) || is_widened(e->arg[2]);
+	if (e->kind == E_KOP && e->type != DT_BOOL)
+		return is_widened(e->arg[0]) || is_widened(e->arg[e->nargs - 1]);
+	return e->type == DT_I8 || e->type == DT_I16 || e->type == DT_BOOL;
 }
 
 /* Whether an unsigned value of 32 bits goes into e. */
@@ -340,7 +316,7 @@ put_infix(CFunc *f, Str *s, const Expr *x, const Expr *y, KOp op, const char *ty
 		return prec;
 	}
 	str_printf(s, " %s ", c_kop[op].operator);
-	if (needs_zero_added(x, y)) {
+	if ((put == put_unsigned || y->type == DT_U32) && needs_zero_added(x, y)) {
 		str_puts(s, "(uint32_t)(");
 		c_expr_print(f, s, y, PREC_ADD);
 		str_puts(s, " + 0)");
@@ -360,6 +336,10 @@ put_logic(CFunc *f, Str *s, const Expr *e)
 		c_expr_print(f, s, e->arg[0], PREC_PRIMARY);
 		return PREC_UNARY;
 	}
+	if (e->op == KOP_XOR && expr_equal(e->arg[0], e->arg[1])) {
+		str_putc(s, '0');
+		return PREC_PRIMARY;
+	}
 	if (e->op == KOP_XOR) {
 		c_expr_print(f, s, e->arg[0], PREC_PRIMARY);
 		str_puts(s, " != ");
@@ -377,19 +357,11 @@ put_logic(CFunc *f, Str *s, const Expr *e)
 	return prec;
 }
 
-/* Whether e is a truth value, widened: compilers take ~ of it for a mistake. */
-static bool
-is_widened_bool(const Expr *e)
-{
-	while (e->kind == E_CVT && !dtype_is_float(e->type) && e->type != DT_BOOL)
-		e = e->arg[0];
-	return e->type == DT_BOOL;
-}
-
 static Prec
 put_unary(CFunc *f, Str *s, const Expr *e)
 {
-	if (e->op == KOP_NOT && is_widened_bool(e->arg[0])) {
+	/* Compilers take ~ of a truth value for a mistake. */
+	if (e->op == KOP_NOT && unconverted(e->arg[0])->type == DT_BOOL) {
 		c_expr_print(f, s, e->arg[0], PREC_UNARY);
 		str_printf(s, " ^ %s",
 		           dtype_info[e->type].class == CLASS_SIGNED ? "-1"
@@ -482,41 +454,10 @@ put_shift(CFunc *f, Str *s, const Expr *e, PutFn *put, const char *type)
 
 /* ---- Comparisons ---- */
 
-/* The result of comparing integers when it does not depend on them: compilers
- * warn about some of these.  -1: it depends. */
-static int
-decided(const Expr *e)
-{
-	const Expr *x = e->arg[0], *y = e->arg[1];
-	Range a, b;
-
-	if (is_float(x->type))
-		return -1;
-	if (expr_equal(x, y))
-		return e->op == KOP_EQ || e->op == KOP_LE || e->op == KOP_GE;
-	a = range_of(x);
-	b = range_of(y);
-	if (x->type == DT_U64)
-		return is_int_const(y, 0) && e->op == KOP_LT   ? 0
-		       : is_int_const(y, 0) && e->op == KOP_GE ? 1
-		       : is_int_const(x, 0) && e->op == KOP_GT ? 0
-		       : is_int_const(x, 0) && e->op == KOP_LE ? 1
-		                                               : -1;
-	if (a.hi < b.lo)
-		return e->op == KOP_NE || e->op == KOP_LT || e->op == KOP_LE;
-	if (a.lo > b.hi)
-		return e->op == KOP_NE || e->op == KOP_GT || e->op == KOP_GE;
-	if (a.hi == b.lo && (e->op == KOP_LE || e->op == KOP_GT))
-		return e->op == KOP_LE;
-	if (a.lo == b.hi && (e->op == KOP_GE || e->op == KOP_LT))
-		return e->op == KOP_GE;
-	return -1;
-}
-
 static Prec
 put_comparison(CFunc *f, Str *s, const Expr *e)
 {
-	int known = decided(e);
+	int known = c_decided(e);
 	/* Comparisons of truth values look like mistakes without parentheses. */
 	Prec operand = e->arg[0]->type == DT_BOOL ? PREC_PRIMARY : PREC_ADD;
 
@@ -633,6 +574,10 @@ put_cvt_bool(CFunc *f, Str *s, const Expr *x)
 		c_expr_print(f, s, x, PREC_UNARY);
 		str_puts(s, " & 0x7fff) != 0");
 		return PREC_COMPARE;
+	}
+	if (!is_float(t) && c_never_zero(x)) {
+		str_putc(s, '1');
+		return PREC_PRIMARY;
 	}
 	c_expr_print(f, s, x, PREC_ADD);
 	str_puts(s, t == DT_F32   ? " != 0.0f"

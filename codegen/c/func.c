@@ -36,8 +36,8 @@ last_break(const char *text, size_t room, bool behind_argument)
 	return 0;
 }
 
-/* Where to break the text so that at most `room` characters stay, or the first
- * place behind; n: nowhere. */
+/* Where to break the text so that at most `room` characters stay, if need be
+ * behind a parenthesis, or the first place behind; n: nowhere. */
 static size_t
 break_at(const char *text, size_t n, size_t room)
 {
@@ -50,6 +50,9 @@ break_at(const char *text, size_t n, size_t room)
 		at = last_break(text, room, false);
 	if (at > 0)
 		return at;
+	for (at = room; at > 0; at--)
+		if (text[at - 1] == '(')
+			return at;
 	for (at = room; at < n && text[at] != ' '; at++)
 		continue;
 	return at;
@@ -67,8 +70,9 @@ line_print(Str *s, int depth, const char *text, size_t n)
 		str_putc(s, '\n');
 		if (at == n)
 			return;
-		text += at + 1;
-		n -= at + 1;
+		at += text[at] == ' ';
+		text += at;
+		n -= at;
 	}
 }
 
@@ -201,16 +205,19 @@ put_var(CFunc *f, const Stmt *s, int depth)
 static void
 put_set(CFunc *f, const Stmt *s, int depth)
 {
-	bool to_itself = s->value->kind == E_VAR && s->value->u.var == s->var;
+	const char *name = f->var_name[s->var->index];
 	bool *used = &f->var_used[s->var->index], was_used = *used;
 	Str line = new_line(f);
 
-	if (!f->var_live[s->var->index] || to_itself)
+	if (!f->var_live[s->var->index])
 		return;
-	str_printf(&line, "%s = ", f->var_name[s->var->index]);
+	str_printf(&line, "%s = ", name);
 	c_expr_print(f, &line, s->value, PREC_TERNARY);
-	str_putc(&line, ';');
-	put_line(f, depth, &line);
+	/* Compilers warn about an assignment to itself. */
+	if (strcmp(line.s + strlen(name) + 3, name) != 0) {
+		str_putc(&line, ';');
+		put_line(f, depth, &line);
+	}
 	/* Its old value matters only when somebody else reads the new one. */
 	*used = was_used;
 }

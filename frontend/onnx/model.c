@@ -334,8 +334,8 @@ read_inputs(Onnx *r, Scope *s, const GraphProto *g)
 		for (size_t i = 0; i < g->n_input; i++) {
 			const ValueInfoProto *info = g->input[i];
 			const char *name = info->name ? info->name : "";
-			const Loc loc = {r->file->path, 0, 0,
-			                 arena_printf(r->arena, "input '%s'", name)};
+			const Loc loc = {.file = r->file->path,
+			                 .where = arena_printf(r->arena, "input '%s'", name)};
 			const InputShape *given = given_shape(r, name);
 			Type t;
 			bool ok;
@@ -382,8 +382,8 @@ read_outputs(Onnx *r, const Scope *s, const GraphProto *g)
 	for (size_t i = 0; i < g->n_output; i++) {
 		const ValueInfoProto *info = g->output[i];
 		const char *name = info->name ? info->name : "";
-		const Loc loc = {r->file->path, 0, 0,
-		                 arena_printf(r->arena, "output '%s'", name)};
+		const Loc loc = {.file = r->file->path,
+		                 .where = arena_printf(r->arena, "output '%s'", name)};
 		const Binding *b = onnx_lookup(s, name);
 
 		if (!b) {

@@ -83,6 +83,7 @@ typedef struct Scope {
 	const Function *function;    /* and the function itself */
 	const char *prefix;          /* for names of values: "" or "loop/3/" */
 	const char *where;           /* for locations: "" or "node 3 'f' (If), " */
+	int node;                    /* for locations: 0, or that of the node it belongs to */
 	NodeProto *const *nodes;
 	size_t nnodes;
 	Map names;                   /* to Binding */

@@ -82,6 +82,7 @@ onnx_scope_init(Scope *s, Onnx *r, const Scope *outer)
 		s->function = outer->function;
 		s->prefix = outer->prefix;
 		s->where = outer->where;
+		s->node = outer->node;
 		s->depth = outer->depth + 1;
 	}
 }
@@ -360,7 +361,9 @@ read_node(Onnx *r, Scope *s, size_t index)
 	ONode n = {.r = r, .scope = s, .proto = p};
 
 	n.opset = onnx_opset(s, domain);
-	n.loc = (Loc){.file = r->file->path, .where = node_where(r, s, p, index)};
+	n.loc = (Loc){.file = r->file->path,
+	              .where = node_where(r, s, p, index),
+	              .node = s->node ? s->node : (int)index + 1};
 	n.name = node_name(r, s, p);
 	n.nins = trimmed(p->input, p->n_input);
 	n.nouts = trimmed(p->output, p->n_output);
@@ -446,6 +449,7 @@ onnx_read_subgraph(ONode *n, const GraphProto *g, const char *tag, int nins, Val
 	onnx_scope_init(&s, r, n->scope);
 	s.prefix = copy_prefix(n, tag);
 	s.where = arena_printf(r->arena, *tag ? "%s, %s, " : "%s, ", shortened(r, n->loc.where), tag);
+	s.node = n->loc.node;
 	s.nodes = g->node;
 	s.nnodes = g->n_node;
 	onnx_declare(r, &s, g->value_info, g->n_value_info);
@@ -521,6 +525,7 @@ read_call(ONode *n, const Function *function)
 	s.depth = n->scope->depth + 1;
 	s.prefix = copy_prefix(n, f->name);
 	s.where = arena_printf(r->arena, "%s, ", shortened(r, n->loc.where));
+	s.node = n->loc.node;
 	s.nodes = f->node;
 	s.nnodes = f->n_node;
 	for (size_t i = 0; i < f->n_input; i++)

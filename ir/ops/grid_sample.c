@@ -75,8 +75,7 @@ to_border(LBuilder *b, Expr *x, double lo, double hi, int32_t length)
 	x = loop_let(b, "x", x);
 	x = loop_select(b, scalar_compare(b, KOP_LT, x, lo), scalar_number(b, x, 0), x);
 	x = loop_let(b, "x", x);
-	return loop_select(b, scalar_compare(b, KOP_GT, x, hi),
-	                   scalar_number(b, x, length - 1), x);
+	return loop_select(b, scalar_compare(b, KOP_GT, x, hi), scalar_number(b, x, length - 1), x);
 }
 
 /* The coordinate in elements, from one in [-1, 1], after padding. */

@@ -478,6 +478,51 @@ START_TEST(a_scan_is_unrolled_backwards)
 }
 END_TEST
 
+/* ---- Sequences ---- */
+
+START_TEST(sequences_are_resolved)
+{
+	begin(13, "2,3");
+	output(&m, "n", INT64, NULL);
+	int64s(&m, "last", "", "-1");
+	set_int(&m, node(&m, "SplitToSequence", "x", "s"), "axis", 1);
+	set_int(&m, m.graph->node[0], "keepdims", 0);
+	node(&m, "SequenceErase", "s", "t");
+	node(&m, "SequenceAt", "s,last", "a");
+	node(&m, "SequenceInsert", "t,a,last", "u");
+	node(&m, "SequenceLength", "u", "n");
+	set_int(&m, node(&m, "ConcatFromSequence", "u", "y"), "axis", 0);
+	expect_body(&m, "2 = slice(%x) {starts=[0,0], sizes=[2,1], steps=[1,1]}\n"
+	                "3 = reshape(%2) {shape=[2]}\n"
+	                "4 = slice(%x) {starts=[0,1], sizes=[2,1], steps=[1,1]}\n"
+	                "5 = reshape(%4) {shape=[2]}\n"
+	                "6 = slice(%x) {starts=[0,2], sizes=[2,1], steps=[1,1]}\n"
+	                "7 = reshape(%6) {shape=[2]}\n"
+	                "y = concat(%3, %7, %5)\n");
+}
+END_TEST
+
+START_TEST(sequences_are_no_tensors)
+{
+	begin(13, "2,3");
+	node(&m, "SequenceConstruct", "x,x", "s");
+	node(&m, "Relu", "s", "y");
+	expect_error(&m, E_UNSUPPORTED, "'s' is a sequence, which 'Relu' cannot take");
+	model_end(&m);
+
+	begin(13, "2,3");
+	node(&m, "SequenceConstruct", "x,x", "y");
+	expect_error(&m, E_UNSUPPORTED, "output 'y' is a sequence");
+	model_end(&m);
+
+	begin(13, "2,3");
+	int64s(&m, "i", "", "2");
+	node(&m, "SequenceConstruct", "x,x", "s");
+	node(&m, "SequenceAt", "s,i", "y");
+	expect_error(&m, E_VALUE, "no such position");
+}
+END_TEST
+
 /* ---- Functions ---- */
 
 static Onnx__FunctionProto *
@@ -523,6 +568,36 @@ START_TEST(functions_are_expanded_with_their_attributes)
 	expect_body(&m, "h/F/t = leaky_relu(%x) {alpha=0.25}\n"
 	                "h = clamp(%h/F/t) {hi=6.0}\n"
 	                "y = leaky_relu(%h)\n");
+}
+END_TEST
+
+/* Defaults are in a field that came after Debian's onnx.proto. */
+START_TEST(functions_have_default_attributes)
+{
+	Onnx__FunctionProto *f;
+	Onnx__AttributeProto *standard;
+	ProtobufCMessageUnknownField *u;
+	Node_ *n;
+
+	begin(18, "4");
+	f = function("F", "a", "c");
+	n = body_node(f, new_node(&m, "LeakyRelu", "a", "c"));
+	attribute(&m, n, "alpha", 1)->ref_attr_name = text(&m, "slope");
+	standard = set_float(&m, NULL, "slope", 0.5f);
+	u = ARENA_NEW(m.arena, ProtobufCMessageUnknownField);
+	u->tag = 11;
+	u->wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+	u->data = arena_alloc(m.arena, 100);
+	u->data[0] = (uint8_t)onnx__attribute_proto__pack(standard, u->data + 1);
+	u->len = u->data[0] + 1u;
+	f->base.n_unknown_fields = 1;
+	f->base.unknown_fields = u;
+	node(&m, "F", "x", "h")->domain = text(&m, "my");
+	n = node(&m, "F", "h", "y");
+	n->domain = text(&m, "my");
+	set_float(&m, n, "slope", 0.25f);
+	expect_body(&m, "h = leaky_relu(%x) {alpha=0.5}\n"
+	                "y = leaky_relu(%h) {alpha=0.25}\n");
 }
 END_TEST
 
@@ -607,6 +682,9 @@ main(void)
 	tcase_add_test(t, loops_without_end_are_errors);
 	tcase_add_test(t, a_scan_is_unrolled_backwards);
 	tcase_add_test(t, functions_are_expanded_with_their_attributes);
+	tcase_add_test(t, functions_have_default_attributes);
+	tcase_add_test(t, sequences_are_resolved);
+	tcase_add_test(t, sequences_are_no_tensors);
 	tcase_add_test(t, functions_may_not_call_themselves);
 	tcase_add_test(t, functions_that_call_each_other_twice_do_not_explode);
 	tcase_add_test(t, errors_in_functions_say_where_they_were_called);

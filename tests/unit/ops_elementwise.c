@@ -193,7 +193,8 @@ START_TEST(gelu_with_tanh_is_the_approximation)
 	for (double x = -4; x <= 4; x += 0.25) {
 		Attr_GELU *a;
 		Run r;
-		double y = 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979) * (x + 0.044715 * x * x * x)));
+		double y = 0.5 * x *
+		           (1 + tanh(sqrt(2 / 3.14159265358979) * (x + 0.044715 * x * x * x)));
 
 		run_begin(&r);
 		run_numbers(&r, DT_F64, 0, NULL, &x);
@@ -208,7 +209,8 @@ END_TEST
 
 START_TEST(nan_passes_through)
 {
-	static const Op ops[] = {OP_NEG, OP_ABS, OP_SIGN, OP_RELU, OP_CLAMP, OP_FLOOR, OP_LEAKY_RELU};
+	static const Op ops[] = {OP_NEG,   OP_ABS,   OP_SIGN,      OP_RELU,
+	                         OP_CLAMP, OP_FLOOR, OP_LEAKY_RELU};
 	double x = NOT_A_NUMBER;
 
 	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
@@ -351,10 +353,10 @@ binary(Op op, DType t, int64_t x, int64_t y)
 	}
 }
 
-static const Op binary_ops[] = {
-	OP_ADD,     OP_SUB,    OP_MUL,     OP_DIV, OP_MOD, OP_POW,   OP_MIN,  OP_MAX,        OP_PRELU,
-	OP_BIT_AND, OP_BIT_OR, OP_BIT_XOR, OP_SHL, OP_SHR, OP_EQUAL, OP_LESS, OP_LESS_EQUAL,
-	OP_GREATER, OP_GREATER_EQUAL};
+static const Op binary_ops[] = {OP_ADD,    OP_SUB,        OP_MUL,     OP_DIV,          OP_MOD,
+                                OP_POW,    OP_MIN,        OP_MAX,     OP_PRELU,        OP_BIT_AND,
+                                OP_BIT_OR, OP_BIT_XOR,    OP_SHL,     OP_SHR,          OP_EQUAL,
+                                OP_LESS,   OP_LESS_EQUAL, OP_GREATER, OP_GREATER_EQUAL};
 enum { BINARY_OPS = sizeof binary_ops / sizeof binary_ops[0] };
 
 static void
@@ -370,9 +372,9 @@ expect_pairs(Run *r, Op op)
 			int64_t got = num_load_int(result, r->result[0], (size_t)(i * m + j));
 
 			if (got != wrapped(result, binary(op, t, x, y)))
-				ck_abort_msg("%s of %lld and %lld (%s) gives %lld", op_info[op].name,
-				             (long long)x, (long long)y, dtype_info[t].name,
-				             (long long)got);
+				ck_abort_msg("%s of %lld and %lld (%s) gives %lld",
+				             op_info[op].name, (long long)x, (long long)y,
+				             dtype_info[t].name, (long long)got);
 		}
 	}
 }
@@ -399,9 +401,9 @@ END_TEST
 
 START_TEST(wider_integers_are_right)
 {
-	static const int64_t values[] = {0,   1,   2,    3,     7,     15,    31,    32,   63, 64,
-	                                 100, 255, 1000, 32767, 40000, 65535, 46340, -1,   -2, -3,
-	                                 -7,  -64, -100, -1000, -32768};
+	static const int64_t values[] = {0,  1,   2,   3,    7,     15,    31,    32,    63,
+	                                 64, 100, 255, 1000, 32767, 40000, 65535, 46340, -1,
+	                                 -2, -3,  -7,  -64,  -100,  -1000, -32768};
 	enum { N = sizeof values / sizeof values[0] };
 
 	for (DType t = DT_I16; t <= DT_I64; t++) {
@@ -488,7 +490,9 @@ START_TEST(casts_convert_between_all_types)
 	Run r;
 
 	for (int i = 0; i < 5; i++) {
-		x[i] = dtype_is_float(from) ? rounded(from, v[i]) : from == DT_BOOL ? v[i] != 0 : trunc(v[i]);
+		x[i] = dtype_is_float(from) ? rounded(from, v[i])
+		       : from == DT_BOOL    ? v[i] != 0
+		                            : trunc(v[i]);
 		y[i] = dtype_is_float(to) ? x[i] : to == DT_BOOL ? x[i] != 0 : trunc(x[i]);
 	}
 	run_begin(&r);
@@ -548,11 +552,12 @@ START_TEST(wrong_types_are_reported)
 	static const struct {
 		Op op;
 		DType t, u;
-	} cases[] = {
-		{OP_ADD, DT_F32, DT_F64},     {OP_ADD, DT_BOOL, DT_BOOL}, {OP_AND, DT_I32, DT_I32},
-		{OP_BIT_AND, DT_F32, DT_F32}, {OP_SHL, DT_BOOL, DT_BOOL}, {OP_LESS, DT_BOOL, DT_BOOL},
-		{OP_EXP, DT_I32, DT_COUNT},   {OP_NEG, DT_BOOL, DT_COUNT}, {OP_NOT, DT_I8, DT_COUNT},
-		{OP_IS_NAN, DT_I8, DT_COUNT}, {OP_BIT_NOT, DT_F16, DT_COUNT}};
+	} cases[] = {{OP_ADD, DT_F32, DT_F64},      {OP_ADD, DT_BOOL, DT_BOOL},
+	             {OP_AND, DT_I32, DT_I32},      {OP_BIT_AND, DT_F32, DT_F32},
+	             {OP_SHL, DT_BOOL, DT_BOOL},    {OP_LESS, DT_BOOL, DT_BOOL},
+	             {OP_EXP, DT_I32, DT_COUNT},    {OP_NEG, DT_BOOL, DT_COUNT},
+	             {OP_NOT, DT_I8, DT_COUNT},     {OP_IS_NAN, DT_I8, DT_COUNT},
+	             {OP_BIT_NOT, DT_F16, DT_COUNT}};
 	Run r;
 
 	run_begin(&r);
@@ -596,7 +601,8 @@ START_TEST(operands_broadcast_both_ways)
 
 		for (int k = 0; k < 3; k++)
 			if (all[k]->rank >= i)
-				all[k]->dim[all[k]->rank - i] = random_int(&seed, 0, 1) ? length : 1;
+				all[k]->dim[all[k]->rank - i] =
+					random_int(&seed, 0, 1) ? length : 1;
 	}
 	run_begin(&r);
 	run_random(&r, DT_BOOL, c.rank, c.dim, &seed);
@@ -612,6 +618,29 @@ START_TEST(operands_broadcast_both_ways)
 
 		ck_assert(num_load(DT_F32, r.result[0], (size_t)i) == v);
 	}
+	run_end(&r);
+}
+END_TEST
+
+/* Batch and channels of one factor each: the spatial axes are one loop. */
+START_TEST(loops_are_joined_where_the_inputs_allow)
+{
+	Str s;
+	Run r;
+
+	run_begin(&r);
+	run_zeros(&r, DT_F32, DIMS(1, 3, 4, 5));
+	run_zeros(&r, DT_F32, DIMS(3, 1, 1));
+	run_node(&r, OP_MUL, 1);
+	str_init(&s, r.arena);
+	lfunc_print(&s, run_lower(&r));
+	ck_assert_str_eq(s.s, "kernel @mul_2(%x0: f32[60] in, %x1: f32[3] in, %y: f32[60] out) {\n"
+	                      "  for %i0 in 0..3 {\n"
+	                      "    for %i1 in 0..20 {\n"
+	                      "      %y[%i0 * 20 + %i1] = %x0[%i0 * 20 + %i1] * %x1[%i0]\n"
+	                      "    }\n"
+	                      "  }\n"
+	                      "}\n");
 	run_end(&r);
 }
 END_TEST
@@ -664,6 +693,7 @@ main(void)
 	tcase_add_test(tc, casts_round_once);
 	tcase_add_loop_test(tc, wrong_types_are_reported, 0, 11);
 	tcase_add_loop_test(tc, operands_broadcast_both_ways, 0, 500);
+	tcase_add_test(tc, loops_are_joined_where_the_inputs_allow);
 	tcase_add_test(tc, shapes_that_do_not_broadcast_are_reported);
 	tcase_add_test(tc, clamping_to_nan_is_reported);
 	return run_suite(tc, "elementwise operators");

@@ -110,8 +110,8 @@ START_TEST(gather_replaces_an_axis_by_indices)
 		memcpy(from, at, sizeof from);
 		memcpy(from + c.axis + 1, at + c.axis + rank,
 		       (size_t)(c.rank - c.axis - 1) * sizeof *at);
-		from[c.axis] = led_to(index_of(r, flatten(&r->in[1]->type, at + c.axis)),
-		                      c.dim[c.axis]);
+		from[c.axis] =
+			led_to(index_of(r, flatten(&r->in[1]->type, at + c.axis)), c.dim[c.axis]);
 		expect_copy(r, r->result[0], k, r->data[0], flatten(t, from));
 	}
 	run_end(r);

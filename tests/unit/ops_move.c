@@ -140,7 +140,8 @@ START_TEST(slices_go_both_ways)
 		                                   : -random_int(&c.seed, 1, 2);
 		room = (int32_t)(c.c[i] > 0 ? c.dim[i] - 1 - c.a[i] : c.a[i]);
 		room /= (int32_t)(c.c[i] > 0 ? c.c[i] : -c.c[i]);
-		c.b[i] = c.dim[i] && random_int(&c.seed, 0, 9) ? random_int(&c.seed, 1, room + 1) : 0;
+		c.b[i] = c.dim[i] && random_int(&c.seed, 0, 9) ? random_int(&c.seed, 1, room + 1)
+		                                               : 0;
 		if (c.b[i] <= 1 && random_int(&c.seed, 0, 1))
 			c.c[i] = INT64_MIN;
 	}
@@ -157,9 +158,9 @@ END_TEST
 
 START_TEST(slices_that_leave_the_tensor_are_reported)
 {
-	static const int64_t bad[][3] = {{-1, 1, 1}, {4, 1, 1},  {0, 5, 1},         {0, 2, 4},
-	                                 {1, 3, -1}, {0, -1, 1}, {0, 2, INT64_MAX}, {3, 2, INT64_MIN},
-	                                 {INT64_MAX, 1, 1}};
+	static const int64_t bad[][3] = {{-1, 1, 1},        {4, 1, 1},         {0, 5, 1},
+	                                 {0, 2, 4},         {1, 3, -1},        {0, -1, 1},
+	                                 {0, 2, INT64_MAX}, {3, 2, INT64_MIN}, {INT64_MAX, 1, 1}};
 	Attr_SLICE *a;
 	Run r;
 
@@ -248,10 +249,11 @@ START_TEST(concat_puts_blocks_side_by_side)
 
 			unflatten(in, k, at);
 			at[axis] += start;
-			ck_assert(memcmp((char *)r->data[i] + (size_t)k * bytes,
-			                 (char *)r->result[0] +
-			                         (size_t)flatten(&r->node->out[0]->type, at) * bytes,
-			                 bytes) == 0);
+			ck_assert(
+				memcmp((char *)r->data[i] + (size_t)k * bytes,
+			               (char *)r->result[0] +
+			                       (size_t)flatten(&r->node->out[0]->type, at) * bytes,
+			               bytes) == 0);
 		}
 	}
 	ck_assert_int_eq(r->node->out[0]->type.dim[axis], start);

@@ -93,8 +93,8 @@ START_TEST(groups_are_normalised_alone)
 			const double *start = x + i / size * size;
 			int c = i / SPACE % CHANNELS;
 
-			y[i] = (x[i] - mean(start, size, 1)) / sqrt(variance(start, size, 1) + 0.5) *
-			               scale[c] +
+			y[i] = (x[i] - mean(start, size, 1)) /
+			               sqrt(variance(start, size, 1) + 0.5) * scale[c] +
 			       bias[c];
 		}
 		expect_close(&r, 0, y, types[_i].tolerance);
@@ -323,7 +323,8 @@ START_TEST(softmax_is_stable)
 	Run r;
 
 	run_begin(&r);
-	run_numbers(&r, DT_F32, DIMS(3, 2), (const double[]){1000, 1000, -1000, -999, -HUGE_VAL, 5});
+	run_numbers(&r, DT_F32, DIMS(3, 2),
+	            (const double[]){1000, 1000, -1000, -999, -HUGE_VAL, 5});
 	((Attr_SOFTMAX *)run_node(&r, OP_SOFTMAX, 1))->axis = 1;
 	run_compute(&r);
 	expect_close(&r, 0, (const double[]){0.5, 0.5, 0.2689414213, 0.7310585786, 0, 1}, 1e-6);
@@ -357,7 +358,8 @@ START_TEST(quantising_rounds_to_even_and_saturates)
 	Run r;
 
 	for (int i = 0; i < N; i++) {
-		x[i] = i < 400 ? (i - 200) / 4.0 : (double[]){1e9, -1e9, HUGE_VAL, -HUGE_VAL, 127}[i - 400];
+		x[i] = i < 400 ? (i - 200) / 4.0
+		               : (double[]){1e9, -1e9, HUGE_VAL, -HUGE_VAL, 127}[i - 400];
 		y[i] = saturated(t, rint(x[i] / scale) + zero);
 	}
 	run_begin(&r);

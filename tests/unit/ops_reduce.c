@@ -8,9 +8,10 @@
 
 typedef Attr_REDUCE_SUM Attr_REDUCE;
 
-static const Op reductions[] = {
-	OP_REDUCE_SUM, OP_REDUCE_MEAN, OP_REDUCE_MAX,        OP_REDUCE_MIN,     OP_REDUCE_PROD,
-	OP_REDUCE_L1,  OP_REDUCE_L2,   OP_REDUCE_SUM_SQUARE, OP_REDUCE_LOG_SUM, OP_REDUCE_LOG_SUM_EXP};
+static const Op reductions[] = {OP_REDUCE_SUM,        OP_REDUCE_MEAN,       OP_REDUCE_MAX,
+                                OP_REDUCE_MIN,        OP_REDUCE_PROD,       OP_REDUCE_L1,
+                                OP_REDUCE_L2,         OP_REDUCE_SUM_SQUARE, OP_REDUCE_LOG_SUM,
+                                OP_REDUCE_LOG_SUM_EXP};
 enum { REDUCTIONS = sizeof reductions / sizeof reductions[0] };
 
 static double
@@ -105,7 +106,8 @@ reduce_all_sets(Op op, DType t, int rank, const int32_t *dim)
 			run_begin(&r);
 			run_random(&r, t, rank, dim, &seed);
 			x = run_input(&r, 0);
-			for (int32_t k = 0; op == OP_REDUCE_LOG_SUM && k < type_numel(&r.in[0]->type); k++)
+			for (int32_t k = 0;
+			     op == OP_REDUCE_LOG_SUM && k < type_numel(&r.in[0]->type); k++)
 				num_store(t, r.data[0], (size_t)k, x[k] = fabs(x[k]) + 1);
 			for (int i = 0; i < rank; i++)
 				if (is_in(set, i))
@@ -203,8 +205,8 @@ END_TEST
 
 START_TEST(log_sum_exp_survives_large_and_infinite_elements)
 {
-	static const double x[] = {1000, 1000, -1000, -1000, -HUGE_VAL, -HUGE_VAL,
-	                           HUGE_VAL, 1, -HUGE_VAL, 3};
+	static const double x[] = {1000,      1000,     -1000, -1000,     -HUGE_VAL,
+	                           -HUGE_VAL, HUGE_VAL, 1,     -HUGE_VAL, 3};
 	double y[] = {1000 + log(2), -1000 + log(2), -HUGE_VAL, HUGE_VAL, 3};
 	Run r;
 

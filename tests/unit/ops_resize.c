@@ -340,7 +340,8 @@ START_TEST(grids_name_places_in_every_mode)
 	run_zeros(&r, DT_F64, axes + 2, grid);
 	for (int32_t i = 0; i < 2 * places * axes; i++)
 		num_store(DT_F64, r.data[1], (size_t)i,
-		          random_int(&seed, -1000, 1000) / (random_int(&seed, 0, 5) ? 750.0 : 250.0));
+		          random_int(&seed, -1000, 1000) /
+		                  (random_int(&seed, 0, 5) ? 750.0 : 250.0));
 	x = run_input(&r, 0);
 	g = run_input(&r, 1);
 	a = run_node(&r, OP_GRID_SAMPLE, 1);
