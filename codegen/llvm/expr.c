@@ -339,13 +339,11 @@ convert(LlvmFunction *f, DType from, DType to, LLVMValueRef x)
 		return convert(f, DT_F32, to, x);
 	}
 	if (is_half(to)) {
-		DType via = from == DT_F64 ? DT_F64 : DT_F32;
-		/* 64-bit integers and doubles must not round twice. */
-		bool is_wide = from == DT_F64 || from == DT_I64 || from == DT_U64 ||
-		               from == DT_I32 || from == DT_U32 || from == DT_IDX;
+		/* A type whose values f32 does not have must not round twice. */
+		DType via = from == DT_F64 || from == DT_I64 || from == DT_U64 ? from
+		            : from == DT_I32 || from == DT_U32 || from == DT_IDX ? DT_F64
+		                                                                 : DT_F32;
 
-		if (is_wide)
-			via = DT_F64;
 		x = convert(f, from, via, x);
 		x = call_library(f, to == DT_F16 ? "to_f16" : "to_bf16", via, x);
 		return int_to_int(f, DT_U32, DT_U16, x);

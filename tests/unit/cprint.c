@@ -456,7 +456,7 @@ START_TEST(conversions_say_what_they_do)
 	expect_c(loop_bits(&b, DT_F32, op2(KOP_ADD, ix, i32(1))), "kws_from_bits_f32((uint32_t)i + 1u)");
 	expect_c(loop_bits(&b, DT_I32, fx), "(int32_t)kws_bits_f32(f)");
 	expect_c(loop_bits(&b, DT_I32, ux), "(int32_t)u");
-	expect_c(loop_float(&b, DT_F64, -INFINITY), "(double)-KWS_INFINITY");
+	expect_c(loop_float(&b, DT_F64, -HUGE_VAL), "(double)-KWS_INFINITY");
 }
 END_TEST
 
@@ -578,8 +578,8 @@ edge_float(DType t)
 	static const double edge[] = {0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 0x1p-149, 0x1p-24,
 	                              0x1p-25, 0x1.8p-25, 65504, 65519.9, 65520, 0x1p31, -0x1p31, 0x1p32,
 	                              0x1p63, -0x1p63, 0x1p64, 127.5, 128, -128.9, 255.9, 256, 32767.6,
-	                              65535.5, 2147483520.0, 1e38, -1e38, 3.3e38, 1e-38, 0.1, INFINITY,
-	                              -INFINITY, NAN, 16777217.0, 2049, 2051, 257, 259};
+	                              65535.5, 2147483520.0, 1e38, -1e38, 3.3e38, 1e-38, 0.1, HUGE_VAL,
+	                              -HUGE_VAL, (double)NAN, 16777217.0, 2049, 2051, 257, 259};
 	double x = edge[random_below(sizeof edge / sizeof *edge)];
 
 	if (random_below(3) == 0)
