@@ -163,20 +163,33 @@ values_that_are_missing_are_usage_errors() {
 	files
 }
 
-what_is_not_built_yet_is_a_usage_error() {
-	for option in -c -S -emit-llvm; do
-		mcc 2 "$option" "$MODEL"
-		says "write C with '-o FILE.c'"
-	done
-	mcc 2 "$MODEL" -o x.o
-	says "write C with '-o FILE.c'"
+the_suffix_or_the_action_chooses_the_output() {
+	"$MCC" --version | grep -q '^LLVM' || return
+	mcc 0 -c "$MODEL"
+	mcc 0 -S "$MODEL"
+	mcc 0 -c -emit-llvm "$MODEL"
+	mcc 0 -S -emit-llvm "$MODEL"
+	silent
+	files model.bc model.h model.ll model.o model.s
+	mcc 0 "$MODEL" -o x.o
+	mcc 0 "$MODEL" -o x.ll
+	silent
+	files model.bc model.h model.ll model.o model.s x.h x.ll x.o
+}
+
+what_mcc_cannot_write_is_a_usage_error() {
+	mcc 2 "$MODEL" -o x.so
+	says "mcc does not link"
 	mcc 2 "$MODEL" -o x.h
+	says "'x.h' is the name of a header"
+	mcc 2 "$MODEL" -o ''
+	says "the output's name is empty"
 	files
 }
 
-the_only_target_is_generic() {
+unknown_targets_are_usage_errors_that_name_the_known() {
 	mcc 2 --target=z80 "$MODEL"
-	says "unknown target 'z80'; the only one so far is 'generic'"
+	says "unknown target 'z80'; there are generic, "
 	mcc 0 --target=generic -fsyntax-only "$MODEL"
 	mcc 0 -target generic -fsyntax-only "$MODEL"
 	mcc 0 -target=generic -fsyntax-only "$MODEL"
@@ -619,7 +632,7 @@ a_compiler_that_fails_is_an_error() {
 	mcc_run 1 --engine=c model.mcc -i x.npy
 	says "[E0105]"
 	unset CC
-	mcc_run 2 --engine=jit model.mcc -i x.npy
+	mcc_run 2 --engine=magic model.mcc -i x.npy
 	TMPDIR=$PWD/nowhere mcc_run 1 --engine=c model.mcc -i x.npy
 	says "temporary folder"
 	files model.mcc x.npy
