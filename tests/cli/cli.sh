@@ -163,18 +163,23 @@ values_that_are_missing_are_usage_errors() {
 	files
 }
 
-the_suffix_or_the_action_chooses_the_output() {
+the_action_decides_what_is_written() {
 	"$MCC" --version | grep -q '^LLVM' || return
-	mcc 0 -c "$MODEL"
 	mcc 0 -S "$MODEL"
-	mcc 0 -c -emit-llvm "$MODEL"
+	mcc 0 -c "$MODEL"
 	mcc 0 -S -emit-llvm "$MODEL"
+	mcc 0 -c -emit-llvm "$MODEL"
 	silent
 	files model.bc model.h model.ll model.o model.s
-	mcc 0 "$MODEL" -o x.o
-	mcc 0 "$MODEL" -o x.ll
+}
+
+the_suffix_decides_what_is_written() {
+	"$MCC" --version | grep -q '^LLVM' || return
+	for suffix in c s ll bc o; do
+		mcc 0 "$MODEL" -o "x.$suffix"
+	done
 	silent
-	files model.bc model.h model.ll model.o model.s x.h x.ll x.o
+	files x.bc x.c x.h x.ll x.o x.s
 }
 
 what_mcc_cannot_write_is_a_usage_error() {
@@ -187,7 +192,7 @@ what_mcc_cannot_write_is_a_usage_error() {
 	files
 }
 
-unknown_targets_are_usage_errors_that_name_the_known() {
+an_unknown_target_is_a_usage_error() {
 	mcc 2 --target=z80 "$MODEL"
 	says "unknown target 'z80'; there are generic, "
 	mcc 0 --target=generic -fsyntax-only "$MODEL"
@@ -632,7 +637,7 @@ a_compiler_that_fails_is_an_error() {
 	mcc_run 1 --engine=c model.mcc -i x.npy
 	says "[E0105]"
 	unset CC
-	mcc_run 2 --engine=magic model.mcc -i x.npy
+	mcc_run 2 --engine=abacus model.mcc -i x.npy
 	TMPDIR=$PWD/nowhere mcc_run 1 --engine=c model.mcc -i x.npy
 	says "temporary folder"
 	files model.mcc x.npy
