@@ -325,6 +325,22 @@ is_not_zero(LlvmFunction *f, DType from, LLVMValueRef x)
 	return LLVMBuildICmp(builder(f), LLVMIntNE, x, zero_of(x), "");
 }
 
+static LLVMValueRef convert(LlvmFunction *f, DType from, DType to, LLVMValueRef x);
+
+/* To f16 or bf16, rounding once. */
+static LLVMValueRef
+to_half(LlvmFunction *f, DType from, DType to, LLVMValueRef x)
+{
+	const char *name = to == DT_F16 ? "to_f16" : "to_bf16";
+	bool is_int = !dtype_is_float(from) && from != DT_BOOL;
+	DType via = dtype_info[from].bytes == 8             ? from
+	            : is_int && dtype_info[from].bytes == 4 ? DT_F64
+	                                                    : DT_F32;
+
+	x = call_library(f, name, via, convert(f, from, via, x));
+	return int_to_int(f, DT_U32, DT_U16, x);
+}
+
 static LLVMValueRef
 convert(LlvmFunction *f, DType from, DType to, LLVMValueRef x)
 {
@@ -338,16 +354,8 @@ convert(LlvmFunction *f, DType from, DType to, LLVMValueRef x)
 		x = call_library(f, from == DT_F16 ? "from_f16" : "from_bf16", DT_U32, bits);
 		return convert(f, DT_F32, to, x);
 	}
-	if (is_half(to)) {
-		/* A type whose values f32 does not have must not round twice. */
-		DType via = from == DT_F64 || from == DT_I64 || from == DT_U64 ? from
-		            : from == DT_I32 || from == DT_U32 || from == DT_IDX ? DT_F64
-		                                                                 : DT_F32;
-
-		x = convert(f, from, via, x);
-		x = call_library(f, to == DT_F16 ? "to_f16" : "to_bf16", via, x);
-		return int_to_int(f, DT_U32, DT_U16, x);
-	}
+	if (is_half(to))
+		return to_half(f, from, to, x);
 	if (to == DT_BOOL)
 		return is_not_zero(f, from, x);
 	if (dtype_is_float(from) && dtype_is_float(to))

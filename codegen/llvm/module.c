@@ -358,8 +358,10 @@ set_target(LlvmModule *m, LLVMTargetMachineRef machine)
 	const LlvmTarget *t = &m->options->target;
 	LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
 	unsigned pointer = LLVMPointerSize(layout);
+	char *triple = LLVMGetTargetMachineTriple(machine);
 
-	LLVMSetTarget(m->module, t->triple);
+	LLVMSetTarget(m->module, triple);
+	LLVMDisposeMessage(triple);
 	LLVMSetModuleDataLayout(m->module, layout);
 	m->c_address = LLVMIntTypeInContext(m->context, 8 * pointer);
 	m->c_int = LLVMIntTypeInContext(m->context, pointer < 4 ? 16 : 32);

@@ -163,20 +163,31 @@ values_that_are_missing_are_usage_errors() {
 	files
 }
 
-what_is_not_built_yet_is_a_usage_error() {
-	for option in -c -S -emit-llvm; do
-		mcc 2 "$option" "$MODEL"
-		says "write C with '-o FILE.c'"
+the_action_decides_what_is_written() {
+	mcc 0 -S "$MODEL"
+	mcc 0 -c "$MODEL"
+	mcc 0 -S -emit-llvm "$MODEL"
+	mcc 0 -c -emit-llvm "$MODEL"
+	silent
+	files model.bc model.h model.ll model.o model.s
+}
+
+the_suffix_decides_what_is_written() {
+	for suffix in c s ll bc o; do
+		mcc 0 "$MODEL" -o "x.$suffix"
 	done
-	mcc 2 "$MODEL" -o x.o
-	says "write C with '-o FILE.c'"
+	silent
+	files x.bc x.c x.h x.ll x.o x.s
+}
+
+a_header_is_no_output_of_its_own() {
 	mcc 2 "$MODEL" -o x.h
 	files
 }
 
-the_only_target_is_generic() {
+an_unknown_target_is_a_usage_error() {
 	mcc 2 --target=z80 "$MODEL"
-	says "unknown target 'z80'; the only one so far is 'generic'"
+	says "unknown target 'z80'; there are generic, "
 	mcc 0 --target=generic -fsyntax-only "$MODEL"
 	mcc 0 -target generic -fsyntax-only "$MODEL"
 	mcc 0 -target=generic -fsyntax-only "$MODEL"
@@ -619,7 +630,7 @@ a_compiler_that_fails_is_an_error() {
 	mcc_run 1 --engine=c model.mcc -i x.npy
 	says "[E0105]"
 	unset CC
-	mcc_run 2 --engine=jit model.mcc -i x.npy
+	mcc_run 2 --engine=abacus model.mcc -i x.npy
 	TMPDIR=$PWD/nowhere mcc_run 1 --engine=c model.mcc -i x.npy
 	says "temporary folder"
 	files model.mcc x.npy

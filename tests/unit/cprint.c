@@ -13,6 +13,7 @@
 
 #include "codegen/c/c.h"
 #include "codegen/c/names.h"
+#include "codegen/llvm/llvm.h"
 #include "ir/num.h"
 
 static Arena *arena;
@@ -932,6 +933,28 @@ run_compiled(const Program *p, const char *compiler, void *const *in, void *cons
 	dlclose(handle);
 }
 
+/* Steps one by one and all together. */
+static void
+run_in_memory(const Program *p, int level, void *const *in, void *const *expected)
+{
+	const void *const *from = (const void *const *)in;
+	int n = p->graph->outputs.n;
+	void **out = ARENA_ARRAY(arena, void *, n), **by_step = ARENA_ARRAY(arena, void *, n);
+	LlvmJit *jit = llvm_jit(arena, p, level, &diag);
+
+	if (!jit)
+		ck_abort_msg("%s", diag.first->text);
+	for (int i = 0; i < n; i++) {
+		out[i] = arena_calloc(arena, COUNT, 8);
+		by_step[i] = arena_calloc(arena, COUNT, 8);
+	}
+	llvm_jit_run(jit, from, out, NULL);
+	compare_outputs(p, out, expected, arena_printf(arena, "JIT at -O%d", level));
+	for (int i = 0; i < p->steps.n; i++)
+		llvm_jit_run_step(jit, i, from, by_step, NULL);
+	compare_outputs(p, by_step, expected, arena_printf(arena, "JIT, steps, at -O%d", level));
+}
+
 static void
 compare_with_compilers(const Program *p)
 {
@@ -944,6 +967,8 @@ compare_with_compilers(const Program *p)
 	for (int i = 0; i < p->graph->outputs.n; i++)
 		expected[i] = arena_calloc(arena, COUNT, 8);
 	program_run(p, (const void *const *)in, expected);
+	for (int level = 0; level <= 3 && llvm_major_version(); level++)
+		run_in_memory(p, level, in, expected);
 	for (size_t i = 0; i < sizeof compiler / sizeof *compiler; i++)
 		if (have_tool(arena_strndup(arena, compiler[i], strcspn(compiler[i], " "))))
 			run_compiled(p, compiler[i], in, expected);
