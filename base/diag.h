@@ -42,6 +42,8 @@ typedef struct {
 	const char *file;  /* as the user gave it; NULL: the command line */
 	int line, column;
 	const char *where; /* NULL: the file as a whole */
+	int node;          /* the same for debug information: number of the node, from 1; 0:
+	                    * unknown */
 } Loc;
 
 /* A diagnostic as it was reported. */

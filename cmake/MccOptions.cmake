@@ -2,6 +2,7 @@
 
 option(MCC_WERROR "Treat warnings as errors" OFF)
 option(MCC_SANITIZE "Build with address and undefined-behaviour sanitizers" OFF)
+option(MCC_FUZZ "Build the fuzz targets for libFuzzer; needs clang" OFF)
 
 add_compile_options(
   -pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes
@@ -17,6 +18,10 @@ endif()
 if(MCC_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
+endif()
+if(MCC_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address)
 endif()
 
 # Generated code and mcc's own folding agree bit for bit only without contraction.

@@ -49,7 +49,8 @@ put_word(Str *s, const char *word, size_t *column)
 }
 
 void
-deps_print(Str *s, const Names *targets, const char *output, const Names *files, bool phony)
+deps_print(Str *s, const Names *targets, const char *output, const PathList *files,
+           bool phony)
 {
 	size_t column = 0;
 

@@ -12,6 +12,7 @@
  * names of files are escaped for make.  With `phony` each file but the first
  * also gets an empty rule.
  */
-void deps_print(Str *s, const Names *targets, const char *output, const Names *files, bool phony);
+void deps_print(Str *s, const Names *targets, const char *output, const PathList *files,
+                bool phony);
 
 #endif

@@ -17,9 +17,8 @@
 
 extern char **environ;
 
-/* The memory of each input and output in call number `call`. */
-static void
-memory_of_call(const Arrays *x, size_t call, const void **in, void **out)
+void
+engine_memory_of_call(const Arrays *x, size_t call, const void **in, void **out)
 {
 	for (int i = 0; i < x->ninputs; i++)
 		in[i] = (const char *)x->input[i].npy.data + call * x->input[i].stride;
@@ -36,13 +35,22 @@ engine_interpret(const Program *p, const Arrays *x, Job *j)
 	guard_set_activity("interpretation", j->input->path);
 	timing_begin(&j->timing, "run");
 	for (size_t call = 0; call < x->calls; call++) {
-		memory_of_call(x, call, in, out);
+		engine_memory_of_call(x, call, in, out);
 		program_run(p, in, out);
 	}
 	return true;
 }
 
-/* ---- Compiled ---- */
+void *
+engine_arena(const Program *p, Job *j)
+{
+	size_t align = p->arena_align ? p->arena_align : 1;
+	char *memory = arena_alloc(j->arena, p->arena_size + align);
+
+	return memory + (align - (size_t)((uintptr_t)memory % align)) % align;
+}
+
+/* ---- Compiled as C ---- */
 
 /* The files of one build. */
 typedef struct {
@@ -192,22 +200,12 @@ load_library(const Build *b, Job *j)
 	return call;
 }
 
-/* Memory for the arena, aligned as the program asks. */
-static void *
-arena_memory(const Program *p, Job *j)
-{
-	size_t align = p->arena_align ? p->arena_align : 1;
-	char *memory = arena_alloc(j->arena, p->arena_size + align);
-
-	return memory + (align - (size_t)((uintptr_t)memory % align)) % align;
-}
-
 bool
 engine_compile(const Program *p, const Arrays *x, Job *j)
 {
 	const void **in = ARENA_ARRAY(j->arena, const void *, x->ninputs);
 	void **out = ARENA_ARRAY(j->arena, void *, x->noutputs);
-	void *memory = arena_memory(p, j);
+	void *memory = engine_arena(p, j);
 	CallModel *call_model;
 	Build b;
 
@@ -223,7 +221,7 @@ engine_compile(const Program *p, const Arrays *x, Job *j)
 	for (size_t call = 0; call < x->calls; call++) {
 		int status;
 
-		memory_of_call(x, call, in, out);
+		engine_memory_of_call(x, call, in, out);
 		status = call_model(in, out, memory);
 		if (status)
 			return diag_report(&j->diag, NULL, E_TOOL, "the compiled model returned %d",

@@ -77,19 +77,16 @@ say(const char *text)
 	(void)ignored; /* nothing is left to be done about it */
 }
 
-static void
-on_crash(int signal_number)
+/* Ends the process with what to report. */
+static _Noreturn void
+report_bug(const char *problem)
 {
 	const char *what = activity_what, *file = activity_file;
 
-	signal(signal_number, SIG_DFL);
 	file_remove_pending();
 	say(program_name);
 	say(": internal error: ");
-	say(signal_number == SIGABRT  ? "an assertion failed"
-	    : signal_number == SIGSEGV ? "bad memory access or stack overflow"
-	    : signal_number == SIGBUS  ? "bad memory access; was the model changed meanwhile?"
-	                               : "bad instruction");
+	say(problem);
 	if (what) {
 		say(" during ");
 		say(what);
@@ -105,6 +102,22 @@ on_crash(int signal_number)
 	say(command_line);
 	say("\n");
 	_exit(EXIT_INTERNAL);
+}
+
+static void
+on_crash(int signal_number)
+{
+	signal(signal_number, SIG_DFL);
+	report_bug(signal_number == SIGABRT  ? "an assertion failed"
+	           : signal_number == SIGSEGV ? "bad memory access or stack overflow"
+	           : signal_number == SIGBUS  ? "bad memory access; was the model changed meanwhile?"
+	                                      : "bad instruction");
+}
+
+void
+guard_fatal(const char *reason)
+{
+	report_bug(reason);
 }
 
 static void

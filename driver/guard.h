@@ -20,6 +20,9 @@ void guard_install(const char *program, int argc, char **argv);
  * "model.onnx".  The strings must stay; NULL: nothing in particular. */
 void guard_set_activity(const char *what, const char *file);
 
+/* Ends the process as a crash does; for libraries that cannot go on. */
+void guard_fatal(const char *reason);
+
 /* An arena whose running out of memory ends the guard_call() around it. */
 Arena *guard_arena(size_t limit);
 

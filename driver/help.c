@@ -148,8 +148,7 @@ help_print(Str *s, Tool tool)
 			if (is_documented(t, tool, (OptionGroup)g))
 				put_help_line(s, t);
 	}
-	str_puts(s, "\nExit status: 0 done, 1 error in the model, 2 error in the command, "
-	            "70 internal error.\n");
+	str_puts(s, "\nExit status: 0 done, 1 error in the model, 2 in the command, 70 in mcc.\n");
 }
 
 /* ---- Manual page ---- */

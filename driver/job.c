@@ -110,6 +110,7 @@ job_read(Job *j)
 		.nshapes = o->shapes.n,
 		.dims = o->dims.v,
 		.ndims = o->dims.n,
+		.files = &j->files,
 	};
 
 	guard_set_activity("reading", j->input->path);

@@ -18,7 +18,7 @@ typedef struct {
 	Diag diag;
 	Timing timing;
 	FileBytes file;
-	Names files; /* all that were read, the model first */
+	PathList files; /* all that were read, the model first */
 	Graph *graph;
 	Str log; /* what goes to standard error beside diagnostics */
 } Job;

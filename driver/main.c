@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "codegen/llvm/llvm.h"
 #include "driver/guard.h"
 #include "driver/help.h"
 #include "frontend/onnx/onnx.h"
@@ -21,7 +22,7 @@ typedef struct {
 static bool
 is_question(const Options *o)
 {
-	return o->help || o->version || o->print_ops;
+	return o->help || o->version || o->print_ops || o->print_targets || o->print_cpus;
 }
 
 static void
@@ -35,6 +36,7 @@ read_command_line(void *arg)
 		return;
 	/* Warnings about options obey the options, wherever they stand. */
 	options_init_diag(&c->options, &c->diag, c->arena);
+	target_resolve(c->arena, &c->options.request, &c->options.machine, &c->diag);
 	c->check(&c->options);
 	c->ok = c->diag.errors == 0;
 }
@@ -54,6 +56,18 @@ put_supported_ops(Str *s)
 	}
 }
 
+static void
+put_version(Str *s, const Options *o)
+{
+	const char *llvm = llvm_version(s->arena);
+
+	str_printf(s, "%s %s\n", o->tool_name, mcc_version);
+	if (*llvm)
+		str_printf(s, "LLVM %s\n", llvm);
+	else
+		str_puts(s, "without LLVM\n");
+}
+
 static int
 answer(const Options *o)
 {
@@ -63,9 +77,17 @@ answer(const Options *o)
 	if (o->help)
 		help_print(&s, o->tool);
 	else if (o->version)
-		str_printf(&s, "%s %s\n", o->tool_name, mcc_version);
+		put_version(&s, o);
+	else if (o->print_targets)
+		target_print_all(&s);
+	else if (o->print_cpus)
+		target_print_cpus(&s, &o->request, o->diag);
 	else
 		put_supported_ops(&s);
+	if (o->diag->errors) {
+		print_diagnostics(o, o->diag);
+		return EXIT_USAGE;
+	}
 	return print_output(o, &s);
 }
 
@@ -78,6 +100,7 @@ program_main(Tool tool, int argc, char **argv, void (*check)(const Options *o),
 	int status;
 
 	guard_install(tool == TOOL_MCC ? "mcc" : "mcc-run", argc, argv);
+	llvm_set_fatal_handler(guard_fatal);
 	c = (CommandLine){.tool = tool, .argc = argc, .argv = argv, .check = check};
 	c.arena = guard_arena(0);
 	if (!guard_call(read_command_line, &c, &bytes)) {

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "codegen/c/c.h"
+#include "codegen/llvm/llvm.h"
 #include "codegen/program/program.h"
 #include "driver/deps.h"
 #include "driver/guard.h"
@@ -29,20 +30,20 @@ has_suffix(const char *path, const char *suffix)
 	return n > m && strcmp(path + n - m, suffix) == 0;
 }
 
-/* The suffix of the output decides what is written; only C is so far. */
+/* The suffix of the output decides what is written. */
 static void
 check_output(const Options *o)
 {
-	static const char *const not_yet[] = {".o", ".s", ".ll", ".bc", ".a", ".so"};
+	static const char *const libraries[] = {".a", ".so"};
 
 	if (!o->output)
 		return;
 	if (!*o->output)
 		USAGE(o, "the output's name is empty");
-	for (size_t i = 0; i < sizeof not_yet / sizeof *not_yet; i++)
-		if (has_suffix(o->output, not_yet[i]))
-			USAGE(o, "'%s': %s files are not written yet; write C with '-o FILE.c'",
-			      o->output, not_yet[i]);
+	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
+		if (has_suffix(o->output, libraries[i]))
+			USAGE(o, "'%s': mcc does not link; write an object file with '-o FILE.o'",
+			      o->output);
 	if (!o->print_graph && has_suffix(o->output, ".h"))
 		USAGE(o, "'%s' is the name of a header; name the C file, the header goes beside it",
 		      o->output);
@@ -107,8 +108,6 @@ check_options(const Options *o)
 {
 	if (o->inputs.n == 0)
 		USAGE(o, "no model is given");
-	if (strcmp(o->target, "generic") != 0)
-		USAGE(o, "unknown target '%s'; the only one so far is 'generic'", o->target);
 	if (o->prefix && !c_prefix_is_valid(o->prefix))
 		USAGE(o, "'-fprefix=%s': the prefix must be an identifier that C and C++ do not reserve",
 		      o->prefix);
@@ -197,7 +196,7 @@ save_graph(Output *out, const char *suffix)
 	       add_graph(out, arena_printf(a, "%s%s", out->names.temps, suffix));
 }
 
-/* Kernels once each, in the order of their first call. */
+/* The kernels in the order of their calls. */
 static bool
 save_loops(Output *out, const Program *p)
 {
@@ -252,13 +251,15 @@ put_header_inside(Str *all, const Str *source, const Str *header, const char *na
 	str_puts(all, at + strlen(line));
 }
 
-static bool
-add_code(Output *out, const Program *p)
+static CEmitOptions
+c_options(const Output *out)
 {
 	Job *j = out->job;
 	const OutputNames *names = &out->names;
-	char hash[SHA256_HEX];
-	CEmitOptions emit = {
+	char *hash = arena_alloc(j->arena, SHA256_HEX);
+
+	sha256_hex(j->file.data, j->file.size, hash);
+	return (CEmitOptions){
 		.prefix = names->prefix,
 		.header_name = names->header ? file_basename(names->header) : "model.h",
 		.model_name = job_model_name(j),
@@ -267,19 +268,118 @@ add_code(Output *out, const Program *p)
 		.version = mcc_version,
 		.hosted = j->options->hosted,
 	};
+}
+
+static bool
+add_c(Output *out, const Program *p)
+{
+	Job *j = out->job;
+	const OutputNames *names = &out->names;
+	CEmitOptions emit = c_options(out);
 	Str source, header, all;
 
-	sha256_hex(j->file.data, j->file.size, hash);
+	guard_set_activity("printing C", j->input->path);
 	str_init(&source, j->arena);
 	str_init(&header, j->arena);
 	if (!c_emit(p, &emit, &source, &header, &j->diag))
 		return false;
 	timing_begin(&j->timing, "write");
 	if (names->header)
-		return add_text(out, names->header, &header) && add_text(out, names->code, &source);
+		return add_text(out, names->code, &source) && add_text(out, names->header, &header);
 	str_init(&all, j->arena);
 	put_header_inside(&all, &source, &header, emit.header_name);
-	return file_set_add(out->set, names->code, all.s, all.n, &j->diag);
+	return add_text(out, names->code, &all);
+}
+
+static const char *
+llvm_producer(Arena *a)
+{
+	return arena_printf(a, "mcc %s with LLVM %s", mcc_version, llvm_version(a));
+}
+
+static bool
+emit_llvm(Output *out, const Program *p, OutputKind kind, Str *code)
+{
+	static const LlvmOutput outputs[] = {[OUTPUT_IR] = LLVM_IR,
+	                                     [OUTPUT_BITCODE] = LLVM_BITCODE,
+	                                     [OUTPUT_ASSEMBLY] = LLVM_ASSEMBLY,
+	                                     [OUTPUT_OBJECT] = LLVM_OBJECT};
+	Job *j = out->job;
+	char level = j->options->level;
+	LlvmOptions options = {
+		.target = j->options->machine.llvm,
+		.opt_level = level >= '0' && level <= '3' ? level - '0' : 2,
+		.size_level = level == 's' ? 1 : level == 'z' ? 2 : 0,
+		.debug = j->options->debug,
+		.prefix = out->names.prefix,
+		.model_name = job_model_name(j),
+		.producer = llvm_producer(j->arena),
+	};
+
+	guard_set_activity("generating code with LLVM", j->input->path);
+	str_init(code, j->arena);
+	return llvm_emit(p, &options, outputs[kind], code, &j->diag);
+}
+
+/* The smallest machines cannot address more than their pointers reach. */
+static bool
+fits_address_space(const Output *out, const Program *p)
+{
+	const Target *t = &out->job->options->machine.facts;
+	size_t bytes = p->arena_size + program_const_bytes(p);
+	Loc loc = {.file = out->job->input->path};
+
+	return !t->address_space || bytes <= t->address_space ||
+	       diag_report(&out->job->diag, &loc, E_SIZE,
+	                   "arena and constants take %zu bytes, but %s can address only %zu", bytes,
+	                   t->name, t->address_space);
+}
+
+/* Machine code or LLVM IR, and its header. */
+static bool
+add_llvm(Output *out, const Program *p)
+{
+	Job *j = out->job;
+	const OutputNames *names = &out->names;
+	CEmitOptions c = c_options(out);
+	Str code, header;
+
+	if (!fits_address_space(out, p) || !emit_llvm(out, p, names->kind, &code))
+		return false;
+	timing_begin(&j->timing, "write");
+	if (!add_text(out, names->code, &code) || !names->header)
+		return j->diag.errors == 0;
+	str_init(&header, j->arena);
+	return c_emit(p, &c, NULL, &header, &j->diag) && add_text(out, names->header, &header);
+}
+
+/* -save-temps: what lies between the model and an object file, so also LLVM IR and
+ * assembly. */
+static bool
+save_llvm(Output *out, const Program *p)
+{
+	static const OutputKind steps[] = {OUTPUT_IR, OUTPUT_BITCODE, OUTPUT_ASSEMBLY};
+	const Options *o = out->job->options;
+
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		const char *path = arena_printf(out->job->arena, "%s%s", out->names.temps,
+		                                output_suffix(steps[i]));
+		Str code;
+
+		if (!o->save_temps || out->names.kind != OUTPUT_OBJECT)
+			return true;
+		if (!emit_llvm(out, p, steps[i], &code) || !add_text(out, path, &code))
+			return false;
+	}
+	return true;
+}
+
+static bool
+add_code(Output *out, const Program *p)
+{
+	if (out->names.kind == OUTPUT_C)
+		return add_c(out, p);
+	return save_llvm(out, p) && add_llvm(out, p);
 }
 
 /* The program and all that is made from it. */
@@ -295,7 +395,6 @@ add_program(Output *out)
 	p = program_build(j->arena, j->graph, &plan, &j->diag);
 	if (!p)
 		return false;
-	guard_set_activity("printing C", j->input->path);
 	timing_begin(&j->timing, "emit");
 	return save_loops(out, p) && add_report(out, p) && add_code(out, p);
 }

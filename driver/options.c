@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codegen/llvm/llvm.h"
 #include "driver/response.h"
 
 #define USAGE(o, ...) diag_report((o)->diag, NULL, E_USAGE, __VA_ARGS__)
@@ -115,11 +116,43 @@ set_save_temps(Options *o, const char *value)
 static bool
 set_engine(Options *o, const char *value)
 {
-	static const char *const words[] = {"interp", "c", NULL};
+	static const char *const words[] = {
+		[ENGINE_JIT] = "jit", [ENGINE_INTERP] = "interp", [ENGINE_C] = "c", NULL};
 	int i = one_of(o, "--engine=", value, words);
 
-	o->engine = i == 1 ? ENGINE_C : ENGINE_INTERP;
+	o->engine = i >= 0 ? (Engine)i : ENGINE_JIT;
 	return i >= 0;
+}
+
+enum { MOST_THREADS = 1024 };
+
+static bool
+set_threads(Options *o, const char *value)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (end == value || *end || n < 0 || n > MOST_THREADS)
+		return USAGE(o, "'-j %s': the number of threads is 1 to %d, or 0 for one a processor",
+		             value, MOST_THREADS);
+	o->threads = (int)n;
+	return true;
+}
+
+static bool
+set_pic(Options *o, const char *value)
+{
+	(void)value;
+	o->request.reloc = RELOC_PIC;
+	return true;
+}
+
+static bool
+set_no_pic(Options *o, const char *value)
+{
+	(void)value;
+	o->request.reloc = RELOC_STATIC;
+	return true;
 }
 
 static bool
@@ -422,8 +455,9 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.diag = d,
 		.tool = tool,
 		.tool_name = tool == TOOL_MCC ? "mcc" : "mcc-run",
-		.target = "generic",
 		.level = '2',
+		.threads = 1,
+		.engine = llvm_major_version() ? ENGINE_JIT : ENGINE_INTERP,
 		.rtol = 1e-4,
 		.atol = 1e-5,
 		.max_memory = (size_t)4 << 30,
@@ -445,6 +479,8 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 	}
 	if (o->report && !o->report_file)
 		o->report_file = "-";
+	o->request.attrs = o->attrs.v;
+	o->request.nattrs = o->attrs.n;
 	return ok;
 }
 
@@ -499,12 +535,38 @@ print_shape(Str *s, const InputShape *shape)
 	print_joined(s, "-finput-shape=", value.s);
 }
 
+static void
+print_machine(Str *s, const Options *o)
+{
+	const TargetRequest *q = &o->request;
+	const struct {
+		const char *option, *value;
+	} texts[] = {
+		{"-mcpu=", q->cpu},   {"-march=", q->arch},         {"-mtune=", q->tune},
+		{"-mfpu=", q->fpu},   {"-mfloat-abi=", q->float_abi}, {"-mabi=", q->abi},
+		{"-mcmodel=", q->code_model},
+	};
+
+	print_joined(s, "--target=", q->target ? q->target : o->machine.facts.name);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (texts[i].value)
+			print_joined(s, texts[i].option, texts[i].value);
+	for (int i = 0; i < o->attrs.n; i++)
+		print_joined(s, "-mattr=", o->attrs.v[i]);
+	if (q->thumb)
+		str_puts(s, " -mthumb");
+	if (q->arm)
+		str_puts(s, " -marm");
+	if (q->reloc != RELOC_DEFAULT)
+		str_puts(s, q->reloc == RELOC_PIC ? " -fpic" : " -fno-pic");
+}
+
 void
 options_print_code(Str *s, const Options *o)
 {
 	str_printf(s, " -O%c", o->level);
 	if (o->tool == TOOL_MCC)
-		print_joined(s, "--target=", o->target);
+		print_machine(s, o);
 	for (int i = 0; i < o->shapes.n; i++)
 		print_shape(s, &o->shapes.v[i]);
 	for (int i = 0; i < o->dims.n; i++) {
@@ -542,9 +604,13 @@ is_printed_apart(size_t offset)
 {
 	static const size_t apart[] = {
 		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
-		offsetof(Options, target),  offsetof(Options, hosted),    offsetof(Options, passes),
-		offsetof(Options, prefix),  offsetof(Options, report),
+		offsetof(Options, hosted),  offsetof(Options, passes),    offsetof(Options, prefix),
+		offsetof(Options, report),  offsetof(Options, attrs),
 	};
+	size_t request = offsetof(Options, request);
+
+	if (offset >= request && offset < request + sizeof(TargetRequest))
+		return true;
 
 	for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
 		if (apart[i] == offset)
@@ -569,7 +635,8 @@ options_print_rest(Str *s, const Options *o)
 	for (const Option *t = option_table; t->spelling; t++) {
 		const void *field = (const char *)o + t->offset;
 
-		if (!(t->programs & o->tool) || is_printed_apart(t->offset))
+		if (!(t->programs & o->tool) || t->action == ACTION_CALL ||
+		    is_printed_apart(t->offset))
 			continue;
 		if (t->action == ACTION_YES && *(const bool *)field)
 			str_printf(s, " %s", t->spelling);

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/str.h"
+#include "codegen/target/target.h"
 #include "frontend/frontend.h"
 
 /* The programs that an option belongs to: bits. */
@@ -25,7 +26,17 @@ typedef struct {
 	const char *format; /* -x; NULL: look at the file */
 } InputFile;
 
-typedef enum { ENGINE_INTERP, ENGINE_C } Engine;
+typedef enum { ENGINE_JIT, ENGINE_INTERP, ENGINE_C } Engine;
+
+/* What mcc writes; OUTPUT_AUTO: as the output's name says, C without one. */
+typedef enum {
+	OUTPUT_AUTO,
+	OUTPUT_C,
+	OUTPUT_ASSEMBLY,
+	OUTPUT_OBJECT,
+	OUTPUT_IR,
+	OUTPUT_BITCODE
+} OutputKind;
 typedef enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } ColorMode;
 
 typedef struct {
@@ -41,13 +52,23 @@ typedef struct {
 
 	bool help, version, verbose, only_show, print_ops;
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
+	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
 	bool deps, deps_phony;
-	const char *output, *prefix, *target, *report_file, *deps_file;
+	const char *output, *prefix, *report_file, *deps_file;
 	Names deps_targets;
 	size_t max_memory; /* bytes; 0: no limit */
 
+	TargetRequest request; /* what is said about the machine, and what follows from it */
+	Names attrs;           /* of -mattr */
+	Machine machine;
+	bool print_targets, print_cpus;
+
 	Names run_inputs, run_outputs, run_references;
 	Engine engine;
+	int threads; /* -j */
+	Names dump_layers;
+	const char *labels_file;
+	bool profile;
 	double rtol, atol;
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */

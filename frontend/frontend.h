@@ -34,12 +34,16 @@ typedef struct {
 	int32_t value;
 } DimValue;
 
+/* Paths of files. */
+typedef VEC(const char *) PathList;
+
 typedef struct {
 	const char *format; /* -x: a name of formats.def; NULL: look at the file */
 	const InputShape *shapes;
 	int nshapes;
 	const DimValue *dims;
 	int ndims;
+	PathList *files; /* gets the files that are read beside the model; NULL: nobody asks */
 } FrontendOptions;
 
 /* What a reader gets.  The bytes and the path outlive the graph. */

@@ -63,7 +63,8 @@ node_fold_within(Graph *g, Node *n, int64_t *iterations)
 		Value *v = n->out[i];
 
 		if (v)
-			graph_make_const(g, v, arena_copy(g->arena, result[i], type_bytes(&v->type)));
+			graph_make_const(g, v,
+					 arena_copy(g->arena, result[i], type_bytes(&v->type)));
 	}
 	arena_free(scratch);
 	return done;

@@ -178,6 +178,7 @@ graph_insert(Graph *g, Node *at, Op op, int nins, Value *const *in, int nouts,
 	Node *n = ARENA_NEW(g->arena, Node);
 
 	n->op = op;
+	n->graph = g;
 	n->nins = nins;
 	n->in = ARENA_ARRAY(g->arena, Value *, nins);
 	for (int i = 0; i < nins; i++)
@@ -203,6 +204,16 @@ graph_add(Graph *g, Op op, int nins, Value *const *in, const char *out_name)
 	return graph_insert(g, NULL, op, nins, in, 1, &out_name);
 }
 
+/* The quantisation that output i has because its elements come from input 0.  Scales
+ * along an axis do not survive that. */
+static const Quant *
+moved_quant(const Node *n, int i)
+{
+	const Quant *q = n->nins && n->in[0] ? n->in[0]->type.q : NULL;
+
+	return i == 0 && q && q->n == 1 && op_info[n->op].traits & (MOVES | VIEW) ? q : NULL;
+}
+
 bool
 node_infer(Node *n, Diag *d)
 {
@@ -218,16 +229,66 @@ node_infer(Node *n, Diag *d)
 		if (!n->in[i])
 			return diag_report(d, &n->loc, E_ARITY, "input %d of '%s' is missing", i,
 			                   info->name);
-	if (!info->infer(n, out, d))
+	if (!node_infer_types(n, out, d))
 		return false;
 	for (int i = 0; i < n->nouts; i++) {
 		if (!type_is_representable(&out[i]))
 			return diag_report(d, &n->loc, E_SIZE,
 			                   "output %d of '%s' is larger than 2 GiB", i, info->name);
-		if (n->out[i])
+		if (n->out[i]) {
+			out[i].q = n->out[i]->type.q ? n->out[i]->type.q : moved_quant(n, i);
 			n->out[i]->type = out[i];
+		}
 	}
 	return true;
+}
+
+bool
+node_is_quantized(const Node *n)
+{
+	if (op_info[n->op].traits & (MOVES | VIEW))
+		return false;
+	for (int i = 0; i < n->nins; i++)
+		if (n->in[i] && n->in[i]->type.q)
+			return true;
+	for (int i = 0; i < n->nouts; i++)
+		if (n->out[i] && n->out[i]->type.q)
+			return true;
+	return false;
+}
+
+/* The value of an attribute that is an enumeration, 0 when there is none of that
+ * name. */
+static int
+enum_attr(const Node *n, const char *name)
+{
+	const AttrInfo *a = op_info[n->op].attrs;
+	int value = 0;
+
+	while (a->name && strcmp(a->name, name) != 0)
+		a++;
+	if (a->name)
+		memcpy(&value, (const char *)n->attr + a->offset, sizeof value);
+	return value;
+}
+
+Activation
+node_activation(const Node *n)
+{
+	return (Activation)enum_attr(n, "activation");
+}
+
+TensorLayout
+node_layout(const Node *n)
+{
+	return (TensorLayout)enum_attr(n, "layout");
+}
+
+bool
+node_is_plain(const Node *n)
+{
+	return !node_is_quantized(n) && node_activation(n) == ACTIVATION_none &&
+	       node_layout(n) == LAYOUT_nchw;
 }
 
 void

@@ -39,7 +39,8 @@ typedef enum {
 /* Traits: bits. */
 enum {
 	COMMUTES = 1 << 0, /* the first two inputs may be swapped */
-	VIEW = 1 << 1      /* the output has the bytes of input 0 in their order */
+	VIEW = 1 << 1,     /* the output has the bytes of input 0 in their order */
+	MOVES = 1 << 2     /* elements of the output are elements of input 0, whatever they mean */
 };
 
 /* What a record is; set by the kind of record. */

@@ -19,6 +19,7 @@
  * in proportion to its length.  The first error ends the reading.
  */
 #include <errno.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,7 +164,8 @@ expect(Parser *p, char c)
 static bool
 is_word_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_';
 }
 
 static bool
@@ -310,8 +312,8 @@ parse_int(Parser *p, int64_t *v)
 	errno = 0;
 	*v = strtoll(text, &stop, 10);
 	if (*stop || errno)
-		return error_at(p, start, (int)strlen(text), E_SYNTAX, "'%s' is not an integer of 64 bits",
-		                text);
+		return error_at(p, start, (int)strlen(text), E_SYNTAX,
+				"'%s' is not an integer of 64 bits", text);
 	return true;
 }
 
@@ -342,7 +344,8 @@ parse_float(Parser *p, DType t, double *v)
 		return false;
 	*v = t == DT_F32 ? (double)strtof(text, &stop) : strtod(text, &stop);
 	if (*stop)
-		return error_at(p, start, (int)strlen(text), E_SYNTAX, "'%s' is not a number", text);
+		return error_at(p, start, (int)strlen(text), E_SYNTAX, "'%s' is not a number",
+				text);
 	return true;
 }
 
@@ -376,6 +379,79 @@ parse_dtype(Parser *p, DType *t)
 }
 
 static bool
+parse_scale(Parser *p, float *scale)
+{
+	const char *start;
+	double v;
+
+	skip_blanks(p);
+	start = p->p;
+	if (!parse_double(p, &v))
+		return false;
+	*scale = (float)v;
+	return (*scale > 0 && *scale <= FLT_MAX) ||
+	       error_at(p, start, (int)(p->p - start), E_VALUE, "a scale has to be positive and finite");
+}
+
+static bool
+parse_zero(Parser *p, DType t, int32_t *zero)
+{
+	const char *start;
+	int64_t v;
+
+	skip_blanks(p);
+	start = p->p;
+	if (!parse_int(p, &v))
+		return false;
+	*zero = (int32_t)v;
+	return quant_zero_fits(t, v) ||
+	       error_at(p, start, (int)(p->p - start), E_VALUE, "no %s has this value",
+	                dtype_info[t].name);
+}
+
+static bool
+parse_zeros(Parser *p, DType t, int32_t *zero, int32_t n)
+{
+	for (int32_t i = 0; i < n; i++)
+		if ((i && !expect(p, ',')) || !parse_zero(p, t, &zero[i]))
+			return false;
+	return expect(p, ')');
+}
+
+/* Behind "q": (scale, zero), or [axis](scales)(zeros), where the last may be left out. */
+static bool
+parse_quant(Parser *p, Type *t)
+{
+	Quant *q = ARENA_NEW(p->arena, Quant);
+	bool has_axis = accept(p, '[');
+	const char *start = p->p;
+	int64_t axis = 0;
+	float *scale;
+	int32_t *zero;
+
+	if (has_axis && (!parse_int(p, &axis) || !expect(p, ']')))
+		return false;
+	if (has_axis && (axis < 0 || axis >= t->rank || t->dim[axis] == 0))
+		return error_at(p, start, 1, E_VALUE, "there is no such axis");
+	q->axis = (int)axis;
+	q->n = has_axis ? t->dim[axis] : 1;
+	/* Every scale takes characters of the text, but the shape may lie. */
+	if (q->n > p->end - p->p)
+		return error_at(p, start, 1, E_VALUE, "there are fewer scales than that");
+	q->scale = scale = ARENA_ARRAY(p->arena, float, q->n);
+	q->zero = zero = ARENA_ARRAY(p->arena, int32_t, q->n);
+	t->q = q;
+	if (!expect(p, '('))
+		return false;
+	for (int32_t i = 0; i < q->n; i++)
+		if ((i && !expect(p, ',')) || !parse_scale(p, &scale[i]))
+			return false;
+	if (!has_axis)
+		return expect(p, ',') && parse_zeros(p, t->dtype, zero, 1);
+	return expect(p, ')') && (!accept(p, '(') || parse_zeros(p, t->dtype, zero, q->n));
+}
+
+static bool
 parse_type(Parser *p, Type *t)
 {
 	const char *start;
@@ -391,7 +467,8 @@ parse_type(Parser *p, Type *t)
 			return false;
 		skip_blanks(p);
 		if (t->rank == MAX_RANK)
-			return error_at(p, p->p, 1, E_SHAPE, "a type has at most %d dimensions", MAX_RANK);
+			return error_at(p, p->p, 1, E_SHAPE, "a type has at most %d dimensions",
+					MAX_RANK);
 		if (!parse_int(p, &dim))
 			return false;
 		if (dim < 0 || dim > INT32_MAX)
@@ -402,7 +479,7 @@ parse_type(Parser *p, Type *t)
 	p->p++;
 	if (!type_is_representable(t))
 		return error_at(p, start, 1, E_SIZE, "a tensor of this type is larger than 2 GiB");
-	return true;
+	return !accept_word(p, "q") || parse_quant(p, t);
 }
 
 /* ---- Constants ---- */
@@ -438,8 +515,8 @@ parse_element(Parser *p, DType t, void *data, size_t i)
 	num_store_int(t, data, i, n);
 	again = num_load_int(t, data, i);
 	if (again != n)
-		return error_at(p, start, (int)(p->p - start), E_VALUE, "the number is out of range of %s",
-		                dtype_info[t].name);
+		return error_at(p, start, (int)(p->p - start), E_VALUE,
+				"the number is out of range of %s", dtype_info[t].name);
 	return true;
 }
 
@@ -451,7 +528,8 @@ parse_list(Parser *p, const Type *t, char *data)
 	while (!next_is(p, ']')) {
 		skip_blanks(p);
 		if (i == count)
-			return error_at(p, p->p, 1, E_SHAPE, "more elements than the type has (%d)", count);
+			return error_at(p, p->p, 1, E_SHAPE, "more elements than the type has (%d)",
+					count);
 		if ((i && !expect(p, ',')) || !parse_element(p, t->dtype, data, (size_t)i))
 			return false;
 		i++;
@@ -499,8 +577,8 @@ parse_const_data(Parser *p, const Type *t, void **data)
 	is_list = !is_hex && accept(p, '[');
 	left = (size_t)(p->end - p->p);
 	if (is_hex ? left / 2 < type_bytes(t) : left < count)
-		return error_at(p, p->p, 1, E_SHAPE, "the text holds fewer than the type's %zu elements",
-		                count);
+		return error_at(p, p->p, 1, E_SHAPE,
+				"the text holds fewer than the type's %zu elements", count);
 	if (!is_hex && !is_list && count != 1)
 		return expected(p, "'[' or x\"");
 	*data = arena_alloc(p->arena, type_bytes(t));
@@ -591,14 +669,15 @@ parse_attr(Parser *p, Node *n, uint64_t *seen)
 		if (strlen(a->name) != length || memcmp(a->name, start, length) != 0)
 			continue;
 		if (*seen >> i & 1)
-			return error_at(p, start, (int)length, E_ATTRIBUTE, "'%s' is given twice", a->name);
+			return error_at(p, start, (int)length, E_ATTRIBUTE, "'%s' is given twice",
+					a->name);
 		*seen |= (uint64_t)1 << i;
 		return expect(p, '=') && parse_attr_value(p, a, (char *)n->attr + a->offset);
 	}
 	if (length == 0)
 		return expected(p, "an attribute");
-	return error_at(p, start, (int)length, E_ATTRIBUTE, "'%s' has no attribute '%.*s'", info->name,
-	                length > 40 ? 40 : (int)length, start);
+	return error_at(p, start, (int)length, E_ATTRIBUTE, "'%s' has no attribute '%.*s'",
+			info->name, length > 40 ? 40 : (int)length, start);
 }
 
 static bool
@@ -643,9 +722,11 @@ parse_target(Parser *p, Targets *list)
 			return error_at(p, t.at, t.length, E_NAME, "a value's name is empty");
 		for (int i = 0; i < list->n; i++)
 			if (list->v[i].name && strcmp(list->v[i].name, t.name) == 0)
-				return error_at(p, t.at, t.length, E_NAME, "'%s' is defined twice", t.name);
+				return error_at(p, t.at, t.length, E_NAME, "'%s' is defined twice",
+						t.name);
 		if (graph_find(p->g, t.name))
-			return error_at(p, t.at, t.length, E_NAME, "'%s' is already defined", t.name);
+			return error_at(p, t.at, t.length, E_NAME, "'%s' is already defined",
+					t.name);
 		if (accept(p, ':')) {
 			t.has_type = true;
 			if (!parse_type(p, &t.type))
@@ -685,7 +766,8 @@ parse_arg(Parser *p, Values *args)
 			return false;
 		v = graph_find(p->g, name);
 		if (!v)
-			return error_at(p, start, (int)(p->p - start), E_NAME, "'%s' is not defined", name);
+			return error_at(p, start, (int)(p->p - start), E_NAME,
+					"'%s' is not defined", name);
 	}
 	VEC_PUSH(p->arena, args, v);
 	return true;
@@ -725,7 +807,8 @@ parse_place(Parser *p, Loc *loc)
 	for (const char *c = start; c + 1 < stop && !colon; c++)
 		if (c[0] == ':' && c[1] == ' ')
 			colon = c;
-	*loc = (Loc){.file = arena_strndup(p->arena, start, (size_t)((colon ? colon : stop) - start))};
+	*loc = (Loc){
+		.file = arena_strndup(p->arena, start, (size_t)((colon ? colon : stop) - start))};
 	if (colon)
 		loc->where = arena_strndup(p->arena, colon + 2, (size_t)(stop - colon - 2));
 	p->p = stop;
@@ -771,6 +854,7 @@ make_node(Parser *p, Op op, const Targets *to, const Values *args)
 		if (!to->v[i].name)
 			continue;
 		n->out[i] = graph_value(p->g, to->v[i].name, type_scalar(DT_F32));
+		n->out[i]->type.q = to->v[i].type.q;
 		n->out[i]->def = n;
 	}
 	return n;
@@ -870,7 +954,8 @@ parse_inputs(Parser *p)
 		if (!parse_target(p, &to))
 			return false;
 		if (!to.v[0].name || !to.v[0].has_type)
-			return error_at(p, start, 1, E_SYNTAX, "an input needs a name and its type");
+			return error_at(p, start, 1, E_SYNTAX,
+					"an input needs a name and its type");
 		graph_input(p->g, to.v[0].name, to.v[0].type);
 	} while (accept(p, ','));
 	return expect(p, ')');

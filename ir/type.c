@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ir/num.h"
+
 const DTypeInfo dtype_info[DT_COUNT] = {
 #define DTYPE(id, name, bytes, c_type, class) [DT_##id] = {name, bytes, c_type, class},
 #include "ir/dtypes.def"
@@ -99,6 +101,30 @@ type_equal(const Type *a, const Type *b)
 	return a->dtype == b->dtype && type_same_shape(a, b);
 }
 
+bool
+quant_zero_fits(DType t, int64_t zero)
+{
+	int bits = 8 * dtype_info[t].bytes;
+
+	if (dtype_info[t].class == CLASS_UNSIGNED)
+		return zero >= 0 && zero <= (bits < 32 ? (1 << bits) - 1 : INT32_MAX);
+	return dtype_info[t].class == CLASS_SIGNED &&
+	       (bits >= 32 ? zero >= INT32_MIN && zero <= INT32_MAX
+	                   : zero >= -(1 << (bits - 1)) && zero < 1 << (bits - 1));
+}
+
+bool
+type_same_quant(const Type *a, const Type *b)
+{
+	const Quant *p = a->q, *q = b->q;
+
+	if (p == q)
+		return true;
+	return p && q && p->n == q->n && (p->n == 1 || p->axis == q->axis) &&
+	       memcmp(p->scale, q->scale, (size_t)p->n * sizeof *p->scale) == 0 &&
+	       memcmp(p->zero, q->zero, (size_t)p->n * sizeof *p->zero) == 0;
+}
+
 void
 type_strides(const Type *t, int32_t stride[MAX_RANK])
 {
@@ -128,6 +154,47 @@ type_broadcast(const Type *a, const Type *b, Type *out)
 	return true;
 }
 
+static void
+print_scale(Str *s, float scale)
+{
+	char text[NUM_TEXT];
+
+	num_float_text(text, scale);
+	str_puts(s, text);
+}
+
+static bool
+is_symmetric(const Quant *q)
+{
+	for (int32_t i = 0; i < q->n; i++)
+		if (q->zero[i] != 0)
+			return false;
+	return true;
+}
+
+static void
+print_quant(Str *s, const Quant *q)
+{
+	bool has_axis = q->n != 1;
+
+	if (has_axis)
+		str_printf(s, " q[%d](", q->axis);
+	else
+		str_puts(s, " q(");
+	for (int32_t i = 0; i < q->n; i++) {
+		str_puts(s, i ? ", " : "");
+		print_scale(s, q->scale[i]);
+	}
+	if (has_axis && is_symmetric(q)) {
+		str_putc(s, ')');
+		return;
+	}
+	str_puts(s, has_axis ? ")(" : ", ");
+	for (int32_t i = 0; i < q->n; i++)
+		str_printf(s, i ? ", %d" : "%d", q->zero[i]);
+	str_putc(s, ')');
+}
+
 void
 type_print(Str *s, const Type *t)
 {
@@ -136,6 +203,8 @@ type_print(Str *s, const Type *t)
 	for (int i = 0; i < t->rank; i++)
 		str_printf(s, i ? ",%d" : "%d", t->dim[i]);
 	str_putc(s, ']');
+	if (t->q)
+		print_quant(s, t->q);
 }
 
 const char *

@@ -51,11 +51,26 @@ enum { MAX_RANK = 8 };
 /* No tensor is larger than this many bytes, so that every index fits int32. */
 #define MAX_TENSOR_BYTES ((size_t)INT32_MAX)
 
+/*
+ * Affine quantisation: real = scale * (q - zero).
+ *
+ * n is 1 for the whole tensor, or the length of axis `axis`, which then has a
+ * scale and a zero point each.  Scales are finite and positive, zero points in the
+ * range of the element type.
+ */
+typedef struct {
+	int axis; /* 0 when n is 1 */
+	int32_t n;
+	const float *scale;
+	const int32_t *zero;
+} Quant;
+
 /* A tensor type: element type and shape, row-major.  Rank 0 is a scalar. */
 typedef struct {
 	DType dtype;
 	int rank;
 	int32_t dim[MAX_RANK];
+	const Quant *q; /* NULL: the elements are the numbers themselves */
 } Type;
 
 Type type_scalar(DType t);
@@ -69,7 +84,9 @@ size_t type_bytes(const Type *t);
 /* False when the rank, a dimension or the byte size is out of range. */
 bool type_is_representable(const Type *t);
 
+/* Equal element type and shape; type_same_quant() compares the rest. */
 bool type_equal(const Type *a, const Type *b);
+bool type_same_quant(const Type *a, const Type *b);
 bool type_same_shape(const Type *a, const Type *b);
 
 /* Elements between neighbours along each axis. */
@@ -82,7 +99,11 @@ int32_t type_product(const Type *t, int from, int to);
  * type is left alone); false when they do not fit. */
 bool type_broadcast(const Type *a, const Type *b, Type *out);
 
-/* Prints f32[1,49,10]. */
+/* Whether elements of `t` can have this zero point. */
+bool quant_zero_fits(DType t, int64_t zero);
+
+/* Prints f32[1,49,10], or i8[1,10] q(0.25, -128), or with scales along axis 0
+ * i8[2,9] q[0](0.25, 0.5)(3, 4), where zero points that are all 0 are left out. */
 void type_print(Str *s, const Type *t);
 const char *type_text(Arena *a, const Type *t);
 

@@ -52,7 +52,8 @@ check_values(Verifier *v)
 		const Value *x = v->g->values.v[i];
 
 		if (x->id != i)
-			broken(v, NULL, "value '%s' has number %d instead of %d", x->name, x->id, i);
+			broken(v, NULL, "value '%s' has number %d instead of %d", x->name, x->id,
+			       i);
 		if (graph_find(v->g, x->name) != x)
 			broken(v, NULL, "value '%s' is not found by its name", x->name);
 		if (x->type.dtype == DT_IDX || !type_is_representable(&x->type))
@@ -132,13 +133,16 @@ check_types(Verifier *v, const Node *n)
 {
 	Type *out = ARENA_ARRAY(v->scratch, Type, n->nouts);
 
-	if (!op_info[n->op].infer(n, out, v->d)) {
+	if (!node_infer_types(n, out, v->d)) {
 		v->ok = false;
 		return;
 	}
 	for (int i = 0; i < n->nouts; i++)
 		if (n->out[i] && !type_equal(&out[i], &n->out[i]->type))
 			broken(v, n, "output %d should be %s", i, type_text(v->scratch, &out[i]));
+	if (op_info[n->op].traits & (MOVES | VIEW) && n->out[0] && n->in[0]->type.q &&
+	    n->in[0]->type.q->n == 1 && !type_same_quant(&n->in[0]->type, &n->out[0]->type))
+		broken(v, n, "the output has another quantisation than the elements moved there");
 }
 
 static void

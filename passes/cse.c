@@ -73,7 +73,7 @@ equal_constants(const void *a, const void *b)
 {
 	const Value *x = a, *y = b;
 
-	return type_equal(&x->type, &y->type) &&
+	return type_equal(&x->type, &y->type) && type_same_quant(&x->type, &y->type) &&
 	       (x->data == y->data || memcmp(x->data, y->data, type_bytes(&x->type)) == 0);
 }
 
@@ -138,7 +138,8 @@ equal_nodes(const void *a, const void *b)
 		if (x->in[i] != y->in[i])
 			return false;
 	for (int i = 0; i < x->nouts; i++)
-		if ((x->out[i] == NULL) != (y->out[i] == NULL))
+		if ((x->out[i] == NULL) != (y->out[i] == NULL) ||
+		    (x->out[i] && !type_same_quant(&x->out[i]->type, &y->out[i]->type)))
 			return false;
 	for (const AttrInfo *k = op_info[x->op].attrs; k->name; k++)
 		if (!equal_attr(k, (const char *)x->attr + k->offset,

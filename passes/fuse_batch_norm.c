@@ -92,10 +92,11 @@ fuse(Rewrite *r, Node *n, Value *y, Value *c)
 	Type shape;
 	Value *s, *w;
 
-	if (!p || !is_linear(p) || y->nuses != 1 || !type_equal(&y->type, &n->out[0]->type) ||
+	if (!p || !node_is_plain(p) || !is_linear(p) || y->nuses != 1 || !type_equal(&y->type, &n->out[0]->type) ||
 	    !has_constant_weights(p) || !weight_shape(p, &shape))
 		return false;
-	s = rewrite_channels(r, p, c, &y->type, p->op == OP_CONV || p->op == OP_CONV_TRANSPOSE ? 1 : y->type.rank - 1);
+	s = rewrite_channels(r, p, c, &y->type,
+			     p->op == OP_CONV || p->op == OP_CONV_TRANSPOSE ? 1 : y->type.rank - 1);
 	if (!s)
 		return false;
 	w = s->type.rank == 0 ? s : rewrite_reshape(r, p, s, &shape);
@@ -115,6 +116,8 @@ pass_fuse_batch_norm(Graph *g, PassCtx *cx)
 
 	for (Node *n = g->first; n; n = n->next) {
 		rewrite_inputs(&r, n);
+		if (!node_is_plain(n))
+			continue;
 		if (n->op != OP_MUL && n->op != OP_DIV)
 			continue;
 		if (!fuse(&r, n, n->in[0], n->in[1]) && n->op == OP_MUL)

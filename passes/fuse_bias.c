@@ -7,8 +7,9 @@
  *	%2 = add(%1, %c)			=>	%2 = gemm(%a, %b, %c)
  *
  * Also for sub, and for conv_transpose and gemm.  %c is a constant; what is added to
- * a convolution varies along the channels only.  The matrices of matmul have rank 2.
- * Nobody else sees %1.
+ * a convolution varies along the channels only.  The second matrix of matmul has rank
+ * 2; if the first is a batch, all its rows become one matrix, which takes reshapes
+ * that move nothing, and %c must be the same for each row.  Nobody else sees %1.
  *
  * The real result is the same; of floats the order of roundings is not, as the sum
  * starts with the bias.  Integers wrap around, so for them it is exact.  Halves are
@@ -104,11 +105,24 @@ add_to_gemm(Rewrite *r, Node *n, Node *p, Value *c)
 static bool
 add_to_matmul(Rewrite *r, Node *n, Node *p, Value *c)
 {
-	if (p->in[0]->type.rank != 2 || p->in[1]->type.rank != 2)
+	Value *a = p->in[0], *b = p->in[1];
+	const Type *y = &p->out[0]->type;
+	Type rows = a->type;
+
+	if (b->type.rank != 2 || a->type.rank < 2 || type_numel(&a->type) == 0)
 		return false;
+	if (a->type.rank > 2) {
+		int32_t length = a->type.dim[a->type.rank - 1];
+
+		c = rewrite_channels(r, n, c, y, y->rank - 1);
+		if (!c)
+			return false;
+		rows = type_make(rows.dtype, 2, (int32_t[]){type_numel(&rows) / length, length});
+	}
+	a = rewrite_reshape(r, n, a, &rows);
 	c = combined(r, n, n, NULL, c);
-	rewrite_replace(r, n, rewrite_infer(r, rewrite_insert(r, n, OP_GEMM, 3,
-	                                                      (Value *[]){p->in[0], p->in[1], c})));
+	a = rewrite_infer(r, rewrite_insert(r, n, OP_GEMM, 3, (Value *[]){a, b, c}));
+	rewrite_replace(r, n, rewrite_reshape(r, n, a, y));
 	return true;
 }
 
@@ -118,7 +132,7 @@ fuse(Rewrite *r, Node *n, Value *y, Value *c)
 {
 	Node *p = y->def;
 
-	if (!p || y->nuses != 1 || !value_is_const(c) || !is_accurate(y->type.dtype) ||
+	if (!p || !node_is_plain(p) || y->nuses != 1 || !value_is_const(c) || !is_accurate(y->type.dtype) ||
 	    !type_equal(&y->type, &n->out[0]->type))
 		return false;
 	switch ((int)p->op) {
@@ -137,6 +151,8 @@ pass_fuse_bias(Graph *g, PassCtx *cx)
 
 	for (Node *n = g->first; n; n = n->next) {
 		rewrite_inputs(&r, n);
+		if (!node_is_plain(n))
+			continue;
 		if (n->op != OP_ADD && n->op != OP_SUB)
 			continue;
 		if (!fuse(&r, n, n->in[0], n->in[1]) && n->op == OP_ADD)

@@ -28,7 +28,26 @@ const char *c_prefix(Arena *a, const char *file_name);
 /* Whether `prefix` can start identifiers in C and C++ without making reserved ones. */
 bool c_prefix_is_valid(const char *prefix);
 
-/* Prints source and header.  The result depends on the arguments only. */
+/* Prints source and header; either may be NULL.  The result depends on the arguments
+ * only. */
 bool c_emit(const Program *p, const CEmitOptions *options, Str *source, Str *header, Diag *d);
+
+/* A function that one or more steps call. */
+typedef struct {
+	const char *name;
+	const Step *step; /* the first of them */
+	const bool *shared; /* by buffer of its function: other arguments may overlap it */
+} CKernel;
+
+/* What the parts of the generated code are called, for other outputs than C. */
+typedef struct {
+	CKernel *kernel;
+	int nkernels;
+	const int *kernel_of;        /* by step */
+	const char *const *constant; /* by Buffer.index; equal constants have one name; NULL: not
+	                              * used, or no constant */
+} CSymbols;
+
+void c_symbols(Arena *a, const Program *p, const char *prefix, CSymbols *out);
 
 #endif

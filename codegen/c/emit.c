@@ -13,7 +13,8 @@
 /* A printed kernel and the steps that call it. */
 typedef struct {
 	const char *name, *params, *body;
-	bool *used; /* by buffer of the kernel: it is a parameter */
+	bool *used;   /* by buffer of the kernel: it is a parameter */
+	bool *shared; /* by buffer of the kernel: it may overlap with others */
 	VEC(const Step *) steps;
 } Kernel;
 
@@ -122,19 +123,20 @@ print_kernel(Emit *e, int index)
 {
 	Arena *a = e->file.arena;
 	const Step *step = e->program->steps.v[index];
-	bool *used = ARENA_ARRAY(a, bool, step->fn->bufs.n);
+	bool *used = ARENA_ARRAY(a, bool, step->fn->bufs.n), *shared = find_overlaps(a, step);
 	Kernel *k;
 	Str params, body;
 
 	str_init(&params, a);
 	str_init(&body, a);
-	func_print(&e->file, step->fn, find_overlaps(a, step), used, &params, &body);
+	func_print(&e->file, step->fn, shared, used, &params, &body);
 	k = find_kernel(e, params.s, body.s, &e->kernel_of[index]);
 	if (!k) {
 		k = ARENA_NEW(a, Kernel);
 		k->params = params.s;
 		k->body = body.s;
 		k->used = used;
+		k->shared = shared;
 		k->name = global_name(e, step_label(e, step));
 		e->kernel_of[index] = e->kernels.n;
 		VEC_PUSH(a, &e->kernels, k);
@@ -677,6 +679,18 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);
 }
 
+/* Prints the kernels, which names all parts of the code. */
+static void
+prepare(Emit *e, const Program *p, const CEmitOptions *options, Arena *a)
+{
+	start(e, p, options, a);
+	helpers_reserve(&e->file);
+	name_parameters(e);
+	for (int i = 0; i < p->steps.n; i++)
+		print_kernel(e, i);
+	name_buffers(e);
+}
+
 bool
 c_emit(const Program *p, const CEmitOptions *options, Str *source, Str *header, Diag *d)
 {
@@ -687,13 +701,30 @@ c_emit(const Program *p, const CEmitOptions *options, Str *source, Str *header, 
 		                   "'%s' cannot be a prefix of C names: it must be letters, digits "
 		                   "and single underscores between them",
 		                   options->prefix);
-	start(&e, p, options, source->arena);
-	helpers_reserve(&e.file);
-	name_parameters(&e);
-	for (int i = 0; i < p->steps.n; i++)
-		print_kernel(&e, i);
-	name_buffers(&e);
-	print_source(&e, source);
-	print_header(&e, header);
+	prepare(&e, p, options, source ? source->arena : header->arena);
+	if (source)
+		print_source(&e, source);
+	if (header)
+		print_header(&e, header);
 	return true;
+}
+
+void
+c_symbols(Arena *a, const Program *p, const char *prefix, CSymbols *out)
+{
+	CEmitOptions options = {.prefix = prefix};
+	const char **constant = ARENA_ARRAY(a, const char *, p->buffers.n);
+	Emit e = {0};
+
+	prepare(&e, p, &options, a);
+	*out = (CSymbols){.nkernels = e.kernels.n, .kernel_of = e.kernel_of, .constant = constant};
+	out->kernel = ARENA_ARRAY(a, CKernel, e.kernels.n);
+	for (int i = 0; i < e.kernels.n; i++) {
+		const Kernel *k = e.kernels.v[i];
+
+		out->kernel[i] = (CKernel){k->name, k->steps.v[0], k->shared};
+	}
+	for (int i = 0; i < p->buffers.n; i++)
+		if (p->buffers.v[i]->kind == BUFFER_CONST)
+			constant[i] = e.name[i];
 }

@@ -108,6 +108,7 @@ helper_name(CFile *f, HelperKind kind, DType t, DType s)
 
 	/* Indices are int32_t in C. */
 	t = t == DT_IDX ? DT_I32 : t;
+	s = s == DT_IDX ? DT_I32 : s;
 	f->uses.helper[kind][t][s] = true;
 	need_callees(f, kind, t);
 	str_init(&name, f->arena);

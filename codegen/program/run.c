@@ -47,7 +47,7 @@ set_bases(Arena *a, const Program *p, const void *const *in, void *const *out,
 void
 program_run(const Program *p, const void *const *in, void *const *out)
 {
-	Arena *a = arena_new(NULL, NULL);
+	Arena *a = arena_child(p->arena);
 	unsigned char **memory = ARENA_ARRAY(a, unsigned char *, p->buffers.n);
 	unsigned char *base = arena_alloc(a, p->arena_size);
 

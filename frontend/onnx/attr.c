@@ -37,25 +37,40 @@ columns(const char *s, size_t n)
 	return count;
 }
 
-static void
-put_text(Str *s, const char *text)
+/* How many bytes the character at `c` has, 0 when it is not to be printed. */
+static size_t
+character(const unsigned char *c, size_t n)
 {
-	for (int i = 0; text[i]; i++) {
-		if (i == MAX_NAME) {
+	size_t length = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+
+	if (c[0] < ' ' || c[0] == 127 || c[0] > 0xf4 || length > n)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	return length;
+}
+
+/* The beginning of a text, without what would spoil the line. */
+static void
+put_limited(Str *s, const char *text, size_t n)
+{
+	for (size_t i = 0, shown = 0; i < n; shown++) {
+		size_t length = character((const unsigned char *)text + i, n - i);
+
+		if (shown == MAX_NAME) {
 			str_puts(s, "...");
 			return;
 		}
-		str_putc(s, (unsigned char)text[i] < ' ' || text[i] == 127 ? '?' : text[i]);
+		str_write(s, length ? text + i : "?", length ? length : 1);
+		i += length ? length : 1;
 	}
 }
 
 static void
-put_bytes(Str *s, const ProtobufCBinaryData *b)
+put_text(Str *s, const char *text)
 {
-	str_putc(s, '"');
-	for (size_t i = 0; i < b->len && i < MAX_NAME; i++)
-		str_putc(s, b->data[i] < ' ' || b->data[i] == 127 ? '?' : (char)b->data[i]);
-	str_puts(s, b->len > MAX_NAME ? "...\"" : "\"");
+	put_limited(s, text, strlen(text));
 }
 
 static void
@@ -83,7 +98,9 @@ put_attr(Str *s, const AttributeProto *a)
 	} else if (a->n_strings) {
 		str_puts(s, "[...]");
 	} else if (a->has_s) {
-		put_bytes(s, &a->s);
+		str_putc(s, '"');
+		put_limited(s, (const char *)a->s.data, a->s.len);
+		str_putc(s, '"');
 	} else if (a->has_f) {
 		str_printf(s, "%g", (double)a->f);
 	} else if (a->has_i) {

@@ -30,8 +30,8 @@ bool
 onnx_dynamic(ONode *n, int i)
 {
 	return onnx_error_in(n, i, E_DYNAMIC,
-	                     "'%s' must be constant: it decides about shapes, and the file does "
-	                     "not state the result's",
+	                     "'%s' must be known when compiling: it decides about shapes or the "
+	                     "kind of computation, and the model does not tell the outcome",
 	                     n->in[i]->name);
 }
 
@@ -329,6 +329,15 @@ onnx_where(ONode *n, Value *c, Value *x, Value *y)
 }
 
 Value *
+onnx_wrapped(ONode *n, Value *i, Value *length)
+{
+	Value *negative = i ? onnx_with(n, OP_LESS, i, 0) : NULL;
+	Value *wrapped = onnx_binary(n, OP_ADD, i, length);
+
+	return onnx_where(n, negative, wrapped, i);
+}
+
+Value *
 onnx_cast(ONode *n, Value *x, DType to)
 {
 	Node *k;
@@ -496,8 +505,11 @@ onnx_matmul(ONode *n, Value *a, Value *b)
 		return NULL;
 	row = a->type.rank == 1;
 	column = b->type.rank == 1;
-	y = onnx_binary(n, OP_MATMUL, row ? onnx_unsqueeze(n, a, 0) : a,
-	                column ? onnx_unsqueeze(n, b, 1) : b);
+	if (row)
+		a = onnx_unsqueeze(n, a, 0);
+	if (column)
+		b = onnx_unsqueeze(n, b, 1);
+	y = onnx_binary(n, OP_MATMUL, a, b);
 	if (y && column)
 		y = onnx_squeeze(n, y, y->type.rank - 1);
 	if (y && row)

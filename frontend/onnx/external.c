@@ -105,17 +105,20 @@ is_below(const char *path, const char *folder)
 	return strncmp(path, folder, n) == 0 && path[n] == '/';
 }
 
-/* The file, mapped when it is met first. */
+/* The file, mapped when it is met first.  `real` is its path with links
+ * resolved, `path` the one to tell others. */
 static const FileBytes *
-open_file(TensorReader *r, const char *path)
+open_file(TensorReader *r, const char *real, const char *path)
 {
-	FileBytes *file = map_get(&r->files, path);
+	FileBytes *file = map_get(&r->files, real);
 
 	if (!file) {
 		file = ARENA_NEW(r->arena, FileBytes);
-		if (!file_read(r->arena, path, file, r->d))
+		if (!file_read(r->arena, real, file, r->d))
 			return NULL;
-		map_set(&r->files, path, file);
+		map_set(&r->files, real, file);
+		if (r->paths)
+			VEC_PUSH(r->arena, r->paths, path);
 	}
 	return file;
 }
@@ -149,7 +152,7 @@ onnx_external(TensorReader *r, const Onnx__TensorProto *t, size_t needed, const 
 		return diag_report(r->d, loc, E_EXTERNAL,
 		                   "tensor '%s': the link '%s' leaves the model's folder", name,
 		                   p.location);
-	file = open_file(r, real);
+	file = open_file(r, real, strchr(r->path, '/') ? path : arena_strdup(r->arena, p.location));
 	if (!file)
 		return false;
 	if (p.offset > file->size || (p.has_length && p.length > file->size - p.offset))

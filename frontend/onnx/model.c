@@ -17,34 +17,20 @@ file_loc(const Onnx *r)
 
 /* ---- Operator sets and functions ---- */
 
-static bool
+static void
 check_versions(Onnx *r, const Opsets *opsets)
 {
 	const Loc loc = file_loc(r);
-	bool found = false;
 
 	if (r->model->ir_version > NEWEST_IR)
 		diag_report(r->d, &loc, W_MODEL,
 		            "IR version %lld is newer than %d, the newest that is known",
 		            (long long)r->model->ir_version, NEWEST_IR);
-	for (int i = 0; i < opsets->n; i++) {
-		const Opset *o = &opsets->v[i];
-
-		if (*o->domain)
-			continue;
-		found = true;
-		if (o->version < 1)
-			return diag_report(r->d, &loc, E_MALFORMED, "opset %d does not exist",
-			                   o->version);
-		if (o->version > ONNX_NEWEST_OPSET)
+	for (int i = 0; i < opsets->n; i++)
+		if (!*opsets->v[i].domain && opsets->v[i].version > ONNX_NEWEST_OPSET)
 			diag_report(r->d, &loc, W_MODEL,
 			            "opset %d is newer than %d, by whose rules it is read",
-			            o->version, ONNX_NEWEST_OPSET);
-	}
-	if (!found)
-		return diag_report(r->d, &loc, E_MALFORMED,
-		                   "the model does not say which opset it is written for");
-	return true;
+			            opsets->v[i].version, ONNX_NEWEST_OPSET);
 }
 
 /* Defaults of attributes came with IR version 9, after Debian's onnx.proto: they
@@ -348,8 +334,8 @@ read_inputs(Onnx *r, Scope *s, const GraphProto *g)
 		for (size_t i = 0; i < g->n_input; i++) {
 			const ValueInfoProto *info = g->input[i];
 			const char *name = info->name ? info->name : "";
-			const Loc loc = {r->file->path, 0, 0,
-			                 arena_printf(r->arena, "input '%s'", name)};
+			const Loc loc = {.file = r->file->path,
+			                 .where = arena_printf(r->arena, "input '%s'", name)};
 			const InputShape *given = given_shape(r, name);
 			Type t;
 			bool ok;
@@ -396,12 +382,15 @@ read_outputs(Onnx *r, const Scope *s, const GraphProto *g)
 	for (size_t i = 0; i < g->n_output; i++) {
 		const ValueInfoProto *info = g->output[i];
 		const char *name = info->name ? info->name : "";
-		const Loc loc = {r->file->path, 0, 0,
-		                 arena_printf(r->arena, "output '%s'", name)};
+		const Loc loc = {.file = r->file->path,
+		                 .where = arena_printf(r->arena, "output '%s'", name)};
 		const Binding *b = onnx_lookup(s, name);
 
 		if (!b) {
 			diag_report(r->d, &loc, E_NAME, "there is no value '%s'", name);
+		} else if (b->sequence) {
+			diag_report(r->d, &loc, E_UNSUPPORTED,
+			            "output '%s' is a sequence, which is not supported", name);
 		} else if (b->value) {
 			check_declared(r, info, b->value, &loc);
 			graph_output(r->g, name, b->value);
@@ -441,7 +430,8 @@ read_model(Onnx *r)
 	Scope s;
 
 	onnx_read_opsets(r, r->model->opset_import, r->model->n_opset_import, &opsets);
-	if (!check_versions(r, &opsets) || !collect_functions(r))
+	check_versions(r, &opsets);
+	if (!collect_functions(r))
 		return;
 	onnx_scope_init(&s, r, NULL);
 	s.opsets = &opsets;
@@ -479,6 +469,7 @@ onnx_read(const FrontendFile *f, Diag *d)
 	r.nodes_left = ONNX_MAX_NODES;
 	r.fold_left = ONNX_FOLD_BUDGET;
 	onnx_tensor_reader(&r.tensors, f->arena, f->path, ONNX_CONST_BYTES, d);
+	r.tensors.paths = f->options->files;
 	map_init(&r.dims, f->arena);
 	map_init(&r.functions, f->arena);
 	map_init(&r.refused, f->arena);

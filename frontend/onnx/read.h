@@ -9,6 +9,9 @@
  * The functions that build (build.c) return NULL after an error and accept the
  * NULL of an earlier one, so that readers check only the last result.  Inputs
  * that the operator requires are never NULL; optional ones may be.
+ *
+ * C does not say in which order arguments are evaluated, so no call has two
+ * arguments that both build: the graph would depend on the compiler.
  */
 #ifndef MCC_FRONTEND_ONNX_READ_H
 #define MCC_FRONTEND_ONNX_READ_H
@@ -41,14 +44,21 @@ enum {
 	ONNX_MAX_TRIPS = 1000,        /* iterations of one unrolled loop */
 	ONNX_FOLD_BUDGET = 1 << 26,   /* iterations of loops for all folded nodes */
 	ONNX_MAX_BRANCH = 1000,       /* IR nodes of both branches of an If that is computed */
-	ONNX_CONST_BYTES = 256 << 20, /* constants that the frontend makes */
+	ONNX_CONST_BYTES = 64 << 20,  /* constants that the frontend makes */
 	ONNX_SMALL = 4096             /* elements: larger fills are computed, not stored */
 };
+
+/* A sequence exists only while reading: its length is known. */
+typedef struct {
+	Value **v;
+	int n;
+} Sequence;
 
 /* What a name stands for. */
 typedef struct {
 	Value *value; /* NULL: it could not be read, which was reported */
 	bool absent;  /* in a function: an input that the caller left out */
+	const Sequence *sequence; /* or NULL */
 } Binding;
 
 /* A function of the model, with the attributes that have defaults. */
@@ -73,6 +83,7 @@ typedef struct Scope {
 	const Function *function;    /* and the function itself */
 	const char *prefix;          /* for names of values: "" or "loop/3/" */
 	const char *where;           /* for locations: "" or "node 3 'f' (If), " */
+	int node;                    /* for locations: 0, or that of the node it belongs to */
 	NodeProto *const *nodes;
 	size_t nnodes;
 	Map names;                   /* to Binding */
@@ -124,6 +135,8 @@ struct ONode {
 	int nins, nouts;   /* as written, trailing absent ones left out */
 	Value **in;        /* NULL: absent */
 	Value **out;       /* to be set by the reader; those that nobody named may stay NULL */
+	const Sequence **in_sequence;  /* NULL: a tensor; only where takes_sequences() says so */
+	const Sequence **out_sequence; /* to be set instead of out[] */
 	bool *attr_used;
 	bool failed;       /* an error was reported */
 };
@@ -132,10 +145,12 @@ struct ONode {
 
 /* All return false.  The caret goes under the operator, input i, output i or an
  * attribute. */
-__attribute__((format(printf, 3, 4))) bool onnx_error(ONode *n, DiagCode code, const char *format, ...);
-__attribute__((format(printf, 4, 5))) bool onnx_error_in(ONode *n, int i, DiagCode code, const char *format, ...);
-__attribute__((format(printf, 4, 5))) bool onnx_error_out(ONode *n, int i, DiagCode code, const char *format, ...);
-__attribute__((format(printf, 4, 5))) bool onnx_error_attr(ONode *n, const char *attr, DiagCode code, const char *format, ...);
+#define ONNX_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
+ONNX_PRINTF(3, 4) bool onnx_error(ONode *n, DiagCode code, const char *format, ...);
+ONNX_PRINTF(4, 5) bool onnx_error_in(ONode *n, int i, DiagCode code, const char *format, ...);
+ONNX_PRINTF(4, 5) bool onnx_error_out(ONode *n, int i, DiagCode code, const char *format, ...);
+ONNX_PRINTF(4, 5)
+bool onnx_error_attr(ONode *n, const char *attr, DiagCode code, const char *format, ...);
 
 /* A feature that is there but not supported; `what` completes "… is not supported". */
 bool onnx_unsupported(ONode *n, const char *what);
@@ -224,6 +239,7 @@ Value *onnx_unary(ONode *n, Op op, Value *x);
 Value *onnx_binary(ONode *n, Op op, Value *x, Value *y);
 Value *onnx_with(ONode *n, Op op, Value *x, double y); /* y in x's type */
 Value *onnx_where(ONode *n, Value *c, Value *x, Value *y);
+Value *onnx_wrapped(ONode *n, Value *i, Value *length); /* i, or i + length when negative */
 Value *onnx_cast(ONode *n, Value *x, DType to);
 Value *onnx_reshape(ONode *n, Value *x, Ints shape);
 Value *onnx_reshape_to(ONode *n, Value *x, const Type *shape);

@@ -368,7 +368,7 @@ onnx_read_max_unpool(ONode *n)
 	}
 	if (!type_is_representable(&full))
 		return onnx_error(n, E_SIZE, "the result is larger than 2 GiB");
-	flat = onnx_full(n, &(Type){x->type.dtype, 1, {type_numel(&full)}}, 0);
+	flat = onnx_full(n, &(Type){.dtype = x->type.dtype, .rank = 1, .dim = {type_numel(&full)}}, 0);
 	index = onnx_reshape_to(n, index, &(Type){.rank = 1, .dim = {type_numel(&index->type)}});
 	x = onnx_reshape_to(n, x, &(Type){.rank = 1, .dim = {type_numel(&x->type)}});
 	k = flat && index && x

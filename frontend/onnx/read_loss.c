@@ -30,8 +30,11 @@ loss_weights(ONode *n, Value **target, Value *weight, DType t)
 	}
 	if (weight)
 		w = onnx_gather(n, weight, *target, 0);
-	if (ignored)
-		w = onnx_where(n, ignored, onnx_scalar(n, t, 0), w ? w : onnx_scalar(n, t, 1));
+	if (ignored) {
+		Value *zero = onnx_scalar(n, t, 0);
+
+		w = onnx_where(n, ignored, zero, w ? w : onnx_scalar(n, t, 1));
+	}
 	return w;
 }
 
@@ -65,8 +68,10 @@ nll_loss(ONode *n, Value *x, Value *target, Value *weight)
 	case LOSS_NONE: break;
 	case LOSS_SUM: return sum_all(n, loss);
 	case LOSS_MEAN:
-		if (w)
-			return onnx_binary(n, OP_DIV, sum_all(n, loss), sum_all(n, w));
+		if (w) {
+			loss = sum_all(n, loss);
+			return onnx_binary(n, OP_DIV, loss, sum_all(n, w));
+		}
 		return loss ? onnx_reduce(n, OP_REDUCE_MEAN, loss,
 		                          onnx_range(n, 0, loss->type.rank), false)
 		            : NULL;
@@ -138,7 +143,7 @@ is_later_step(ONode *n, Value *steps)
 bool
 onnx_read_adagrad(ONode *n)
 {
-	double norm = onnx_float(n, "norm_coefficient", 0), epsilon = onnx_float(n, "epsilon", 0);
+	double norm = onnx_float(n, "norm_coefficient", 0), epsilon = onnx_float(n, "epsilon", (double)1e-6f);
 	double decay = onnx_float(n, "decay_factor", 0);
 	int count = optimised(n, 3, 2);
 	Value *rate = n->in[0], *steps = onnx_cast(n, n->in[1], rate->type.dtype);
@@ -178,7 +183,7 @@ onnx_read_adam(ONode *n)
 {
 	double alpha = onnx_float(n, "alpha", (double)0.9f);
 	double beta = onnx_float(n, "beta", (double)0.999f);
-	double norm = onnx_float(n, "norm_coefficient", 0), epsilon = onnx_float(n, "epsilon", 0);
+	double norm = onnx_float(n, "norm_coefficient", 0), epsilon = onnx_float(n, "epsilon", (double)1e-6f);
 	double post = onnx_float(n, "norm_coefficient_post", 0);
 	int count = optimised(n, 4, 3);
 	Value *rate;
@@ -212,12 +217,13 @@ onnx_read_momentum(ONode *n)
 	double norm = onnx_float(n, "norm_coefficient", 0);
 	int count = optimised(n, 3, 2);
 	DType t = n->in[0]->type.dtype;
-	Value *factor;
+	Value *factor, *later;
 
 	if (!count)
 		return false;
-	factor = onnx_where(n, is_later_step(n, onnx_cast(n, n->in[1], t)),
-	                    onnx_scalar(n, t, beta), onnx_scalar(n, t, 1));
+	later = is_later_step(n, onnx_cast(n, n->in[1], t));
+	factor = onnx_scalar(n, t, beta);
+	factor = onnx_where(n, later, factor, onnx_scalar(n, t, 1));
 	for (int i = 0; i < count; i++) {
 		Value *x = n->in[2 + i], *v = n->in[2 + 2 * count + i], *step;
 		Value *g = scaled_sum(n, norm, x, n->in[2 + count + i]);

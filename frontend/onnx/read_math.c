@@ -124,6 +124,10 @@ onnx_read_cast_like(ONode *n)
 bool
 onnx_read_identity(ONode *n)
 {
+	if (n->in_sequence[0]) {
+		n->out_sequence[0] = n->in_sequence[0];
+		return true;
+	}
 	return onnx_result(n, n->in[0]);
 }
 
@@ -201,7 +205,8 @@ onnx_read_pow(ONode *n)
 	if (dtype_is_float(y->type.dtype) && !dtype_is_float(t)) {
 		DType wide = dtype_info[t].bytes > 2 ? DT_F64 : y->type.dtype;
 
-		y = onnx_binary(n, OP_POW, onnx_cast(n, x, wide), onnx_cast(n, y, wide));
+		x = onnx_cast(n, x, wide);
+		y = onnx_binary(n, OP_POW, x, onnx_cast(n, y, wide));
 		return onnx_result(n, onnx_cast(n, y, t));
 	}
 	return onnx_result(n, onnx_binary(n, OP_POW, x, onnx_cast(n, y, t)));

@@ -147,7 +147,9 @@ quantized(ONode *n, Value *y, int i)
 bool
 onnx_read_qlinear_binary(ONode *n)
 {
-	return quantized(n, onnx_binary(n, n->info->op, real(n, 0), real(n, 3)), 6);
+	Value *x = real(n, 0);
+
+	return quantized(n, onnx_binary(n, n->info->op, x, real(n, 3)), 6);
 }
 
 /* QLinearSigmoid, QLinearLeakyRelu */

@@ -212,7 +212,7 @@ spread(ONode *n, Value *v, Value *axes, int rank, double otherwise)
 static bool
 dynamic_slice(ONode *n)
 {
-	Value *x = n->in[0], *axes, *starts, *steps, *length, *low, *high, *y = x;
+	Value *x = n->in[0], *axes, *starts, *steps, *length, *backwards, *last, *y = x;
 	int rank = x->type.rank, count = type_numel(&n->in[1]->type);
 	int blame = !onnx_is_const(n, 1) ? 1 : !onnx_is_const(n, 2) ? 2 : onnx_in(n, 4) ? 4 : 3;
 	Type t;
@@ -222,20 +222,17 @@ dynamic_slice(ONode *n)
 	axes = onnx_in(n, 3) ? onnx_cast(n, n->in[3], DT_I64)
 	                     : onnx_iota(n, DT_I64, count, 0, 1);
 	if (axes && onnx_in(n, 3))
-		axes = onnx_where(n, onnx_with(n, OP_LESS, axes, 0),
-		                  onnx_with(n, OP_ADD, axes, rank), axes);
+		axes = onnx_wrapped(n, axes, onnx_scalar(n, DT_I64, rank));
 	starts = spread(n, n->in[1], axes, rank, 0);
 	steps = onnx_in(n, 4) ? spread(n, n->in[4], axes, rank, 1)
 	                      : onnx_full(n, &(Type){.dtype = DT_I64, .rank = 1, .dim = {rank}}, 1);
 	length = onnx_int64s(n, onnx_shape(n, x));
 	if (!starts || !steps || !length)
 		return false;
-	starts = onnx_where(n, onnx_with(n, OP_LESS, starts, 0),
-	                    onnx_binary(n, OP_ADD, starts, length), starts);
-	low = onnx_binary(n, OP_MAX, starts, onnx_scalar(n, DT_I64, 0));
-	high = onnx_where(n, onnx_with(n, OP_LESS, steps, 0), onnx_with(n, OP_SUB, length, 1),
-	                  length);
-	starts = onnx_binary(n, OP_MIN, low, high);
+	starts = onnx_with(n, OP_MAX, onnx_wrapped(n, starts, length), 0);
+	backwards = onnx_with(n, OP_LESS, steps, 0);
+	last = onnx_where(n, backwards, onnx_with(n, OP_SUB, length, 1), length);
+	starts = onnx_binary(n, OP_MIN, starts, last);
 	for (int i = 0; i < rank && y; i++) {
 		Value *at = onnx_iota(n, DT_I64, t.dim[i], 0, 1);
 
@@ -352,8 +349,8 @@ dynamic_pad(ONode *n, PadMode mode, Value *fill)
 		y = onnx_gather(n, y, source_index(n, at, x->type.dim[i], mode), i);
 		if (mode != PAD_constant || !at)
 			continue;
-		inside = onnx_binary(n, OP_AND,
-		                     onnx_with(n, OP_GREATER_EQUAL, at, 0),
+		inside = onnx_with(n, OP_GREATER_EQUAL, at, 0);
+		inside = onnx_binary(n, OP_AND, inside,
 		                     onnx_with(n, OP_LESS, at, x->type.dim[i]));
 		y = onnx_where(n, onnx_channels(n, inside, i, rank), y, fill);
 	}
@@ -479,7 +476,7 @@ onnx_read_scatter_nd(ONode *n)
 bool
 onnx_read_one_hot(ONode *n)
 {
-	Value *indices = onnx_cast(n, n->in[0], DT_I64), *depth_added;
+	Value *indices = onnx_cast(n, n->in[0], DT_I64);
 	int rank = n->in[0]->type.rank, axis = onnx_axis(n, "axis", -1, rank + 1);
 	int64_t depth = 0;
 	Node *k;
@@ -501,8 +498,7 @@ onnx_read_one_hot(ONode *n)
 		return onnx_dynamic(n, 1);
 	}
 	/* Negative indices count from the end, once. */
-	depth_added = onnx_with(n, OP_ADD, indices, (double)depth);
-	indices = onnx_where(n, onnx_with(n, OP_LESS, indices, 0), depth_added, indices);
+	indices = onnx_wrapped(n, indices, onnx_scalar(n, DT_I64, (double)depth));
 	if (!indices)
 		return false;
 	k = onnx_node(n, OP_ONE_HOT, 2, (Value *[]){indices, n->in[2]}, 1);

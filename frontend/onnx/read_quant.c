@@ -209,8 +209,9 @@ integer_conv(ONode *n, Value *x, Value *x_zero, Value *w, Value *w_zero, Value *
 	if (!is_conv_shaped(n, x, w) ||
 	    !onnx_window(n, &x->type, w->type.dim + 2, false, &window))
 		return NULL;
-	return onnx_conv(n, onnx_centered(n, x, x_zero, -1), onnx_centered(n, w, w_zero, 0), bias,
-	                 &window, group);
+	x = onnx_centered(n, x, x_zero, -1);
+	w = onnx_centered(n, w, w_zero, 0);
+	return onnx_conv(n, x, w, bias, &window, group);
 }
 
 bool
@@ -224,8 +225,9 @@ onnx_read_conv_integer(ONode *n)
 Value *
 onnx_integer_matmul(ONode *n, Value *a, Value *a_zero, Value *b, Value *b_zero)
 {
-	return onnx_matmul(n, onnx_centered(n, a, a_zero, a->type.rank - 2),
-	                   onnx_centered(n, b, b_zero, b->type.rank - 1));
+	a = onnx_centered(n, a, a_zero, a->type.rank - 2);
+	b = onnx_centered(n, b, b_zero, b->type.rank - 1);
+	return onnx_matmul(n, a, b);
 }
 
 bool
@@ -240,8 +242,9 @@ Value *
 onnx_requantize(ONode *n, Value *sum, Value *a_scale, Value *b_scale, Value *y_scale, Value *y_zero,
                 int axis)
 {
-	Value *scale = onnx_binary(n, OP_MUL, plain(n, a_scale), plain(n, b_scale));
+	Value *scale = plain(n, a_scale);
 
+	scale = onnx_binary(n, OP_MUL, scale, plain(n, b_scale));
 	sum = onnx_dequantize(n, sum, scale, NULL, axis);
 	return onnx_quantize(n, sum, y_scale, y_zero, axis, DT_U8);
 }

@@ -16,7 +16,7 @@ choose(ONode *n, Value *axis, int rank, Value *const *result)
 	Value *at = onnx_cast(n, onnx_reshape_to(n, axis, &scalar), DT_I64);
 	Value *y = NULL;
 
-	at = onnx_where(n, onnx_with(n, OP_LESS, at, 0), onnx_with(n, OP_ADD, at, rank), at);
+	at = onnx_wrapped(n, at, onnx_scalar(n, DT_I64, rank));
 	for (int k = 0; k < rank; k++) {
 		if (!result[k])
 			continue;

@@ -3,7 +3,7 @@
  */
 #include <math.h>
 
-#include "frontend/onnx/read.h"
+#include "frontend/onnx/resize.h"
 
 /* ---- Where the shape comes from ---- */
 
@@ -229,6 +229,36 @@ finish(ONode *n, const Attr_RESIZE *a)
 	return onnx_result(n, onnx_finish(n, k));
 }
 
+/* Whether scales or a region that matters are not constant. */
+static bool
+is_computed(const ONode *n, const Attr_RESIZE *a)
+{
+	int scales_at = n->opset < 11 ? 1 : 2;
+	bool sizes = n->opset >= 11 && given(n, 3);
+
+	return (!sizes && given(n, scales_at) && !onnx_is_const(n, scales_at)) ||
+	       (a->coordinates == COORD_tf_crop_and_resize && given(n, 1) && !onnx_is_const(n, 1));
+}
+
+/* The stated shape and one scale an axis are needed; Upsample's scales are input 1. */
+static bool
+computed(ONode *n, const Attr_RESIZE *a)
+{
+	bool sizes = n->opset >= 11 && given(n, 3);
+	bool crops = a->coordinates == COORD_tf_crop_and_resize;
+	int rank = n->in[0]->type.rank, at = sizes ? 3 : n->opset < 11 ? 1 : 2;
+	Value *scales = sizes ? NULL : given(n, at);
+	Type y;
+
+	if (onnx_has(n, "axes") || onnx_has(n, "antialias") ||
+	    onnx_has(n, "keep_aspect_ratio_policy") || !onnx_declared(n, 0, &y) || y.rank != rank)
+		return onnx_dynamic(n, onnx_in(n, at) ? at : 1);
+	if ((scales && type_numel(&scales->type) != rank) ||
+	    (crops && (!given(n, 1) || type_numel(&n->in[1]->type) != 2 * rank)))
+		return onnx_error(n, E_SHAPE, "scales or region do not have one number an axis");
+	return !n->failed && onnx_resize_computed(n, a, &y, scales, crops ? n->in[1] : NULL);
+}
+
 bool
 onnx_read_resize(ONode *n)
 {
@@ -243,7 +273,11 @@ onnx_read_resize(ONode *n)
 		.exclude_outside = onnx_flag(n, "exclude_outside", false),
 		.extrapolation = onnx_float(n, "extrapolation_value", 0)};
 
-	if (n->failed || !read_shape(n, &a) || !read_roi(n, &a) || !check_antialias(n, &a))
+	if (n->failed)
+		return false;
+	if (is_computed(n, &a))
+		return computed(n, &a);
+	if (!read_shape(n, &a) || !read_roi(n, &a) || !check_antialias(n, &a))
 		return false;
 	return finish(n, &a);
 }
@@ -271,6 +305,8 @@ onnx_read_upsample(ONode *n)
 		scales = onnx_floats(n, "scales");
 	} else if (!onnx_in(n, 1)) {
 		return onnx_error(n, E_ARITY, "'Upsample' needs scales");
+	} else if (is_computed(n, &a)) {
+		return computed(n, &a);
 	} else if (!onnx_const_floats(n, 1, &scales)) {
 		return false;
 	}

@@ -46,9 +46,9 @@ resolve_reshape(ONode *n, Ints shape, bool allow_zero, const char *attr, Type *y
 	}
 	if (free_axis >= 0) {
 		if (known == 0 || type_numel(x) % known)
-			return onnx_error(n, E_SHAPE, "%s cannot be reshaped: %lld elements for "
-			                  "dimension -1 to complete", type_text(n->r->arena, x),
-			                  (long long)known);
+			return onnx_error(n, E_SHAPE,
+			                  "dimension -1 cannot be completed: %d elements in rows of %lld",
+			                  type_numel(x), (long long)known);
 		y->dim[free_axis] = (int32_t)(type_numel(x) / known);
 	}
 	if (!type_is_representable(y) || type_numel(y) != type_numel(x))

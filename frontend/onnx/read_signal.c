@@ -236,7 +236,7 @@ onnx_read_stft(ONode *n)
 	v = onnx_new_ints(n, (int)(frames * length));
 	for (int64_t i = 0; i < frames * length; i++)
 		v[i] = i / length * step + i % length;
-	index = onnx_const(n, (Type){DT_I64, 2, {(int32_t)frames, f.length}}, v);
+	index = onnx_const(n, type_make(DT_I64, 2, (int32_t[]){(int32_t)frames, f.length}), v);
 	if (x->type.rank == 3 && x->type.dim[2] == 2)
 		im = onnx_gather(n, part(n, x, 1), index, 1);
 	re = onnx_gather(n, x->type.rank == 3 ? part(n, x, 0) : x, index, 1);

@@ -58,14 +58,14 @@ onnx_domain(const char *domain)
 }
 
 /* The imported version; 1 for a domain that the file forgot to import, as some
- * exporters do with com.microsoft. */
+ * exporters do with com.microsoft, but 0 for ai.onnx, where it matters. */
 int
 onnx_opset(const Scope *s, const char *domain)
 {
 	for (int i = 0; i < s->opsets->n; i++)
 		if (strcmp(s->opsets->v[i].domain, domain) == 0)
 			return s->opsets->v[i].version;
-	return 1;
+	return *domain ? 1 : 0;
 }
 
 /* ---- Names ---- */
@@ -82,6 +82,7 @@ onnx_scope_init(Scope *s, Onnx *r, const Scope *outer)
 		s->function = outer->function;
 		s->prefix = outer->prefix;
 		s->where = outer->where;
+		s->node = outer->node;
 		s->depth = outer->depth + 1;
 	}
 }
@@ -245,14 +246,25 @@ static bool
 check_arity(ONode *n)
 {
 	const OnnxOp *o = n->info;
+	int least = o->in_min < 0 ? -o->in_min : o->in_min;
 
-	if (n->nins < o->in_min || n->nins > o->in_max)
+	if (n->nins < least || n->nins > o->in_max)
 		return onnx_error(n, E_ARITY, "'%s' cannot have %d inputs; it takes %d to %d",
-		                  o->name, n->nins, o->in_min, o->in_max);
+		                  o->name, n->nins, least, o->in_max);
 	if (n->nouts < o->out_min || n->nouts > o->out_max)
 		return onnx_error(n, E_ARITY, "'%s' cannot have %d outputs; it makes %d to %d",
 		                  o->name, n->nouts, o->out_min, o->out_max);
 	return true;
+}
+
+/* Whether a reader looks at in_sequence. */
+static bool
+takes_sequences(const OnnxOp *o)
+{
+	return o && (o->read == onnx_read_identity || o->read == onnx_read_sequence_insert ||
+	             o->read == onnx_read_sequence_erase || o->read == onnx_read_sequence_at ||
+	             o->read == onnx_read_sequence_length || o->read == onnx_read_sequence_map ||
+	             o->read == onnx_read_concat_from_sequence);
 }
 
 /* Looks the inputs up.  False when one is poisoned or missing. */
@@ -262,18 +274,24 @@ resolve_inputs(ONode *n, int required)
 	bool ok = true;
 
 	n->in = ARENA_ARRAY(n->r->arena, Value *, n->nins);
+	n->in_sequence = ARENA_ARRAY(n->r->arena, const Sequence *, n->nins);
 	for (int i = 0; i < n->nins; i++) {
 		const char *name = n->proto->input[i];
 		const Binding *b = *name ? onnx_lookup(n->scope, name) : NULL;
 
-		if (b)
+		if (b) {
 			n->in[i] = b->value;
-		else if (*name)
+			n->in_sequence[i] = b->sequence;
+		} else if (*name) {
 			report_unknown(n, i);
+		}
+		if (b && b->sequence && !takes_sequences(n->info))
+			onnx_error_in(n, i, E_UNSUPPORTED, "'%s' is a sequence, which '%s' cannot take",
+			              name, n->proto->op_type);
 		if ((!*name || (b && b->absent)) && i < required)
 			onnx_error(n, E_ARITY, "input %d of '%s' is missing", i,
 			           n->proto->op_type);
-		if (*name && (!b || (!b->value && !b->absent)))
+		if (*name && (!b || (!b->value && !b->absent && !b->sequence)))
 			ok = false;
 	}
 	return ok && !n->failed;
@@ -293,6 +311,15 @@ check_attributes(ONode *n)
 	return !n->failed;
 }
 
+static void
+bind_sequence(Onnx *r, Scope *s, const char *name, const Sequence *sequence)
+{
+	Binding *b = ARENA_NEW(r->arena, Binding);
+
+	b->sequence = sequence;
+	map_set(&s->names, name, b);
+}
+
 /* Gives the values that the node made the names that the user gave them. */
 static void
 bind_outputs(ONode *n, bool ok, int first_new)
@@ -305,7 +332,7 @@ bind_outputs(ONode *n, bool ok, int first_new)
 
 		if (!*name)
 			continue;
-		if (ok && !v)
+		if (ok && !v && !n->out_sequence[i])
 			onnx_error_out(n, i, E_UNSUPPORTED, "output %d of '%s' is not supported", i,
 			               n->proto->op_type);
 		if (v && v->id >= first_new)
@@ -313,6 +340,8 @@ bind_outputs(ONode *n, bool ok, int first_new)
 			             arena_printf(r->arena, "%s%s", n->scope->prefix, name));
 		if (map_get(&n->scope->names, name))
 			onnx_error_out(n, i, E_NAME, "the name '%s' is defined twice", name);
+		else if (ok && n->out_sequence[i])
+			bind_sequence(r, n->scope, name, n->out_sequence[i]);
 		else
 			onnx_bind(r, n->scope, name, v, &n->loc);
 	}
@@ -332,19 +361,27 @@ read_node(Onnx *r, Scope *s, size_t index)
 	ONode n = {.r = r, .scope = s, .proto = p};
 
 	n.opset = onnx_opset(s, domain);
-	n.loc = (Loc){.file = r->file->path, .where = node_where(r, s, p, index)};
+	n.loc = (Loc){.file = r->file->path,
+	              .where = node_where(r, s, p, index),
+	              .node = s->node ? s->node : (int)index + 1};
 	n.name = node_name(r, s, p);
 	n.nins = trimmed(p->input, p->n_input);
 	n.nouts = trimmed(p->output, p->n_output);
 	n.attr_used = ARENA_ARRAY(r->arena, bool, p->n_attribute);
 	n.out = ARENA_ARRAY(r->arena, Value *, n.nouts);
+	n.out_sequence = ARENA_ARRAY(r->arena, const Sequence *, n.nouts);
 	n.info = f ? NULL : onnx_find_op(domain, type, n.opset, &other_version);
 	if (f) {
 		ok = resolve_inputs(&n, 0) && read_call(&n, f);
+	} else if (!*domain && n.opset < 1) {
+		onnx_error(&n, E_MALFORMED, "the model does not say which opset '%s' is from", type);
 	} else if (!n.info) {
 		refuse(&n, other_version);
 	} else if (check_arity(&n) && resolve_inputs(&n, n.info->in_min)) {
-		ok = n.info->read(&n) && !n.failed && check_attributes(&n);
+		ok = n.info->read(&n);
+		if (!ok && !n.failed)
+			onnx_error(&n, E_ARITY, "an input that '%s' needs is missing", type);
+		ok = ok && !n.failed && check_attributes(&n);
 	}
 	bind_outputs(&n, ok && !n.failed, first_new);
 }
@@ -379,6 +416,16 @@ is_too_deep(ONode *n)
 	return true;
 }
 
+/* The end of a long location: the nodes that are nearest. */
+static const char *
+shortened(Onnx *r, const char *where)
+{
+	enum { KEEP = 200 };
+	size_t n = strlen(where);
+
+	return n <= KEEP ? where : arena_printf(r->arena, "... %s", where + n - KEEP);
+}
+
 /* Names in a copy are prefixed, so that copies do not collide. */
 static const char *
 copy_prefix(ONode *n, const char *tag)
@@ -401,7 +448,8 @@ onnx_read_subgraph(ONode *n, const GraphProto *g, const char *tag, int nins, Val
 		                  g->n_input, g->n_output, nins, nouts);
 	onnx_scope_init(&s, r, n->scope);
 	s.prefix = copy_prefix(n, tag);
-	s.where = arena_printf(r->arena, *tag ? "%s, %s, " : "%s, ", n->loc.where, tag);
+	s.where = arena_printf(r->arena, *tag ? "%s, %s, " : "%s, ", shortened(r, n->loc.where), tag);
+	s.node = n->loc.node;
 	s.nodes = g->node;
 	s.nnodes = g->n_node;
 	onnx_declare(r, &s, g->value_info, g->n_value_info);
@@ -421,6 +469,9 @@ onnx_read_subgraph(ONode *n, const GraphProto *g, const char *tag, int nins, Val
 			return onnx_error(n, E_NAME, "there is no value '%s' for output %d of the "
 			                  "subgraph", name, i);
 		out[i] = b->value;
+		if (b->sequence)
+			return onnx_error(n, E_UNSUPPORTED, "output '%s' of the subgraph is a sequence",
+			                  name);
 		if (!b->value)
 			n->failed = true;
 	}
@@ -473,7 +524,8 @@ read_call(ONode *n, const Function *function)
 	s.function = function;
 	s.depth = n->scope->depth + 1;
 	s.prefix = copy_prefix(n, f->name);
-	s.where = arena_printf(r->arena, "%s, ", n->loc.where);
+	s.where = arena_printf(r->arena, "%s, ", shortened(r, n->loc.where));
+	s.node = n->loc.node;
 	s.nodes = f->node;
 	s.nnodes = f->n_node;
 	for (size_t i = 0; i < f->n_input; i++)
@@ -492,7 +544,8 @@ read_call(ONode *n, const Function *function)
 			return onnx_error(n, E_NAME, "function '%s' does not define its output '%s'",
 			                  f->name, f->output[i]);
 		n->out[i] = b->value;
-		if (!b->value)
+		n->out_sequence[i] = b->sequence;
+		if (!b->value && !b->sequence)
 			n->failed = true;
 	}
 	for (size_t i = 0; i < f->n_attribute; i++)

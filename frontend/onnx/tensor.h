@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/map.h"
+#include "frontend/frontend.h"
 #include "ir/type.h"
 
 /*
@@ -34,6 +35,7 @@ typedef struct {
 	size_t bytes_left;
 	Diag *d;
 	Map files; /* external ones, by their path */
+	PathList *paths; /* gets the paths of those; may be NULL */
 } TensorReader;
 
 void onnx_tensor_reader(TensorReader *r, Arena *a, const char *path, size_t limit, Diag *d);

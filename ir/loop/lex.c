@@ -489,7 +489,8 @@ lex_literal(Lexer *x, bool negative, DType type, Expr *e)
 	if (lex_accept(x, ":") && !lex_type(x, &type))
 		return false;
 	if (type == DT_COUNT)
-		return lex_fail(x, &t, E_SYNTAX, "'%.*s' needs a type, as in inf:f32", (int)t.n, t.s);
+		return lex_fail(x, &t, E_SYNTAX, "'%.*s' needs a type, as in inf:f32",
+		                (int)t.n, t.s);
 	e->kind = E_CONST;
 	e->type = type;
 	if (is_truth) {

@@ -86,7 +86,7 @@ lbuf_is_read_only(const LBuf *b)
 typedef struct LVar {
 	const char *name; /* unique in the function */
 	DType type;
-	bool is_const;   /* never assigned after its declaration (lets, loop variables, parameters) */
+	bool is_const;   /* never assigned again: lets, loop variables, parameters */
 	int64_t lo, hi;  /* idx: the range that all its values are in, both ends included */
 	int index;       /* in LFunc.vars */
 } LVar;

@@ -219,17 +219,17 @@ static Tree
 make_kop(Parser *p, const Token *at, KOp op, const Tree *arg)
 {
 	const KOpInfo *info = &kop_info[op];
+	const char *name = info->infix ? info->infix : info->name;
 	DType type = arg[0].e->type;
 	Tree t;
 
 	if (info->arity == 2 && arg[1].e->type != type) {
-		lex_fail(&p->x, at, E_TYPE, "'%s' of %s and %s", info->infix ? info->infix : info->name,
-		         type_name(type), type_name(arg[1].e->type));
+		lex_fail(&p->x, at, E_TYPE, "'%s' of %s and %s", name, type_name(type),
+		         type_name(arg[1].e->type));
 		return failed;
 	}
 	if (!(info->operands >> type & 1)) {
-		lex_fail(&p->x, at, E_TYPE, "'%s' of %s", info->infix ? info->infix : info->name,
-		         type_name(type));
+		lex_fail(&p->x, at, E_TYPE, "'%s' of %s", name, type_name(type));
 		return failed;
 	}
 	t = make(p, at, E_KOP, info->to_bool ? DT_BOOL : type, info->arity, arg);
@@ -826,7 +826,8 @@ parse_function(Parser *p)
 		return false;
 	named = add_name(p->x.arena, &p->functions, name.name);
 	if (!named)
-		return lex_fail(&p->x, &name, E_NAME, "there is already a function '%s'", name.name);
+		return lex_fail(&p->x, &name, E_NAME, "there is already a function '%s'",
+		                name.name);
 	named->fn = p->fn;
 	VEC_PUSH(p->x.arena, p->out, p->fn);
 	return true;

@@ -185,7 +185,9 @@ shifted(KOp op, DType t, Range x, Range y, bool *exact)
 		return anything;
 	if (op == KOP_SHL)
 		return product(x, (Range){(int64_t)1 << y.lo, (int64_t)1 << y.lo}, exact);
-	return is_plain(t, x) ? (Range){shift_right(x.lo, y.lo), shift_right(x.hi, y.lo)} : anything;
+	if (!is_plain(t, x))
+		return anything;
+	return (Range){shift_right(x.lo, y.lo), shift_right(x.hi, y.lo)};
 }
 
 static Range

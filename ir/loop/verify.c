@@ -232,7 +232,8 @@ check_kind(Verifier *v, const Expr *e, int depth)
 	case E_KOP:
 		return check_args(v, e, e->nargs == 1 ? 1 : 2, depth) && check_kop(v, e);
 	case E_SELECT:
-		return check_args(v, e, 3, depth) && has_type(v, e->arg[0], DT_BOOL, "a condition") &&
+		return check_args(v, e, 3, depth) &&
+		       has_type(v, e->arg[0], DT_BOOL, "a condition") &&
 		       has_type(v, e->arg[1], e->type, "a choice") &&
 		       has_type(v, e->arg[2], e->type, "a choice");
 	case E_CVT: return check_args(v, e, 1, depth);
@@ -274,7 +275,8 @@ declare(Verifier *v, LVar *var, const char *what)
 		return fail(v, "'%s' is declared twice", var->name);
 	if (is_narrow(var->type))
 		return fail(v, "%s '%s' cannot be %s", what, var->name, type_name(var->type));
-	if (var->type == DT_IDX && (var->lo > var->hi || var->lo < INT32_MIN || var->hi > INT32_MAX))
+	if (var->type == DT_IDX &&
+	    (var->lo > var->hi || var->lo < INT32_MIN || var->hi > INT32_MAX))
 		return fail(v, "'%s' has an impossible range", var->name);
 	v->var[var->index] = VAR_VISIBLE;
 	VEC_PUSH(v->arena, &v->visible, var);

@@ -52,12 +52,15 @@ static Expr *
 reflect(LBuilder *b, Expr *x, double lo, double hi)
 {
 	double span = hi - lo;
-	Expr *far;
+	Expr *turns, *far;
 
 	if (span <= 0)
 		return scalar_number(b, x, lo);
 	x = loop_op1(b, KOP_ABS, loop_sub(b, x, scalar_number(b, x, lo)));
-	x = loop_let(b, "turn", loop_call2(b, "fmod", x, scalar_number(b, x, 2 * span)));
+	x = loop_let(b, "far", x);
+	turns = loop_call1(b, "floor", loop_mul(b, x, scalar_number(b, x, 0.5 / span)));
+	x = loop_sub(b, x, loop_mul(b, turns, scalar_number(b, x, 2 * span)));
+	x = loop_let(b, "turn", x);
 	far = loop_sub(b, scalar_number(b, x, 2 * span), x);
 	x = loop_select(b, scalar_compare(b, KOP_GT, x, span), far, x);
 	return loop_add(b, x, scalar_number(b, x, lo));
@@ -72,8 +75,7 @@ to_border(LBuilder *b, Expr *x, double lo, double hi, int32_t length)
 	x = loop_let(b, "x", x);
 	x = loop_select(b, scalar_compare(b, KOP_LT, x, lo), scalar_number(b, x, 0), x);
 	x = loop_let(b, "x", x);
-	return loop_select(b, scalar_compare(b, KOP_GT, x, hi),
-	                   scalar_number(b, x, length - 1), x);
+	return loop_select(b, scalar_compare(b, KOP_GT, x, hi), scalar_number(b, x, length - 1), x);
 }
 
 /* The coordinate in elements, from one in [-1, 1], after padding. */

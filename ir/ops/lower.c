@@ -4,8 +4,14 @@
 #include "ir/lower.h"
 
 #include <assert.h>
+#include <math.h>
+#include <string.h>
 
 #include "ir/op.h"
+#include "ir/ops/scalar.h"
+#include "ir/quant.h"
+
+enum { MAX_ELEMENTWISE = 3 }; /* inputs of an elementwise operator */
 
 LBuf *
 lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count)
@@ -50,7 +56,8 @@ lower_broadcast_index(LowerCtx *cx, const Type *t, int rank, Expr *const at[MAX_
 	type_strides(t, stride);
 	for (int i = 0; i < t->rank; i++)
 		if (t->dim[i] != 1)
-			index = loop_add(b, index, loop_affine(b, at[rank - t->rank + i], stride[i], 0));
+			index = loop_add(b, index,
+			                 loop_affine(b, at[rank - t->rank + i], stride[i], 0));
 	return index;
 }
 
@@ -109,6 +116,19 @@ lower_let(LowerCtx *cx, const char *name, Expr *value)
 	return has_name ? value : loop_let(&cx->b, name, value);
 }
 
+Expr *
+lower_activation(LowerCtx *cx, const Node *n, Expr *x)
+{
+	switch (node_activation(n)) {
+	case ACTIVATION_none:
+	case ACTIVATION_COUNT: break;
+	case ACTIVATION_relu: return scalar_clamp(&cx->b, x, 0, HUGE_VAL);
+	case ACTIVATION_relu_n1_1: return scalar_clamp(&cx->b, x, -1, 1);
+	case ACTIVATION_relu6: return scalar_clamp(&cx->b, x, 0, 6);
+	}
+	return x;
+}
+
 static void
 name_bufs(LBuf **bufs, int count, const char *const *names)
 {
@@ -129,39 +149,72 @@ lower_name_outputs(LowerCtx *cx, const Node *n, const char *const *names)
 	name_bufs(cx->out, n->nouts, names);
 }
 
+/* The loops of an elementwise operator: the axes of its output, joined where they
+ * are one axis for every input.  Strides are those of the inputs, 0 where one
+ * repeats, then that of the output. */
+typedef struct {
+	int n;
+	struct {
+		int32_t length, stride[MAX_ELEMENTWISE + 1];
+	} axis[MAX_RANK];
+} Nest;
+
+static int32_t
+broadcast_stride(const Type *t, int axis)
+{
+	return axis < 0 || t->dim[axis] == 1 ? 0 : type_product(t, axis + 1, t->rank);
+}
+
+static Nest
+make_nest(const Node *n)
+{
+	const Type *out = &n->out[0]->type;
+	Nest nest = {0};
+
+	for (int i = 0; i < out->rank; i++) {
+		int32_t stride[MAX_ELEMENTWISE + 1], length = out->dim[i];
+		bool join = nest.n > 0;
+
+		if (length == 1)
+			continue;
+		for (int k = 0; k <= n->nins; k++) {
+			const Type *t = k < n->nins ? &n->in[k]->type : out;
+
+			stride[k] = broadcast_stride(t, i - (out->rank - t->rank));
+			join = join && nest.axis[nest.n - 1].stride[k] == stride[k] * length;
+		}
+		if (join)
+			length *= nest.axis[--nest.n].length;
+		nest.axis[nest.n].length = length;
+		memcpy(nest.axis[nest.n++].stride, stride, sizeof stride);
+	}
+	return nest;
+}
+
 /* The loops, loads and conversions around one scalar_ID() function. */
 static void
 lower_elementwise(LowerCtx *cx, const Node *n)
 {
-	const Type *type = &n->out[0]->type;
-	Expr *at[MAX_RANK], *x[3];
-	bool flat = true;
+	LBuilder *b = &cx->b;
+	Nest nest = make_nest(n);
+	Expr *index[MAX_ELEMENTWISE + 1], *x[MAX_ELEMENTWISE], *y;
 
-	/* Without broadcast one loop over the flat tensor is enough. */
-	for (int i = 0; i < n->nins; i++)
-		if (type_numel(&n->in[i]->type) != 1 && !type_same_shape(&n->in[i]->type, type))
-			flat = false;
-	if (flat) {
-		Expr *i = loop_for(&cx->b, "i", 0, type_numel(type));
+	for (int k = 0; k <= n->nins; k++)
+		index[k] = loop_idx(b, 0);
+	for (int i = 0; i < nest.n; i++) {
+		const char *name = nest.n == 1 ? "i" : arena_printf(cx->arena, "i%d", i);
+		Expr *at = loop_for(b, name, 0, nest.axis[i].length);
 
-		for (int k = 0; k < n->nins; k++) {
-			bool single = type_numel(&n->in[k]->type) == 1;
-
-			x[k] = loop_load_compute(&cx->b, cx->in[k],
-			                         single ? loop_idx(&cx->b, 0) : i);
-		}
-		loop_store_cvt(&cx->b, cx->out[0], i, op_info[n->op].scalar(&cx->b, n, x));
-		loop_end(&cx->b);
-		return;
+		for (int k = 0; k <= n->nins; k++)
+			index[k] = loop_add(b, index[k],
+			                    loop_affine(b, at, nest.axis[i].stride[k], 0));
 	}
-	lower_loops(cx, type, "i", at);
 	for (int k = 0; k < n->nins; k++)
-		x[k] = loop_load_compute(
-			&cx->b, cx->in[k],
-			lower_broadcast_index(cx, &n->in[k]->type, type->rank, at));
-	loop_store_cvt(&cx->b, cx->out[0], lower_index(cx, type, at),
-	               op_info[n->op].scalar(&cx->b, n, x));
-	lower_end_loops(cx, type);
+		x[k] = loop_load_compute(b, cx->in[k], index[k]);
+	y = lower_activation(cx, n, op_info[n->op].scalar(b, n, x));
+	loop_store_cvt(b, cx->out[0], index[n->nins], y);
+	for (int i = 0; i < nest.n; i++)
+		loop_end(b);
 }
 
 /* Whether no output has an element, so that there is nothing to do. */
@@ -178,10 +231,11 @@ LFunc *
 node_lower(Arena *a, const Node *n)
 {
 	const OpInfo *info = &op_info[n->op];
-	LowerCtx cx = {.arena = a};
+	LowerCtx cx = {.arena = a, .single_rounding = n->graph->single_rounding};
 
 	assert(info->kind != OP_SUGAR);
-	loop_begin(&cx.b, a, arena_printf(a, "%s_%s", info->name, n->out[0] ? n->out[0]->name : "none"));
+	loop_begin(&cx.b, a,
+	           arena_printf(a, "%s_%s", info->name, n->out[0] ? n->out[0]->name : "none"));
 	cx.in = ARENA_ARRAY(a, LBuf *, n->nins);
 	cx.out = ARENA_ARRAY(a, LBuf *, n->nouts);
 	for (int i = 0; i < n->nins; i++)
@@ -196,7 +250,9 @@ node_lower(Arena *a, const Node *n)
 			                     LBUF_OUT, NULL);
 	if (outputs_are_empty(&cx, n))
 		return loop_finish(&cx.b);
-	if (info->kind == OP_ELEMENTWISE)
+	if (node_is_quantized(n))
+		quant_info[n->op].lower(&cx, n);
+	else if (info->kind == OP_ELEMENTWISE)
 		lower_elementwise(&cx, n);
 	else
 		info->lower(&cx, n);

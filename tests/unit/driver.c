@@ -156,7 +156,8 @@ END_TEST
 START_TEST(names_in_make_rules_are_escaped)
 {
 	const char *names[] = {"a b", "c#d$e", "f\\ g", "h\\i"};
-	Names targets = {0}, files = {.v = names, .n = 4};
+	PathList files = {.v = names, .n = 4};
+	Names targets = {0};
 
 	deps_print(&out, &targets, "o p", &files, true);
 	ck_assert_str_eq(out.s, "o\\ p: a\\ b c\\#d$$e f\\\\\\ g h\\i\n"
@@ -301,6 +302,22 @@ START_TEST(the_table_is_well_formed)
 }
 END_TEST
 
+START_TEST(the_formats_of_x_are_those_that_can_be_read)
+{
+	const Option *x = option_table;
+	Str list;
+
+	while (strcmp(x->spelling, "-x") != 0)
+		x++;
+	str_init(&list, arena);
+	for (const FrontendFormat *f = frontend_formats; f->name; f++) {
+		ck_assert_ptr_nonnull(strstr(x->metavar, f->name));
+		str_printf(&list, "%s|", f->name);
+	}
+	ck_assert_uint_eq(list.n + strlen("none"), strlen(x->metavar));
+}
+END_TEST
+
 START_TEST(the_manual_has_every_option)
 {
 	help_man(&out, TOOL_MCC);
@@ -343,6 +360,7 @@ other_case(void)
 	tcase_add_test(tc, sizes_that_overflow_are_refused);
 	tcase_add_test(tc, words_are_quoted_for_a_shell);
 	tcase_add_test(tc, the_table_is_well_formed);
+	tcase_add_test(tc, the_formats_of_x_are_those_that_can_be_read);
 	tcase_add_test(tc, the_manual_has_every_option);
 	return tc;
 }

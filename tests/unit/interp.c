@@ -117,11 +117,11 @@ call2(LCode *code, uint64_t x, uint64_t y)
 	return lcode_call(code, (uint64_t[]){x, y});
 }
 
-static const int64_t ints[] = {0,         1,          -1,         2,         -2,        3,
-                               7,         -7,         31,         32,        33,        63,
-                               64,        100,        -100,       255,       256,       65535,
-                               INT32_MAX, INT32_MIN,  INT32_MIN + 1, 0xffffffff, INT64_MAX, INT64_MIN,
-                               1 << 30,   0x123456789, -0x123456789};
+static const int64_t ints[] = {
+	0,          1,         -1,        2,       -2,          3,           7,
+	-7,         31,        32,        33,      63,          64,          100,
+	-100,       255,       256,       65535,   INT32_MAX,   INT32_MIN,   INT32_MIN + 1,
+	0xffffffff, INT64_MAX, INT64_MIN, 1 << 30, 0x123456789, -0x123456789};
 enum { NINTS = sizeof ints / sizeof ints[0] };
 
 /* ---- Integer arithmetic ---- */
@@ -206,9 +206,9 @@ START_TEST(bool_operations_have_only_two_results)
 	for (size_t k = 0; k < sizeof ops / sizeof ops[0]; k++)
 		for (int x = 0; x < 2; x++)
 			for (int y = 0; y < 2; y++)
-				ck_assert_int_eq((int64_t)call2(operation(ops[k], DT_BOOL), (uint64_t)x,
-				                                (uint64_t)y),
-				                 int_result(ops[k], DT_BOOL, x, y));
+				ck_assert_int_eq((int64_t)call2(operation(ops[k], DT_BOOL),
+								(uint64_t)x, (uint64_t)y),
+						 int_result(ops[k], DT_BOOL, x, y));
 	ck_assert_int_eq((int64_t)call1(operation(KOP_NOT, DT_BOOL), 0), 1);
 	ck_assert_int_eq((int64_t)call1(operation(KOP_NOT, DT_BOOL), 1), 0);
 }
@@ -351,10 +351,12 @@ START_TEST(floats_saturate_to_narrow_integers)
 	LCode *single, *twice;
 
 	loop_begin_scalar(&b, arena, "f", DT_I32);
-	loop_return(&b, loop_cvt(&b, DT_I32, loop_cvt(&b, narrow[_i], loop_param(&b, "x", DT_F32))));
+	loop_return(&b,
+		    loop_cvt(&b, DT_I32, loop_cvt(&b, narrow[_i], loop_param(&b, "x", DT_F32))));
 	single = lfunc_compile(arena, loop_finish(&b));
 	loop_begin_scalar(&b, arena, "f", DT_I32);
-	loop_return(&b, loop_cvt(&b, DT_I32, loop_cvt(&b, narrow[_i], loop_param(&b, "x", DT_F64))));
+	loop_return(&b,
+		    loop_cvt(&b, DT_I32, loop_cvt(&b, narrow[_i], loop_param(&b, "x", DT_F64))));
 	twice = lfunc_compile(arena, loop_finish(&b));
 	for (int k = -280000; k <= 280000; k++) {
 		double x = k * 0.25;
@@ -484,10 +486,13 @@ START_TEST(double_to_half_rounds_once)
 	loop_return(&b, loop_cvt(&b, DT_F32, loop_cvt(&b, DT_BF16, loop_param(&b, "x", DT_I64))));
 	i64 = lfunc_compile(arena, loop_finish(&b));
 	ck_assert(same_float(float_of(call1(f16, bits_of_double(1 + 0x1p-11))), 1.0f));
-	ck_assert(same_float(float_of(call1(f16, bits_of_double(1 + 0x1p-11 + 0x1p-40))), 1 + 0x1p-10f));
-	ck_assert(same_float(float_of(call1(f16, bits_of_double(1 + 0x3p-11 - 0x1p-40))), 1 + 0x1p-10f));
+	ck_assert(same_float(float_of(call1(f16, bits_of_double(1 + 0x1p-11 + 0x1p-40))),
+			     1 + 0x1p-10f));
+	ck_assert(same_float(float_of(call1(f16, bits_of_double(1 + 0x3p-11 - 0x1p-40))),
+			     1 + 0x1p-10f));
 	ck_assert(same_float(float_of(call1(f16, bits_of_double(1e300))), INFINITY));
-	ck_assert(same_float(float_of(call1(bf16, bits_of_double(1 + 0x1p-8 + 0x1p-40))), 1 + 0x1p-7f));
+	ck_assert(same_float(float_of(call1(bf16, bits_of_double(1 + 0x1p-8 + 0x1p-40))),
+			     1 + 0x1p-7f));
 	ck_assert(same_float(float_of(call1(i64, (1ull << 62) + (1ull << 54) + 1)),
 	                     0x1p62f + 0x1p55f));
 	ck_assert(same_float(float_of(call1(i64, (1ull << 62) + (1ull << 54))), 0x1p62f));
@@ -510,7 +515,8 @@ START_TEST(loops_and_conditions_nest)
 	i = loop_for(&b, "i", 0, 10);
 	sum = loop_var(&b, "sum", loop_int(&b, DT_I32, 0));
 	k = loop_for_expr(&b, "k", loop_idx(&b, 0), i);
-	loop_if(&b, loop_op2(&b, KOP_EQ, loop_op2(&b, KOP_REM, k, loop_idx(&b, 2)), loop_idx(&b, 1)));
+	loop_if(&b,
+		loop_op2(&b, KOP_EQ, loop_op2(&b, KOP_REM, k, loop_idx(&b, 2)), loop_idx(&b, 1)));
 	loop_set(&b, sum, loop_add(&b, loop_get(&b, sum), loop_load(&b, in, k)));
 	loop_else(&b);
 	loop_set(&b, sum, loop_add(&b, loop_get(&b, sum), loop_int(&b, DT_I32, 1000)));
@@ -644,7 +650,8 @@ START_TEST(scratch_tables_and_constant_inputs_need_no_memory)
 	s = loop_buf(&b, "s", DT_I32, 3, LBUF_SCRATCH, NULL);
 	t = loop_buf(&b, "t", DT_I16, 3, LBUF_TABLE, table);
 	i = loop_for(&b, "i", 0, 3);
-	loop_store(&b, s, i, loop_add(&b, loop_load_compute(&b, x, i), loop_load_compute(&b, t, i)));
+	loop_store(&b, s, i,
+		   loop_add(&b, loop_load_compute(&b, x, i), loop_load_compute(&b, t, i)));
 	loop_end(&b);
 	i = loop_for(&b, "k", 0, 3);
 	loop_store_cvt(&b, out, i, loop_load(&b, s, i));
@@ -737,7 +744,8 @@ typedef struct {
 static Expr *
 random_expr(const Scope *s, int depth)
 {
-	static const KOp ops[] = {KOP_ADD, KOP_SUB, KOP_MUL, KOP_ADD, KOP_MUL, KOP_XOR, KOP_MIN, KOP_DIV};
+	static const KOp ops[] = {KOP_ADD, KOP_SUB, KOP_MUL, KOP_ADD,
+				  KOP_MUL, KOP_XOR, KOP_MIN, KOP_DIV};
 	uint32_t leaf = random_below(5);
 	Expr *e;
 
@@ -847,10 +855,12 @@ START_TEST(functions_may_have_tables)
 		"func @odd(%i: i32, %t: i16[3] table = {1, 3, 5}) -> i32 {\n"
 		"  return cvt.i32(%t[cvt.idx(min(max(%i, 0:i32), 2:i32))])\n"
 		"}\n"
-		"func @prime(%i: i32, %t: i32[3] table = {20, 30, 50}, %u: i32[1] table = {700}) -> i32 {\n"
+		"func @prime(%i: i32, %t: i32[3] table = {20, 30, 50}, %u: i32[1] table = {700}) "
+		"-> i32 {\n"
 		"  return %t[cvt.idx(min(max(%i, 0:i32), 2:i32))] + odd(%i) + %u[0]\n"
 		"}\n"
-		"kernel @k(%x: i32[3] in, %t: i32[3] table = {1000, 2000, 3000}, %y: i32[3] out) {\n"
+		"kernel @k(%x: i32[3] in, %t: i32[3] table = {1000, 2000, 3000}, %y: i32[3] out) "
+		"{\n"
 		"  for %i in 0..3 {\n"
 		"    %y[%i] = %t[%i] + prime(%x[%i]) + odd(%x[2 - %i])\n"
 		"  }\n"

@@ -47,7 +47,8 @@ static const struct {
 	{true, "for %i in 0..240 { %y[%i] = %x[%i] * %x[%i] + %w[%i] }"},
 	{true, "for %i in 0..240 { let %v: i32 = %x[%i]\n %y[%i] = %v\n %y[%i] = %v + 1:i32 }"},
 	{true, "for %i in 0..240 { %y[%i] = %w[0]\n %y[%i] = %y[%i] + %w[%i] }"},
-	{true, "for %i in 0..240 { if %x[%i] > 0:i32 { %y[%i] = %x[%i] } else { %y[%i] = 0:i32 } }"},
+	{true, "for %i in 0..240 { if %x[%i] > 0:i32 { %y[%i] = %x[%i] } else { %y[%i] = 0:i32 "
+	 "} }"},
 	{false, "for %i in 0..240 { %y[%i] = %x[%i]\n %y[%i] = %x[%i] + 1:i32 }"},
 	{false, "for %i in 0..240 { %y[%i] = 0:i32\n %y[%i] = %x[%i] }"},
 	{false, "for %i in 0..240 { %y[%i] = %x[239 - %i] }"},
@@ -65,12 +66,16 @@ static const struct {
 	{false, "for %i in 0..230 { %y[%i + 1] = max(%x[%i], %x[%i + 9]) }"},
 	/* nests, also not in the order of memory, and with steps and gaps */
 	{true, "for %a in 0..4 { for %b in 0..6 { for %c in 0..10 {\n"
-	       "let %i: idx = (%a * 6 + %b) * 10 + %c\n %y[%i] = %x[(%a * 6 + %b) * 10 + %c] + %w[%c] } } }"},
+	       "let %i: idx = (%a * 6 + %b) * 10 + %c\n %y[%i] = %x[(%a * 6 + %b) * 10 + %c] + "
+	       "%w[%c] } } }"},
 	{true, "for %c in 0..10 { for %a in 0..4 { for %b in 0..6 {\n"
 	       "%y[%a * 60 + %b * 10 + %c] = %x[%a * 60 + %b * 10 + %c] } } }"},
-	{true, "for %c in 0..12 { for %a in 0..10 step 2 { %y[%a * 24 + %c] = %x[%a * 24 + %c] } }"},
-	{true, "for %c in 0..24 { for %a in 0..10 step 2 { %y[%a * 12 + %c] = %x[%a * 12 + %c] } }"},
-	{false, "for %c in 0..25 { for %a in 0..10 step 2 { %y[%a * 12 + %c] = %x[%a * 12 + %c] } }"},
+	{true, "for %c in 0..12 { for %a in 0..10 step 2 { %y[%a * 24 + %c] = %x[%a * 24 + %c] "
+	 "} }"},
+	{true, "for %c in 0..24 { for %a in 0..10 step 2 { %y[%a * 12 + %c] = %x[%a * 12 + %c] "
+	 "} }"},
+	{false, "for %c in 0..25 { for %a in 0..10 step 2 { %y[%a * 12 + %c] = %x[%a * 12 + %c] "
+	 "} }"},
 	{false, "for %a in 0..4 { for %b in 0..10 { %y[%a * 9 + %b] = %x[%a * 9 + %b] } }"},
 	{false, "for %a in 0..10 { for %b in 0..10 { %y[%a * 10 + %b] = %x[%b * 10 + %a] } }"},
 	/* rows that are read several times before they are written */
@@ -86,8 +91,10 @@ static const struct {
 	/* sums of rows; those of columns read elements that are overwritten */
 	{true, "for %r in 0..24 { var %s: i32 = 0:i32\n"
 	       "for %a in 0..10 { %s = %s + %x[%r * 10 + %a] }\n %y[%r] = %s }"},
-	{true, "for %r in 0..24 { %y[%r] = 0:i32\n for %a in 0..9 { %y[%r] = %y[%r] + %x[%r * 10 + %a + 1] } }"},
-	{false, "for %r in 0..24 { %y[%r] = 0:i32\n for %a in 0..10 { %y[%r] = %y[%r] + %x[%r * 10 + %a] } }"},
+	{true, "for %r in 0..24 { %y[%r] = 0:i32\n for %a in 0..9 { %y[%r] = %y[%r] + %x[%r * "
+	 "10 + %a + 1] } }"},
+	{false, "for %r in 0..24 { %y[%r] = 0:i32\n for %a in 0..10 { %y[%r] = %y[%r] + %x[%r * "
+	 "10 + %a] } }"},
 	{false, "for %c in 0..10 { var %s: i32 = 0:i32\n"
 	        "for %a in 0..24 { %s = %s + %x[%a * 10 + %c] }\n %y[%c * 2] = %s }"},
 	{true, "for %c in 0..10 { var %s: i32 = 0:i32\n"
@@ -102,9 +109,11 @@ static const struct {
 	{true, "for %i in 0..240 while %x[239] > 0:i32 { %t[0] = 0:i32 }\n %y[0] = 0:i32"},
 	{false, "for %i in 0..240 while %x[5] > 0:i32 { %y[%i] = 0:i32 }"},
 	{true, "for %i in 0..240 while %x[239] > 0:i32 { %y[%i] = 0:i32 }"},
-	{false, "for %i in 0..240 { for %k in 0..cvt.idx(%x[5] & 7:i32) { %t[0] = 0:i32 }\n %y[%i] = 0:i32 }"},
+	{false, "for %i in 0..240 { for %k in 0..cvt.idx(%x[5] & 7:i32) { %t[0] = 0:i32 }\n "
+	 "%y[%i] = 0:i32 }"},
 	{true, "for %i in 0..24 { for %k in 0..10 - %i % 5 { %y[%i * 10 + %k] = %w[%k] }\n}\n"},
-	{false, "for %r in 0..24 { for %k in 0..10 - %r % 5 { %y[%r * 10 + %k] = %x[%r * 10 + %k] } }"},
+	{false, "for %r in 0..24 { for %k in 0..10 - %r % 5 { %y[%r * 10 + %k] = %x[%r * 10 + "
+	 "%k] } }"},
 };
 
 START_TEST(sharing_is_allowed_where_it_is_proven)

@@ -74,7 +74,8 @@ random_condition(int depth)
 static const char *
 random_nest(const char *body)
 {
-	static const char *const bound[] = {"0", "2", "%i", "%i - 2", "min(%i, 4)", "max(0, 3 - %i)",
+	static const char *const bound[] = {"0", "2", "%i", "%i - 2", "min(%i, 4)",
+	                                    "max(0, 3 - %i)",
 	                                    "9 - %i", "min(4, 12 - %i)", "5"};
 	Str s;
 

@@ -95,11 +95,13 @@ static const char *const good[] = {
 	"for %i in 0..100 { let %p: idx = select(%i < 50, %i * 2, 0)\n %y[%p] = 0.0f }",
 	/* values from data */
 	"for %i in 0..100 { %y[0] = %x[cvt.idx(min(max(%n[%i], 0:i64), 99:i64))] }",
-	"for %i in 0..100 { let %v: i64 = %n[%i]\n let %w: i64 = select(%v < 0:i64, %v + 100:i64, %v)\n"
+	"for %i in 0..100 { let %v: i64 = %n[%i]\n let %w: i64 = select(%v < 0:i64, %v + "
+	"100:i64, %v)\n"
 	"  if %w >= 0:i64 & %w < 100:i64 { %y[cvt.idx(%w)] = 0.0f } }",
 	"for %i in 0..100 { if %n[%i] >= 0:i64 & %n[%i] < 100:i64 { %y[cvt.idx(%n[%i])] = 0.0f } }",
 	"for %i in 0..100 { %y[(cvt.idx(cvt.i32(%q[%i])) + 128) / 3] = 0.0f }",
-	"for %i in 0..3 { let %v: i32 = %d[%i]\n %y[cvt.idx(select(%v < 0:i32, %v + 100:i32, %v))] = 0.0f }",
+	"for %i in 0..3 { let %v: i32 = %d[%i]\n %y[cvt.idx(select(%v < 0:i32, %v + 100:i32, "
+	"%v))] = 0.0f }",
 	"for %i in 0..4 { %y[cvt.idx(cvt.i32(%s[%i]))] = 0.0f }",
 	"for %i in 0..100 { %y[cvt.idx(cvt.i32(%x[%i]) & 63:i32)] = 0.0f }",
 	"for %i in 0..100 { %y[cvt.idx(cvt.u32(%q[%i]) >> 26:u32)] = 0.0f }",
@@ -107,7 +109,8 @@ static const char *const good[] = {
 	"for %i in 0..100 { %y[cvt.idx(%x[%i] < 1.0f)] = 0.0f }",
 	/* bounds that are expressions */
 	"for %o in 0..34 { for %k in max(0, 1 - %o)..3 { %y[0] = %x[%o + %k - 1] } }",
-	"for %o in 0..100 { for %k in max(0, 1 - %o)..min(3, 101 - %o) { %y[0] = %x[%o + %k - 1] } }",
+	"for %o in 0..100 { for %k in max(0, 1 - %o)..min(3, 101 - %o) { %y[0] = %x[%o + %k - "
+	"1] } }",
 	"for %o in 0..50 { let %a: idx = max(0, 1 - %o * 2)\n let %b: idx = min(3, 101 - %o * 2)\n"
 	"  for %k in %a..%b { %y[0] = %x[%o * 2 + %k - 1] } }",
 	"for %i in 0..100 { for %k in %i..100 { %y[%k - %i] = 0.0f } }",
@@ -117,7 +120,8 @@ static const char *const good[] = {
 	/* variables */
 	"var %p: idx in [0, 99] = 0\n for %i in 0..1000 { %y[%p] = 0.0f\n"
 	"  if %p < 99 { %p = %p + 1 } else { %p = 0 } }",
-	"var %p: idx in [0, 100] = 0\n for %i in 0..1000 while %p < 100 { %y[%p] = 0.0f\n %p = %p + 1 }",
+	"var %p: idx in [0, 100] = 0\n for %i in 0..1000 while %p < 100 { %y[%p] = 0.0f\n %p = "
+	"%p + 1 }",
 	"var %p: idx = 7\n if %x[0] < 1.0f { %p = 3 } else { %p = 5 }\n %y[%p + 94] = 0.0f",
 	"var %p: idx = 7\n if %x[0] < 1.0f { %p = 3 }\n %y[%p - 3] = 0.0f\n %y[%p + 92] = 0.0f",
 	"var %p: idx = 700\n %p = 5\n %y[%p] = 0.0f",
@@ -182,28 +186,34 @@ static const struct {
 	/* a sum that wraps around says nothing about its terms */
 	{"let %v: i64 = %n[0]\n if %v + 5:i64 < 100:i64 & %v >= 0:i64 { %y[cvt.idx(%v)] = 0.0f }",
 	 "the value may not fit idx"},
-	{"let %v: i32 = cvt.i32(%n[0])\n if %v * 2:i32 < 100:i32 & %v >= 0:i32 { %y[cvt.idx(%v)] = 0.0f }",
+	{"let %v: i32 = cvt.i32(%n[0])\n if %v * 2:i32 < 100:i32 & %v >= 0:i32 { "
+	 "%y[cvt.idx(%v)] = 0.0f }",
 	 "is in [0, 2147483647]"},
-	{"let %v: i64 = %n[0]\n if cvt.i32(%v) < 100:i32 & cvt.i32(%v) >= 0:i32 { %y[cvt.idx(%v)] = 0.0f }",
+	{"let %v: i64 = %n[0]\n if cvt.i32(%v) < 100:i32 & cvt.i32(%v) >= 0:i32 { "
+	 "%y[cvt.idx(%v)] = 0.0f }",
 	 "the value may not fit idx"},
 	{"if %t[0] < 1.0f { %t[0] = 1.0f }", "'t' is read before anything is stored there"},
 	{"let %v: f32 = %t[0]\n %t[0] = %v", "'t' is read before anything is stored there"},
 	/* a narrowed value that changes: scratch memory and variables */
 	{"%t[0] = 0.0f\n var %p: idx in [0, 200] = 7\n for %i in 0..5 { %y[%p] = 0.0f\n %p = 200 }",
 	 "the index %p is in [0, 200]"},
-	{"var %p: idx in [0, 200] = 7\n for %i in 0..5 { %p = 200 }\n %y[%p] = 0.0f", "is in [0, 200]"},
-	{"var %p: idx in [0, 100] = 0\n for %i in 0..9 while %p < 100 { %p = %p + 1\n %y[%p] = 0.0f }",
+	{"var %p: idx in [0, 200] = 7\n for %i in 0..5 { %p = 200 }\n %y[%p] = "
+	 "0.0f", "is in [0, 200]"},
+	{"var %p: idx in [0, 100] = 0\n for %i in 0..9 while %p < 100 { %p = %p + 1\n %y[%p] = "
+	 "0.0f }",
 	 "is in [1, 100]"},
 	{"var %p: idx in [0, 99] = 0\n for %i in 0..1000 { %p = %p + 1 }",
 	 "the value is in [1, 100], 'p' may be in [0, 99]"},
 	{"var %p: idx in [0, 99] = -1", "the value is in [-1, -1], 'p' may be in [0, 99]"},
 	{"var %p: idx = 7\n if %x[0] < 1.0f { %p = 300 }\n %y[%p] = 0.0f", "is in [7, 300]"},
-	{"var %p: idx = 7\n if %x[0] < 1.0f { } else { %p = 300 }\n %y[%p] = 0.0f", "is in [7, 300]"},
+	{"var %p: idx = 7\n if %x[0] < 1.0f { } else { %p = 300 }\n %y[%p] = "
+	 "0.0f", "is in [7, 300]"},
 	{"var %p: idx = 7\n if %x[0] < 1.0f { %p = 500 }\n let %b: bool = %p < 100\n %p = 400\n"
 	 " if %b { %y[%p] = 0.0f }", "is in [400, 400]"},
 	/* bounds that are expressions */
 	{"for %o in 0..34 { for %k in max(0, 1 - %o)..3 { %y[0] = %x[%o + %k - 2] } }", "is in ["},
-	{"for %o in 0..100 { for %k in max(0, 1 - %o)..min(3, 102 - %o) { %y[0] = %x[%o + %k - 1] } }",
+	{"for %o in 0..100 { for %k in max(0, 1 - %o)..min(3, 102 - %o) { %y[0] = %x[%o + %k - "
+	 "1] } }",
 	 "is in ["},
 	{"for %i in 0..100 { for %k in 0..%i + 2 { %y[%i - %k] = 0.0f } }", "is in ["},
 	{"for %i in 0..100 { for %k in 0..100 { if %i >= %k - 1 { %y[%i - %k] = 0.0f } } }",
@@ -216,7 +226,8 @@ static const struct {
 	{"let %k: idx = abs(-2147483648)", "may leave the range of idx"},
 	{"for %i in 0..2147483647 step 2 { }", "'i' may leave the range of idx at the end"},
 	{"let %k: idx = 7 / 0", "'div' of idx needs a constant positive divisor"},
-	{"let %k: idx = 7\n let %m: idx = 7 % %k", "'rem' of idx needs a constant positive divisor"},
+	{"let %k: idx = 7\n let %m: idx = 7 % %k", "'rem' of idx needs a constant positive "
+	 "divisor"},
 	/* roles */
 	{"%x[0] = 1.0f", "'x' is read only and cannot be stored to"},
 	{"%s[0] = 1:i16", "'s' is read only and cannot be stored to"},
@@ -326,7 +337,8 @@ START_TEST(broken_trees_are_rejected)
 	LFunc *f = sample(&loop);
 	Stmt *let, *var, *set, *store;
 
-#define ANEW (f = sample(&loop), let = loop->body, var = let->next, set = var->next, store = set->next)
+#define ANEW \
+	(f = sample(&loop), let = loop->body, var = let->next, set = var->next, store = set->next)
 	ANEW, store->value->type = DT_F64, expect_wrong(f, "'add' of f32 gives f64");
 	ANEW, store->value->arg[1]->type = DT_F64, expect_wrong(f, "'add' of f32 and f64");
 	ANEW, store->value->op = KOP_AND, expect_wrong(f, "'and' of f32");

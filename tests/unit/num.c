@@ -62,7 +62,7 @@ START_TEST(float_text_reads_back_and_is_a_literal)
 {
 	uint32_t bits = 12345;
 
-	for (int i = 0; i < 300000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		char text[NUM_TEXT];
 		float f, again;
 		int n;

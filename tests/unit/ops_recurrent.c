@@ -210,7 +210,7 @@ apply(const Function *f, double x)
 	case 7: return fmin(fmax(f->alpha * x + f->beta, 0), 1);
 	case 8: return x >= 0 ? x : f->alpha * (exp(x) - 1);
 	case 9: return x / (1 + fabs(x));
-	default: return log(1 + exp(x));
+	default: return x > 40 ? x : log1p(exp(x));
 	}
 }
 
@@ -347,6 +347,17 @@ pick_functions(Run *r, Net *n, int count, Floats *alpha, Floats *beta, uint32_t 
 	return s.s;
 }
 
+/* Divides the last input by 4: unbounded activations must not run away. */
+static void
+quarter(Run *r)
+{
+	const Type *t = &r->in[r->nins - 1]->type;
+	void *data = r->data[r->nins - 1];
+
+	for (size_t i = 0; i < (size_t)type_numel(t); i++)
+		num_store(t->dtype, data, i, num_load(t->dtype, data, i) / 4);
+}
+
 static void
 random_inputs(Run *r, const Net *n, DType t, uint32_t *seed)
 {
@@ -368,6 +379,7 @@ random_inputs(Run *r, const Net *n, DType t, uint32_t *seed)
 				v[k] = random_int(seed, -1, n->time + 1);
 		} else {
 			run_random(r, t, rank[i], shape[i], seed);
+			quarter(r);
 		}
 	}
 }
@@ -390,7 +402,7 @@ check_random_net(Op op, uint32_t *seed)
 	n.hidden = random_int(seed, 1, 4);
 	n.dirs = direction == DIRECTION_bidirectional ? 2 : 1;
 	n.reverse = direction == DIRECTION_reverse;
-	n.clip = random_int(seed, 0, 1) ? HUGE_VAL : 1.5;
+	n.clip = random_int(seed, 0, 1) ? HUGE_VAL : 0.25;
 	n.linear = random_int(seed, 0, 1);
 	n.input_forget = random_int(seed, 0, 1);
 	names = pick_functions(&r, &n, each * n.dirs, &alpha, &beta, seed);

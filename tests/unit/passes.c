@@ -75,7 +75,8 @@ END_TEST
 
 START_TEST(unknown_and_empty_names_are_errors)
 {
-	static const char *const texts[] = {"", "dce,", ",dce", "dce,,cse", "dc", "dce cse", "unroll"};
+	static const char *const texts[] = {"",   "dce,",    ",dce",  "dce,,cse",
+					    "dc", "dce cse", "unroll"};
 	PassList list = {0};
 
 	ck_assert(!pass_parse_list(arena, texts[_i], &list, &diag));
@@ -149,23 +150,24 @@ END_TEST
 
 START_TEST(folding_a_graph_has_an_allowance)
 {
-	Graph *g = parse("graph @g() {\n"
-	                 "  %a: f32[100] = const x\""
-	                 "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
-	                 "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
-	                 "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
-	                 "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
-	                 "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
-	                 "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
-	                 "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
-	                 "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
-	                 "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
-	                 "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
-	                 "\"\n"
-	                 "  %b = neg(%a)\n"
-	                 "  %c = neg(%b)\n"
-	                 "  return %c\n"
-	                 "}\n");
+	Graph *g = parse(
+		"graph @g() {\n"
+		"  %a: f32[100] = const x\""
+		"0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
+		"0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
+		"0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
+		"0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
+		"0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
+		"0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
+		"0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
+		"0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
+		"0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
+		"0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
+		"\"\n"
+		"  %b = neg(%a)\n"
+		"  %c = neg(%b)\n"
+		"  return %c\n"
+		"}\n");
 
 	cx.fold_iterations = 150;
 	ck_assert(pass_run(pass_find("fold"), g, &cx));
@@ -206,8 +208,8 @@ enum { NBOUNDS = sizeof bounds / sizeof bounds[0] };
  * numbers below, between, above and at the bounds. */
 START_TEST(merged_clamps_give_the_same_bits)
 {
-	static const float x[] = {-4, -3, -1, -0.0f, 0, 0.25f, 0.5f, 1, 6, 7, INFINITY, -INFINITY, NAN,
-	                          1e-45f, -1e-45f, 0.1f};
+	static const float x[] = {-4, -3, -1,       -0.0f,     0,   0.25f,  0.5f,    1,
+				  6,  7,  INFINITY, -INFINITY, NAN, 1e-45f, -1e-45f, 0.1f};
 	uint32_t before[16], now[16];
 
 	for (int k = 0; k < NBOUNDS * NBOUNDS; k++) {
@@ -243,9 +245,9 @@ END_TEST
  * lack: whatever the pass removes changed nothing. */
 START_TEST(casts_that_go_change_nothing)
 {
-	static const double samples[] = {0,   -0.0,  1,     2,         -1,         127,        128,
-	                                 255, 256,   2049,  32767,     65535,      16777217,   2147483647,
-	                                 0.5, -40.25, 1e-30, 0x1p53, 4e9, 1e19};
+	static const double samples[] = {0,   -0.0,   1,     2,      -1,    127,      128,
+					 255, 256,    2049,  32767,  65535, 16777217, 2147483647,
+					 0.5, -40.25, 1e-30, 0x1p53, 4e9,   1e19};
 	DType from = (DType)(_i % DT_IDX), via = (DType)(_i / DT_IDX);
 	enum { N = sizeof samples / sizeof samples[0] };
 	char x[8 * N] = {0}, before[8 * N], now[8 * N];

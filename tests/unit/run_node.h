@@ -25,8 +25,8 @@ typedef struct {
 	Graph *g;
 	Node *node;
 	int nins;
-	Value *in[8];
-	void *data[8]; /* the inputs' elements */
+	Value *in[16];
+	void *data[16]; /* the inputs' elements */
 	void *result[3];
 } Run;
 
@@ -140,7 +140,7 @@ static inline void
 run_compute(Run *r)
 {
 	LFunc *f = run_lower(r);
-	void *bufs[16];
+	void *bufs[24];
 	int count = 0;
 
 	for (int i = 0; i < r->nins; i++)
@@ -153,6 +153,37 @@ run_compute(Run *r)
 		bufs[count++] = r->result[i];
 	}
 	lfunc_run(r->arena, f, bufs);
+}
+
+/* Infers and expands the node, which is sugar, and computes what comes of it;
+ * result[0] is that of the last node. */
+static inline void
+run_expanded(Run *r)
+{
+	void **data;
+
+	if (!run_infer(r))
+		ck_abort_msg("%s", r->diag.last->text);
+	op_info[r->node->op].expand(r->g, r->node);
+	data = ARENA_ARRAY(r->arena, void *, r->g->values.n);
+	for (int i = 0; i < r->g->values.n; i++)
+		if (r->g->values.v[i]->data)
+			data[i] = arena_copy(r->arena, r->g->values.v[i]->data,
+			                     type_bytes(&r->g->values.v[i]->type));
+	for (int i = 0; i < r->nins; i++)
+		data[r->in[i]->id] = r->data[i];
+	for (Node *n = r->g->first; n != r->node; n = n->next) {
+		LFunc *f = node_lower(r->arena, n);
+		void *bufs[8];
+		int k = 0;
+
+		ck_assert_ptr_null(lfunc_verify(f));
+		for (; k < n->nins; k++)
+			bufs[k] = data[n->in[k]->id];
+		r->result[0] = bufs[k] = arena_alloc(r->arena, type_bytes(&n->out[0]->type));
+		data[n->out[0]->id] = bufs[k];
+		lfunc_run(r->arena, f, bufs);
+	}
 }
 
 /* Numbers of inputs and outputs as doubles. */
@@ -230,6 +261,18 @@ ints(Run *r, int n, const int64_t *v)
 {
 	return (Ints){n, arena_copy(r->arena, v, (size_t)n * sizeof *v)};
 }
+
+/* A test over many cases, whose number is `_i`; as one process each they would
+ * take longer to start than to run. */
+#define SWEEP(name, count) \
+	static void name##_case(int _i); \
+	START_TEST(name) \
+	{ \
+		for (int i = 0; i < (count); i++) \
+			name##_case(i); \
+	} \
+	END_TEST \
+	static void name##_case(int _i)
 
 #define DIMS(...) \
 	(int)(sizeof(int32_t[]){__VA_ARGS__} / sizeof(int32_t)), (const int32_t[]){__VA_ARGS__}

@@ -81,7 +81,8 @@ static const char *const round_trips[] = {
 	"  %h: f16[2] = const [0.099975586, -65504.0]\n"
 	"  %bytes: i8[2] = const [-128, 127]\n"
 	"  %nan: f32[] = const x\"4523c17f\"\n"
-	"  %long: u16[17] = const x\"0100020003000400050006000700080009000a000b000c000d000e000f0010001100\"\n"
+	"  %long: u16[17] = const "
+	"x\"0100020003000400050006000700080009000a000b000c000d000e000f0010001100\"\n"
 	"  return %y, %n, %b, %u, %i, %h, %bytes, %nan, %long\n"
 	"}\n",
 	"graph @words(%x: f32[1,1,4,4]) {\n"
@@ -130,12 +131,15 @@ static const struct {
 	{"%1 = relu(%1)\nreturn %1", E_NAME, 2, 11, "'1' is not defined"},
 	{"%x = relu(%x)\nreturn %x", E_NAME, 2, 1, "'x' is already defined"},
 	{"%1, %1 = top_k(%x)\nreturn %1", E_NAME, 2, 5, "'1' is defined twice"},
-	{"%1: f32[3] = relu(%x)\nreturn %1", E_TYPE, 2, 1, "written as f32[3], but 'relu' gives f32[2,3]"},
+	{"%1: f32[3] = relu(%x)\nreturn %1", E_TYPE, 2, 1,
+	 "written as f32[3], but 'relu' gives f32[2,3]"},
 	{"%1 =\n relu(%x) {k=1}\nreturn %1", E_ATTRIBUTE, 3, 12, "'relu' has no attribute 'k'"},
 	{"%1 = clamp(%x) {lo=1, lo=2}\nreturn %1", E_ATTRIBUTE, 2, 23, "'lo' is given twice"},
 	{"%1 = clamp(%x) {lo=one}\nreturn %1", E_SYNTAX, 2, 20, "'one' is not a number"},
-	{"%1 = top_k(%x) {k=9223372036854775808}\nreturn %1", E_SYNTAX, 2, 19, "not an integer of 64 bits"},
-	{"%1 = gelu(%x) {approximate=rough}\nreturn %1", E_ATTRIBUTE, 2, 28, "'approximate' cannot be 'rough'"},
+	{"%1 = top_k(%x) {k=9223372036854775808}\nreturn %1", E_SYNTAX, 2, 19,
+	 "not an integer of 64 bits"},
+	{"%1 = gelu(%x) {approximate=rough}\nreturn %1", E_ATTRIBUTE, 2, 28,
+	 "'approximate' cannot be 'rough'"},
 	{"%1 = cast(%x) {to=idx}\nreturn %1", E_SYNTAX, 2, 19, "expected an element type"},
 	{"_ = relu(%x)\nreturn %x", E_ARITY, 2, 5, "none is wanted"},
 	{"%1, %2 = relu(%x)\nreturn %1", E_ARITY, 2, 10, "cannot have 2 outputs"},
@@ -147,12 +151,14 @@ static const struct {
 	{"%1: i8[1] = const [128]\nreturn %1", E_VALUE, 2, 20, "out of range of i8"},
 	{"%1: u8[] = const -1\nreturn %1", E_VALUE, 2, 18, "out of range of u8"},
 	{"%1: u64[] = const -1\nreturn %1", E_SYNTAX, 2, 19, "not an unsigned integer"},
-	{"%1: f32[1000000] = const x\"00\"\nreturn %1", E_SHAPE, 2, 28, "fewer than the type's 1000000"},
+	{"%1: f32[1000000] = const x\"00\"\nreturn %1", E_SHAPE, 2, 28,
+	 "fewer than the type's 1000000"},
 	{"%1: u8[2] = const x\"0x11\"\nreturn %1", E_SYNTAX, 2, 22, "expected a hexadecimal digit"},
 	{"%1: u8[1] = const x\"0011\"\nreturn %1", E_SYNTAX, 2, 23, "expected '\"'"},
 	{"%1 = const 1\nreturn %1", E_SYNTAX, 2, 11, "a constant needs one name and its type"},
 	{"%1: f32[99999,99999] = const [1]\nreturn %1", E_SIZE, 2, 5, "larger than 2 GiB"},
-	{"%1: f32[1,1,1,1,1,1,1,1,1] = const [1]\nreturn %1", E_SHAPE, 2, 25, "at most 8 dimensions"},
+	{"%1: f32[1,1,1,1,1,1,1,1,1] = const [1]\nreturn %1", E_SHAPE, 2, 25,
+	 "at most 8 dimensions"},
 	{"%1: f32[-1] = const [1]\nreturn %1", E_SHAPE, 2, 5, "out of range"},
 	{"%\"a\nb\" = relu(%x)\nreturn %1", E_SYNTAX, 2, 4, "the string's end"},
 	{"%\"\\q\" = relu(%x)\nreturn %1", E_SYNTAX, 2, 4, "expected '\"', '\\' or 'x'"},
@@ -242,7 +248,8 @@ START_TEST(every_float_survives_its_text)
 			bits = bits * 1664525u + 1013904223u;
 			memcpy(&values[i], &bits, sizeof bits);
 		}
-		graph_output(g, "v", graph_const(g, "v", type_make(DT_F32, 1, (int32_t[]){16}), values));
+		graph_output(g, "v",
+			     graph_const(g, "v", type_make(DT_F32, 1, (int32_t[]){16}), values));
 		again = parse(print(g));
 		if (!again || memcmp(again->outputs.v[0]->data, values, sizeof values) != 0)
 			ck_abort_msg("%s", print(g));

@@ -1,0 +1,411 @@
+/*
+ * A program as an LLVM module: constants, one function a kernel, and NAME_run.
+ *
+ * Names are those of the generated C.  Weights are marked externally_initialized, so
+ * that LLVM does not look into them: it would unroll and expand them into literals,
+ * and int8 weights would become vectors of int32.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "codegen/llvm/module.h"
+
+static const char *
+text(const LlvmModule *m, const char *name, const char *prefix)
+{
+	return arena_printf(m->arena, "%s%s", prefix, name);
+}
+
+/* ---- Attributes ---- */
+
+void
+llvm_add_attribute(const LlvmModule *m, LLVMValueRef fn, LLVMAttributeIndex index,
+                   const char *name)
+{
+	unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+
+	assert(kind);
+	LLVMAddAttributeAtIndex(fn, index, LLVMCreateEnumAttribute(m->context, kind, 0));
+}
+
+static void
+add_text_attribute(const LlvmModule *m, LLVMValueRef fn, const char *name, const char *value)
+{
+	LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+	                        LLVMCreateStringAttribute(m->context, name, (unsigned)strlen(name),
+	                                                  value, (unsigned)strlen(value)));
+}
+
+void
+llvm_finish_function(const LlvmModule *m, LLVMValueRef fn, const char *name)
+{
+	const LlvmTarget *t = &m->options->target;
+	LLVMAttributeIndex function = (LLVMAttributeIndex)LLVMAttributeFunctionIndex;
+
+	llvm_add_attribute(m, fn, function, "nounwind");
+	if (m->options->size_level > 0)
+		llvm_add_attribute(m, fn, function, "optsize");
+	if (m->options->size_level > 1)
+		llvm_add_attribute(m, fn, function, "minsize");
+	/* A freestanding object may not call memcpy and the like. */
+	add_text_attribute(m, fn, "no-builtins", "");
+	add_text_attribute(m, fn, "frame-pointer", "none");
+	if (*t->cpu)
+		add_text_attribute(m, fn, "target-cpu", t->cpu);
+	if (*t->tune)
+		add_text_attribute(m, fn, "tune-cpu", t->tune);
+	if (*t->features)
+		add_text_attribute(m, fn, "target-features", t->features);
+	if (m->has_sections)
+		LLVMSetSection(fn, text(m, name, ".text."));
+}
+
+/* ---- Constants ---- */
+
+/* Constants are byte strings: building them element by element is slow. */
+LLVMValueRef
+llvm_constant(LlvmModule *m, const char *name, DType t, size_t count, const void *data)
+{
+	size_t bytes = count * (size_t)dtype_info[t].bytes;
+	LLVMValueRef init =
+		LLVMConstStringInContext(m->context, bytes ? data : "", (unsigned)bytes, 1);
+	LLVMValueRef global = LLVMAddGlobal(m->module, LLVMTypeOf(init), name);
+
+	LLVMSetInitializer(global, init);
+	LLVMSetLinkage(global, LLVMInternalLinkage);
+	LLVMSetGlobalConstant(global, 1);
+	LLVMSetExternallyInitialized(global, 1);
+	LLVMSetAlignment(global, (unsigned)dtype_info[t].bytes);
+	if (m->has_sections)
+		LLVMSetSection(global, text(m, name, ".rodata."));
+	return global;
+}
+
+/* The constant of a buffer; those of one name are one. */
+static LLVMValueRef
+constant_of(LlvmModule *m, const Buffer *b)
+{
+	const char *name = m->symbols.constant[b->index];
+
+	if (m->constant[b->index])
+		return m->constant[b->index];
+	m->constant[b->index] = LLVMGetNamedGlobal(m->module, name);
+	if (!m->constant[b->index])
+		m->constant[b->index] = llvm_constant(m, name, b->type.dtype,
+		                                      (size_t)type_numel(&b->type), b->data);
+	return m->constant[b->index];
+}
+
+/* ---- Debug information ---- */
+
+static void
+add_flag(LlvmModule *m, LLVMModuleFlagBehavior behaviour, const char *name, unsigned value)
+{
+	LLVMAddModuleFlag(m->module, behaviour, name, strlen(name),
+	                  LLVMValueAsMetadata(LLVMConstInt(LLVMInt32TypeInContext(m->context),
+	                                                   value, 0)));
+}
+
+static void
+start_debug(LlvmModule *m)
+{
+	const char *file = m->options->model_name, *producer = m->options->producer;
+
+	m->di = LLVMCreateDIBuilder(m->module);
+	m->di_file = LLVMDIBuilderCreateFile(m->di, file, strlen(file), ".", 1);
+	m->di_unit = LLVMDIBuilderCreateCompileUnit(
+		m->di, LLVMDWARFSourceLanguageC99, m->di_file, producer, strlen(producer), 1, "", 0,
+		0, "", 0, LLVMDWARFEmissionFull, 0, 0, 0, "", 0, "", 0);
+	m->di_type = LLVMDIBuilderCreateSubroutineType(m->di, m->di_file, NULL, 0, 0);
+	add_flag(m, LLVMModuleFlagBehaviorWarning, "Debug Info Version",
+	         LLVMDebugMetadataVersion());
+	add_flag(m, LLVMModuleFlagBehaviorWarning, "Dwarf Version", 4);
+}
+
+/* The description of a function; NULL without -g. */
+static LLVMMetadataRef
+describe_function(LlvmModule *m, const char *name, const char *symbol, unsigned line, bool is_local)
+{
+	if (!m->di)
+		return NULL;
+	return LLVMDIBuilderCreateFunction(m->di, m->di_file, name, strlen(name), symbol,
+	                                   strlen(symbol), m->di_file, line, m->di_type, is_local,
+	                                   1, line, LLVMDIFlagZero, 1);
+}
+
+/* ---- Kernels ---- */
+
+/* Formats without lines have numbered nodes. */
+static unsigned
+line_of(const Step *step)
+{
+	const Loc *loc = step->node ? &step->node->loc : NULL;
+
+	return !loc ? 0 : (unsigned)(loc->node ? loc->node : loc->line);
+}
+
+static void
+build_kernel(LlvmModule *m, int index)
+{
+	const CKernel *k = &m->symbols.kernel[index];
+	const LFunc *fn = k->step->fn;
+	unsigned line = line_of(k->step), param = 1;
+	LLVMMetadataRef place = describe_function(m, k->step->name, k->name, line, true);
+	LLVMValueRef value = llvm_build_function(m, fn, k->name, place, line);
+
+	/* Each layer is a function of its own, for who looks at the code or measures it. */
+	llvm_add_attribute(m, value, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "noinline");
+	for (int i = 0; i < fn->bufs.n; i++) {
+		if (fn->bufs.v[i]->role == LBUF_TABLE)
+			continue;
+		if (!k->shared[i])
+			llvm_add_attribute(m, value, param, "noalias");
+		if (lbuf_is_read_only(fn->bufs.v[i]))
+			llvm_add_attribute(m, value, param, "readonly");
+		param++;
+	}
+	m->kernel[index] = value;
+}
+
+/* ---- Calls of kernels ---- */
+
+/* A function that calls kernels, and what its parameters stand for. */
+typedef struct {
+	LLVMValueRef fn;
+	LLVMValueRef *in, *out, arena;
+} Entry;
+
+static LLVMValueRef
+offset_by(LlvmModule *m, LLVMValueRef base, size_t offset)
+{
+	LLVMValueRef index = LLVMConstInt(m->c_address, offset, 0);
+
+	if (offset == 0)
+		return base;
+	return LLVMBuildInBoundsGEP2(m->builder, LLVMInt8TypeInContext(m->context), base, &index, 1,
+	                             "");
+}
+
+static int
+index_of(Buffer *const *list, int n, const Buffer *b)
+{
+	int i = 0;
+
+	while (i < n && list[i] != b)
+		i++;
+	assert(i < n);
+	return i;
+}
+
+static LLVMValueRef
+base_of(LlvmModule *m, const Entry *e, const Buffer *b)
+{
+	const Program *p = m->program;
+
+	switch (b->kind) {
+	case BUFFER_CONST: return constant_of(m, b->base);
+	case BUFFER_ARENA: return e->arena;
+	case BUFFER_INPUT: return e->in[index_of(p->input, p->graph->inputs.n, b->base)];
+	case BUFFER_OUTPUT: return e->out[index_of(p->output, p->graph->outputs.n, b->base)];
+	}
+	return NULL;
+}
+
+/* Kernels do not use the bytes of an argument that is not named. */
+static LLVMValueRef
+argument_of(LlvmModule *m, const Entry *e, const Arg *a)
+{
+	const Buffer *b = a->buffer;
+
+	if (!b || (b->kind == BUFFER_CONST && !m->symbols.constant[b->base->index]))
+		return LLVMGetUndef(m->ptr);
+	return offset_by(m, base_of(m, e, b), b->offset + a->offset);
+}
+
+static void
+call_step(LlvmModule *m, const Entry *e, int index)
+{
+	const Step *s = m->program->steps.v[index];
+	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, s->fn->bufs.n);
+	LLVMValueRef kernel = m->kernel[m->symbols.kernel_of[index]];
+	unsigned n = 0;
+
+	for (int i = 0; i < s->fn->bufs.n; i++)
+		if (s->fn->bufs.v[i]->role != LBUF_TABLE)
+			args[n++] = argument_of(m, e, &s->arg[i]);
+	LLVMBuildCall2(m->builder, LLVMGlobalGetValueType(kernel), kernel, args, n, "");
+}
+
+static Entry
+start_entry(LlvmModule *m, const char *name, LLVMTypeRef result, int nparams)
+{
+	const Graph *g = m->program->graph;
+	LLVMTypeRef *params = ARENA_ARRAY(m->arena, LLVMTypeRef, nparams);
+	Entry e = {0};
+
+	for (int i = 0; i < nparams; i++)
+		params[i] = m->ptr;
+	e.fn = LLVMAddFunction(m->module, name,
+	                       LLVMFunctionType(result, params, (unsigned)nparams, 0));
+	e.in = ARENA_ARRAY(m->arena, LLVMValueRef, g->inputs.n);
+	e.out = ARENA_ARRAY(m->arena, LLVMValueRef, g->outputs.n);
+	e.arena = LLVMGetParam(e.fn, (unsigned)nparams - 1);
+	llvm_finish_function(m, e.fn, name);
+	LLVMPositionBuilderAtEnd(m->builder,
+	                         LLVMAppendBasicBlockInContext(m->context, e.fn, "entry"));
+	LLVMSetCurrentDebugLocation2(m->builder, NULL);
+	return e;
+}
+
+/* NAME_run refuses an arena that is NULL or not aligned, as in C. */
+static void
+check_arena(LlvmModule *m, const Entry *e)
+{
+	LLVMBuilderRef b = m->builder;
+	LLVMTypeRef word = m->c_address;
+	LLVMValueRef address, bad;
+	LLVMBasicBlockRef fail, go;
+
+	if (m->program->arena_size == 0)
+		return;
+	address = LLVMBuildPtrToInt(b, e->arena, word, "");
+	address = LLVMBuildAnd(b, address, LLVMConstInt(word, m->program->arena_align - 1, 0), "");
+	bad = LLVMBuildOr(b, LLVMBuildIsNull(b, e->arena, ""),
+	                  LLVMBuildICmp(b, LLVMIntNE, address, LLVMConstInt(word, 0, 0), ""), "");
+	fail = LLVMAppendBasicBlockInContext(m->context, e->fn, "bad_arena");
+	go = LLVMAppendBasicBlockInContext(m->context, e->fn, "go");
+	LLVMBuildCondBr(b, bad, fail, go);
+	LLVMPositionBuilderAtEnd(b, fail);
+	LLVMBuildRet(b, LLVMConstInt(m->c_int, 1, 0));
+	LLVMPositionBuilderAtEnd(b, go);
+}
+
+static void
+build_run(LlvmModule *m)
+{
+	const Program *p = m->program;
+	int nin = p->graph->inputs.n, nout = p->graph->outputs.n;
+	const char *name = text(m, "_run", m->options->prefix);
+	Entry e = start_entry(m, name, m->c_int, nin + nout + 1);
+	LLVMMetadataRef place = describe_function(m, name, name, 0, false);
+
+	for (int i = 0; i < nin; i++)
+		e.in[i] = LLVMGetParam(e.fn, (unsigned)i);
+	for (int i = 0; i < nout; i++)
+		e.out[i] = LLVMGetParam(e.fn, (unsigned)(nin + i));
+	if (place) {
+		LLVMSetSubprogram(e.fn, place);
+		LLVMSetCurrentDebugLocation2(
+			m->builder,
+			LLVMDIBuilderCreateDebugLocation(m->context, 0, 0, place, NULL));
+	}
+	check_arena(m, &e);
+	for (int i = 0; i < p->steps.n; i++)
+		call_step(m, &e, i);
+	LLVMBuildRet(m->builder, LLVMConstInt(m->c_int, 0, 0));
+}
+
+/* ---- For the JIT ---- */
+
+static void
+load_pointers(LlvmModule *m, LLVMValueRef array, int n, LLVMValueRef *out)
+{
+	for (int i = 0; i < n; i++) {
+		LLVMValueRef index = LLVMConstInt(m->c_address, (unsigned long long)i, 0);
+		LLVMValueRef at = LLVMBuildInBoundsGEP2(m->builder, m->ptr, array, &index, 1, "");
+
+		out[i] = LLVMBuildLoad2(m->builder, m->ptr, at, "");
+	}
+}
+
+/* void NAME(const void *const *in, void *const *out, void *arena) for the steps
+ * [from, to). */
+static void
+build_steps(LlvmModule *m, const char *name, int from, int to)
+{
+	const Graph *g = m->program->graph;
+	Entry e = start_entry(m, name, LLVMVoidTypeInContext(m->context), 3);
+
+	load_pointers(m, LLVMGetParam(e.fn, 0), g->inputs.n, e.in);
+	load_pointers(m, LLVMGetParam(e.fn, 1), g->outputs.n, e.out);
+	for (int i = from; i < to; i++)
+		call_step(m, &e, i);
+	LLVMBuildRetVoid(m->builder);
+}
+
+static void
+build_jit_entries(LlvmModule *m)
+{
+	int n = m->program->steps.n;
+
+	build_steps(m, "mcc_run", 0, n);
+	for (int i = 0; i < n; i++)
+		build_steps(m, arena_printf(m->arena, "mcc_step_%d", i), i, i + 1);
+}
+
+/* ---- The whole module ---- */
+
+static bool
+is_elf(const char *triple)
+{
+	return !strstr(triple, "wasm") && !strstr(triple, "darwin") && !strstr(triple, "macos") &&
+	       !strstr(triple, "windows");
+}
+
+static void
+set_target(LlvmModule *m, LLVMTargetMachineRef machine)
+{
+	const LlvmTarget *t = &m->options->target;
+	LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
+	unsigned pointer = LLVMPointerSize(layout);
+	char *triple = LLVMGetTargetMachineTriple(machine);
+
+	LLVMSetTarget(m->module, triple);
+	LLVMDisposeMessage(triple);
+	LLVMSetModuleDataLayout(m->module, layout);
+	m->c_address = LLVMIntTypeInContext(m->context, 8 * pointer);
+	m->c_int = LLVMIntTypeInContext(m->context, pointer < 4 ? 16 : 32);
+	LLVMDisposeTargetData(layout);
+	if (*t->abi) {
+		LLVMMetadataRef abi = LLVMMDStringInContext2(m->context, t->abi, strlen(t->abi));
+
+		LLVMAddModuleFlag(m->module, LLVMModuleFlagBehaviorError, "target-abi",
+		                  strlen("target-abi"), abi);
+	}
+	if (t->reloc == RELOC_PIC)
+		add_flag(m, LLVMModuleFlagBehaviorError, "PIC Level", 2);
+}
+
+void
+llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *options,
+                  LLVMContextRef context, LLVMTargetMachineRef machine, bool for_jit)
+{
+	*m = (LlvmModule){.arena = a, .program = p, .options = options, .context = context};
+	c_symbols(a, p, options->prefix, &m->symbols);
+	m->has_sections = !for_jit && is_elf(options->target.triple);
+	m->module = LLVMModuleCreateWithNameInContext(options->model_name, context);
+	LLVMSetSourceFileName(m->module, options->model_name, strlen(options->model_name));
+	m->builder = LLVMCreateBuilderInContext(context);
+	m->ptr = LLVMPointerTypeInContext(context, 0);
+	m->constant = ARENA_ARRAY(a, LLVMValueRef, p->buffers.n);
+	m->kernel = ARENA_ARRAY(a, LLVMValueRef, m->symbols.nkernels);
+	set_target(m, machine);
+	if (options->debug && !for_jit)
+		start_debug(m);
+	for (int i = 0; i < m->symbols.nkernels; i++)
+		build_kernel(m, i);
+	if (for_jit)
+		build_jit_entries(m);
+	else
+		build_run(m);
+	if (m->di)
+		LLVMDIBuilderFinalize(m->di);
+}
+
+void
+llvm_dispose_builders(LlvmModule *m)
+{
+	if (m->di)
+		LLVMDisposeDIBuilder(m->di);
+	LLVMDisposeBuilder(m->builder);
+}

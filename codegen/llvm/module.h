@@ -1,0 +1,96 @@
+/*
+ * Between the files of codegen/llvm: building a module.
+ */
+#ifndef MCC_CODEGEN_LLVM_MODULE_H
+#define MCC_CODEGEN_LLVM_MODULE_H
+
+#include <llvm-c/Core.h>
+#include <llvm-c/DebugInfo.h>
+#include <llvm-c/TargetMachine.h>
+
+#include "codegen/c/c.h"
+#include "codegen/llvm/llvm.h"
+
+/* An LFunc of the mathematical library and what it became. */
+typedef struct {
+	const LFunc *fn;
+	LLVMValueRef value;
+} LlvmCallee;
+
+typedef struct {
+	Arena *arena;
+	const Program *program;
+	const LlvmOptions *options;
+	CSymbols symbols; /* the same names as in C */
+	bool has_sections; /* functions and constants get sections of their own */
+	LLVMContextRef context;
+	LLVMModuleRef module;
+	LLVMBuilderRef builder;
+	LLVMTypeRef ptr;
+	LLVMTypeRef c_int;     /* C's int: 32 bits but for the smallest machines */
+	LLVMTypeRef c_address; /* an integer of the size of a pointer */
+	VEC(LlvmCallee) callees;
+	LLVMValueRef *constant; /* by Buffer.index: the global, or NULL */
+	LLVMValueRef *kernel;   /* by index in symbols.kernel */
+	LLVMDIBuilderRef di;    /* NULL without -g */
+	LLVMMetadataRef di_unit, di_file, di_type;
+} LlvmModule;
+
+/* The state of one function under construction (function.c). */
+typedef struct {
+	LlvmModule *m;
+	const LFunc *fn;
+	LLVMValueRef value;
+	LLVMBasicBlockRef entry; /* holds the stack slots of all variables */
+	LLVMValueRef *slot;      /* by LVar.index; NULL: not a slot */
+	LLVMValueRef *known;     /* by LVar.index: the value of a constant variable */
+	LLVMValueRef *buf;       /* by LBuf.index: where its elements start */
+} LlvmFunction;
+
+/*
+ * Builds a module in `context` for a machine: the kernels of the program, and either
+ * NAME_run or, for the JIT, functions that take their arguments as arrays: mcc_run
+ * and mcc_step_N (see jit.c).  Afterwards llvm_dispose_module() frees what the module
+ * does not need; the module itself belongs to the context.
+ */
+void llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *options,
+                       LLVMContextRef context, LLVMTargetMachineRef machine, bool for_jit);
+void llvm_dispose_builders(LlvmModule *m);
+
+/* The machine that the options name; NULL and an error when LLVM has none (emit.c). */
+LLVMTargetMachineRef llvm_target_machine(const LlvmOptions *options, bool for_jit, Diag *d);
+
+/* Runs LLVM's passes and checks the result (emit.c). */
+bool llvm_optimise(const LlvmModule *m, LLVMTargetMachineRef machine, Diag *d);
+
+/* Reports LLVM's errors to `d` from now on (emit.c). */
+void llvm_catch_errors(LLVMContextRef context, Diag *d);
+
+/* The function of the module for a scalar function or a kernel (function.c).  With a
+ * subprogram all its instructions lie in `line`. */
+LLVMValueRef llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name,
+                                 LLVMMetadataRef subprogram, unsigned line);
+LLVMValueRef llvm_find_callee(LlvmModule *m, const LFunc *fn);
+
+/* The value of an expression at the builder's place (expr.c).  Of type bool: i1. */
+LLVMValueRef llvm_build_expr(LlvmFunction *f, const Expr *e);
+
+/* LLVM's type for a value, and for an element in memory (bool: i8). */
+LLVMTypeRef llvm_type(const LlvmModule *m, DType t);
+LLVMTypeRef llvm_memory_type(const LlvmModule *m, DType t);
+
+/* An internal constant with these bytes. */
+LLVMValueRef llvm_constant(LlvmModule *m, const char *name, DType t, size_t count,
+                           const void *data);
+
+/* The address of element `index` of an array. */
+LLVMValueRef llvm_element(LlvmFunction *f, DType t, LLVMValueRef base, LLVMValueRef index);
+
+/* Gives a function the attributes and the section that all of ours have. */
+void llvm_finish_function(const LlvmModule *m, LLVMValueRef fn, const char *name);
+
+/* Adds an attribute without value to a function or one of its parameters. */
+void llvm_add_attribute(const LlvmModule *m, LLVMValueRef fn, LLVMAttributeIndex index,
+                        const char *name);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * A target as plain facts: what a pass or a lowering may want to know of the machine
+ * that code is made for.  codegen/target finds out which one the user means.
+ */
+#ifndef MCC_IR_TARGET_H
+#define MCC_IR_TARGET_H
+
+#include <stddef.h>
+
+/* Families of instructions: bits of Target.isa. */
+enum {
+	ISA_MUL = 1 << 0,        /* multiplies 32-bit integers */
+	ISA_MUL_HIGH = 1 << 1,   /* and gives all 64 bits */
+	ISA_DIVIDE = 1 << 2,     /* divides 32-bit integers */
+	ISA_FLOAT = 1 << 3,      /* computes with floats */
+	ISA_DOUBLE = 1 << 4,     /* and with doubles */
+	ISA_ARM_DSP = 1 << 5,    /* pairs of 16-bit integers: SMLAD and the like */
+	ISA_ARM_MVE = 1 << 6,    /* vectors of integers */
+	ISA_ARM_MVE_FLOAT = 1 << 7, /* vectors of floats */
+	ISA_ARM_DOT = 1 << 8,    /* SDOT, UDOT on vectors of int8 */
+	ISA_VECTOR = 1 << 9      /* any vector unit for integers; see vector_bytes */
+};
+
+typedef struct {
+	const char *name;     /* of targets.def; "generic" is any C compiler */
+	int int_bytes;        /* of C's int */
+	int pointer_bytes;
+	size_t address_space; /* bytes that data and code can have together; 0: plenty */
+	int vector_bytes;     /* of a vector register; 0: none */
+	unsigned isa;
+} Target;
+
+#endif
