@@ -12,15 +12,13 @@
 
 #include "base/file.h"
 #include "codegen/c/c.h"
-#include "codegen/llvm/llvm.h"
 #include "driver/guard.h"
 #include "driver/help.h"
 
 extern char **environ;
 
-/* The memory of each input and output in call number `call`. */
-static void
-memory_of_call(const Arrays *x, size_t call, const void **in, void **out)
+void
+engine_memory_of_call(const Arrays *x, size_t call, const void **in, void **out)
 {
 	for (int i = 0; i < x->ninputs; i++)
 		in[i] = (const char *)x->input[i].npy.data + call * x->input[i].stride;
@@ -37,44 +35,19 @@ engine_interpret(const Program *p, const Arrays *x, Job *j)
 	guard_set_activity("interpretation", j->input->path);
 	timing_begin(&j->timing, "run");
 	for (size_t call = 0; call < x->calls; call++) {
-		memory_of_call(x, call, in, out);
+		engine_memory_of_call(x, call, in, out);
 		program_run(p, in, out);
 	}
 	return true;
 }
 
-/* Memory for the arena, aligned as the program asks. */
-static void *
-arena_memory(const Program *p, Job *j)
+void *
+engine_arena(const Program *p, Job *j)
 {
 	size_t align = p->arena_align ? p->arena_align : 1;
 	char *memory = arena_alloc(j->arena, p->arena_size + align);
 
 	return memory + (align - (size_t)((uintptr_t)memory % align)) % align;
-}
-
-/* ---- Compiled in memory ---- */
-
-bool
-engine_jit(const Program *p, const Arrays *x, Job *j)
-{
-	const void **in = ARENA_ARRAY(j->arena, const void *, x->ninputs);
-	void **out = ARENA_ARRAY(j->arena, void *, x->noutputs);
-	void *memory = arena_memory(p, j);
-	LlvmJit *jit;
-
-	guard_set_activity("compilation in memory", j->input->path);
-	timing_begin(&j->timing, "compile");
-	jit = llvm_jit(j->arena, p, j->options->level == '0' ? 0 : 2, &j->diag);
-	if (!jit)
-		return false;
-	guard_set_activity("running", j->input->path);
-	timing_begin(&j->timing, "run");
-	for (size_t call = 0; call < x->calls; call++) {
-		memory_of_call(x, call, in, out);
-		llvm_jit_run(jit, in, out, memory);
-	}
-	return true;
 }
 
 /* ---- Compiled as C ---- */
@@ -232,7 +205,7 @@ engine_compile(const Program *p, const Arrays *x, Job *j)
 {
 	const void **in = ARENA_ARRAY(j->arena, const void *, x->ninputs);
 	void **out = ARENA_ARRAY(j->arena, void *, x->noutputs);
-	void *memory = arena_memory(p, j);
+	void *memory = engine_arena(p, j);
 	CallModel *call_model;
 	Build b;
 
@@ -248,7 +221,7 @@ engine_compile(const Program *p, const Arrays *x, Job *j)
 	for (size_t call = 0; call < x->calls; call++) {
 		int status;
 
-		memory_of_call(x, call, in, out);
+		engine_memory_of_call(x, call, in, out);
 		status = call_model(in, out, memory);
 		if (status)
 			return diag_report(&j->diag, NULL, E_TOOL, "the compiled model returned %d",

@@ -10,8 +10,17 @@
 /* Compiles the program in memory and runs it, on several threads. */
 bool engine_jit(const Program *p, const Arrays *x, Job *j);
 
+/* The same layer by layer; appends how long each took. */
+bool engine_profile(const Program *p, const Arrays *x, Job *j, Str *s);
+
 /* Interprets the loop IR. */
 bool engine_interpret(const Program *p, const Arrays *x, Job *j);
+
+/* The memory of each input and output in call number `call`. */
+void engine_memory_of_call(const Arrays *x, size_t call, const void **in, void **out);
+
+/* Memory for the arena of one call at a time, aligned as the program asks. */
+void *engine_arena(const Program *p, Job *j);
 
 /* Prints the program as C, compiles that with $CC into a temporary folder, and
  * calls it. */

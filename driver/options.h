@@ -65,7 +65,10 @@ typedef struct {
 
 	Names run_inputs, run_outputs, run_references;
 	Engine engine;
-	int threads; /* -j; 0: one a processor */
+	int threads; /* -j */
+	Names dump_layers;
+	const char *labels_file;
+	bool profile;
 	double rtol, atol;
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */
