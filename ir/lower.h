@@ -16,6 +16,7 @@ struct LowerCtx {
 	LBuilder b;
 	LBuf **in;  /* as Node.in; NULL where that is NULL */
 	LBuf **out; /* as Node.out; NULL where that is NULL */
+	bool single_rounding; /* Graph.single_rounding */
 };
 
 /* The reference lowering of `n`, which must not be sugar.  The function is named
@@ -72,6 +73,9 @@ void lower_end_to(LowerCtx *cx, int depth);
 /* Names a value that is used more than once; constants and variables need no
  * further name and come back as they are. */
 Expr *lower_let(LowerCtx *cx, const char *name, Expr *value);
+
+/* x with the fused activation of `n`, in plain numbers. */
+Expr *lower_activation(LowerCtx *cx, const Node *n, Expr *x);
 
 /* The names of the buffers of inputs and outputs, in their order, instead of the
  * numbered ones; absent ones are passed over. */

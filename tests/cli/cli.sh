@@ -164,6 +164,7 @@ values_that_are_missing_are_usage_errors() {
 }
 
 the_action_decides_what_is_written() {
+	"$MCC" --version | grep -q '^LLVM' || return
 	mcc 0 -S "$MODEL"
 	mcc 0 -c "$MODEL"
 	mcc 0 -S -emit-llvm "$MODEL"
@@ -173,6 +174,7 @@ the_action_decides_what_is_written() {
 }
 
 the_suffix_decides_what_is_written() {
+	"$MCC" --version | grep -q '^LLVM' || return
 	for suffix in c s ll bc o; do
 		mcc 0 "$MODEL" -o "x.$suffix"
 	done
@@ -180,8 +182,13 @@ the_suffix_decides_what_is_written() {
 	files x.bc x.c x.h x.ll x.o x.s
 }
 
-a_header_is_no_output_of_its_own() {
+what_mcc_cannot_write_is_a_usage_error() {
+	mcc 2 "$MODEL" -o x.so
+	says "mcc does not link"
 	mcc 2 "$MODEL" -o x.h
+	says "'x.h' is the name of a header"
+	mcc 2 "$MODEL" -o ''
+	says "the output's name is empty"
 	files
 }
 
