@@ -8,7 +8,6 @@
 
 #include "frontend/onnx/read.h"
 
-/* In the order of the numbers that TreeEnsemble uses. */
 typedef enum { POST_NONE, POST_SOFTMAX, POST_LOGISTIC, POST_SOFTMAX_ZERO, POST_PROBIT } PostTransform;
 
 PostTransform ml_post_attr(ONode *n);

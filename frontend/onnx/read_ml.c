@@ -240,15 +240,11 @@ votes(ONode *n, const Pairs *p, Value *scores)
 static bool
 svm_two(ONode *n, const Labels *labels, Value *s, Value *best, PostTransform post)
 {
-	Value *other = onnx_unary(n, OP_NEG, s);
-
 	n->out[0] = ml_label(n, labels, best);
-	if (post == POST_LOGISTIC) {
-		other = onnx_with(n, OP_ADD, onnx_unary(n, OP_NEG, s), 1);
-	} else if (post != POST_NONE) {
-		return onnx_unsupported(n, "this post_transform for two classes");
-	}
-	n->out[1] = s && other ? onnx_concat(n, 2, (Value *[]){other, s}, 1) : NULL;
+	if (post == POST_NONE && s)
+		n->out[1] = onnx_concat(n, 2, (Value *[]){onnx_unary(n, OP_NEG, s), s}, 1);
+	else
+		n->out[1] = s ? two_columns(n, s, post) : NULL;
 	return n->out[0] && n->out[1];
 }
 
@@ -474,7 +470,8 @@ matches(ONode *n, Value *x, Floats keys)
 	Value *k = ml_vector(n, x->type.dtype, keys.n, keys.v), *hit;
 	bool any_nan = false;
 
-	for (int i = 0; i < keys.n; i++)
+	/* NaN finds itself from version 4 on. */
+	for (int i = 0; i < keys.n && n->opset >= 4; i++)
 		any_nan = any_nan || keys.v[i] != keys.v[i];
 	if (x->type.rank == MAX_RANK) {
 		onnx_error_in(n, 0, E_SHAPE, "there are too many axes");

@@ -751,7 +751,11 @@ bool
 onnx_read_tree_ensemble(ONode *n)
 {
 	Aggregate how = (Aggregate)onnx_int_in(n, "aggregate_function", AGGREGATE_SUM, 0, 3);
-	PostTransform post = (PostTransform)onnx_int_in(n, "post_transform", 0, 0, 4);
+	/* ONNX Runtime has the numbers of softmax and logistic the other way round than the
+	 * specification, and models are made for it. */
+	static const PostTransform posts[] = {POST_NONE, POST_LOGISTIC, POST_SOFTMAX,
+	                                      POST_SOFTMAX_ZERO, POST_PROBIT};
+	PostTransform post = posts[onnx_int_in(n, "post_transform", 0, 0, 4)];
 	int outputs = (int)onnx_int_in(n, "n_targets", 1, 1, 1 << 20);
 	DType t = decision_type(n);
 	Value *x = ml_rows(n, n->in[0]->type.dtype), *y;
