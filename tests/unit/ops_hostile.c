@@ -92,7 +92,7 @@ add_inputs(Run *r, Op op, uint32_t *seed)
 	int most = info->inputs_max < 4   ? info->inputs_max
 	           : info->inputs_min < 4 ? 4
 	                                  : info->inputs_min;
-	int count = random_int(seed, info->inputs_min, most > 8 ? 8 : most);
+	int count = random_int(seed, info->inputs_min, most);
 	int rank = random_int(seed, 0, random_int(seed, 0, 3) ? 4 : MAX_RANK);
 	DType t = (DType)random_int(seed, 0, DT_IDX - 1);
 
@@ -132,14 +132,14 @@ is_small(const Run *r)
 	return elements <= MAX_ELEMENTS;
 }
 
-/* Windows and cells, whose attributes and shapes must fit in too many ways; their
+/* Windows, cells and trees, whose attributes and shapes must fit in too many ways; their
  * own tests have random nodes that do. */
 static bool
 needs_more_than_chance(Op op)
 {
 	return op_info[op].infer == infer_conv || op_info[op].infer == infer_conv_transpose ||
 	       op_info[op].infer == infer_pool || op_info[op].infer == infer_lstm ||
-	       op_info[op].infer == infer_roi_align;
+	       op_info[op].infer == infer_roi_align || op_info[op].infer == infer_trees;
 }
 
 /* Whether the shape rule accepts it. */

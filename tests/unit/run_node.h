@@ -25,8 +25,8 @@ typedef struct {
 	Graph *g;
 	Node *node;
 	int nins;
-	Value *in[8];
-	void *data[8]; /* the inputs' elements */
+	Value *in[16];
+	void *data[16]; /* the inputs' elements */
 	void *result[3];
 } Run;
 
@@ -140,7 +140,7 @@ static inline void
 run_compute(Run *r)
 {
 	LFunc *f = run_lower(r);
-	void *bufs[16];
+	void *bufs[24];
 	int count = 0;
 
 	for (int i = 0; i < r->nins; i++)
@@ -261,6 +261,18 @@ ints(Run *r, int n, const int64_t *v)
 {
 	return (Ints){n, arena_copy(r->arena, v, (size_t)n * sizeof *v)};
 }
+
+/* A test over many cases, whose number is `_i`; as one process each they would
+ * take longer to start than to run. */
+#define SWEEP(name, count) \
+	static void name##_case(int _i); \
+	START_TEST(name) \
+	{ \
+		for (int i = 0; i < (count); i++) \
+			name##_case(i); \
+	} \
+	END_TEST \
+	static void name##_case(int _i)
 
 #define DIMS(...) \
 	(int)(sizeof(int32_t[]){__VA_ARGS__} / sizeof(int32_t)), (const int32_t[]){__VA_ARGS__}
