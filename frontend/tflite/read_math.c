@@ -131,6 +131,24 @@ tfl_read_log_softmax(TNode *n)
 	return tfl_result(n, node);
 }
 
+bool
+tfl_read_softmax(TNode *n)
+{
+	int rank = tfl_type(n, 0)->rank;
+	double beta = n->options.as_SoftmaxOptions.beta;
+	Value *x = tfl_in(n, 0);
+	Node *node;
+
+	if (rank < 1)
+		return tfl_error(n, E_SHAPE, "the rank must be at least 1");
+	if (beta != 1)
+		x = tfl_binary(n, OP_MUL, x, tfl_number(n, x, beta));
+	node = tfl_node(n, OP_SOFTMAX, 1, &x);
+	if (node)
+		((Attr_SOFTMAX *)node->attr)->axis = rank - 1;
+	return tfl_result(n, node);
+}
+
 /* Sorted and without repetition, as the IR wants them. */
 static bool
 read_axes(TNode *n, Ints *out)

@@ -54,7 +54,7 @@ def load_case(folder, case):
     return load("in"), load("out")
 
 
-def compare(got, want, reference, loose, where):
+def compare(got, want, reference, loose, scale, where):
     """Reports a difference that is too large; returns the largest one: steps of
     integers, a share of the range of floats."""
     if want.dtype.kind != "f":
@@ -65,15 +65,29 @@ def compare(got, want, reference, loose, where):
         return float(steps)
     if not np.isfinite(got).all():
         raise harness.Failure(f"{where}: not finite")
-    scale = max(float(np.abs(want).max(initial=0.0)), 1e-30)
     error = float(np.abs(got - want).max(initial=0.0)) / scale
     if error > loose:
         raise harness.Failure(f"{where}: off by {error:.2g} of the range")
     return error
 
 
+def output_ranges(folder):
+    """The largest number of each output over all cases."""
+    ranges, case = [], 0
+    while True:
+        outputs = load_case(folder, case)[1]
+        if not outputs:
+            return ranges
+        for k, y in enumerate(outputs):
+            if k == len(ranges):
+                ranges.append(1e-30)
+            if y.dtype.kind == "f":
+                ranges[k] = max(ranges[k], float(np.abs(y).max(initial=0.0)))
+        case += 1
+
+
 def check_cases(meta, folder, run, loose):
-    worst, case = 0.0, 0
+    worst, case, ranges = 0.0, 0, output_ranges(folder)
     while True:
         inputs, outputs = load_case(folder, case)
         if not outputs:
@@ -85,7 +99,7 @@ def check_cases(meta, folder, run, loose):
             for k, raw in enumerate(got):
                 want = outputs[k][step] if steps else outputs[k]
                 y = harness.view_as(raw, want)
-                worst = max(worst, compare(y, want, is_reference(meta), loose,
+                worst = max(worst, compare(y, want, is_reference(meta), loose, ranges[k],
                                            f"case {case} step {step} output {k}"))
         case += 1
     if case == 0:
