@@ -50,11 +50,12 @@ engine_arena(const Program *p, Job *j)
 	return memory + (align - (size_t)((uintptr_t)memory % align)) % align;
 }
 
-/* ---- Compiled as C ---- */
+/* ---- Compiled as C, or an object file ---- */
 
 /* The files of one build. */
 typedef struct {
 	const char *folder, *source, *header, *wrapper, *library;
+	const Str *object; /* stands in for the source; NULL: none */
 } Build;
 
 /* The entry point of the library has this type, whatever the model looks like. */
@@ -66,7 +67,7 @@ name_files(Build *b, Job *j)
 	b->folder = file_temp_folder(j->arena, &j->diag);
 	if (!b->folder)
 		return false;
-	b->source = file_temp_path(j->arena, b->folder, "model.c");
+	b->source = file_temp_path(j->arena, b->folder, b->object ? "model.o" : "model.c");
 	b->header = file_temp_path(j->arena, b->folder, "model.h");
 	b->wrapper = file_temp_path(j->arena, b->folder, "call.c");
 	b->library = file_temp_path(j->arena, b->folder, "model.so");
@@ -85,6 +86,14 @@ put_wrapper(Str *s, const Arrays *x)
 	for (int i = 0; i < x->noutputs; i++)
 		str_printf(s, "out[%d], ", i);
 	str_puts(s, "arena);\n}\n");
+}
+
+static bool
+add_source(const Build *b, FileSet *set, const Str *source, Diag *d)
+{
+	const Str *s = b->object ? b->object : source;
+
+	return file_set_add(set, b->source, s->s, s->n, d);
 }
 
 static bool
@@ -107,7 +116,7 @@ write_sources(const Build *b, const Program *p, const Arrays *x, Job *j)
 	str_init(&wrapper, j->arena);
 	put_wrapper(&wrapper, x);
 	return c_emit(p, &emit, &source, &header, &j->diag) &&
-	       file_set_add(set, b->source, source.s, source.n, &j->diag) &&
+	       add_source(b, set, &source, &j->diag) &&
 	       file_set_add(set, b->header, header.s, header.n, &j->diag) &&
 	       file_set_add(set, b->wrapper, wrapper.s, wrapper.n, &j->diag) &&
 	       file_set_commit(set, &j->diag);
@@ -200,20 +209,19 @@ load_library(const Build *b, Job *j)
 	return call;
 }
 
-bool
-engine_compile(const Program *p, const Arrays *x, Job *j)
+static bool
+build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
 {
 	const void **in = ARENA_ARRAY(j->arena, const void *, x->ninputs);
 	void **out = ARENA_ARRAY(j->arena, void *, x->noutputs);
 	void *memory = engine_arena(p, j);
 	CallModel *call_model;
-	Build b;
 
 	guard_set_activity("compiling C", j->input->path);
 	timing_begin(&j->timing, "compile");
-	if (!name_files(&b, j) || !write_sources(&b, p, x, j) || !build_library(&b, j))
+	if (!name_files(b, j) || !write_sources(b, p, x, j) || !build_library(b, j))
 		return false;
-	call_model = load_library(&b, j);
+	call_model = load_library(b, j);
 	if (!call_model)
 		return false;
 	guard_set_activity("running compiled C", j->input->path);
@@ -228,4 +236,20 @@ engine_compile(const Program *p, const Arrays *x, Job *j)
 			                   status);
 	}
 	return true;
+}
+
+bool
+engine_compile(const Program *p, const Arrays *x, Job *j)
+{
+	Build b = {0};
+
+	return build_and_run(&b, p, x, j);
+}
+
+bool
+engine_object(const Program *p, const Str *object, const Arrays *x, Job *j)
+{
+	Build b = {.object = object};
+
+	return build_and_run(&b, p, x, j);
 }

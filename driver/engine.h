@@ -1,5 +1,5 @@
 /*
- * Three ways to run a program on this machine.
+ * Ways to run a program on this machine.
  */
 #ifndef MCC_DRIVER_ENGINE_H
 #define MCC_DRIVER_ENGINE_H
@@ -25,5 +25,10 @@ void *engine_arena(const Program *p, Job *j);
 /* Prints the program as C, compiles that with $CC into a temporary folder, and
  * calls it. */
 bool engine_compile(const Program *p, const Arrays *x, Job *j);
+
+/* The same for an object file of the program with the prefix ENGINE_PREFIX, which $CC
+ * links. */
+#define ENGINE_PREFIX "model"
+bool engine_object(const Program *p, const Str *object, const Arrays *x, Job *j);
 
 #endif

@@ -479,6 +479,8 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 	}
 	if (o->report && !o->report_file)
 		o->report_file = "-";
+	if (o->verify_data)
+		o->verify = true;
 	o->request.attrs = o->attrs.v;
 	o->request.nattrs = o->attrs.n;
 	return ok;

@@ -53,6 +53,8 @@ typedef struct {
 	bool help, version, verbose, only_show, print_ops;
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
+	bool verify;
+	const char *verify_data; /* --verify=; NULL: made up */
 	bool deps, deps_phony;
 	const char *output, *prefix, *report_file, *deps_file;
 	Names deps_targets;

@@ -404,10 +404,13 @@ load(LlvmFunction *f, const Expr *e)
 {
 	LLVMBuilderRef b = builder(f);
 	const LBuf *buf = e->u.buf;
-	LLVMValueRef at =
-		llvm_element(f, buf->elem, f->buf[buf->index], llvm_build_expr(f, e->arg[0]));
-	LLVMValueRef x = LLVMBuildLoad2(b, llvm_memory_type(f->m, buf->elem), at, "");
+	LLVMValueRef at, x;
 
+	/* No parameter, because nothing comes of what is loaded from it. */
+	if (!f->buf[buf->index])
+		return LLVMConstNull(llvm_type(f->m, buf->elem));
+	at = llvm_element(f, buf->elem, f->buf[buf->index], llvm_build_expr(f, e->arg[0]));
+	x = LLVMBuildLoad2(b, llvm_memory_type(f->m, buf->elem), at, "");
 	LLVMSetAlignment(x, (unsigned)dtype_info[buf->elem].bytes);
 	return buf->elem == DT_BOOL ? is_not_zero(f, DT_U8, x) : x;
 }
