@@ -621,7 +621,7 @@ main(void)
 	tcase_add_test(tc, what_leads_to_an_output_is_computed_in_it);
 	tcase_add_test(tc, alignment_is_that_of_the_elements_or_more);
 	tcase_add_test(tc, the_report_shows_the_plan);
-	tcase_add_loop_test(tc, random_graphs_compute_the_same_in_planned_memory, 0, 300);
+	tcase_add_loop_test(tc, random_graphs_compute_the_same_in_planned_memory, 0, 200);
 	suite_add_tcase(s, tc);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
