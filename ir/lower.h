@@ -70,6 +70,12 @@ Expr *lower_for(LowerCtx *cx, const char *name, int32_t count);
 /* Closes blocks until `depth` of them (cx->b.depth at some time before) are open. */
 void lower_end_to(LowerCtx *cx, int depth);
 
+/* Opens loops over all elements of an elementwise operator's output, with the inputs
+ * broadcast: index[k] is that of the element of input k, index[n->nins] that of the
+ * output.  lower_end_to() closes them. */
+enum { MAX_ELEMENTWISE = 3 }; /* inputs */
+void lower_elements(LowerCtx *cx, const Node *n, Expr *index[MAX_ELEMENTWISE + 1]);
+
 /* Names a value that is used more than once; constants and variables need no
  * further name and come back as they are. */
 Expr *lower_let(LowerCtx *cx, const char *name, Expr *value);

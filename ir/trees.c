@@ -129,8 +129,9 @@ ensemble_set(Ensemble *e, const uint32_t *word, int32_t nwords)
 /* A node that is to be numbered, and where its number goes. */
 typedef struct {
 	int32_t node;
-	int32_t parent; /* by its new number, -1: none */
-	int branch;     /* 0 yes, 1 no, 2 missing */
+	const TreeNode *parent; /* NULL: none */
+	int32_t number;         /* the parent's */
+	int branch;             /* 0 yes, 1 no, 2 missing */
 } Visit;
 
 typedef struct {
@@ -169,12 +170,12 @@ check_node(TreeWalk *w, int32_t i)
 }
 
 static bool
-push(TreeWalk *w, int32_t from, int32_t node, int32_t parent, int branch)
+push(TreeWalk *w, int32_t node, const TreeNode *parent, int32_t number, int branch)
 {
-	Visit v = {node, parent, branch};
+	Visit v = {node, parent, number, branch};
 
 	if (node < 0 || node >= w->n)
-		return is_bad(w, from, "has a child that there is not");
+		return is_bad(w, (int32_t)(parent - w->node), "has a child that there is not");
 	if (w->seen[node])
 		return is_bad(w, node, "is reached twice");
 	w->seen[node] = true;
@@ -184,18 +185,17 @@ push(TreeWalk *w, int32_t from, int32_t node, int32_t parent, int branch)
 
 /* Tells the parent the new number of its child. */
 static void
-link_parent(Ensemble *e, const TreeNode *parent, Visit v, int32_t number)
+link_parent(Ensemble *e, Visit v, int32_t number)
 {
+	const TreeNode *parent = v.parent;
+
 	if (v.branch == 0)
-		e->yes.v[v.parent] = number;
-	else if (v.branch == 1)
-		e->no.v[v.parent] = number;
-	else
-		e->missing.v[v.parent] = number;
-	if (v.branch == 0 && parent->missing == parent->yes)
-		e->missing.v[v.parent] = number;
-	if (v.branch == 1 && parent->missing == parent->no)
-		e->missing.v[v.parent] = number;
+		e->yes.v[v.number] = number;
+	if (v.branch == 1)
+		e->no.v[v.number] = number;
+	if (v.branch == 2 || (v.branch == 0 && parent->missing == parent->yes) ||
+	    (v.branch == 1 && parent->missing == parent->no))
+		e->missing.v[v.number] = number;
 }
 
 static void
@@ -213,39 +213,51 @@ append_node(Ensemble *e, const TreeNode *t)
 	VEC_PUSH(e->arena, &e->missing, 0);
 }
 
+static bool
+visit(TreeWalk *w, Visit v)
+{
+	Ensemble *e = w->e;
+	const TreeNode *t = &w->node[v.node];
+	int32_t number = e->mode.n;
+
+	if (number == INT32_MAX / 16)
+		return diag_report(w->d, w->loc, E_SIZE, "there are too many nodes");
+	if (!check_node(w, v.node))
+		return false;
+	append_node(e, t);
+	if (v.parent)
+		link_parent(e, v, number);
+	if (t->mode == TREE_LEAF)
+		return true;
+	if (t->missing != t->yes && t->missing != t->no && !push(w, t->missing, t, number, 2))
+		return false;
+	return push(w, t->no, t, number, 1) && push(w, t->yes, t, number, 0);
+}
+
+bool
+ensemble_trees(Ensemble *e, const TreeNode *node, int32_t n, const int32_t *root, int32_t nroots,
+               const char *what, const Loc *loc, Diag *d)
+{
+	TreeWalk w = {e, node, n, what, loc, d, ARENA_ARRAY(e->arena, bool, n), {0}};
+
+	for (int32_t i = 0; i < nroots; i++) {
+		if (root[i] < 0 || root[i] >= n)
+			return diag_report(d, loc, E_MALFORMED, "%s: root %d is no node", what, i);
+		VEC_PUSH(e->arena, &e->root, e->mode.n);
+		if (!push(&w, root[i], NULL, 0, 0))
+			return false;
+		while (w.todo.n > 0)
+			if (!visit(&w, w.todo.v[--w.todo.n]))
+				return false;
+	}
+	return true;
+}
+
 bool
 ensemble_tree(Ensemble *e, const TreeNode *node, int32_t n, int32_t root, const char *what,
               const Loc *loc, Diag *d)
 {
-	TreeWalk w = {e, node, n, what, loc, d, ARENA_ARRAY(e->arena, bool, n), {0}};
-	int32_t *old = ARENA_ARRAY(e->arena, int32_t, n), first = e->mode.n;
-
-	if (root < 0 || root >= n)
-		return diag_report(d, loc, E_MALFORMED, "%s has no root", what);
-	if (n > INT32_MAX / 16 - first)
-		return diag_report(d, loc, E_SIZE, "there are too many nodes");
-	VEC_PUSH(e->arena, &e->root, first);
-	push(&w, root, root, -1, 0);
-	while (w.todo.n > 0) {
-		Visit v = w.todo.v[--w.todo.n];
-		const TreeNode *t = &node[v.node];
-		int32_t number = e->mode.n;
-
-		if (!check_node(&w, v.node))
-			return false;
-		append_node(e, t);
-		old[number - first] = v.node;
-		if (v.parent >= 0)
-			link_parent(e, &node[old[v.parent - first]], v, number);
-		if (t->mode == TREE_LEAF)
-			continue;
-		if (t->missing != t->yes && t->missing != t->no &&
-		    !push(&w, v.node, t->missing, number, 2))
-			return false;
-		if (!push(&w, v.node, t->no, number, 1) || !push(&w, v.node, t->yes, number, 0))
-			return false;
-	}
-	return true;
+	return ensemble_trees(e, node, n, &root, 1, what, loc, d);
 }
 
 /* ---- The operator ---- */

@@ -368,6 +368,23 @@ onnx_floats(ONode *n, const char *name)
 	return (Floats){(int)a->n_floats, v};
 }
 
+const ProtobufCBinaryData *
+onnx_strings(ONode *n, const char *name, int *count)
+{
+	const AttributeProto *a = typed(n, name, TYPE(STRINGS));
+
+	*count = 0;
+	if (!a)
+		return NULL;
+	if (a->n_strings > 1 << 20) {
+		onnx_error_attr(n, name, E_SIZE, "attribute '%s' has %zu elements", name,
+		                a->n_strings);
+		return NULL;
+	}
+	*count = (int)a->n_strings;
+	return a->strings;
+}
+
 const char *
 onnx_strs(ONode *n, const char *name)
 {

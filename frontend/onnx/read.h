@@ -170,6 +170,8 @@ const char *onnx_str(ONode *n, const char *name, const char *otherwise);
 Ints onnx_ints(ONode *n, const char *name);
 Floats onnx_floats(ONode *n, const char *name);
 const GraphProto *onnx_graph(ONode *n, const char *name);
+/* The strings as they are, not terminated; NULL when absent. */
+const ProtobufCBinaryData *onnx_strings(ONode *n, const char *name, int *count);
 /* The strings joined by commas; NULL when absent. */
 const char *onnx_strs(ONode *n, const char *name);
 bool onnx_tensor_attr(ONode *n, const char *name, Type *type, const void **data);

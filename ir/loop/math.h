@@ -2,7 +2,7 @@
  * The mathematical library: scalar functions in loop IR.
  *
  * The functions are written in the loop IR's text form (math_f32.lir,
- * math_f64.lir), which the build embeds.  Interpreter, C printer and LLVM builder
+ * math_f64.lir, math_fixed.lir), which the build embeds.  Interpreter, C printer and LLVM builder
  * all take them from here, so that their results agree bit for bit.
  *
  * Beside the usual functions (docs/math.md) there are the conversions of the 16-bit

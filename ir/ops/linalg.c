@@ -262,6 +262,49 @@ qlower_gemm(LowerCtx *cx, const Node *n)
 	lower_gemm(cx, n);
 }
 
+/* ---- squared_distance ---- */
+
+bool
+infer_squared_distance(const Node *n, Type *out, Diag *d)
+{
+	const Type *x = &n->in[0]->type, *y = &n->in[1]->type;
+
+	if (!check_dtypes(n, d, SET_PRODUCT) || !check_rank(n, d, 0, 1, MAX_RANK) ||
+	    !check_rank(n, d, 1, 2, 2) || !check_dim(n, d, 1, 1, x->dim[x->rank - 1]))
+		return false;
+	out->dtype = x->dtype;
+	return push_dims(n, d, out, x, 0, x->rank - 1) && push_dim(n, d, out, y->dim[0]);
+}
+
+void
+lower_squared_distance(LowerCtx *cx, const Node *n)
+{
+	const Type *x = &n->in[0]->type, *y = &n->in[1]->type;
+	int32_t features = y->dim[1], count = y->dim[0];
+	LBuilder *b = &cx->b;
+	Expr *i = lower_for(cx, "i", type_product(x, 0, x->rank - 1)), *x_i, *j, *k, *difference;
+	LVar *acc;
+
+	x_i = lower_let(cx, "x_i", loop_affine(b, i, features, 0));
+	j = lower_for(cx, "j", count);
+	acc = loop_var(b, "acc", loop_const(b, dtype_compute(x->dtype), 0));
+	if (features > 0) {
+		int depth = b->depth;
+
+		k = lower_for(cx, "k", features);
+		difference = loop_sub(b, loop_load_compute(b, cx->in[0], loop_add(b, x_i, k)),
+		                      loop_load_compute(b, cx->in[1],
+		                                        loop_add(b, loop_affine(b, j, features, 0),
+		                                                 k)));
+		difference = loop_let(b, "d", difference);
+		loop_set(b, acc, loop_add(b, loop_get(b, acc), loop_mul(b, difference, difference)));
+		lower_end_to(cx, depth);
+	}
+	loop_store_cvt(b, cx->out[0], loop_add(b, loop_affine(b, i, count, 0), j),
+	               loop_get(b, acc));
+	lower_end_to(cx, 0);
+}
+
 /* ---- det: LU decomposition with partial pivoting, the pivots multiplied in order ---- */
 
 bool

@@ -11,8 +11,6 @@
 #include "ir/ops/scalar.h"
 #include "ir/quant.h"
 
-enum { MAX_ELEMENTWISE = 3 }; /* inputs of an elementwise operator */
-
 LBuf *
 lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count)
 {
@@ -191,13 +189,11 @@ make_nest(const Node *n)
 	return nest;
 }
 
-/* The loops, loads and conversions around one scalar_ID() function. */
-static void
-lower_elementwise(LowerCtx *cx, const Node *n)
+void
+lower_elements(LowerCtx *cx, const Node *n, Expr *index[MAX_ELEMENTWISE + 1])
 {
 	LBuilder *b = &cx->b;
 	Nest nest = make_nest(n);
-	Expr *index[MAX_ELEMENTWISE + 1], *x[MAX_ELEMENTWISE], *y;
 
 	for (int k = 0; k <= n->nins; k++)
 		index[k] = loop_idx(b, 0);
@@ -209,12 +205,21 @@ lower_elementwise(LowerCtx *cx, const Node *n)
 			index[k] = loop_add(b, index[k],
 			                    loop_affine(b, at, nest.axis[i].stride[k], 0));
 	}
+}
+
+/* The loops, loads and conversions around one scalar_ID() function. */
+static void
+lower_elementwise(LowerCtx *cx, const Node *n)
+{
+	LBuilder *b = &cx->b;
+	Expr *index[MAX_ELEMENTWISE + 1], *x[MAX_ELEMENTWISE], *y;
+
+	lower_elements(cx, n, index);
 	for (int k = 0; k < n->nins; k++)
 		x[k] = loop_load_compute(b, cx->in[k], index[k]);
 	y = lower_activation(cx, n, op_info[n->op].scalar(b, n, x));
 	loop_store_cvt(b, cx->out[0], index[n->nins], y);
-	for (int i = 0; i < nest.n; i++)
-		loop_end(b);
+	lower_end_to(cx, 0);
 }
 
 /* Whether no output has an element, so that there is nothing to do. */

@@ -179,6 +179,26 @@ check_symmetric(const Node *n, Diag *d, int i)
 	return true;
 }
 
+bool
+check_scale_factor(const Node *n, Diag *d, double factor, double limit)
+{
+	if (factor > 0 && factor < limit)
+		return true;
+	return diag_report(d, &n->loc, E_UNSUPPORTED,
+	                   "the scales of '%s' do not fit each other: a factor of %g must be "
+	                   "positive and less than %g",
+	                   op_info[n->op].name, factor, limit);
+}
+
+bool
+check_symmetric_16(const Node *n, Diag *d)
+{
+	for (int i = 0; i < n->nins; i++)
+		if (dtype_info[n->in[i]->type.dtype].bytes == 2 && !check_symmetric(n, d, i))
+			return false;
+	return dtype_info[n->out[0]->type.dtype].bytes != 2 || check_symmetric(n, d, -1);
+}
+
 /* ---- Fixed point ---- */
 
 Expr *

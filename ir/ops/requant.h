@@ -57,6 +57,14 @@ bool check_output_like_input(const Node *n, Diag *d);
 /* Input i, or the output for -1, has zero points 0, as 16-bit numbers must. */
 bool check_symmetric(const Node *n, Diag *d, int i);
 
+/* A factor made from scales is a positive number below `limit`, which is at most
+ * MAX_FACTOR. */
+#define MAX_FACTOR 0x1p30
+bool check_scale_factor(const Node *n, Diag *d, double factor, double limit);
+
+/* 16-bit inputs and a 16-bit output have zero points 0. */
+bool check_symmetric_16(const Node *n, Diag *d);
+
 /* ---- Loop IR: fixed point ---- */
 
 Expr *q_int(LowerCtx *cx, int64_t v);   /* i32 */

@@ -43,9 +43,8 @@ FLOATS = {"FLOAT", "DOUBLE", "FLOAT16"}
 
 
 def is_wanted(meta):
-    """Float inputs, no ai.onnx.ml operators."""
-    return (meta["format"] == "onnx" and "ai.onnx.ml" not in "".join(meta["ops"]) and
-            any(i["type"] in FLOATS for i in meta["inputs"]))
+    """Float inputs."""
+    return meta["format"] == "onnx" and any(i["type"] in FLOATS for i in meta["inputs"])
 
 
 def shape_options(meta, folder):

@@ -825,7 +825,8 @@ static char folder[] = "/tmp/mcc-cprint-XXXXXX";
 /* Random expressions contain contradictions that no compiler could leave uncommented. */
 static const char warnings[] = "-pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow "
 			       "-Wdouble-promotion -Wfloat-conversion -Wparentheses -Werror "
-			       "-Wno-tautological-compare -Wno-type-limits -Wno-sign-compare";
+			       "-Wno-tautological-compare -Wno-type-limits -Wno-sign-compare "
+			       "-Wno-bool-compare -Wno-unknown-warning-option";
 
 static void
 write_file(const char *name, const char *text)

@@ -162,7 +162,8 @@ END_TEST
 
 START_TEST(every_truncation_is_an_error)
 {
-	Str s = file_with(1 + _i, "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", "abcdefgh", 8);
+	Str s = file_with(1 + _i, "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}",
+	                  "abcdefgh", 8);
 
 	ck_assert(read_file(&s));
 	while (s.n-- > 1)

@@ -338,8 +338,8 @@ typedef struct {
 		.mode = TREE_LEAF \
 	}
 static const Bad bad_trees[] = {
-	{{TEST(1, 2, 1), LEAF, LEAF}, 5, "tree 3 has no root"},
-	{{TEST(1, 2, 1), LEAF, LEAF}, -1, "tree 3 has no root"},
+	{{TEST(1, 2, 1), LEAF, LEAF}, 5, "tree 3: root 0 is no node"},
+	{{TEST(1, 2, 1), LEAF, LEAF}, -1, "tree 3: root 0 is no node"},
 	{{TEST(1, 5, 1), LEAF, LEAF}, 0, "tree 3: node 0 has a child that there is not"},
 	{{TEST(-1, 1, 1), LEAF, LEAF}, 0, "tree 3: node 0 has a child that there is not"},
 	{{TEST(1, 2, 0), LEAF, LEAF}, 0, "tree 3: node 0 is reached twice"},
