@@ -578,6 +578,8 @@ options_print_code(Str *s, const Options *o)
 	}
 	if (o->hosted)
 		str_puts(s, " -fhosted");
+	if (o->single_rounding)
+		str_puts(s, " -fsingle-rounding");
 	if (o->passes)
 		print_joined(s, "-passes=", o->passes);
 	if (o->prefix)
@@ -608,6 +610,7 @@ is_printed_apart(size_t offset)
 		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
 		offsetof(Options, hosted),  offsetof(Options, passes),    offsetof(Options, prefix),
 		offsetof(Options, report),  offsetof(Options, attrs),
+		offsetof(Options, single_rounding),
 	};
 	size_t request = offsetof(Options, request);
 

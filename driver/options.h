@@ -51,6 +51,7 @@ typedef struct {
 	VEC(DimValue) dims;
 
 	bool help, version, verbose, only_show, print_ops;
+	bool single_rounding;
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
 	bool verify;
