@@ -303,10 +303,7 @@ inverse_root(LowerCtx *cx, Expr *x)
 	LBuilder *b = &cx->b;
 	Expr *v = loop_let(b, "x", x), *shift, *left, *m;
 
-	shift = loop_op2(b, KOP_SHR, loop_sub(b, loop_call1(b, "clz", v), q_int(cx, 1)),
-	                 q_int(cx, 1));
-	shift = loop_op2(b, KOP_MAX, loop_sub(b, q_int(cx, 12), shift), q_int(cx, 0));
-	shift = loop_select(b, loop_op2(b, KOP_LE, v, q_int(cx, 1)), q_int(cx, 0), shift);
+	shift = q_inverse_root_shift(cx, v);
 	left = loop_op2(b, KOP_SHL, q_int(cx, 1), loop_sub(b, q_int(cx, 20), shift));
 	m = loop_call1(b, "invsqrt", v);
 	return q_srdhm(cx, left, m);
