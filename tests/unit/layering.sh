@@ -17,7 +17,8 @@ driver: base ir frontend passes codegen driver"
 # "pattern of a foreign header: folder that may include it"
 foreign="^llvm-c/: codegen/llvm
 ^libxml/: frontend/pmml frontend/openvino
-^(protobuf-c|onnx)/: frontend/onnx"
+^(protobuf-c|onnx)/: frontend/onnx
+^jansson: frontend/xgboost"
 
 check_sources() {
 	awk -v edges="$edges" -v foreign="$foreign" '
