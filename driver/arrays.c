@@ -43,7 +43,16 @@ report_unknown(Job *j, const char *option, const char *argument, const Array *v,
 	                   option, argument, n ? list.s : "none at all");
 }
 
-/* Gives each of `names` to an array, by name or to the next one without. */
+static bool
+is_npz(const char *file)
+{
+	size_t n = strlen(file);
+
+	return n > 4 && strcmp(file + n - 4, ".npz") == 0;
+}
+
+/* Gives each of `names` to an array, by name or to the next one without; an archive
+ * is for all that are without. */
 static bool
 assign_files(Job *j, const char *option, const Names *names, Array *v, int n)
 {
@@ -56,6 +65,9 @@ assign_files(Job *j, const char *option, const Names *names, Array *v, int n)
 		for (int k = 0; !a && k < n; k++)
 			if (!v[k].file)
 				a = &v[k];
+		for (int k = 0; a && file == names->v[i] && is_npz(file) && k < n; k++)
+			if (!v[k].file && &v[k] != a)
+				v[k].file = file;
 		if (!a)
 			return diag_report(&j->diag, NULL, E_ARITY,
 			                   "'%s %s': the model has only %d of these", option,
@@ -120,13 +132,48 @@ take_shape(Arrays *x, Job *j, Array *a)
 	return true;
 }
 
+/* The array of that name, the only one, or when there are as many as the model has,
+ * the one at that place. */
 static bool
-read_array(Job *j, Array *a)
+pick_array(const Arrays *x, Job *j, Array *a, int index, int n)
+{
+	Loc loc = {.file = a->file};
+	const Npz *z = &x->archive;
+	Str list;
+
+	str_init(&list, j->arena);
+	for (int i = 0; i < z->n; i++) {
+		if (strcmp(z->v[i].name, a->name) == 0) {
+			a->npy = z->v[i].npy;
+			return true;
+		}
+		str_printf(&list, "%s'%s'", i ? ", " : "", z->v[i].name);
+	}
+	if (z->n == 1 || z->n == n) {
+		a->npy = z->v[z->n == 1 ? 0 : index].npy;
+		return true;
+	}
+	return diag_report(&j->diag, &loc, E_NAME, "the archive has no '%s', but %s", a->name,
+	                   z->n ? list.s : "nothing");
+}
+
+/* Reads the file of the array that is number `index` of n. */
+static bool
+read_array(Arrays *x, Job *j, Array *a, int index, int n)
 {
 	FileBytes bytes;
 
-	return file_read(j->arena, a->file, &bytes, &j->diag) &&
-	       npy_read(j->arena, a->file, bytes.data, bytes.size, &a->npy, &j->diag);
+	if (x->archive_file && strcmp(x->archive_file, a->file) == 0)
+		return pick_array(x, j, a, index, n);
+	if (!file_read(j->arena, a->file, &bytes, &j->diag))
+		return false;
+	if (!npz_is_archive(bytes.data, bytes.size))
+		return npy_read(j->arena, a->file, bytes.data, bytes.size, &a->npy, &j->diag);
+	x->archive_file = NULL;
+	if (!npz_read(j->arena, a->file, bytes.data, bytes.size, &x->archive, &j->diag))
+		return false;
+	x->archive_file = a->file;
+	return pick_array(x, j, a, index, n);
 }
 
 /* ---- Outputs ---- */
@@ -202,17 +249,45 @@ arrays_prepare(Arrays *x, Job *j)
 		if (!a->file)
 			diag_report(&j->diag, NULL, E_ARITY, "the input '%s' (%s) has no file; add -i",
 			            a->name, type_text(j->arena, &a->type));
-		else if (read_array(j, a))
+		else if (read_array(x, j, a, i, x->ninputs))
 			take_shape(x, j, a);
 	}
 	if (j->diag.errors)
 		return false;
 	for (int i = 0; i < x->noutputs; i++)
 		if (!make_room(x, j, &x->output[i]) ||
-		    (x->reference[i].file && (!read_array(j, &x->reference[i]) ||
+		    (x->reference[i].file && (!read_array(x, j, &x->reference[i], i, x->noutputs) ||
 		                              !check_reference(j, &x->reference[i], &x->output[i]))))
 			return false;
 	return true;
+}
+
+/* Whether an output before goes to the same archive. */
+static bool
+is_written_before(const Arrays *x, int index)
+{
+	const char *file = x->output[index].file;
+
+	for (int i = 0; i < index && is_npz(file); i++)
+		if (x->output[i].file && strcmp(x->output[i].file, file) == 0)
+			return true;
+	return false;
+}
+
+/* All outputs that go to the archive of output `first`. */
+static bool
+put_archive(Str *s, const Arrays *x, int first)
+{
+	const char *file = x->output[first].file;
+	Npz z = {0};
+
+	for (int i = first; i < x->noutputs; i++) {
+		const Array *a = &x->output[i];
+
+		if (a->file && strcmp(a->file, file) == 0)
+			VEC_PUSH(s->arena, &z, ((NpzEntry){a->name, a->npy}));
+	}
+	return npz_write(s, &z);
 }
 
 bool
@@ -223,10 +298,14 @@ arrays_write(const Arrays *x, Job *j, const Str *text)
 	for (int i = 0; i < x->noutputs; i++) {
 		Str s;
 
-		if (!x->output[i].file)
+		if (!x->output[i].file || is_written_before(x, i))
 			continue;
 		str_init(&s, j->arena);
-		npy_write(&s, &x->output[i].npy);
+		if (!is_npz(x->output[i].file))
+			npy_write(&s, &x->output[i].npy);
+		else if (!put_archive(&s, x, i))
+			return diag_report(&j->diag, &(Loc){.file = x->output[i].file}, E_SIZE,
+			                   "the arrays are too large for one archive");
 		if (!file_set_add(set, x->output[i].file, s.s, s.n, &j->diag))
 			return false;
 	}

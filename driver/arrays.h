@@ -5,7 +5,7 @@
 #ifndef MCC_DRIVER_ARRAYS_H
 #define MCC_DRIVER_ARRAYS_H
 
-#include "base/npy.h"
+#include "base/npz.h"
 #include "driver/job.h"
 
 /*
@@ -28,6 +28,8 @@ typedef struct {
 	size_t calls;
 	bool is_batched; /* the outputs get an axis for the calls */
 	bool in_first_axis; /* the calls are the first axis, of length 1, of the model's */
+	const char *archive_file; /* the .npz that was read last, and its arrays */
+	Npz archive;
 } Arrays;
 
 /*

@@ -17,6 +17,7 @@ Difference
 compare_arrays(DType t, const Npy *x, const Npy *reference, double rtol, double atol)
 {
 	Difference d = {0};
+	double squares = 0, xx = 0, rr = 0, xr = 0;
 
 	for (size_t i = 0; i < reference->count; i++) {
 		double a, b, off;
@@ -38,9 +39,16 @@ compare_arrays(DType t, const Npy *x, const Npy *reference, double rtol, double 
 		}
 		if (!same && d.wrong++ == 0)
 			d.first_wrong = i;
+		d.different += off != 0;
+		squares += off * off;
+		xx += a * a;
+		rr += b * b;
+		xr += a * b;
 		d.largest = fmax(d.largest, off);
 		if (b != 0 && off != 0)
 			d.largest_relative = fmax(d.largest_relative, off / fabs(b));
 	}
+	d.rmse = reference->count ? sqrt(squares / (double)reference->count) : 0;
+	d.cosine = xx == 0 && rr == 0 ? 1 : xr / sqrt(xx) / sqrt(rr);
 	return d;
 }

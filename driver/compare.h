@@ -15,6 +15,9 @@ typedef struct {
 	size_t first_wrong;  /* the first of them, as a flat index */
 	double largest;      /* difference; infinite when one has a number and the other not */
 	double largest_relative; /* to the reference, where that is not 0 */
+	size_t different;    /* elements that are not equal */
+	double rmse;         /* root of the mean of the squared differences */
+	double cosine;       /* of the angle between both as vectors; 1 for two zeros */
 } Difference;
 
 /*

@@ -12,15 +12,13 @@
 
 #include "base/file.h"
 #include "codegen/c/c.h"
-#include "codegen/llvm/llvm.h"
 #include "driver/guard.h"
 #include "driver/help.h"
 
 extern char **environ;
 
-/* The memory of each input and output in call number `call`. */
-static void
-memory_of_call(const Arrays *x, size_t call, const void **in, void **out)
+void
+engine_memory_of_call(const Arrays *x, size_t call, const void **in, void **out)
 {
 	for (int i = 0; i < x->ninputs; i++)
 		in[i] = (const char *)x->input[i].npy.data + call * x->input[i].stride;
@@ -37,15 +35,14 @@ engine_interpret(const Program *p, const Arrays *x, Job *j)
 	guard_set_activity("interpretation", j->input->path);
 	timing_begin(&j->timing, "run");
 	for (size_t call = 0; call < x->calls; call++) {
-		memory_of_call(x, call, in, out);
+		engine_memory_of_call(x, call, in, out);
 		program_run(p, in, out);
 	}
 	return true;
 }
 
-/* Memory for the arena, aligned as the program asks. */
-static void *
-arena_memory(const Program *p, Job *j)
+void *
+engine_arena(const Program *p, Job *j)
 {
 	size_t align = p->arena_align ? p->arena_align : 1;
 	char *memory = arena_alloc(j->arena, p->arena_size + align);
@@ -53,35 +50,12 @@ arena_memory(const Program *p, Job *j)
 	return memory + (align - (size_t)((uintptr_t)memory % align)) % align;
 }
 
-/* ---- Compiled in memory ---- */
-
-bool
-engine_jit(const Program *p, const Arrays *x, Job *j)
-{
-	const void **in = ARENA_ARRAY(j->arena, const void *, x->ninputs);
-	void **out = ARENA_ARRAY(j->arena, void *, x->noutputs);
-	void *memory = arena_memory(p, j);
-	LlvmJit *jit;
-
-	guard_set_activity("compilation in memory", j->input->path);
-	timing_begin(&j->timing, "compile");
-	jit = llvm_jit(j->arena, p, j->options->level == '0' ? 0 : 2, &j->diag);
-	if (!jit)
-		return false;
-	guard_set_activity("running", j->input->path);
-	timing_begin(&j->timing, "run");
-	for (size_t call = 0; call < x->calls; call++) {
-		memory_of_call(x, call, in, out);
-		llvm_jit_run(jit, in, out, memory);
-	}
-	return true;
-}
-
-/* ---- Compiled as C ---- */
+/* ---- Compiled as C, or an object file ---- */
 
 /* The files of one build. */
 typedef struct {
 	const char *folder, *source, *header, *wrapper, *library;
+	const Str *object; /* stands in for the source; NULL: none */
 } Build;
 
 /* The entry point of the library has this type, whatever the model looks like. */
@@ -93,7 +67,7 @@ name_files(Build *b, Job *j)
 	b->folder = file_temp_folder(j->arena, &j->diag);
 	if (!b->folder)
 		return false;
-	b->source = file_temp_path(j->arena, b->folder, "model.c");
+	b->source = file_temp_path(j->arena, b->folder, b->object ? "model.o" : "model.c");
 	b->header = file_temp_path(j->arena, b->folder, "model.h");
 	b->wrapper = file_temp_path(j->arena, b->folder, "call.c");
 	b->library = file_temp_path(j->arena, b->folder, "model.so");
@@ -112,6 +86,14 @@ put_wrapper(Str *s, const Arrays *x)
 	for (int i = 0; i < x->noutputs; i++)
 		str_printf(s, "out[%d], ", i);
 	str_puts(s, "arena);\n}\n");
+}
+
+static bool
+add_source(const Build *b, FileSet *set, const Str *source, Diag *d)
+{
+	const Str *s = b->object ? b->object : source;
+
+	return file_set_add(set, b->source, s->s, s->n, d);
 }
 
 static bool
@@ -134,7 +116,7 @@ write_sources(const Build *b, const Program *p, const Arrays *x, Job *j)
 	str_init(&wrapper, j->arena);
 	put_wrapper(&wrapper, x);
 	return c_emit(p, &emit, &source, &header, &j->diag) &&
-	       file_set_add(set, b->source, source.s, source.n, &j->diag) &&
+	       add_source(b, set, &source, &j->diag) &&
 	       file_set_add(set, b->header, header.s, header.n, &j->diag) &&
 	       file_set_add(set, b->wrapper, wrapper.s, wrapper.n, &j->diag) &&
 	       file_set_commit(set, &j->diag);
@@ -227,20 +209,19 @@ load_library(const Build *b, Job *j)
 	return call;
 }
 
-bool
-engine_compile(const Program *p, const Arrays *x, Job *j)
+static bool
+build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
 {
 	const void **in = ARENA_ARRAY(j->arena, const void *, x->ninputs);
 	void **out = ARENA_ARRAY(j->arena, void *, x->noutputs);
-	void *memory = arena_memory(p, j);
+	void *memory = engine_arena(p, j);
 	CallModel *call_model;
-	Build b;
 
 	guard_set_activity("compiling C", j->input->path);
 	timing_begin(&j->timing, "compile");
-	if (!name_files(&b, j) || !write_sources(&b, p, x, j) || !build_library(&b, j))
+	if (!name_files(b, j) || !write_sources(b, p, x, j) || !build_library(b, j))
 		return false;
-	call_model = load_library(&b, j);
+	call_model = load_library(b, j);
 	if (!call_model)
 		return false;
 	guard_set_activity("running compiled C", j->input->path);
@@ -248,11 +229,27 @@ engine_compile(const Program *p, const Arrays *x, Job *j)
 	for (size_t call = 0; call < x->calls; call++) {
 		int status;
 
-		memory_of_call(x, call, in, out);
+		engine_memory_of_call(x, call, in, out);
 		status = call_model(in, out, memory);
 		if (status)
 			return diag_report(&j->diag, NULL, E_TOOL, "the compiled model returned %d",
 			                   status);
 	}
 	return true;
+}
+
+bool
+engine_compile(const Program *p, const Arrays *x, Job *j)
+{
+	Build b = {0};
+
+	return build_and_run(&b, p, x, j);
+}
+
+bool
+engine_object(const Program *p, const Str *object, const Arrays *x, Job *j)
+{
+	Build b = {.object = object};
+
+	return build_and_run(&b, p, x, j);
 }

@@ -1,5 +1,5 @@
 /*
- * Three ways to run a program on this machine.
+ * Ways to run a program on this machine.
  */
 #ifndef MCC_DRIVER_ENGINE_H
 #define MCC_DRIVER_ENGINE_H
@@ -10,11 +10,25 @@
 /* Compiles the program in memory and runs it, on several threads. */
 bool engine_jit(const Program *p, const Arrays *x, Job *j);
 
+/* The same layer by layer; appends how long each took. */
+bool engine_profile(const Program *p, const Arrays *x, Job *j, Str *s);
+
 /* Interprets the loop IR. */
 bool engine_interpret(const Program *p, const Arrays *x, Job *j);
+
+/* The memory of each input and output in call number `call`. */
+void engine_memory_of_call(const Arrays *x, size_t call, const void **in, void **out);
+
+/* Memory for the arena of one call at a time, aligned as the program asks. */
+void *engine_arena(const Program *p, Job *j);
 
 /* Prints the program as C, compiles that with $CC into a temporary folder, and
  * calls it. */
 bool engine_compile(const Program *p, const Arrays *x, Job *j);
+
+/* The same for an object file of the program with the prefix ENGINE_PREFIX, which $CC
+ * links. */
+#define ENGINE_PREFIX "model"
+bool engine_object(const Program *p, const Str *object, const Arrays *x, Job *j);
 
 #endif

@@ -123,6 +123,7 @@ job_read(Job *j)
 	                         &j->diag);
 	if (!j->graph)
 		return false;
+	j->graph->single_rounding = j->options->single_rounding;
 	guard_set_activity("verification", j->input->path);
 	timing_begin(&j->timing, "verify");
 	return graph_verify(j->graph, &j->diag) && j->diag.errors == 0;

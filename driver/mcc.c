@@ -10,6 +10,7 @@
 #include "codegen/llvm/llvm.h"
 #include "codegen/program/program.h"
 #include "driver/deps.h"
+#include "driver/engine.h"
 #include "driver/guard.h"
 #include "driver/help.h"
 #include "driver/job.h"
@@ -17,6 +18,7 @@
 #include "driver/names.h"
 #include "driver/options.h"
 #include "driver/pipeline.h"
+#include "driver/verify.h"
 
 /* ---- Checks of the command line ---- */
 
@@ -297,6 +299,22 @@ llvm_producer(Arena *a)
 	return arena_printf(a, "mcc %s with LLVM %s", mcc_version, llvm_version(a));
 }
 
+static LlvmOptions
+llvm_options(const Job *j, const char *prefix)
+{
+	char level = j->options->level;
+
+	return (LlvmOptions){
+		.target = j->options->machine.llvm,
+		.opt_level = level >= '0' && level <= '3' ? level - '0' : 2,
+		.size_level = level == 's' ? 1 : level == 'z' ? 2 : 0,
+		.debug = j->options->debug,
+		.prefix = prefix,
+		.model_name = job_model_name(j),
+		.producer = llvm_producer(j->arena),
+	};
+}
+
 static bool
 emit_llvm(Output *out, const Program *p, OutputKind kind, Str *code)
 {
@@ -305,16 +323,7 @@ emit_llvm(Output *out, const Program *p, OutputKind kind, Str *code)
 	                                     [OUTPUT_ASSEMBLY] = LLVM_ASSEMBLY,
 	                                     [OUTPUT_OBJECT] = LLVM_OBJECT};
 	Job *j = out->job;
-	char level = j->options->level;
-	LlvmOptions options = {
-		.target = j->options->machine.llvm,
-		.opt_level = level >= '0' && level <= '3' ? level - '0' : 2,
-		.size_level = level == 's' ? 1 : level == 'z' ? 2 : 0,
-		.debug = j->options->debug,
-		.prefix = out->names.prefix,
-		.model_name = job_model_name(j),
-		.producer = llvm_producer(j->arena),
-	};
+	LlvmOptions options = llvm_options(j, out->names.prefix);
 
 	guard_set_activity("generating code with LLVM", j->input->path);
 	str_init(code, j->arena);
@@ -329,9 +338,13 @@ fits_address_space(const Output *out, const Program *p)
 	size_t bytes = p->arena_size + program_const_bytes(p);
 	Loc loc = {.file = out->job->input->path};
 
+	for (int i = 0; i < p->graph->inputs.n; i++)
+		bytes += type_bytes(&p->input[i]->type);
+	for (int i = 0; i < p->graph->outputs.n; i++)
+		bytes += type_bytes(&p->output[i]->type);
 	return !t->address_space || bytes <= t->address_space ||
 	       diag_report(&out->job->diag, &loc, E_SIZE,
-	                   "arena and constants take %zu bytes, but %s can address only %zu", bytes,
+	                   "tensors, arena and constants take %zu bytes, but %s can address only %zu", bytes,
 	                   t->name, t->address_space);
 }
 
@@ -382,6 +395,18 @@ add_code(Output *out, const Program *p)
 	return save_llvm(out, p) && add_llvm(out, p);
 }
 
+static bool
+verify(Output *out, const Program *p)
+{
+	Job *j = out->job;
+	LlvmOptions options = llvm_options(j, ENGINE_PREFIX);
+
+	if (!j->options->verify)
+		return true;
+	timing_begin(&j->timing, "verify");
+	return verify_program(j, p, out->names.kind == OUTPUT_C ? NULL : &options);
+}
+
 /* The program and all that is made from it. */
 static bool
 add_program(Output *out)
@@ -396,7 +421,7 @@ add_program(Output *out)
 	if (!p)
 		return false;
 	timing_begin(&j->timing, "emit");
-	return save_loops(out, p) && add_report(out, p) && add_code(out, p);
+	return save_loops(out, p) && add_report(out, p) && add_code(out, p) && verify(out, p);
 }
 
 static void

@@ -124,6 +124,21 @@ set_engine(Options *o, const char *value)
 	return i >= 0;
 }
 
+enum { MOST_THREADS = 1024 };
+
+static bool
+set_threads(Options *o, const char *value)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (end == value || *end || n < 0 || n > MOST_THREADS)
+		return USAGE(o, "'-j %s': the number of threads is 1 to %d, or 0 for one a processor",
+		             value, MOST_THREADS);
+	o->threads = (int)n;
+	return true;
+}
+
 static bool
 set_pic(Options *o, const char *value)
 {
@@ -441,6 +456,7 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.tool = tool,
 		.tool_name = tool == TOOL_MCC ? "mcc" : "mcc-run",
 		.level = '2',
+		.threads = 1,
 		.engine = llvm_major_version() ? ENGINE_JIT : ENGINE_INTERP,
 		.rtol = 1e-4,
 		.atol = 1e-5,
@@ -463,6 +479,8 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 	}
 	if (o->report && !o->report_file)
 		o->report_file = "-";
+	if (o->verify_data)
+		o->verify = true;
 	o->request.attrs = o->attrs.v;
 	o->request.nattrs = o->attrs.n;
 	return ok;
@@ -560,6 +578,8 @@ options_print_code(Str *s, const Options *o)
 	}
 	if (o->hosted)
 		str_puts(s, " -fhosted");
+	if (o->single_rounding)
+		str_puts(s, " -fsingle-rounding");
 	if (o->passes)
 		print_joined(s, "-passes=", o->passes);
 	if (o->prefix)
@@ -590,6 +610,7 @@ is_printed_apart(size_t offset)
 		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
 		offsetof(Options, hosted),  offsetof(Options, passes),    offsetof(Options, prefix),
 		offsetof(Options, report),  offsetof(Options, attrs),
+		offsetof(Options, single_rounding),
 	};
 	size_t request = offsetof(Options, request);
 

@@ -51,8 +51,11 @@ typedef struct {
 	VEC(DimValue) dims;
 
 	bool help, version, verbose, only_show, print_ops;
+	bool single_rounding;
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
+	bool verify;
+	const char *verify_data; /* --verify=; NULL: made up */
 	bool deps, deps_phony;
 	const char *output, *prefix, *report_file, *deps_file;
 	Names deps_targets;
@@ -65,7 +68,10 @@ typedef struct {
 
 	Names run_inputs, run_outputs, run_references;
 	Engine engine;
-	int threads; /* -j; 0: one a processor */
+	int threads; /* -j */
+	Names dump_layers;
+	const char *labels_file;
+	bool profile;
 	double rtol, atol;
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */

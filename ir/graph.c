@@ -178,6 +178,7 @@ graph_insert(Graph *g, Node *at, Op op, int nins, Value *const *in, int nouts,
 	Node *n = ARENA_NEW(g->arena, Node);
 
 	n->op = op;
+	n->graph = g;
 	n->nins = nins;
 	n->in = ARENA_ARRAY(g->arena, Value *, nins);
 	for (int i = 0; i < nins; i++)
@@ -228,7 +229,7 @@ node_infer(Node *n, Diag *d)
 		if (!n->in[i])
 			return diag_report(d, &n->loc, E_ARITY, "input %d of '%s' is missing", i,
 			                   info->name);
-	if (!info->infer(n, out, d))
+	if (!node_infer_types(n, out, d))
 		return false;
 	for (int i = 0; i < n->nouts; i++) {
 		if (!type_is_representable(&out[i]))
@@ -254,6 +255,40 @@ node_is_quantized(const Node *n)
 		if (n->out[i] && n->out[i]->type.q)
 			return true;
 	return false;
+}
+
+/* The value of an attribute that is an enumeration, 0 when there is none of that
+ * name. */
+static int
+enum_attr(const Node *n, const char *name)
+{
+	const AttrInfo *a = op_info[n->op].attrs;
+	int value = 0;
+
+	while (a->name && strcmp(a->name, name) != 0)
+		a++;
+	if (a->name)
+		memcpy(&value, (const char *)n->attr + a->offset, sizeof value);
+	return value;
+}
+
+Activation
+node_activation(const Node *n)
+{
+	return (Activation)enum_attr(n, "activation");
+}
+
+TensorLayout
+node_layout(const Node *n)
+{
+	return (TensorLayout)enum_attr(n, "layout");
+}
+
+bool
+node_is_plain(const Node *n)
+{
+	return !node_is_quantized(n) && node_activation(n) == ACTIVATION_none &&
+	       node_layout(n) == LAYOUT_nchw;
 }
 
 void

@@ -31,6 +31,7 @@ typedef struct Value {
 
 struct Node {
 	Node *prev, *next;
+	const Graph *graph; /* that it stands in */
 	Op op;
 	int nins, nouts;
 	Value **in;  /* NULL: an optional input that is absent */
@@ -50,6 +51,9 @@ struct Graph {
 	 * the vectors above.  An output's value may be shared or be an input. */
 	VEC(const char *) output_names;
 	VEC(Value *) values; /* all that were ever made, by id */
+	/* Whether requantisation rounds once, as TFLite built with
+	 * TFLITE_SINGLE_ROUNDING does, and not twice. */
+	bool single_rounding;
 	struct NameTable *names;
 };
 
@@ -95,10 +99,22 @@ Node *graph_add(Graph *g, Op op, int nins, Value *const *in, const char *out_nam
  * an output is a fact of the file, not of the rule, and stays as it was set. */
 bool node_infer(Node *n, Diag *d);
 
+/* The types of n's outputs alone, into `out` (zeroed): by the operator's shape rule, or
+ * by that of quant.def.  The number of inputs has been checked. */
+bool node_infer_types(const Node *n, Type *out, Diag *d);
+
 /* Whether n computes on quantised numbers: an input or output is quantised and the
  * operator does more than move elements.  Rewriting rules about plain numbers do not
  * hold for it. */
 bool node_is_quantized(const Node *n);
+
+/* The attributes of these names, or their defaults where the operator has none. */
+Activation node_activation(const Node *n);
+TensorLayout node_layout(const Node *n);
+
+/* Whether n computes on plain numbers, in the layout nchw and without a fused
+ * activation: what rules about the operators' formulas take for granted. */
+bool node_is_plain(const Node *n);
 
 /* Takes `n` out of the graph; its outputs must not be in use. */
 void graph_remove(Graph *g, Node *n);

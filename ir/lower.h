@@ -16,6 +16,7 @@ struct LowerCtx {
 	LBuilder b;
 	LBuf **in;  /* as Node.in; NULL where that is NULL */
 	LBuf **out; /* as Node.out; NULL where that is NULL */
+	bool single_rounding; /* Graph.single_rounding */
 };
 
 /* The reference lowering of `n`, which must not be sugar.  The function is named
@@ -69,9 +70,18 @@ Expr *lower_for(LowerCtx *cx, const char *name, int32_t count);
 /* Closes blocks until `depth` of them (cx->b.depth at some time before) are open. */
 void lower_end_to(LowerCtx *cx, int depth);
 
+/* Opens loops over all elements of an elementwise operator's output, with the inputs
+ * broadcast: index[k] is that of the element of input k, index[n->nins] that of the
+ * output.  lower_end_to() closes them. */
+enum { MAX_ELEMENTWISE = 3 }; /* inputs */
+void lower_elements(LowerCtx *cx, const Node *n, Expr *index[MAX_ELEMENTWISE + 1]);
+
 /* Names a value that is used more than once; constants and variables need no
  * further name and come back as they are. */
 Expr *lower_let(LowerCtx *cx, const char *name, Expr *value);
+
+/* x with the fused activation of `n`, in plain numbers. */
+Expr *lower_activation(LowerCtx *cx, const Node *n, Expr *x);
 
 /* The names of the buffers of inputs and outputs, in their order, instead of the
  * numbered ones; absent ones are passed over. */

@@ -280,6 +280,46 @@ short_decimal(char *text, float value)
 	return 0;
 }
 
+/*
+ * For magnitudes below 1e-4 the same with an exponent: the first number of digits
+ * whose integer, divided by a power of ten, is the value.
+ */
+static int
+short_scientific(char text[NUM_TEXT], float value)
+{
+	static const double power[] = {
+		1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+		1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27,
+		1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40, 1e41,
+		1e42, 1e43, 1e44, 1e45, 1e46, 1e47, 1e48, 1e49, 1e50, 1e51, 1e52, 1e53, 1e54, 1e55};
+	double v = fabs((double)value);
+	int lead = 4, n = 0;
+
+	/* v * 10^lead is the digit before the point and a fraction. */
+	while (v * power[lead] < 1)
+		lead++;
+	for (int digits = 1; digits <= 9; digits++) {
+		double scaled = nearbyint(v * power[lead + digits - 1]);
+		char buffer[16];
+
+		if ((float)(scaled / power[lead + digits - 1]) != (float)v)
+			continue;
+		if (scaled >= power[digits])
+			return 0;
+		snprintf(buffer, sizeof buffer, "%u", (unsigned)scaled);
+		if (value < 0)
+			text[n++] = '-';
+		text[n++] = buffer[0];
+		if (digits > 1)
+			text[n++] = '.';
+		memcpy(text + n, buffer + 1, (size_t)digits - 1);
+		n += digits - 1;
+		n += snprintf(text + n, (size_t)(NUM_TEXT - n), "e-%02d", lead);
+		return strtof(text, NULL) == value ? n : 0;
+	}
+	return 0;
+}
+
 int
 num_float_text(char text[NUM_TEXT], float value)
 {
@@ -289,6 +329,12 @@ num_float_text(char text[NUM_TEXT], float value)
 		return snprintf(text, NUM_TEXT, signbit(value) ? "-0.0" : "0.0");
 	if (fabsf(value) >= 1e-4f && fabsf(value) < 1e7f) {
 		int n = short_decimal(text, value);
+
+		if (n)
+			return n;
+	}
+	if (fabsf(value) < 1e-4f) {
+		int n = short_scientific(text, value);
 
 		if (n)
 			return n;

@@ -854,7 +854,11 @@ make_node(Parser *p, Op op, const Targets *to, const Values *args)
 		if (!to->v[i].name)
 			continue;
 		n->out[i] = graph_value(p->g, to->v[i].name, type_scalar(DT_F32));
-		n->out[i]->type.q = to->v[i].type.q;
+		/* What of a quantised type no shape rule can know. */
+		if (to->v[i].type.q) {
+			n->out[i]->type.q = to->v[i].type.q;
+			n->out[i]->type.dtype = to->v[i].type.dtype;
+		}
 		n->out[i]->def = n;
 	}
 	return n;

@@ -133,7 +133,7 @@ check_types(Verifier *v, const Node *n)
 {
 	Type *out = ARENA_ARRAY(v->scratch, Type, n->nouts);
 
-	if (!op_info[n->op].infer(n, out, v->d)) {
+	if (!node_infer_types(n, out, v->d)) {
 		v->ok = false;
 		return;
 	}

@@ -92,7 +92,7 @@ fuse(Rewrite *r, Node *n, Value *y, Value *c)
 	Type shape;
 	Value *s, *w;
 
-	if (!p || !is_linear(p) || y->nuses != 1 || !type_equal(&y->type, &n->out[0]->type) ||
+	if (!p || !node_is_plain(p) || !is_linear(p) || y->nuses != 1 || !type_equal(&y->type, &n->out[0]->type) ||
 	    !has_constant_weights(p) || !weight_shape(p, &shape))
 		return false;
 	s = rewrite_channels(r, p, c, &y->type,
@@ -116,7 +116,7 @@ pass_fuse_batch_norm(Graph *g, PassCtx *cx)
 
 	for (Node *n = g->first; n; n = n->next) {
 		rewrite_inputs(&r, n);
-		if (node_is_quantized(n))
+		if (!node_is_plain(n))
 			continue;
 		if (n->op != OP_MUL && n->op != OP_DIV)
 			continue;

@@ -132,7 +132,7 @@ fuse(Rewrite *r, Node *n, Value *y, Value *c)
 {
 	Node *p = y->def;
 
-	if (!p || y->nuses != 1 || !value_is_const(c) || !is_accurate(y->type.dtype) ||
+	if (!p || !node_is_plain(p) || y->nuses != 1 || !value_is_const(c) || !is_accurate(y->type.dtype) ||
 	    !type_equal(&y->type, &n->out[0]->type))
 		return false;
 	switch ((int)p->op) {
@@ -151,7 +151,7 @@ pass_fuse_bias(Graph *g, PassCtx *cx)
 
 	for (Node *n = g->first; n; n = n->next) {
 		rewrite_inputs(&r, n);
-		if (node_is_quantized(n))
+		if (!node_is_plain(n))
 			continue;
 		if (n->op != OP_ADD && n->op != OP_SUB)
 			continue;

@@ -119,7 +119,7 @@ pass_fuse_pad(Graph *g, PassCtx *cx)
 	for (Node *n = g->first; n; n = n->next) {
 		const Node *pad = n->nins > 0 && n->in[0] ? n->in[0]->def : NULL;
 
-		if (!pad || pad->op != OP_PAD || node_is_quantized(n))
+		if (!pad || pad->op != OP_PAD || !node_is_plain(n))
 			continue;
 		if (n->op == OP_CONV && conv_ignores_zeros(n))
 			take_pads(&r, n, pad, &((Attr_CONV *)n->attr)->pads);

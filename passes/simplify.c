@@ -552,7 +552,7 @@ pass_simplify(Graph *g, PassCtx *cx)
 		Value *v;
 
 		rewrite_inputs(&r, n);
-		v = rule && n->out[0]->nuses > 0 && !node_is_quantized(n) ? rule(&r, n) : NULL;
+		v = rule && n->out[0]->nuses > 0 && node_is_plain(n) ? rule(&r, n) : NULL;
 		if (v)
 			rewrite_replace(&r, n, v);
 	}

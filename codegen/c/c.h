@@ -35,7 +35,8 @@ bool c_emit(const Program *p, const CEmitOptions *options, Str *source, Str *hea
 /* A function that one or more steps call. */
 typedef struct {
 	const char *name;
-	const Step *step; /* the first of them */
+	int index;          /* of the first of them */
+	const Step *step;
 	const bool *shared; /* by buffer of its function: other arguments may overlap it */
 } CKernel;
 
@@ -44,6 +45,7 @@ typedef struct {
 	CKernel *kernel;
 	int nkernels;
 	const int *kernel_of;        /* by step */
+	bool *const *used;           /* by step and buffer of its function: it is an argument */
 	const char *const *constant; /* by Buffer.index; equal constants have one name; NULL: not
 	                              * used, or no constant */
 } CSymbols;

@@ -13,9 +13,9 @@
 /* A printed kernel and the steps that call it. */
 typedef struct {
 	const char *name, *params, *body;
-	bool *used;   /* by buffer of the kernel: it is a parameter */
-	bool *shared; /* by buffer of the kernel: it may overlap with others */
+	bool *shared; /* by buffer of the first step: it may overlap with others */
 	VEC(const Step *) steps;
+	int first;    /* the number of the first */
 } Kernel;
 
 /* A constant array. */
@@ -30,6 +30,7 @@ typedef struct {
 	const CEmitOptions *options;
 	VEC(Kernel *) kernels;
 	int *kernel_of; /* by step */
+	bool **used;    /* by step and buffer of its function: it is a parameter */
 	VEC(Constant) constants;
 	const char **name;      /* by buffer: in run(), or of the constant; NULL: unused */
 	const char **size_name; /* inputs, then outputs: the macros of their sizes */
@@ -130,13 +131,14 @@ print_kernel(Emit *e, int index)
 	str_init(&params, a);
 	str_init(&body, a);
 	func_print(&e->file, step->fn, shared, used, &params, &body);
+	e->used[index] = used;
 	k = find_kernel(e, params.s, body.s, &e->kernel_of[index]);
 	if (!k) {
 		k = ARENA_NEW(a, Kernel);
 		k->params = params.s;
 		k->body = body.s;
-		k->used = used;
 		k->shared = shared;
+		k->first = index;
 		k->name = global_name(e, step_label(e, step));
 		e->kernel_of[index] = e->kernels.n;
 		VEC_PUSH(a, &e->kernels, k);
@@ -248,12 +250,11 @@ name_buffers(Emit *e)
 
 	for (int i = 0; i < p->steps.n; i++) {
 		const Step *step = p->steps.v[i];
-		const Kernel *k = e->kernels.v[e->kernel_of[i]];
 
 		for (int j = 0; j < step->fn->bufs.n; j++) {
 			const Buffer *b = step->arg[j].buffer;
 
-			if (!k->used[j])
+			if (!e->used[i][j])
 				continue;
 			if (b->kind != BUFFER_ARENA)
 				b = b->base;
@@ -339,7 +340,7 @@ print_calls(const Emit *e, Str *s)
 		str_init(&line, e->file.arena);
 		str_printf(&line, "%s(", k->name);
 		for (int j = 0; j < step->fn->bufs.n; j++) {
-			if (!k->used[j])
+			if (!e->used[i][j])
 				continue;
 			if (!first)
 				str_puts(&line, ", ");
@@ -356,16 +357,22 @@ print_calls(const Emit *e, Str *s)
 	}
 }
 
-/* Variables that point into the arena. */
+/* Variables that point into the arena; empty tensors may do so even when it has
+ * no bytes. */
 static void
 print_pointers(const Emit *e, Str *s)
 {
+	bool first = true;
+
 	for (int i = 0; i < e->program->buffers.n; i++) {
 		const Buffer *b = e->program->buffers.v[i];
 		Str line;
 
 		if (b->kind != BUFFER_ARENA || !e->name[i])
 			continue;
+		if (first)
+			str_puts(s, "\tuint8_t *const mem = (uint8_t *)arena;\n");
+		first = false;
 		str_init(&line, e->file.arena);
 		str_printf(&line, "%s *const %s = (%s *)(void *)(mem + %zu);", c_type_of(b), e->name[i],
 		           c_type_of(b), b->offset);
@@ -381,7 +388,7 @@ is_base_used(const Emit *e, const Buffer *base)
 		const Step *step = e->program->steps.v[i];
 
 		for (int j = 0; j < step->fn->bufs.n; j++)
-			if (e->kernels.v[e->kernel_of[i]]->used[j] && step->arg[j].buffer->base == base)
+			if (e->used[i][j] && step->arg[j].buffer->base == base)
 				return true;
 	}
 	return false;
@@ -408,9 +415,8 @@ print_run(const Emit *e, Str *s)
 	str_putc(s, '\n');
 	print_prototype(e, s);
 	str_puts(s, "\n{\n");
+	print_pointers(e, s);
 	if (e->program->arena_size) {
-		str_puts(s, "\tuint8_t *const mem = (uint8_t *)arena;\n");
-		print_pointers(e, s);
 		str_printf(s,
 		           "\n\tif (arena == NULL || ((uintptr_t)arena & (%s_ARENA_ALIGN - 1u)) != 0u) {\n"
 		           "\t\treturn %s_ERROR_ARENA;\n\t}\n",
@@ -677,6 +683,7 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 	names_init(&e->run_names, a);
 	e->name = ARENA_ARRAY(a, const char *, p->buffers.n);
 	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);
+	e->used = ARENA_ARRAY(a, bool *, p->steps.n);
 }
 
 /* Prints the kernels, which names all parts of the code. */
@@ -717,12 +724,12 @@ c_symbols(Arena *a, const Program *p, const char *prefix, CSymbols *out)
 	Emit e = {0};
 
 	prepare(&e, p, &options, a);
-	*out = (CSymbols){.nkernels = e.kernels.n, .kernel_of = e.kernel_of, .constant = constant};
+	*out = (CSymbols){.nkernels = e.kernels.n, .kernel_of = e.kernel_of, .used = e.used, .constant = constant};
 	out->kernel = ARENA_ARRAY(a, CKernel, e.kernels.n);
 	for (int i = 0; i < e.kernels.n; i++) {
 		const Kernel *k = e.kernels.v[i];
 
-		out->kernel[i] = (CKernel){k->name, k->steps.v[0], k->shared};
+		out->kernel[i] = (CKernel){k->name, k->first, k->steps.v[0], k->shared};
 	}
 	for (int i = 0; i < p->buffers.n; i++)
 		if (p->buffers.v[i]->kind == BUFFER_CONST)

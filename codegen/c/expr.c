@@ -209,7 +209,18 @@ is_int_const(const Expr *e, int64_t v)
 	return e->kind == E_CONST && !is_float(e->type) && e->u.i == v;
 }
 
-/* Integers whose C type may be narrower than their type. */
+/* Conversions between integers, and abs of unsigned ones. */
+static bool
+is_int_conversion(const Expr *e)
+{
+	if (e->kind == E_KOP)
+		return e->op == KOP_ABS && dtype_info[e->type].class == CLASS_UNSIGNED;
+	return (e->kind == E_CVT || e->kind == E_BITS) && e->type != DT_BOOL &&
+	       !dtype_is_float(e->type) && !dtype_is_float(e->arg[0]->type);
+}
+
+/* Integers whose C type may be narrower than their type: constants, and what
+ * may be printed as they are. */
 static bool
 is_weak(const Expr *e)
 {
@@ -217,7 +228,7 @@ is_weak(const Expr *e)
 		return false;
 	if (e->kind == E_SELECT)
 		return is_weak(e->arg[1]) && is_weak(e->arg[2]);
-	return e->kind == E_CONST;
+	return e->kind == E_CONST || (is_int_conversion(e) && is_weak(e->arg[0]));
 }
 
 /* Whether the exact result of a signed operation is in the range of its type, so
@@ -248,15 +259,6 @@ put_cast(CFunc *f, Str *s, const char *type, const Expr *e, PutFn *put)
 	put_operand(f, s, e, PREC_CAST, put);
 }
 
-static bool
-is_int_conversion(const Expr *e)
-{
-	if (e->kind == E_KOP)
-		return e->op == KOP_ABS && dtype_info[e->type].class == CLASS_UNSIGNED;
-	return (e->kind == E_CVT || e->kind == E_BITS) && e->type != DT_BOOL &&
-	       !dtype_is_float(e->type) && !dtype_is_float(e->arg[0]->type);
-}
-
 /* What is below conversions between integers. */
 static const Expr *
 unconverted(const Expr *e)
@@ -270,7 +272,8 @@ unconverted(const Expr *e)
 static bool
 is_widened(const Expr *e)
 {
-	e = unconverted(e);
+	if (is_int_conversion(e) && e->type != DT_I8 && e->type != DT_I16)
+		return is_widened(e->arg[0]);
 	if (e->kind == E_SELECT)
 		return is_widened(e->arg[1]) || is_widened(e->arg[2]);
 	if (e->kind == E_KOP && e->type != DT_BOOL)
@@ -486,7 +489,10 @@ put_unsigned(CFunc *f, Str *s, const Expr *e)
 		case KOP_MUL: return put_infix(f, s, e->arg[0], e->arg[1], e->op, type, put_unsigned);
 		case KOP_NEG:
 			str_puts(s, "0u - ");
-			put_operand(f, s, e->arg[0], PREC_MUL, put_unsigned);
+			if (is_weak(e->arg[0]))
+				put_cast(f, s, type, e->arg[0], put_unsigned);
+			else
+				put_operand(f, s, e->arg[0], PREC_MUL, put_unsigned);
 			return PREC_ADD;
 		case KOP_SHL: return put_shift(f, s, e, put_unsigned, type);
 		default: break;

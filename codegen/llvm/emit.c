@@ -149,21 +149,23 @@ llvm_target_machine(const LlvmOptions *options, bool for_jit, Diag *d)
 	static const LLVMCodeGenOptLevel levels[] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess,
 	                                             LLVMCodeGenLevelDefault,
 	                                             LLVMCodeGenLevelAggressive};
-	const LlvmTarget *t = &options->target;
+	LlvmTarget t = options->target;
 	LLVMTargetMachineRef machine;
 	LLVMTargetRef target;
 	char *message = NULL;
 
 	initialise();
-	if (LLVMGetTargetFromTriple(t->triple, &target, &message)) {
-		diag_report(d, NULL, E_TARGET, "LLVM has no target '%s': %s", t->triple,
+	/* LLVM takes the parts of a triple by their place. */
+	t.triple = take_message(d->arena, LLVMNormalizeTargetTriple(t.triple));
+	if (LLVMGetTargetFromTriple(t.triple, &target, &message)) {
+		diag_report(d, NULL, E_TARGET, "LLVM has no target '%s': %s", t.triple,
 		            take_message(d->arena, message));
 		return NULL;
 	}
-	machine = compat_target_machine(target, t, levels[options->opt_level], relocs[t->reloc],
-	                                code_model(t, for_jit));
+	machine = compat_target_machine(target, &t, levels[options->opt_level], relocs[t.reloc],
+	                                code_model(&t, for_jit));
 	if (!machine)
-		diag_report(d, NULL, E_TARGET, "LLVM cannot generate code for '%s'", t->triple);
+		diag_report(d, NULL, E_TARGET, "LLVM cannot generate code for '%s'", t.triple);
 	return machine;
 }
 

@@ -325,6 +325,22 @@ is_not_zero(LlvmFunction *f, DType from, LLVMValueRef x)
 	return LLVMBuildICmp(builder(f), LLVMIntNE, x, zero_of(x), "");
 }
 
+static LLVMValueRef convert(LlvmFunction *f, DType from, DType to, LLVMValueRef x);
+
+/* To f16 or bf16, rounding once. */
+static LLVMValueRef
+to_half(LlvmFunction *f, DType from, DType to, LLVMValueRef x)
+{
+	const char *name = to == DT_F16 ? "to_f16" : "to_bf16";
+	bool is_int = !dtype_is_float(from) && from != DT_BOOL;
+	DType via = dtype_info[from].bytes == 8             ? from
+	            : is_int && dtype_info[from].bytes == 4 ? DT_F64
+	                                                    : DT_F32;
+
+	x = call_library(f, name, via, convert(f, from, via, x));
+	return int_to_int(f, DT_U32, DT_U16, x);
+}
+
 static LLVMValueRef
 convert(LlvmFunction *f, DType from, DType to, LLVMValueRef x)
 {
@@ -338,18 +354,8 @@ convert(LlvmFunction *f, DType from, DType to, LLVMValueRef x)
 		x = call_library(f, from == DT_F16 ? "from_f16" : "from_bf16", DT_U32, bits);
 		return convert(f, DT_F32, to, x);
 	}
-	if (is_half(to)) {
-		DType via = from == DT_F64 ? DT_F64 : DT_F32;
-		/* 64-bit integers and doubles must not round twice. */
-		bool is_wide = from == DT_F64 || from == DT_I64 || from == DT_U64 ||
-		               from == DT_I32 || from == DT_U32 || from == DT_IDX;
-
-		if (is_wide)
-			via = DT_F64;
-		x = convert(f, from, via, x);
-		x = call_library(f, to == DT_F16 ? "to_f16" : "to_bf16", via, x);
-		return int_to_int(f, DT_U32, DT_U16, x);
-	}
+	if (is_half(to))
+		return to_half(f, from, to, x);
 	if (to == DT_BOOL)
 		return is_not_zero(f, from, x);
 	if (dtype_is_float(from) && dtype_is_float(to))
@@ -398,10 +404,13 @@ load(LlvmFunction *f, const Expr *e)
 {
 	LLVMBuilderRef b = builder(f);
 	const LBuf *buf = e->u.buf;
-	LLVMValueRef at =
-		llvm_element(f, buf->elem, f->buf[buf->index], llvm_build_expr(f, e->arg[0]));
-	LLVMValueRef x = LLVMBuildLoad2(b, llvm_memory_type(f->m, buf->elem), at, "");
+	LLVMValueRef at, x;
 
+	/* No parameter, because nothing comes of what is loaded from it. */
+	if (!f->buf[buf->index])
+		return LLVMConstNull(llvm_type(f->m, buf->elem));
+	at = llvm_element(f, buf->elem, f->buf[buf->index], llvm_build_expr(f, e->arg[0]));
+	x = LLVMBuildLoad2(b, llvm_memory_type(f->m, buf->elem), at, "");
 	LLVMSetAlignment(x, (unsigned)dtype_info[buf->elem].bytes);
 	return buf->elem == DT_BOOL ? is_not_zero(f, DT_U8, x) : x;
 }

@@ -155,7 +155,7 @@ build_block(LlvmFunction *f, const Stmt *s)
 /* ---- The function around it ---- */
 
 static LLVMTypeRef
-type_of_function(LlvmModule *m, const LFunc *fn)
+type_of_function(LlvmModule *m, const LFunc *fn, const bool *used)
 {
 	LLVMTypeRef *params = ARENA_ARRAY(m->arena, LLVMTypeRef, fn->params.n + fn->bufs.n);
 	int n = 0;
@@ -163,7 +163,7 @@ type_of_function(LlvmModule *m, const LFunc *fn)
 	for (int i = 0; i < fn->params.n; i++)
 		params[n++] = llvm_type(m, fn->params.v[i]->type);
 	for (int i = 0; i < fn->bufs.n; i++)
-		if (fn->bufs.v[i]->role != LBUF_TABLE)
+		if (fn->bufs.v[i]->role != LBUF_TABLE && used[i])
 			params[n++] = m->ptr;
 	return LLVMFunctionType(lfunc_is_scalar(fn) ? llvm_type(m, fn->result)
 	                                            : LLVMVoidTypeInContext(m->context),
@@ -185,6 +185,8 @@ bind_buffers(LlvmFunction *f, const char *name)
 			                          b->elem, (size_t)b->count, b->data);
 			continue;
 		}
+		if (!f->used[i])
+			continue;
 		f->buf[i] = LLVMGetParam(f->value, arg++);
 		LLVMSetValueName2(f->buf[i], b->name, strlen(b->name));
 	}
@@ -203,14 +205,14 @@ bind_params(LlvmFunction *f)
 }
 
 LLVMValueRef
-llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, LLVMMetadataRef subprogram,
-                    unsigned line)
+llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, const bool *used,
+                    LLVMMetadataRef subprogram, unsigned line)
 {
-	LlvmFunction f = {.m = m, .fn = fn};
+	LlvmFunction f = {.m = m, .fn = fn, .used = used};
 	LLVMBasicBlockRef outer = LLVMGetInsertBlock(m->builder), body;
 	LLVMMetadataRef outer_place = LLVMGetCurrentDebugLocation2(m->builder);
 
-	f.value = LLVMAddFunction(m->module, name, type_of_function(m, fn));
+	f.value = LLVMAddFunction(m->module, name, type_of_function(m, fn, used));
 	LLVMSetLinkage(f.value, LLVMInternalLinkage);
 	llvm_finish_function(m, f.value, name);
 	f.slot = ARENA_ARRAY(m->arena, LLVMValueRef, fn->vars.n);
@@ -254,7 +256,7 @@ llvm_find_callee(LlvmModule *m, const LFunc *fn)
 		if (m->callees.v[i].fn == fn)
 			return m->callees.v[i].value;
 	callee.value = llvm_build_function(
-		m, fn, arena_printf(m->arena, "%s_%s", m->options->prefix, fn->name), NULL, 0);
+		m, fn, arena_printf(m->arena, "%s_%s", m->options->prefix, fn->name), NULL, NULL, 0);
 	VEC_PUSH(m->arena, &m->callees, callee);
 	return callee.value;
 }

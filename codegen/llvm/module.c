@@ -151,12 +151,13 @@ build_kernel(LlvmModule *m, int index)
 	const LFunc *fn = k->step->fn;
 	unsigned line = line_of(k->step), param = 1;
 	LLVMMetadataRef place = describe_function(m, k->step->name, k->name, line, true);
-	LLVMValueRef value = llvm_build_function(m, fn, k->name, place, line);
+	const bool *used = m->symbols.used[k->index];
+	LLVMValueRef value = llvm_build_function(m, fn, k->name, used, place, line);
 
 	/* Each layer is a function of its own, for who looks at the code or measures it. */
 	llvm_add_attribute(m, value, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "noinline");
 	for (int i = 0; i < fn->bufs.n; i++) {
-		if (fn->bufs.v[i]->role == LBUF_TABLE)
+		if (fn->bufs.v[i]->role == LBUF_TABLE || !used[i])
 			continue;
 		if (!k->shared[i])
 			llvm_add_attribute(m, value, param, "noalias");
@@ -211,14 +212,11 @@ base_of(LlvmModule *m, const Entry *e, const Buffer *b)
 	return NULL;
 }
 
-/* Kernels do not use the bytes of an argument that is not named. */
 static LLVMValueRef
 argument_of(LlvmModule *m, const Entry *e, const Arg *a)
 {
 	const Buffer *b = a->buffer;
 
-	if (!b || (b->kind == BUFFER_CONST && !m->symbols.constant[b->base->index]))
-		return LLVMGetUndef(m->ptr);
 	return offset_by(m, base_of(m, e, b), b->offset + a->offset);
 }
 
@@ -231,7 +229,7 @@ call_step(LlvmModule *m, const Entry *e, int index)
 	unsigned n = 0;
 
 	for (int i = 0; i < s->fn->bufs.n; i++)
-		if (s->fn->bufs.v[i]->role != LBUF_TABLE)
+		if (s->fn->bufs.v[i]->role != LBUF_TABLE && m->symbols.used[index][i])
 			args[n++] = argument_of(m, e, &s->arg[i]);
 	LLVMBuildCall2(m->builder, LLVMGlobalGetValueType(kernel), kernel, args, n, "");
 }
@@ -358,8 +356,10 @@ set_target(LlvmModule *m, LLVMTargetMachineRef machine)
 	const LlvmTarget *t = &m->options->target;
 	LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
 	unsigned pointer = LLVMPointerSize(layout);
+	char *triple = LLVMGetTargetMachineTriple(machine);
 
-	LLVMSetTarget(m->module, t->triple);
+	LLVMSetTarget(m->module, triple);
+	LLVMDisposeMessage(triple);
 	LLVMSetModuleDataLayout(m->module, layout);
 	m->c_address = LLVMIntTypeInContext(m->context, 8 * pointer);
 	m->c_int = LLVMIntTypeInContext(m->context, pointer < 4 ? 16 : 32);

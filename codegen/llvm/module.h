@@ -40,11 +40,12 @@ typedef struct {
 typedef struct {
 	LlvmModule *m;
 	const LFunc *fn;
+	const bool *used; /* by LBuf.index: it is a parameter */
 	LLVMValueRef value;
 	LLVMBasicBlockRef entry; /* holds the stack slots of all variables */
 	LLVMValueRef *slot;      /* by LVar.index; NULL: not a slot */
 	LLVMValueRef *known;     /* by LVar.index: the value of a constant variable */
-	LLVMValueRef *buf;       /* by LBuf.index: where its elements start */
+	LLVMValueRef *buf;       /* by LBuf.index: where its elements start; NULL: not used */
 } LlvmFunction;
 
 /*
@@ -66,10 +67,13 @@ bool llvm_optimise(const LlvmModule *m, LLVMTargetMachineRef machine, Diag *d);
 /* Reports LLVM's errors to `d` from now on (emit.c). */
 void llvm_catch_errors(LLVMContextRef context, Diag *d);
 
-/* The function of the module for a scalar function or a kernel (function.c).  With a
- * subprogram all its instructions lie in `line`. */
+/*
+ * The function of the module for a scalar function or a kernel (function.c).  The
+ * buffers with used[index] are its parameters; NULL: it has none but tables.  With a
+ * subprogram all its instructions lie in `line`.
+ */
 LLVMValueRef llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name,
-                                 LLVMMetadataRef subprogram, unsigned line);
+                                 const bool *used, LLVMMetadataRef subprogram, unsigned line);
 LLVMValueRef llvm_find_callee(LlvmModule *m, const LFunc *fn);
 
 /* The value of an expression at the builder's place (expr.c).  Of type bool: i1. */

@@ -344,5 +344,5 @@ target_resolve_arm(Resolver *r)
 	add_machine(&m, abi);
 	r->out->llvm.cpu = m.cpu->name;
 	r->out->llvm.triple = triple_of(&m, abi);
-	return true;
+	return target_apply_attrs(r);
 }

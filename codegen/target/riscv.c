@@ -20,6 +20,29 @@ typedef struct {
 	bool e, f, d;
 } Isa;
 
+/* Pairs of which LLVM accepts no part alone, or not both; it ends the process. */
+static bool
+check_features(Resolver *r)
+{
+	bool length = false, vector = false, compressed = false, packed_moves = false;
+
+	for (const char *p = r->features.s; *p; p += strcspn(p, ","), p += *p == ',') {
+		size_t n = strcspn(p, ",");
+
+		length = length || strncmp(p, "+zvl", 4) == 0;
+		vector = vector || target_equal(p, n, "+v") || strncmp(p, "+zve", 4) == 0;
+		compressed = compressed || target_equal(p, n, "+d") || target_equal(p, n, "+zve64d") ||
+		             target_equal(p, n, "+v");
+		packed_moves = packed_moves || target_equal(p, n, "+zcmp");
+	}
+	if (length && !vector)
+		return USAGE(r, "a length of vectors (zvl...) needs vectors: v, zve32x, zve64d and "
+		                "the like");
+	if (packed_moves && compressed)
+		return USAGE(r, "zcmp and the compressed instructions of d exclude each other");
+	return true;
+}
+
 TargetId
 target_of_riscv_arch(const char *arch)
 {
@@ -212,5 +235,6 @@ target_resolve_riscv(Resolver *r)
 			return false;
 	}
 	r->out->llvm.cpu = cpu ? cpu->name : target_info[r->id].cpu;
-	return parse_isa(&isa, q->arch ? q->arch : cpu ? cpu->unit : base) && resolve_abi(&isa);
+	return parse_isa(&isa, q->arch ? q->arch : cpu ? cpu->unit : base) && resolve_abi(&isa) &&
+	       target_apply_attrs(r) && check_features(r);
 }

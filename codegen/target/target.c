@@ -446,17 +446,17 @@ resolve_plain(Resolver *r)
 	if (q->target && is_level_of_x86(q->target))
 		r->out->llvm.cpu = q->target;
 	if (is_native(q))
-		return take_native(r);
+		return take_native(r) && target_apply_attrs(r);
 	if (is_arm64 && q->arch &&
 	    (!resolve_aarch64_arch(r, q->arch) || !resolve_suffixes(r, "-march=", q->arch)))
 		return false;
 	if (!cpu)
-		return true;
+		return target_apply_attrs(r);
 	info = target_cpu(r, option, cpu, is_arm64 ? strcspn(cpu, "+") : strlen(cpu));
 	if (!info)
 		return false;
 	r->out->llvm.cpu = info->name;
-	return !is_arm64 || resolve_suffixes(r, option, cpu);
+	return (!is_arm64 || resolve_suffixes(r, option, cpu)) && target_apply_attrs(r);
 }
 
 /* ---- The rest of the options ---- */
@@ -610,8 +610,7 @@ target_resolve(Arena *a, const TargetRequest *q, Machine *out, Diag *d)
 	out->llvm = (LlvmTarget){.triple = r.triple, .tune = "", .abi = ""};
 	if ((q->thumb || q->arm) && target_info[r.id].family != FAMILY_ARM)
 		return USAGE(&r, "'%s' is an option of 32-bit Arm", q->thumb ? "-mthumb" : "-marm");
-	if (!resolve_family(&r) || !target_apply_attrs(&r) || !resolve_tune(&r) ||
-	    !resolve_models(&r))
+	if (!resolve_family(&r) || !resolve_tune(&r) || !resolve_models(&r))
 		return false;
 	if (!out->facts.vector_bytes && (out->facts.isa & ISA_VECTOR))
 		out->facts.vector_bytes = 16;

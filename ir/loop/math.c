@@ -26,6 +26,8 @@ extern const unsigned char math_f32_lir[];
 extern const size_t math_f32_lir_size;
 extern const unsigned char math_f64_lir[];
 extern const size_t math_f64_lir_size;
+extern const unsigned char math_fixed_lir[];
+extern const size_t math_fixed_lir_size;
 
 static struct {
 	Arena *arena;
@@ -93,6 +95,7 @@ load_index(void)
 	lib.arena = arena_new(NULL, NULL);
 	index_text(math_f32_lir, math_f32_lir_size);
 	index_text(math_f64_lir, math_f64_lir_size);
+	index_text(math_fixed_lir, math_fixed_lir_size);
 	lib.sorted = ARENA_ARRAY(lib.arena, int, lib.all.n);
 	for (int i = 0; i < lib.all.n; i++)
 		lib.sorted[i] = i;

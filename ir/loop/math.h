@@ -2,8 +2,13 @@
  * The mathematical library: scalar functions in loop IR.
  *
  * The functions are written in the loop IR's text form (math_f32.lir,
- * math_f64.lir), which the build embeds.  Interpreter, C printer and LLVM builder
+ * math_f64.lir, math_fixed.lir), which the build embeds.  Interpreter, C printer and LLVM builder
  * all take them from here, so that their results agree bit for bit.
+ *
+ * Beside the usual functions (docs/math.md) there are the conversions of the 16-bit
+ * formats for code generators without such types, which take and give their bits as
+ * u32: from_f16_u32 and from_bf16_u32 give f32, to_f16 and to_bf16 exist for f32,
+ * f64, i64 and u64 and round once.  They do what cvt does.
  */
 #ifndef MCC_IR_LOOP_MATH_H
 #define MCC_IR_LOOP_MATH_H

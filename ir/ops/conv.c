@@ -2,12 +2,14 @@
  * Convolution and transposed convolution.
  *
  * The accumulator starts with the bias (or 0) and takes the products in the
- * order input channel, then kernel position row-major, in the compute type of
- * the elements.  Taps in the padding are left out, not multiplied by zero.
+ * compute type of the elements: with the layout nchw in the order input channel,
+ * then kernel position row-major, with nhwc kernel position, then input channel.
+ * Taps in the padding are left out, not multiplied by zero.
  */
 #include <assert.h>
 
 #include "ir/ops/infer.h"
+#include "ir/ops/dot.h"
 #include "ir/ops/window.h"
 
 enum {
@@ -16,10 +18,12 @@ enum {
 
 /* The spatial dimensions of the weights are the kernel. */
 static Ints
-kernel_of(const Type *w, int64_t kernel[MAX_RANK])
+kernel_of(const Type *w, TensorLayout layout, int64_t kernel[MAX_RANK])
 {
-	for (int i = 2; i < w->rank; i++)
-		kernel[i - 2] = w->dim[i];
+	int first = layout_first(layout);
+
+	for (int i = 0; i < w->rank - 2; i++)
+		kernel[i] = w->dim[first + i];
 	return (Ints){w->rank - 2, kernel};
 }
 
@@ -29,8 +33,8 @@ reads_conv(Window *w, const Node *n, Diag *d)
 	const Attr_CONV *a = n->attr;
 	int64_t kernel[MAX_RANK];
 
-	return window_read(w, n, kernel_of(&n->in[1]->type, kernel),
-	                   &(WindowAttrs){a->strides, a->pads, a->dilations, false}, d);
+	return window_read(w, n, kernel_of(&n->in[1]->type, a->layout, kernel),
+	                   &(WindowAttrs){a->strides, a->pads, a->dilations, false, a->layout}, d);
 }
 
 static bool
@@ -39,22 +43,23 @@ reads_conv_transpose(Window *w, const Node *n, Diag *d)
 	const Attr_CONV_TRANSPOSE *a = n->attr;
 	int64_t kernel[MAX_RANK];
 
-	return window_read_transposed(w, n, kernel_of(&n->in[1]->type, kernel),
-	                              &(WindowAttrs){a->strides, a->pads, a->dilations, false},
-	                              a->output_padding, d);
+	return window_read_transposed(
+		w, n, kernel_of(&n->in[1]->type, a->layout, kernel),
+		&(WindowAttrs){a->strides, a->pads, a->dilations, false, a->layout},
+		a->output_padding, d);
 }
 
-/* What both operators ask of their inputs, but the weights' channels. */
+/* What both operators ask of the shapes of their inputs, but the weights' channels. */
 static bool
 check_conv_inputs(const Node *n, int64_t group, Diag *d)
 {
 	const Type *x = &n->in[0]->type, *wt = &n->in[1]->type;
+	int first = layout_first(node_layout(n));
 
-	if (!check_dtypes(n, d, SET_CONV) || !check_rank(n, d, 0, 3, MAX_RANK) ||
-	    !check_rank(n, d, 1, x->rank, x->rank))
+	if (!check_rank(n, d, 0, 3, MAX_RANK) || !check_rank(n, d, 1, x->rank, x->rank))
 		return false;
-	for (int i = 2; i < wt->rank; i++)
-		if (wt->dim[i] == 0)
+	for (int i = 0; i < wt->rank - 2; i++)
+		if (wt->dim[first + i] == 0)
 			return bad_input(n, d, E_SHAPE, 1, "the kernel is empty");
 	return check_range(n, d, "group", group, 1, INT32_MAX);
 }
@@ -63,27 +68,31 @@ static void
 set_output(Type *out, const Node *n, int32_t channels, const Window *w)
 {
 	const Type *x = &n->in[0]->type;
+	TensorLayout layout = node_layout(n);
 
 	*out = *x;
-	out->dim[1] = channels;
+	out->q = NULL;
+	out->dim[layout_channel(layout, x->rank)] = channels;
 	for (int i = 0; i < w->n; i++)
-		out->dim[2 + i] = w->axis[i].out;
+		out->dim[layout_first(layout) + i] = w->axis[i].out;
 }
 
-bool
-infer_conv(const Node *n, Type *out, Diag *d)
+static bool
+infer_conv_shape(const Node *n, Type *out, Diag *d)
 {
 	const Attr_CONV *a = n->attr;
 	const Type *x = &n->in[0]->type, *wt = &n->in[1]->type;
-	int32_t group = (int32_t)a->group;
+	int32_t group = (int32_t)a->group, channels;
+	int axis = layout_channel(a->layout, x->rank);
 	Window w;
 
 	if (!check_conv_inputs(n, a->group, d))
 		return false;
-	if (x->dim[1] % group != 0 || wt->dim[0] % group != 0)
+	channels = x->dim[axis];
+	if (channels % group != 0 || wt->dim[0] % group != 0)
 		return bad_attribute(n, d, "group", "%d groups do not divide %d input and %d "
-		                     "output channels", group, x->dim[1], wt->dim[0]);
-	if (!check_dim(n, d, 1, 1, x->dim[1] / group) || !check_vector(n, d, 2, wt->dim[0]) ||
+		                     "output channels", group, channels, wt->dim[0]);
+	if (!check_dim(n, d, 1, axis, channels / group) || !check_vector(n, d, 2, wt->dim[0]) ||
 	    !reads_conv(&w, n, d))
 		return false;
 	set_output(&out[0], n, wt->dim[0], &w);
@@ -91,97 +100,93 @@ infer_conv(const Node *n, Type *out, Diag *d)
 }
 
 bool
-infer_conv_transpose(const Node *n, Type *out, Diag *d)
+infer_conv(const Node *n, Type *out, Diag *d)
+{
+	return check_dtypes(n, d, SET_CONV) && infer_conv_shape(n, out, d);
+}
+
+bool
+qinfer_conv(const Node *n, Type *out, Diag *d)
+{
+	return infer_conv_shape(n, out, d) && check_dot_quantized(n, d, 0);
+}
+
+/* Weights of the layout nchw are [C, M/group, ..], of nhwc [M, .., C/group]. */
+static bool
+infer_conv_transpose_shape(const Node *n, Type *out, Diag *d)
 {
 	const Attr_CONV_TRANSPOSE *a = n->attr;
 	const Type *x = &n->in[0]->type, *wt = &n->in[1]->type;
-	int32_t group = (int32_t)a->group;
+	bool nhwc = a->layout == LAYOUT_nhwc;
+	int32_t group = (int32_t)a->group, in;
 	int64_t channels;
 	Window w;
 
 	if (!check_conv_inputs(n, a->group, d))
 		return false;
-	channels = (int64_t)wt->dim[1] * group;
-	if (x->dim[1] % group != 0)
+	in = x->dim[layout_channel(a->layout, x->rank)];
+	channels = nhwc ? wt->dim[0] : (int64_t)wt->dim[1] * group;
+	if (in % group != 0 || channels % group != 0)
 		return bad_attribute(n, d, "group", "%d groups do not divide %d input channels",
-		                     group, x->dim[1]);
+		                     group, in);
 	if (channels > INT32_MAX)
 		return bad_attribute(n, d, "group", "%d groups of %d output channels are too many",
 		                     group, wt->dim[1]);
-	if (!check_dim(n, d, 1, 0, x->dim[1]) || !check_vector(n, d, 2, (int32_t)channels) ||
-	    !reads_conv_transpose(&w, n, d))
+	if (!(nhwc ? check_dim(n, d, 1, wt->rank - 1, in / group) : check_dim(n, d, 1, 0, in)) ||
+	    !check_vector(n, d, 2, (int32_t)channels) || !reads_conv_transpose(&w, n, d))
 		return false;
 	set_output(&out[0], n, (int32_t)channels, &w);
 	return true;
 }
 
-/* The channels as the loops see them. */
+bool
+infer_conv_transpose(const Node *n, Type *out, Diag *d)
+{
+	return check_dtypes(n, d, SET_CONV) && infer_conv_transpose_shape(n, out, d);
+}
+
+bool
+qinfer_conv_transpose(const Node *n, Type *out, Diag *d)
+{
+	return infer_conv_transpose_shape(n, out, d) && check_dot_quantized(n, d, 0);
+}
+
+/* The loops around one output element. */
 typedef struct {
+	Window w;
+	bool nhwc;
 	int32_t batch, groups;
-	int32_t in, out; /* channels a group */
-} Channels;
+	int32_t in, out;   /* channels a group */
+	int32_t w_group, w_out, w_in; /* weights between groups, output and input channels */
+	Expr *g, *oc, *m;  /* group, channel in it, channel */
+	Expr *x_at, *w_at, *y_at;
+	Dot dot;
+	LBuf *bias;
+	LVar *acc;
+} Conv;
 
-/* Opens the loops over batch, group and output channel.  Gives the output channel
- * and the flat indices of the first input and output element of batch and
- * channel. */
+/* Sets the numbers of channels and where they lie. */
 static void
-open_channels(LowerCtx *cx, const Channels *c, const Window *w, Expr **group, Expr **oc,
-              Expr **channel, Expr **x_at, Expr **y_at)
+read_channels(Conv *c, const Node *n, int32_t group)
 {
-	LBuilder *b = &cx->b;
-	bool depthwise = c->in == 1 && c->out == 1;
-	const char *suffix = depthwise ? "c" : c->groups == 1 ? "oc" : "m";
-	Expr *batch = lower_for(cx, "n", c->batch);
+	const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
+	int axis;
 
-	*group = lower_for(cx, depthwise ? "c" : "g", c->groups);
-	*x_at = loop_add(b, loop_affine(b, batch, c->groups * c->in * window_inputs(w), 0),
-	                 loop_affine(b, *group, c->in * window_inputs(w), 0));
-	*x_at = lower_let(cx, depthwise ? "x_c" : "x_g", *x_at);
-	*oc = lower_for(cx, "oc", c->out);
-	*channel = lower_let(cx, "m", loop_add(b, loop_affine(b, *group, c->out, 0), *oc));
-	*y_at = loop_add(b, loop_affine(b, batch, c->groups * c->out * window_outputs(w), 0),
-	                 loop_affine(b, *channel, window_outputs(w), 0));
-	*y_at = lower_let(cx, arena_printf(cx->arena, "y_%s", suffix), *y_at);
-}
-
-/* Opens the loop over input channels, which lie `w_step` weights apart. */
-static void
-open_input_channel(LowerCtx *cx, const Window *w, int32_t count, int32_t w_step, Expr **x_at,
-                   Expr **w_at)
-{
-	LBuilder *b = &cx->b;
-	Expr *ic = lower_for(cx, "ic", count);
-
-	*x_at = loop_add(b, *x_at, loop_affine(b, ic, window_inputs(w), 0));
-	*x_at = lower_let(cx, "x_ic", *x_at);
-	*w_at = lower_let(cx, "w_ic", loop_add(b, *w_at, loop_affine(b, ic, w_step, 0)));
-}
-
-static LVar *
-new_accumulator(LowerCtx *cx, LBuf *bias, Expr *channel)
-{
-	LBuilder *b = &cx->b;
-	DType t = dtype_compute(cx->out[0]->elem);
-
-	return loop_var(b, "acc",
-	                bias ? loop_load_compute(b, bias, channel) : loop_const(b, t, 0));
-}
-
-static void
-accumulate(LowerCtx *cx, LVar *acc, Expr *x_at, Expr *w_at)
-{
-	LBuilder *b = &cx->b;
-	Expr *product = loop_mul(b, loop_load_compute(b, cx->in[0], x_at),
-	                         loop_load_compute(b, cx->in[1], w_at));
-
-	loop_set(b, acc, loop_add(b, loop_get(b, acc), product));
-}
-
-/* Whether there is anything to sum; if not, the output is the bias. */
-static bool
-has_products(LowerCtx *cx)
-{
-	return cx->in[0]->count > 0 && cx->in[1]->count > 0;
+	c->nhwc = node_layout(n) == LAYOUT_nhwc;
+	axis = layout_channel(node_layout(n), x->rank);
+	c->batch = x->dim[0];
+	c->groups = group;
+	c->in = x->dim[axis] / group;
+	c->out = y->dim[axis] / group;
+	if (c->nhwc) {
+		c->w.x_step = x->dim[axis];
+		c->w.y_step = y->dim[axis];
+		c->w.k_step = c->in;
+	}
+	window_merge(&c->w);
+	c->w_in = c->nhwc ? 1 : window_taps(&c->w);
+	c->w_out = c->in * window_taps(&c->w);
+	c->w_group = c->out * c->w_out;
 }
 
 static LBuf *
@@ -191,39 +196,134 @@ bias_of(LowerCtx *cx, const Node *n)
 	return n->nins > 2 ? cx->in[2] : NULL;
 }
 
+/* Opens the loop over the batch. */
+static void
+open_batch(LowerCtx *cx, Conv *c)
+{
+	LBuilder *b = &cx->b;
+	Expr *n = lower_for(cx, "n", c->batch);
+
+	c->x_at = loop_affine(b, n, c->groups * c->in * window_inputs(&c->w), 0);
+	c->y_at = loop_affine(b, n, c->groups * c->out * window_outputs(&c->w), 0);
+}
+
+/* Opens the loops over groups and output channels, which give where input, weights
+ * and output of the channel start. */
+static void
+open_channels(LowerCtx *cx, Conv *c)
+{
+	LBuilder *b = &cx->b;
+	bool depthwise = c->in == 1 && c->out == 1;
+	const char *suffix = depthwise ? "c" : c->groups == 1 ? "oc" : "m";
+	int32_t x_step = c->nhwc ? 1 : window_inputs(&c->w);
+	int32_t y_step = c->nhwc ? 1 : window_outputs(&c->w);
+
+	c->g = lower_for(cx, depthwise ? "c" : "g", c->groups);
+	c->x_at = loop_add(b, c->x_at, loop_affine(b, c->g, c->in * x_step, 0));
+	c->x_at = lower_let(cx, depthwise ? "x_c" : "x_g", c->x_at);
+	c->oc = lower_for(cx, "oc", c->out);
+	c->m = lower_let(cx, "m", loop_add(b, loop_affine(b, c->g, c->out, 0), c->oc));
+	c->y_at = loop_add(b, c->y_at, loop_affine(b, c->m, y_step, 0));
+	c->y_at = lower_let(cx, arena_printf(cx->arena, "y_%s", suffix), c->y_at);
+	c->w_at = loop_add(b, loop_affine(b, c->g, c->w_group, 0),
+	                   loop_affine(b, c->oc, c->w_out, 0));
+	c->w_at = lower_let(cx, c->groups == 1 ? "w_oc" : "w_m", c->w_at);
+}
+
+/* Opens the loop over input channels. */
+static void
+open_input_channel(LowerCtx *cx, Conv *c)
+{
+	LBuilder *b = &cx->b;
+	Expr *ic = lower_for(cx, "ic", c->in);
+
+	c->x_at = loop_add(b, c->x_at,
+	                   loop_affine(b, ic, c->nhwc ? 1 : window_inputs(&c->w), 0));
+	c->w_at = loop_add(b, c->w_at, loop_affine(b, ic, c->w_in, 0));
+	if (c->nhwc)
+		return;
+	c->x_at = lower_let(cx, "x_ic", c->x_at);
+	c->w_at = lower_let(cx, "w_ic", c->w_at);
+}
+
+/* Whether there is anything to sum; if not, the output is the bias. */
+static bool
+has_products(LowerCtx *cx)
+{
+	return cx->in[0]->count > 0 && cx->in[1]->count > 0;
+}
+
+/* Where the taps of an output position start: per axis. */
+typedef struct {
+	Expr *from;     /* convolution: input position of the first tap */
+	Expr *k, *i;    /* transposed, undilated: the first tap and its input position */
+	Expr *position; /* transposed, dilated: o + begin */
+} Taps;
+
+typedef Taps FindTaps(LowerCtx *cx, const Window *w, int a, Expr *o);
+typedef void OpenTap(LowerCtx *cx, const Window *w, int a, const Taps *t, Expr **x_at,
+                     Expr **w_at);
+
+/* The loops and statements of either convolution, which differ in how the taps of an
+ * output position are found. */
+static void
+lower_sums(LowerCtx *cx, Conv *c, FindTaps *find, OpenTap *open)
+{
+	Taps taps[MAX_SPATIAL];
+
+	open_batch(cx, c);
+	if (!c->nhwc)
+		open_channels(cx, c);
+	for (int a = 0; a < c->w.n; a++)
+		taps[a] = find(cx, &c->w, a, window_open_output(cx, &c->w, a, &c->y_at));
+	if (c->nhwc)
+		open_channels(cx, c);
+	c->acc = dot_sum(cx, &c->dot, c->bias, c->m);
+	if (has_products(cx)) {
+		int depth = cx->b.depth;
+
+		if (!c->nhwc)
+			open_input_channel(cx, c);
+		for (int a = 0; a < c->w.n; a++)
+			open(cx, &c->w, a, &taps[a], &c->x_at, &c->w_at);
+		if (c->nhwc)
+			open_input_channel(cx, c);
+		dot_add(cx, &c->dot, c->acc, c->x_at, c->w_at);
+		lower_end_to(cx, depth);
+	}
+	dot_store(cx, &c->dot, c->y_at, c->m, loop_get(&cx->b, c->acc));
+	lower_end_to(cx, 0);
+}
+
+static Taps
+find_start(LowerCtx *cx, const Window *w, int a, Expr *o)
+{
+	return (Taps){.from = window_start(cx, w, a, o)};
+}
+
+static void
+open_tap(LowerCtx *cx, const Window *w, int a, const Taps *t, Expr **x_at, Expr **w_at)
+{
+	window_open_tap(cx, w, a, t->from, x_at, w_at);
+}
+
 void
 lower_conv(LowerCtx *cx, const Node *n)
 {
-	const Type *wt = &n->in[1]->type;
-	int32_t group = (int32_t)((const Attr_CONV *)n->attr)->group;
-	Channels c = {n->in[0]->type.dim[0], group, wt->dim[1], wt->dim[0] / group};
-	LBuf *bias = bias_of(cx, n);
-	LBuilder *b = &cx->b;
-	Expr *g, *oc, *m, *x_at, *w_at, *y_at, *from[MAX_SPATIAL];
-	LVar *acc;
-	Window w;
-	bool ok = reads_conv(&w, n, NULL);
+	Conv c = {.bias = bias_of(cx, n)};
+	bool ok = reads_conv(&c.w, n, NULL);
 
 	assert(ok);
 	(void)ok;
-	window_merge(&w);
-	open_channels(cx, &c, &w, &g, &oc, &m, &x_at, &y_at);
-	w_at = loop_affine(b, m, c.in * window_taps(&w), 0);
-	w_at = lower_let(cx, c.groups == 1 ? "w_oc" : "w_m", w_at);
-	for (int a = 0; a < w.n; a++)
-		from[a] = window_start(cx, &w, a, window_open_output(cx, &w, a, &y_at));
-	acc = new_accumulator(cx, bias, m);
-	if (has_products(cx)) {
-		int depth = b->depth;
+	read_channels(&c, n, (int32_t)((const Attr_CONV *)n->attr)->group);
+	c.dot = dot_begin(cx, n);
+	lower_sums(cx, &c, find_start, open_tap);
+}
 
-		open_input_channel(cx, &w, c.in, window_taps(&w), &x_at, &w_at);
-		for (int a = 0; a < w.n; a++)
-			window_open_tap(cx, &w, a, from[a], &x_at, &w_at);
-		accumulate(cx, acc, x_at, w_at);
-		lower_end_to(cx, depth);
-	}
-	loop_store_cvt(b, cx->out[0], y_at, loop_get(b, acc));
-	lower_end_to(cx, 0);
+void
+qlower_conv(LowerCtx *cx, const Node *n)
+{
+	lower_conv(cx, n);
 }
 
 /*
@@ -234,14 +334,10 @@ lower_conv(LowerCtx *cx, const Node *n)
  * (o + begin) / stride on, while i falls from the quotient.  With dilation all
  * taps are tried.
  */
-typedef struct {
-	Expr *k, *i;    /* undilated: the first tap and its input position */
-	Expr *position; /* dilated: o + begin */
-} Taps;
-
 static Taps
-find_taps(LowerCtx *cx, const Axis *a, Expr *o)
+find_taps(LowerCtx *cx, const Window *w, int axis, Expr *o)
 {
+	const Axis *a = &w->axis[axis];
 	LBuilder *b = &cx->b;
 	Expr *position = lower_let(cx, arena_printf(cx->arena, "to_%s", a->name),
 	                           loop_affine(b, o, 1, a->begin));
@@ -303,39 +399,33 @@ open_transposed_tap(LowerCtx *cx, const Window *w, int a, const Taps *t, Expr **
 	window_advance(cx, w, a, i, k, x_at, w_at);
 }
 
+/* With the layout nchw the weights of an input channel lie apart. */
+static void
+read_transposed_weights(Conv *c)
+{
+	if (c->nhwc)
+		return;
+	c->w_out = window_taps(&c->w);
+	c->w_in = c->out * c->w_out;
+	c->w_group = c->in * c->w_in;
+}
+
 void
 lower_conv_transpose(LowerCtx *cx, const Node *n)
 {
-	const Type *wt = &n->in[1]->type;
-	int32_t group = (int32_t)((const Attr_CONV_TRANSPOSE *)n->attr)->group;
-	Channels c = {n->in[0]->type.dim[0], group, wt->dim[0] / group, wt->dim[1]};
-	LBuf *bias = bias_of(cx, n);
-	LBuilder *b = &cx->b;
-	Expr *g, *oc, *m, *x_at, *w_at, *y_at;
-	Taps taps[MAX_SPATIAL];
-	LVar *acc;
-	Window w;
-	bool ok = reads_conv_transpose(&w, n, NULL);
+	Conv c = {.bias = bias_of(cx, n)};
+	bool ok = reads_conv_transpose(&c.w, n, NULL);
 
 	assert(ok);
 	(void)ok;
-	window_merge(&w);
-	open_channels(cx, &c, &w, &g, &oc, &m, &x_at, &y_at);
-	w_at = loop_add(b, loop_affine(b, g, c.in * c.out * window_taps(&w), 0),
-	                loop_affine(b, oc, window_taps(&w), 0));
-	w_at = lower_let(cx, c.groups == 1 ? "w_oc" : "w_m", w_at);
-	for (int a = 0; a < w.n; a++)
-		taps[a] = find_taps(cx, &w.axis[a], window_open_output(cx, &w, a, &y_at));
-	acc = new_accumulator(cx, bias, m);
-	if (has_products(cx)) {
-		int depth = b->depth;
+	read_channels(&c, n, (int32_t)((const Attr_CONV_TRANSPOSE *)n->attr)->group);
+	read_transposed_weights(&c);
+	c.dot = dot_begin(cx, n);
+	lower_sums(cx, &c, find_taps, open_transposed_tap);
+}
 
-		open_input_channel(cx, &w, c.in, c.out * window_taps(&w), &x_at, &w_at);
-		for (int a = 0; a < w.n; a++)
-			open_transposed_tap(cx, &w, a, &taps[a], &x_at, &w_at);
-		accumulate(cx, acc, x_at, w_at);
-		lower_end_to(cx, depth);
-	}
-	loop_store_cvt(b, cx->out[0], y_at, loop_get(b, acc));
-	lower_end_to(cx, 0);
+void
+qlower_conv_transpose(LowerCtx *cx, const Node *n)
+{
+	lower_conv_transpose(cx, n);
 }

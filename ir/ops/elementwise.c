@@ -182,6 +182,13 @@ scalar_RECIPROCAL(LBuilder *b, const Node *n, Expr *const *x)
 }
 
 Expr *
+scalar_RSQRT(LBuilder *b, const Node *n, Expr *const *x)
+{
+	(void)n;
+	return scalar_div(b, scalar_number(b, x[0], 1), loop_call1(b, "sqrt", x[0]));
+}
+
+Expr *
 scalar_SOFTSIGN(LBuilder *b, const Node *n, Expr *const *x)
 {
 	Expr *v = scalar_named(b, "v", x[0]);
@@ -450,6 +457,41 @@ BINARY(LESS_EQUAL, KOP_LE)
 BINARY(GREATER, KOP_GT)
 BINARY(GREATER_EQUAL, KOP_GE)
 
+/* Whether a nonzero remainder and the divisor have different signs. */
+static Expr *
+rounds_up(LBuilder *b, Expr *r, Expr *y)
+{
+	Expr *signs_differ = loop_op2(b, KOP_NE, scalar_compare(b, KOP_LT, r, 0),
+	                              scalar_compare(b, KOP_LT, y, 0));
+
+	return loop_op2(b, KOP_AND, scalar_compare(b, KOP_NE, r, 0), signs_differ);
+}
+
+Expr *
+scalar_FLOOR_DIV(LBuilder *b, const Node *n, Expr *const *x)
+{
+	DType t = x[0]->type;
+	Expr *y = scalar_named(b, "divisor", x[1]), *v, *r, *adjust;
+
+	if (dtype_is_float(t))
+		return loop_call1(b, "floor", scalar_div(b, x[0], y));
+	if (dtype_info[n->in[0]->type.dtype].class == CLASS_UNSIGNED)
+		return scalar_div(b, x[0], y);
+	v = scalar_named(b, "v", x[0]);
+	r = scalar_named(b, "r", loop_op2(b, KOP_REM, v, y));
+	adjust = loop_op2(b, KOP_AND, rounds_up(b, r, y), scalar_compare(b, KOP_NE, y, 0));
+	return loop_sub(b, scalar_div(b, v, y), loop_cvt(b, t, adjust));
+}
+
+Expr *
+scalar_SQUARED_DIFFERENCE(LBuilder *b, const Node *n, Expr *const *x)
+{
+	Expr *v = scalar_named(b, "difference", loop_sub(b, x[0], x[1]));
+
+	(void)n;
+	return loop_mul(b, v, v);
+}
+
 Expr *
 scalar_MOD(LBuilder *b, const Node *n, Expr *const *x)
 {
@@ -457,15 +499,11 @@ scalar_MOD(LBuilder *b, const Node *n, Expr *const *x)
 	bool is_float = dtype_is_float(x[0]->type);
 	Expr *y = a->fmod ? x[1] : scalar_named(b, "divisor", x[1]);
 	Expr *r = is_float ? loop_call2(b, "fmod", x[0], y) : loop_op2(b, KOP_REM, x[0], y);
-	Expr *signs_differ;
 
 	if (a->fmod || dtype_info[n->in[0]->type.dtype].class == CLASS_UNSIGNED)
 		return r;
 	r = scalar_named(b, "r", r);
-	signs_differ = loop_op2(b, KOP_NE, scalar_compare(b, KOP_LT, r, 0),
-	                        scalar_compare(b, KOP_LT, y, 0));
-	return loop_select(b, loop_op2(b, KOP_AND, scalar_compare(b, KOP_NE, r, 0), signs_differ),
-	                   loop_add(b, r, y), r);
+	return loop_select(b, rounds_up(b, r, y), loop_add(b, r, y), r);
 }
 
 /* Powers of integers by squaring; a negative exponent gives the integer part of
@@ -608,4 +646,32 @@ scalar_WHERE(LBuilder *b, const Node *n, Expr *const *x)
 {
 	(void)n;
 	return loop_select(b, x[0], x[1], x[2]);
+}
+
+/* ---- Any number of operands ---- */
+
+bool
+infer_add_n(const Node *n, Type *out, Diag *d)
+{
+	out[0] = n->in[0]->type;
+	for (int i = 1; i < n->nins; i++) {
+		if (!n->in[i])
+			return bad_input(n, d, E_ARITY, i, "missing");
+		if (!type_same_shape(&n->in[i]->type, out))
+			return bad_input(n, d, E_SHAPE, i, "the shape must be that of input 0");
+	}
+	return check_dtypes(n, d, SET_NUMBER);
+}
+
+void
+lower_add_n(LowerCtx *cx, const Node *n)
+{
+	Expr *at = lower_for(cx, "i", cx->out[0]->count);
+	Expr *sum = loop_load_compute(&cx->b, cx->in[0], at);
+
+	for (int i = 1; i < n->nins; i++)
+		sum = loop_add(&cx->b, lower_let(cx, "sum", sum),
+		               loop_load_compute(&cx->b, cx->in[i], at));
+	loop_store_cvt(&cx->b, cx->out[0], at, sum);
+	lower_end_to(cx, 0);
 }

@@ -20,7 +20,10 @@ enum {
 	SET_FLOAT = 1 << DT_F16 | 1 << DT_BF16 | 1 << DT_F32 | 1 << DT_F64,
 	SET_NUMBER = SET_INTEGER | SET_FLOAT,
 	SET_INDICES = 1 << DT_I32 | 1 << DT_I64,
-	SET_ANY = SET_NUMBER | SET_BOOL
+	SET_ANY = SET_NUMBER | SET_BOOL,
+	/* Quantised numbers. */
+	SET_Q8 = 1 << DT_I8 | 1 << DT_U8,
+	SET_Q16 = 1 << DT_I16
 };
 
 /* Reports that input i does not fit: "input 1 of 'conv' (f32[3,4]): …". */

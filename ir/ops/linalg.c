@@ -5,6 +5,7 @@
 
 #include "ir/lower.h"
 #include "ir/ops/infer.h"
+#include "ir/ops/dot.h"
 
 enum {
 	SET_PRODUCT = SET_FLOAT | 1 << DT_I32 | 1 << DT_U32 | 1 << DT_I64 | 1 << DT_U64
@@ -19,13 +20,13 @@ batch_type(const Type *t)
 	return type_make(t->dtype, t->rank - 2, t->dim);
 }
 
-bool
-infer_matmul(const Node *n, Type *out, Diag *d)
+static bool
+infer_matmul_shape(const Node *n, Type *out, Diag *d)
 {
 	const Type *ta = &n->in[0]->type, *tb = &n->in[1]->type;
 	Type batch_a, batch_b;
 
-	if (!check_dtypes(n, d, SET_PRODUCT) || !check_rank(n, d, 0, 2, MAX_RANK) ||
+	if (!check_rank(n, d, 0, 2, MAX_RANK) ||
 	    !check_rank(n, d, 1, 2, MAX_RANK) ||
 	    !check_dim(n, d, 1, tb->rank - 2, ta->dim[ta->rank - 1]))
 		return false;
@@ -39,6 +40,25 @@ infer_matmul(const Node *n, Type *out, Diag *d)
 	       push_dim(n, d, out, tb->dim[tb->rank - 1]);
 }
 
+bool
+infer_matmul(const Node *n, Type *out, Diag *d)
+{
+	return check_dtypes(n, d, SET_PRODUCT) && infer_matmul_shape(n, out, d);
+}
+
+/* Both inputs have the same element type and one scale. */
+bool
+qinfer_matmul(const Node *n, Type *out, Diag *d)
+{
+	bool wide = n->in[0]->type.dtype == DT_I16;
+
+	return check_all_quantized(n, d) && check_same_dtype(n, d, 1) &&
+	       check_output_like_input(n, d) &&
+	       (!wide || (check_symmetric(n, d, 0) && check_symmetric(n, d, 1) &&
+	                  check_symmetric(n, d, -1))) &&
+	       infer_matmul_shape(n, out, d);
+}
+
 /* Where matrices and their elements lie. */
 typedef struct {
 	Expr *at;          /* the first element */
@@ -46,12 +66,9 @@ typedef struct {
 } Matrix;
 
 static Expr *
-element(LowerCtx *cx, LBuf *buf, const Matrix *m, Expr *row_at, Expr *column)
+element_at(LowerCtx *cx, const Matrix *m, Expr *row_at, Expr *column)
 {
-	LBuilder *b = &cx->b;
-
-	return loop_load_compute(b, buf,
-	                         loop_add(b, row_at, loop_affine(b, column, m->column, 0)));
+	return loop_add(&cx->b, row_at, loop_affine(&cx->b, column, m->column, 0));
 }
 
 static Expr *
@@ -62,19 +79,17 @@ row_of(LowerCtx *cx, const Matrix *m, Expr *row)
 
 /* Adds a[i, :] * b[:, j] to `acc`. */
 static void
-add_products(LowerCtx *cx, LVar *acc, const Matrix *ma, const Matrix *mb, Expr *i, Expr *j,
+add_products(LowerCtx *cx, const Dot *l, LVar *acc, const Matrix *ma, const Matrix *mb, Expr *i, Expr *j,
              int32_t count)
 {
-	LBuilder *b = &cx->b;
-	int depth = b->depth;
-	Expr *k, *x, *y;
+	int depth = cx->b.depth;
+	Expr *k;
 
 	if (count == 0)
 		return;
 	k = lower_for(cx, "k", count);
-	x = element(cx, cx->in[0], ma, row_of(cx, ma, i), k);
-	y = element(cx, cx->in[1], mb, row_of(cx, mb, k), j);
-	loop_set(b, acc, loop_add(b, loop_get(b, acc), loop_mul(b, x, y)));
+	dot_add(cx, l, acc, element_at(cx, ma, row_of(cx, ma, i), k),
+	           element_at(cx, mb, row_of(cx, mb, k), j));
 	lower_end_to(cx, depth);
 }
 
@@ -118,6 +133,7 @@ lower_matmul(LowerCtx *cx, const Node *n)
 	int32_t inner = ta->dim[ta->rank - 1];
 	Matrix m[3] = {{NULL, inner, 1}, {NULL, columns, 1}, {NULL, columns, 1}};
 	LBuilder *b = &cx->b;
+	Dot l = dot_begin(cx, n);
 	Expr *i, *j, *y_at;
 	LVar *acc;
 
@@ -127,10 +143,16 @@ lower_matmul(LowerCtx *cx, const Node *n)
 	m[0].at = lower_let(cx, "a_i", row_of(cx, &m[0], i));
 	y_at = lower_let(cx, "y_i", row_of(cx, &m[2], i));
 	j = lower_for(cx, "j", columns);
-	acc = loop_var(b, "acc", loop_const(b, dtype_compute(ty->dtype), 0));
-	add_products(cx, acc, &m[0], &m[1], loop_idx(b, 0), j, inner);
-	loop_store_cvt(b, cx->out[0], loop_add(b, y_at, j), loop_get(b, acc));
+	acc = dot_sum(cx, &l, NULL, j);
+	add_products(cx, &l, acc, &m[0], &m[1], loop_idx(b, 0), j, inner);
+	dot_store(cx, &l, loop_add(b, y_at, j), j, loop_get(b, acc));
 	lower_end_to(cx, 0);
+}
+
+void
+qlower_matmul(LowerCtx *cx, const Node *n)
+{
+	lower_matmul(cx, n);
 }
 
 /*
@@ -150,20 +172,40 @@ check_factor(const Node *n, Diag *d, const char *name, double factor)
 	return bad_attribute(n, d, name, "%g is not an integer, but the elements are", factor);
 }
 
-bool
-infer_gemm(const Node *n, Type *out, Diag *d)
+static bool
+infer_gemm_shape(const Node *n, Type *out, Diag *d)
 {
 	const Attr_GEMM *a = n->attr;
 	const Type *ta = &n->in[0]->type, *tb = &n->in[1]->type;
 
-	if (!check_dtypes(n, d, SET_PRODUCT) || !check_rank(n, d, 0, 2, 2) ||
-	    !check_rank(n, d, 1, 2, 2) ||
-	    !check_dim(n, d, 1, a->trans_b ? 1 : 0, ta->dim[a->trans_a ? 0 : 1]) ||
-	    !check_factor(n, d, "alpha", a->alpha) || !check_factor(n, d, "beta", a->beta))
+	if (!check_rank(n, d, 0, 2, 2) || !check_rank(n, d, 1, 2, 2) ||
+	    !check_dim(n, d, 1, a->trans_b ? 1 : 0, ta->dim[a->trans_a ? 0 : 1]))
 		return false;
 	*out = type_make(ta->dtype, 2,
 	                 (int32_t[]){ta->dim[a->trans_a ? 1 : 0], tb->dim[a->trans_b ? 0 : 1]});
 	return check_broadcasts_to(n, d, 2, out);
+}
+
+bool
+infer_gemm(const Node *n, Type *out, Diag *d)
+{
+	const Attr_GEMM *a = n->attr;
+
+	return check_dtypes(n, d, SET_PRODUCT) && check_factor(n, d, "alpha", a->alpha) &&
+	       check_factor(n, d, "beta", a->beta) && infer_gemm_shape(n, out, d);
+}
+
+/* A fully connected layer: the bias is added to the sum as it is. */
+bool
+qinfer_gemm(const Node *n, Type *out, Diag *d)
+{
+	const Attr_GEMM *a = n->attr;
+
+	if (a->alpha != 1 || a->beta != 1)
+		return bad_attribute(n, d, a->alpha != 1 ? "alpha" : "beta",
+		                     "must be 1 for quantised numbers");
+	return infer_gemm_shape(n, out, d) && check_vector(n, d, 2, out->dim[1]) &&
+	       check_dot_quantized(n, d, a->trans_b ? 0 : 1);
 }
 
 /* factor * x, where the factor is not 1. */
@@ -181,7 +223,8 @@ lower_gemm(LowerCtx *cx, const Node *n)
 	LBuf *c = n->nins > 2 && a->beta != 0 ? cx->in[2] : NULL;
 	bool starts_with_c = c && a->alpha == 1 && a->beta == 1;
 	LBuilder *b = &cx->b;
-	Expr *zero = loop_idx(b, 0), *start = loop_const(b, dtype_compute(ty->dtype), 0);
+	Dot l = dot_begin(cx, n);
+	Expr *zero = loop_idx(b, 0), *start = loop_const(b, l.type, 0);
 	Matrix ma = {zero, a->trans_a ? 1 : ta->dim[1], a->trans_a ? ta->dim[1] : 1};
 	Matrix mb = {zero, a->trans_b ? 1 : tb->dim[1], a->trans_b ? tb->dim[1] : 1};
 	Expr *i, *j, *addend = NULL, *y_at, *sum;
@@ -198,8 +241,10 @@ lower_gemm(LowerCtx *cx, const Node *n)
 		                                                 (Expr *[MAX_RANK]){i, j}));
 	if (a->trans_b)
 		mb.at = lower_let(cx, "b_j", loop_affine(b, j, mb.column, 0));
-	acc = loop_var(b, "acc", starts_with_c ? addend : start);
-	add_products(cx, acc, &ma, &mb, zero, a->trans_b ? zero : j,
+	if (starts_with_c)
+		start = addend->type == l.type ? addend : loop_cvt(b, l.type, addend);
+	acc = loop_var(b, "acc", start);
+	add_products(cx, &l, acc, &ma, &mb, zero, a->trans_b ? zero : j,
 	             ta->dim[a->trans_a ? 0 : 1]);
 	sum = loop_get(b, acc);
 	if (!starts_with_c) {
@@ -207,8 +252,14 @@ lower_gemm(LowerCtx *cx, const Node *n)
 		if (c)
 			sum = loop_add(b, sum, scaled(b, a->beta, addend));
 	}
-	loop_store_cvt(b, cx->out[0], loop_add(b, y_at, j), sum);
+	dot_store(cx, &l, loop_add(b, y_at, j), j, sum);
 	lower_end_to(cx, 0);
+}
+
+void
+qlower_gemm(LowerCtx *cx, const Node *n)
+{
+	lower_gemm(cx, n);
 }
 
 /* ---- squared_distance ---- */

@@ -4,11 +4,12 @@
 #include "ir/lower.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "ir/op.h"
-
-enum { MAX_ELEMENTWISE = 3 }; /* inputs of an elementwise operator */
+#include "ir/ops/scalar.h"
+#include "ir/quant.h"
 
 LBuf *
 lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count)
@@ -113,6 +114,19 @@ lower_let(LowerCtx *cx, const char *name, Expr *value)
 	return has_name ? value : loop_let(&cx->b, name, value);
 }
 
+Expr *
+lower_activation(LowerCtx *cx, const Node *n, Expr *x)
+{
+	switch (node_activation(n)) {
+	case ACTIVATION_none:
+	case ACTIVATION_COUNT: break;
+	case ACTIVATION_relu: return scalar_clamp(&cx->b, x, 0, HUGE_VAL);
+	case ACTIVATION_relu_n1_1: return scalar_clamp(&cx->b, x, -1, 1);
+	case ACTIVATION_relu6: return scalar_clamp(&cx->b, x, 0, 6);
+	}
+	return x;
+}
+
 static void
 name_bufs(LBuf **bufs, int count, const char *const *names)
 {
@@ -175,13 +189,11 @@ make_nest(const Node *n)
 	return nest;
 }
 
-/* The loops, loads and conversions around one scalar_ID() function. */
-static void
-lower_elementwise(LowerCtx *cx, const Node *n)
+void
+lower_elements(LowerCtx *cx, const Node *n, Expr *index[MAX_ELEMENTWISE + 1])
 {
 	LBuilder *b = &cx->b;
 	Nest nest = make_nest(n);
-	Expr *index[MAX_ELEMENTWISE + 1], *x[MAX_ELEMENTWISE];
 
 	for (int k = 0; k <= n->nins; k++)
 		index[k] = loop_idx(b, 0);
@@ -193,11 +205,21 @@ lower_elementwise(LowerCtx *cx, const Node *n)
 			index[k] = loop_add(b, index[k],
 			                    loop_affine(b, at, nest.axis[i].stride[k], 0));
 	}
+}
+
+/* The loops, loads and conversions around one scalar_ID() function. */
+static void
+lower_elementwise(LowerCtx *cx, const Node *n)
+{
+	LBuilder *b = &cx->b;
+	Expr *index[MAX_ELEMENTWISE + 1], *x[MAX_ELEMENTWISE], *y;
+
+	lower_elements(cx, n, index);
 	for (int k = 0; k < n->nins; k++)
 		x[k] = loop_load_compute(b, cx->in[k], index[k]);
-	loop_store_cvt(b, cx->out[0], index[n->nins], op_info[n->op].scalar(b, n, x));
-	for (int i = 0; i < nest.n; i++)
-		loop_end(b);
+	y = lower_activation(cx, n, op_info[n->op].scalar(b, n, x));
+	loop_store_cvt(b, cx->out[0], index[n->nins], y);
+	lower_end_to(cx, 0);
 }
 
 /* Whether no output has an element, so that there is nothing to do. */
@@ -214,7 +236,7 @@ LFunc *
 node_lower(Arena *a, const Node *n)
 {
 	const OpInfo *info = &op_info[n->op];
-	LowerCtx cx = {.arena = a};
+	LowerCtx cx = {.arena = a, .single_rounding = n->graph->single_rounding};
 
 	assert(info->kind != OP_SUGAR);
 	loop_begin(&cx.b, a,
@@ -233,7 +255,9 @@ node_lower(Arena *a, const Node *n)
 			                     LBUF_OUT, NULL);
 	if (outputs_are_empty(&cx, n))
 		return loop_finish(&cx.b);
-	if (info->kind == OP_ELEMENTWISE)
+	if (node_is_quantized(n))
+		quant_info[n->op].lower(&cx, n);
+	else if (info->kind == OP_ELEMENTWISE)
 		lower_elementwise(&cx, n);
 	else
 		info->lower(&cx, n);

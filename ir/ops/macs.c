@@ -16,9 +16,11 @@ conv_macs(const Node *n)
 static int64_t
 conv_transpose_macs(const Node *n)
 {
-	const Type *w = &n->in[1]->type;
+	const Type *x = &n->in[0]->type;
+	int32_t channels = x->dim[node_layout(n) == LAYOUT_nhwc ? x->rank - 1 : 1];
+	int64_t weights = type_numel(&n->in[1]->type);
 
-	return (int64_t)type_numel(&n->in[0]->type) * type_product(w, 1, w->rank);
+	return channels == 0 ? 0 : type_numel(x) / channels * weights;
 }
 
 static int64_t

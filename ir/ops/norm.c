@@ -366,6 +366,8 @@ infer_lp_norm(const Node *n, Type *out, Diag *d)
 	const Attr_LP_NORM *a = n->attr;
 
 	out[0] = n->in[0]->type;
+	if (!(a->epsilon >= 0 && isfinite(a->epsilon)))
+		return bad_attribute(n, d, "epsilon", "%g is not a length", a->epsilon);
 	return check_dtype(n, d, 0, SET_FLOAT) && check_axis(n, d, "axis", a->axis, out[0].rank) &&
 	       check_range(n, d, "p", a->p, 1, 2);
 }
@@ -388,6 +390,8 @@ lower_lp_norm(LowerCtx *cx, const Node *n)
 	norm = loop_get(b, sum);
 	is_zero = scalar_compare(b, KOP_EQ, norm, 0);
 	norm = a->p == 1 ? norm : loop_call1(b, "sqrt", norm);
+	if (a->epsilon > 0)
+		norm = loop_op2(b, KOP_MAX, norm, loop_const(b, t, a->epsilon));
 	norm = loop_let(b, "norm", loop_select(b, is_zero, loop_const(b, t, 1), norm));
 	r = loop_for(b, "r", 0, line.length);
 	v = loop_load_compute(b, cx->in[0], lower_line_index(cx, &line, r));

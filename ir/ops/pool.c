@@ -1,13 +1,14 @@
 /*
  * Pooling: the largest element, the average or the norm of a window.
  *
- * Batch and channels are one axis, `c`: every plane is pooled alike.  A window is
- * visited row-major.
+ * With the layout nchw batch and channels are one axis, `c`: every plane is pooled
+ * alike.  A window is visited row-major.
  */
 #include <assert.h>
 #include <math.h>
 
 #include "ir/ops/infer.h"
+#include "ir/ops/requant.h"
 #include "ir/ops/window.h"
 
 /* The attributes that all kinds of pooling have. */
@@ -17,18 +18,18 @@ pool_attrs(const Node *n, WindowAttrs *w)
 	if (n->op == OP_MAX_POOL) {
 		const Attr_MAX_POOL *a = n->attr;
 
-		*w = (WindowAttrs){a->strides, a->pads, a->dilations, a->ceil_mode};
+		*w = (WindowAttrs){a->strides, a->pads, a->dilations, a->ceil_mode, a->layout};
 		return a->kernel;
 	}
 	if (n->op == OP_AVG_POOL) {
 		const Attr_AVG_POOL *a = n->attr;
 
-		*w = (WindowAttrs){a->strides, a->pads, a->dilations, a->ceil_mode};
+		*w = (WindowAttrs){a->strides, a->pads, a->dilations, a->ceil_mode, a->layout};
 		return a->kernel;
 	} else {
 		const Attr_LP_POOL *a = n->attr;
 
-		*w = (WindowAttrs){a->strides, a->pads, a->dilations, a->ceil_mode};
+		*w = (WindowAttrs){a->strides, a->pads, a->dilations, a->ceil_mode, a->layout};
 		return a->kernel;
 	}
 }
@@ -42,25 +43,52 @@ reads_pool(Window *w, const Node *n, Diag *d)
 	return window_read(w, n, kernel, &attr, d);
 }
 
-bool
-infer_pool(const Node *n, Type *out, Diag *d)
+static bool
+infer_pool_shape(const Node *n, Type *out, Diag *d)
 {
 	Window w;
 
-	if (!check_dtype(n, d, 0, n->op == OP_MAX_POOL ? SET_NUMBER : SET_FLOAT) ||
-	    !reads_pool(&w, n, d))
+	if (!reads_pool(&w, n, d))
 		return false;
 	if (n->op == OP_LP_POOL &&
 	    !check_range(n, d, "p", ((const Attr_LP_POOL *)n->attr)->p, 1, INT32_MAX))
 		return false;
 	out[0] = n->in[0]->type;
 	for (int i = 0; i < w.n; i++)
-		out[0].dim[2 + i] = w.axis[i].out;
+		out[0].dim[layout_first(node_layout(n)) + i] = w.axis[i].out;
 	if (n->nouts > 1) {
 		out[1] = out[0];
 		out[1].dtype = DT_I64;
 	}
 	return true;
+}
+
+bool
+infer_pool(const Node *n, Type *out, Diag *d)
+{
+	if (n->nouts > 1 && node_layout(n) == LAYOUT_nhwc)
+		return bad_attribute(n, d, "layout", "indices are those of the layout nchw");
+	return check_dtype(n, d, 0, n->op == OP_MAX_POOL ? SET_NUMBER : SET_FLOAT) &&
+	       infer_pool_shape(n, out, d);
+}
+
+/* Raw numbers are compared or averaged, so the quantisation must stay. */
+bool
+qinfer_pool(const Node *n, Type *out, Diag *d)
+{
+	const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
+
+	if (n->nouts > 1)
+		return diag_report(d, &n->loc, E_UNSUPPORTED,
+		                   "'%s' of quantised numbers has no indices", op_info[n->op].name);
+	if (!check_quantized(n, d, 0) || !check_output_like_input(n, d))
+		return false;
+	if (quant_zero(x) != quant_zero(y) ||
+	    fabs((double)quant_scale(x) - (double)quant_scale(y)) > 1e-6)
+		return diag_report(d, &n->loc, E_UNSUPPORTED,
+		                   "'%s' to another quantisation is not supported",
+		                   op_info[n->op].name);
+	return infer_pool_shape(n, out, d);
 }
 
 /* The number of taps k in [0, kernel) with lo <= start + k * dilation < hi; sets
@@ -103,10 +131,26 @@ typedef struct {
 	bool may_be_empty;        /* a product of counts may be 0 */
 } Pool;
 
+/* Finds the first taps and counts them along axis i, at output position o. */
+static void
+start_axis(LowerCtx *cx, Pool *p, int i, Expr *o, Counting counting)
+{
+	const Axis *a = &p->w.axis[i];
+
+	p->from[i] = window_start(cx, &p->w, i, o);
+	if (counting == COUNT_INPUTS)
+		p->count[i] = count_taps(cx, a, p->from[i], 0, a->in, &p->may_be_empty);
+	else if (counting == COUNT_PADDED)
+		p->count[i] = count_taps(cx, a, p->from[i], -a->begin, a->in + a->end,
+		                         &p->may_be_empty);
+}
+
 static Pool
 open_pool(LowerCtx *cx, const Node *n, bool merge, Counting counting)
 {
 	const Type *t = &n->in[0]->type;
+	bool nhwc = node_layout(n) == LAYOUT_nhwc;
+	int32_t channels = t->dim[layout_channel(node_layout(n), t->rank)];
 	LBuilder *b = &cx->b;
 	Pool p = {.may_be_empty = false};
 	Expr *c;
@@ -116,18 +160,19 @@ open_pool(LowerCtx *cx, const Node *n, bool merge, Counting counting)
 	(void)ok;
 	if (merge)
 		window_merge(&p.w);
-	c = lower_for(cx, "c", t->dim[0] * t->dim[1]);
-	p.x_at = lower_let(cx, "x_c", loop_affine(b, c, window_inputs(&p.w), 0));
-	p.y_at = lower_let(cx, "y_c", loop_affine(b, c, window_outputs(&p.w), 0));
-	for (int i = 0; i < p.w.n; i++) {
-		const Axis *a = &p.w.axis[i];
-
-		p.from[i] = window_start(cx, &p.w, i, window_open_output(cx, &p.w, i, &p.y_at));
-		if (counting == COUNT_INPUTS)
-			p.count[i] = count_taps(cx, a, p.from[i], 0, a->in, &p.may_be_empty);
-		else if (counting == COUNT_PADDED)
-			p.count[i] = count_taps(cx, a, p.from[i], -a->begin, a->in + a->end,
-			                        &p.may_be_empty);
+	if (nhwc)
+		p.w.x_step = p.w.y_step = channels;
+	c = nhwc ? lower_for(cx, "n", t->dim[0]) : lower_for(cx, "c", t->dim[0] * channels);
+	p.x_at = loop_affine(b, c, window_inputs(&p.w) * p.w.x_step, 0);
+	p.x_at = lower_let(cx, nhwc ? "x_n" : "x_c", p.x_at);
+	p.y_at = loop_affine(b, c, window_outputs(&p.w) * p.w.y_step, 0);
+	p.y_at = lower_let(cx, nhwc ? "y_n" : "y_c", p.y_at);
+	for (int i = 0; i < p.w.n; i++)
+		start_axis(cx, &p, i, window_open_output(cx, &p.w, i, &p.y_at), counting);
+	if (nhwc) {
+		c = lower_for(cx, "c", channels);
+		p.x_at = lower_let(cx, "x_c", loop_add(b, p.x_at, c));
+		p.y_at = lower_let(cx, "y_c", loop_add(b, p.y_at, c));
 	}
 	return p;
 }
@@ -193,6 +238,17 @@ take_larger_and_index(LowerCtx *cx, LVar *max, LVar *best, Expr *value, Expr *in
 	loop_set(b, best, index);
 }
 
+/* Stores an element with the activation. */
+static void
+store(LowerCtx *cx, const Node *n, Expr *y_at, Expr *value)
+{
+	if (node_is_quantized(n))
+		q_store(cx, cx->out[0], y_at, value, 0,
+		        quant_range(&n->out[0]->type, node_activation(n)));
+	else
+		loop_store_cvt(&cx->b, cx->out[0], y_at, lower_activation(cx, n, value));
+}
+
 void
 lower_max_pool(LowerCtx *cx, const Node *n)
 {
@@ -219,10 +275,16 @@ lower_max_pool(LowerCtx *cx, const Node *n)
 		lower_end_to(cx, depth);
 	}
 	if (cx->out[0])
-		loop_store_cvt(b, cx->out[0], p.y_at, loop_get(b, max));
+		store(cx, n, p.y_at, loop_get(b, max));
 	if (indices)
 		loop_store_cvt(b, indices, p.y_at, loop_get(b, best));
 	lower_end_to(cx, 0);
+}
+
+void
+qlower_max_pool(LowerCtx *cx, const Node *n)
+{
+	lower_max_pool(cx, n);
 }
 
 /*
@@ -242,6 +304,22 @@ count_window(LowerCtx *cx, const Pool *p)
 	for (int i = 0; i < p->w.n; i++)
 		count = loop_mul(&cx->b, count, p->count[i]);
 	return p->may_be_empty ? loop_op2(&cx->b, KOP_MAX, count, loop_idx(&cx->b, 1)) : count;
+}
+
+/* sum / count; of quantised numbers rounded half away from zero. */
+static Expr *
+average(LowerCtx *cx, const Node *n, Expr *sum, Expr *count)
+{
+	LBuilder *b = &cx->b;
+	Expr *half, *zero;
+
+	if (!node_is_quantized(n))
+		return loop_op2(b, KOP_DIV, sum, count);
+	zero = q_int(cx, 0);
+	count = lower_let(cx, "count", count);
+	half = loop_op2(b, KOP_DIV, count, q_int(cx, 2));
+	half = loop_select(b, loop_op2(b, KOP_GT, sum, zero), half, loop_op1(b, KOP_NEG, half));
+	return loop_op2(b, KOP_DIV, loop_add(b, sum, half), count);
 }
 
 void
@@ -265,8 +343,14 @@ lower_avg_pool(LowerCtx *cx, const Node *n)
 	count = count_window(cx, &p);
 	count = count->kind == E_CONST ? loop_const(b, t, (double)count->u.i)
 	                               : loop_cvt(b, t, count);
-	loop_store_cvt(b, cx->out[0], p.y_at, loop_op2(b, KOP_DIV, loop_get(b, sum), count));
+	store(cx, n, p.y_at, average(cx, n, loop_get(b, sum), count));
 	lower_end_to(cx, 0);
+}
+
+void
+qlower_avg_pool(LowerCtx *cx, const Node *n)
+{
+	lower_avg_pool(cx, n);
 }
 
 /* ---- lp_pool: (sum of |x|^p)^(1/p) ---- */
@@ -307,6 +391,6 @@ lower_lp_pool(LowerCtx *cx, const Node *n)
 		loop_set(b, sum, loop_add(b, loop_get(b, sum), term));
 		lower_end_to(cx, depth);
 	}
-	loop_store_cvt(b, cx->out[0], p.y_at, root(b, loop_get(b, sum), exponent));
+	store(cx, n, p.y_at, root(b, loop_get(b, sum), exponent));
 	lower_end_to(cx, 0);
 }

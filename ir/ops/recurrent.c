@@ -41,7 +41,7 @@ typedef enum {
 typedef struct {
 	ActivationKind kind;
 	double alpha, beta;
-} Activation;
+} GateActivation;
 
 static const struct {
 	const char *name; /* in lower case: names are compared without case */
@@ -86,7 +86,7 @@ find_activation(const char *word, size_t length)
 }
 
 static Expr *
-activate(LBuilder *b, const Activation *a, Expr *x)
+activate(LBuilder *b, const GateActivation *a, Expr *x)
 {
 	Expr *alpha = loop_float(b, x->type, a->alpha), *beta = loop_float(b, x->type, a->beta);
 	Expr *zero = loop_float(b, x->type, 0), *one = loop_float(b, x->type, 1);
@@ -170,7 +170,7 @@ next_parameter(bool has_it, Floats list, int *used, double otherwise)
 
 /* Reads the activations that are used; the list may go on after them. */
 static bool
-reads_activations(const Node *n, const RnnAttrs *a, Activation act[MAX_ACTIVATIONS], Diag *d)
+reads_activations(const Node *n, const RnnAttrs *a, GateActivation act[MAX_ACTIVATIONS], Diag *d)
 {
 	const char *s = a->activations;
 	int count = a->activations_each * count_directions(a), alphas = 0, betas = 0;
@@ -249,7 +249,7 @@ bool
 infer_lstm(const Node *n, Type *out, Diag *d)
 {
 	RnnAttrs a = rnn_attrs(n);
-	Activation act[MAX_ACTIVATIONS];
+	GateActivation act[MAX_ACTIVATIONS];
 	const Type *x = &n->in[IN_X]->type;
 	int32_t dirs = count_directions(&a), hidden;
 
@@ -271,7 +271,7 @@ typedef struct {
 	LowerCtx *cx;
 	LBuilder *b;
 	RnnAttrs attr;
-	Activation act[MAX_ACTIVATIONS];
+	GateActivation act[MAX_ACTIVATIONS];
 	DType t; /* in which it computes */
 	int32_t time, batch, inputs, hidden, dirs;
 	LBuf *in[MAX_INPUTS];
@@ -281,7 +281,7 @@ typedef struct {
 	LBuf *mixed;  /* gru: state and reset gate combined; rnn: the next state */
 
 	int dir;                   /* the direction being lowered */
-	const Activation *dir_act; /* its activations */
+	const GateActivation *dir_act; /* its activations */
 	Expr *n;                   /* the sequence of the batch */
 	Expr *x_at, *y_at;         /* where the current step's elements lie */
 } Rnn;

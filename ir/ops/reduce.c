@@ -9,6 +9,7 @@
 
 #include "ir/lower.h"
 #include "ir/ops/infer.h"
+#include "ir/ops/requant.h"
 #include "ir/ops/scalar.h"
 
 /* All reductions have the same attributes. */
@@ -242,6 +243,72 @@ lower_reduce(LowerCtx *cx, const Node *n)
 	close_loops(cx, &axes, false);
 }
 
+/* ---- Sums and extrema of quantised numbers ---- */
+
+/* Extrema are those of the raw numbers, so the quantisation must stay. */
+bool
+qinfer_reduce(const Node *n, Type *out, Diag *d)
+{
+	bool raw = n->op == OP_REDUCE_MAX || n->op == OP_REDUCE_MIN;
+
+	if (!check_quantized(n, d, 0) || !check_output_like_input(n, d))
+		return false;
+	if (raw && !type_same_quant(&n->in[0]->type, &n->out[0]->type))
+		return diag_report(d, &n->loc, E_UNSUPPORTED,
+		                   "'%s' to another quantisation is not supported",
+		                   op_info[n->op].name);
+	return infer_reduce(n, out, d);
+}
+
+/* The factor of scales; for a mean divided by the number of elements after as many
+ * bits as fit were added in front, as TFLite does it. */
+static Multiplier
+sum_multiplier(LowerCtx *cx, const Node *n, int32_t count)
+{
+	double factor = (double)quant_scale(&n->in[0]->type) /
+	                (double)quant_scale(&n->out[0]->type);
+	Multiplier by = q_multiplier(cx, factor);
+	int more = 0;
+
+	if (n->op != OP_REDUCE_MEAN || count == 0)
+		return by;
+	while (count >> more > 1)
+		more++;
+	if (more > 31 + by.shift)
+		more = 31 + by.shift;
+	by.m = (int32_t)((int64_t)((uint64_t)by.m << more) / count);
+	by.shift -= more;
+	return by;
+}
+
+void
+qlower_reduce(LowerCtx *cx, const Node *n)
+{
+	LBuilder *b = &cx->b;
+	const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
+	Attr_REDUCE a = reduce_attr(n);
+	Axes axes = merge_axes(x, &a.axes);
+	Expr *v;
+	LVar *sum;
+
+	if (n->op == OP_REDUCE_MAX || n->op == OP_REDUCE_MIN) {
+		lower_reduce(cx, n);
+		return;
+	}
+	open_loops(cx, &axes, false);
+	/* The zero points of all elements; sums wrap around. */
+	v = loop_mul(b, q_int(cx, -quant_zero(x)), q_int(cx, axes.count));
+	sum = loop_var(b, "sum", v);
+	open_loops(cx, &axes, true);
+	v = loop_load_compute(b, cx->in[0], input_index(cx, &axes));
+	loop_set(b, sum, loop_add(b, loop_get(b, sum), v));
+	close_loops(cx, &axes, true);
+	v = q_mbqm(cx, loop_get(b, sum), sum_multiplier(cx, n, axes.count));
+	q_store(cx, cx->out[0], output_index(cx, &axes), v, quant_zero(y),
+	        quant_limits(y->dtype));
+	close_loops(cx, &axes, false);
+}
+
 /* ---- Positions of extrema ---- */
 
 typedef Attr_ARG_MAX Attr_ARG;
@@ -299,6 +366,19 @@ lower_arg_reduce(LowerCtx *cx, const Node *n)
 	result.length = 1;
 	loop_store(b, cx->out[0], lower_line_index(cx, &result, loop_idx(b, 0)), loop_get(b, at));
 	lower_end_lines(cx, &line);
+}
+
+/* Of quantised numbers: those of the raw ones. */
+bool
+qinfer_arg_reduce(const Node *n, Type *out, Diag *d)
+{
+	return check_quantized(n, d, 0) && infer_arg_reduce(n, out, d);
+}
+
+void
+qlower_arg_reduce(LowerCtx *cx, const Node *n)
+{
+	lower_arg_reduce(cx, n);
 }
 
 /* ---- Running sums ---- */

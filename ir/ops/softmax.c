@@ -19,10 +19,18 @@ axis_of(const Node *n)
 	return ((const Attr_HARDMAX *)n->attr)->axis;
 }
 
+static double
+softmax_beta(const Node *n)
+{
+	return n->op == OP_SOFTMAX ? ((const Attr_SOFTMAX *)n->attr)->beta : 1;
+}
+
 bool
 infer_softmax(const Node *n, Type *out, Diag *d)
 {
 	out[0] = n->in[0]->type;
+	if (!isfinite(softmax_beta(n)))
+		return bad_attribute(n, d, "beta", "not a finite number");
 	return check_dtype(n, d, 0, SET_FLOAT) && check_axis(n, d, "axis", axis_of(n), out[0].rank);
 }
 
@@ -45,10 +53,10 @@ find_greatest(LowerCtx *cx, const Line *line)
 	return loop_get(b, top);
 }
 
-/* exp(x - top) goes to the output and is divided there by its sum; the half types
+/* exp(beta * (x - top)) goes to the output and is divided there by its sum; the half types
  * keep it in f32 between. */
 static void
-lower_plain(LowerCtx *cx, const Line *line)
+lower_plain(LowerCtx *cx, const Line *line, double beta)
 {
 	LBuilder *b = &cx->b;
 	LBuf *y = cx->out[0], *part = y;
@@ -61,7 +69,10 @@ lower_plain(LowerCtx *cx, const Line *line)
 	top = find_greatest(cx, line);
 	sum = loop_var(b, "sum", loop_const(b, t, 0));
 	r = loop_for(b, "r", 0, line->length);
-	e = loop_let(b, "e", loop_call1(b, "exp", loop_sub(b, load(cx, line, r), top)));
+	e = loop_sub(b, load(cx, line, r), top);
+	if (beta != 1)
+		e = loop_mul(b, e, loop_const(b, t, beta));
+	e = loop_let(b, "e", loop_call1(b, "exp", e));
 	loop_store(b, part, part == y ? lower_line_index(cx, line, r) : r, e);
 	loop_set(b, sum, loop_add(b, loop_get(b, sum), e));
 	loop_end(b);
@@ -98,7 +109,7 @@ lower_softmax(LowerCtx *cx, const Node *n)
 	Line line = lower_lines(cx, &n->in[0]->type, axis_of(n));
 
 	if (n->op == OP_SOFTMAX)
-		lower_plain(cx, &line);
+		lower_plain(cx, &line, softmax_beta(n));
 	else
 		lower_log(cx, &line);
 	lower_end_lines(cx, &line);

@@ -38,7 +38,11 @@ trees_of(const Node *n)
 		t.words = type_numel(&in[TREES_SET_WORD]->type);
 	}
 	for (int32_t i = 0; i < t.nodes; i++) {
-		t.has_mode[t.mode[i] & TREE_MODE_MASK] = true;
+		int mode = t.mode[i] & TREE_MODE_MASK;
+
+		/* The shape rule looks at arrays that are not checked yet. */
+		if (mode < TREE_MODE_COUNT)
+			t.has_mode[mode] = true;
 		t.has_zero_missing |= (t.mode[i] & TREE_ZERO_MISSING) != 0;
 	}
 	return t;

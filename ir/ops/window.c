@@ -35,7 +35,7 @@ reads_axes(Window *w, const Node *n, Ints kernel, const WindowAttrs *attr, Diag 
 
 	if (!check_rank(n, d, 0, 3, MAX_RANK))
 		return false;
-	*w = (Window){.n = x->rank - 2};
+	*w = (Window){.n = x->rank - 2, .x_step = 1, .y_step = 1, .k_step = 1};
 	if (!check_ints(n, d, "kernel", &kernel, w->n, 1, MAX_EXTENT) ||
 	    !check_list(n, d, "strides", attr->strides, w->n, 1) ||
 	    !check_list(n, d, "dilations", attr->dilations, w->n, 1) ||
@@ -44,7 +44,7 @@ reads_axes(Window *w, const Node *n, Ints kernel, const WindowAttrs *attr, Diag 
 	for (int i = 0; i < w->n; i++)
 		w->axis[i] = (Axis){
 			.name = axis_name(i, w->n),
-			.in = x->dim[2 + i],
+			.in = x->dim[layout_first(attr->layout) + i],
 			.kernel = (int32_t)kernel.v[i],
 			.stride = value_or(attr->strides, i, 1),
 			.dilation = kernel.v[i] == 1 ? 1 : value_or(attr->dilations, i, 1),
@@ -58,6 +58,7 @@ bool
 window_read(Window *w, const Node *n, Ints kernel, const WindowAttrs *attr, Diag *d)
 {
 	const char *op = op_info[n->op].name;
+	int first = layout_first(attr->layout);
 
 	if (!reads_axes(w, n, kernel, attr, d))
 		return false;
@@ -68,12 +69,12 @@ window_read(Window *w, const Node *n, Ints kernel, const WindowAttrs *attr, Diag
 
 		if (padded > MAX_EXTENT)
 			return diag_report(d, &n->loc, E_SIZE,
-			                   "axis %d of '%s' is too large with its padding", 2 + i, op);
+			                   "axis %d of '%s' is too large with its padding", first + i, op);
 		if (extent > padded)
 			return diag_report(d, &n->loc, E_SHAPE,
 			                   "the kernel of '%s' spans %lld elements of axis %d, which "
 			                   "has only %lld with its padding",
-			                   op, (long long)extent, 2 + i, (long long)padded);
+			                   op, (long long)extent, first + i, (long long)padded);
 		a->out = (int32_t)((padded - extent) / a->stride + 1);
 		if (attr->ceil_mode && (padded - extent) % a->stride != 0 &&
 		    (int64_t)a->out * a->stride < (int64_t)a->in + a->begin)
@@ -89,6 +90,7 @@ window_read_transposed(Window *w, const Node *n, Ints kernel, const WindowAttrs 
                        Diag *d)
 {
 	const char *op = op_info[n->op].name;
+	int first = layout_first(attr->layout);
 
 	if (!reads_axes(w, n, kernel, attr, d) ||
 	    !check_list(n, d, "output_padding", more, w->n, 0))
@@ -101,10 +103,10 @@ window_read_transposed(Window *w, const Node *n, Ints kernel, const WindowAttrs 
 
 		if (extent > MAX_EXTENT || spread > MAX_EXTENT || out > MAX_EXTENT)
 			return diag_report(d, &n->loc, E_SIZE,
-			                   "axis %d of the output of '%s' is too large", 2 + i, op);
+			                   "axis %d of the output of '%s' is too large", first + i, op);
 		if (a->in == 0 || out < 1)
 			return diag_report(d, &n->loc, E_SHAPE,
-			                   "axis %d of the output of '%s' would be empty", 2 + i, op);
+			                   "axis %d of the output of '%s' would be empty", first + i, op);
 		a->out = (int32_t)out;
 	}
 	return true;
@@ -225,7 +227,7 @@ window_open_output(LowerCtx *cx, const Window *w, int a, Expr **y_at)
 	const Axis *axis = &w->axis[a];
 	Expr *o = lower_for(cx, arena_printf(cx->arena, "o%s", axis->name), axis->out);
 
-	*y_at = advance(cx, w, a, "y_o", *y_at, o, outputs_after(w, a));
+	*y_at = advance(cx, w, a, "y_o", *y_at, o, outputs_after(w, a) * w->y_step);
 	return o;
 }
 
@@ -263,9 +265,9 @@ window_if_inside(LowerCtx *cx, Expr *i, bool may_be_below, bool may_be_above, in
 void
 window_advance(LowerCtx *cx, const Window *w, int a, Expr *i, Expr *k, Expr **x_at, Expr **k_at)
 {
-	*x_at = advance(cx, w, a, "x_i", *x_at, i, inputs_after(w, a));
+	*x_at = advance(cx, w, a, "x_i", *x_at, i, inputs_after(w, a) * w->x_step);
 	if (k_at)
-		*k_at = advance(cx, w, a, "w_k", *k_at, k, taps_after(w, a));
+		*k_at = advance(cx, w, a, "w_k", *k_at, k, taps_after(w, a) * w->k_step);
 }
 
 Expr *

@@ -22,19 +22,36 @@ typedef struct {
 typedef struct {
 	int n;
 	Axis axis[MAX_SPATIAL];
+	/* Elements between neighbouring pixels of input and output, and between taps of
+	 * the kernel: 1, or with the layout nhwc the number of channels. */
+	int32_t x_step, y_step, k_step;
 } Window;
 
 /* The attributes as they stand in the graph; an absent list means its default. */
 typedef struct {
 	Ints strides, pads, dilations;
 	bool ceil_mode;
+	TensorLayout layout;
 } WindowAttrs;
+
+/* The first spatial axis, and the axis of channels of a tensor of that rank. */
+static inline int
+layout_first(TensorLayout layout)
+{
+	return layout == LAYOUT_nhwc ? 1 : 2;
+}
+
+static inline int
+layout_channel(TensorLayout layout, int rank)
+{
+	return layout == LAYOUT_nhwc ? rank - 1 : 1;
+}
 
 /*
  * Reads and checks the window of `n` over the spatial axes of input 0; kernel has
  * one entry an axis.  Computes `out` as ONNX does: with ceil_mode a window may
  * reach beyond the end padding but must start before it.  Every position of a
- * tap fits int32.  `d` may be NULL for a node that was checked before.
+ * tap fits int32.  The steps are set to 1.  `d` may be NULL for a node that was checked before.
  */
 bool window_read(Window *w, const Node *n, Ints kernel, const WindowAttrs *attr, Diag *d);
 
@@ -47,7 +64,7 @@ bool window_read_transposed(Window *w, const Node *n, Ints kernel, const WindowA
  * order: the pixels of a 1x1 kernel, the rows that a kernel covers in full. */
 void window_merge(Window *w);
 
-/* Elements of input, output and kernel over all axes. */
+/* Pixels of input and output and taps of the kernel over all axes. */
 int32_t window_inputs(const Window *w);
 int32_t window_outputs(const Window *w);
 int32_t window_taps(const Window *w);

@@ -163,20 +163,38 @@ values_that_are_missing_are_usage_errors() {
 	files
 }
 
-what_is_not_built_yet_is_a_usage_error() {
-	for option in -c -S -emit-llvm; do
-		mcc 2 "$option" "$MODEL"
-		says "write C with '-o FILE.c'"
+the_action_decides_what_is_written() {
+	"$MCC" --version | grep -q '^LLVM' || return
+	mcc 0 -S "$MODEL"
+	mcc 0 -c "$MODEL"
+	mcc 0 -S -emit-llvm "$MODEL"
+	mcc 0 -c -emit-llvm "$MODEL"
+	silent
+	files model.bc model.h model.ll model.o model.s
+}
+
+the_suffix_decides_what_is_written() {
+	"$MCC" --version | grep -q '^LLVM' || return
+	for suffix in c s ll bc o; do
+		mcc 0 "$MODEL" -o "x.$suffix"
 	done
-	mcc 2 "$MODEL" -o x.o
-	says "write C with '-o FILE.c'"
+	silent
+	files x.bc x.c x.h x.ll x.o x.s
+}
+
+what_mcc_cannot_write_is_a_usage_error() {
+	mcc 2 "$MODEL" -o x.so
+	says "mcc does not link"
 	mcc 2 "$MODEL" -o x.h
+	says "'x.h' is the name of a header"
+	mcc 2 "$MODEL" -o ''
+	says "the output's name is empty"
 	files
 }
 
-the_only_target_is_generic() {
+an_unknown_target_is_a_usage_error() {
 	mcc 2 --target=z80 "$MODEL"
-	says "unknown target 'z80'; the only one so far is 'generic'"
+	says "unknown target 'z80'; there are generic, "
 	mcc 0 --target=generic -fsyntax-only "$MODEL"
 	mcc 0 -target generic -fsyntax-only "$MODEL"
 	mcc 0 -target=generic -fsyntax-only "$MODEL"
@@ -619,10 +637,202 @@ a_compiler_that_fails_is_an_error() {
 	mcc_run 1 --engine=c model.mcc -i x.npy
 	says "[E0105]"
 	unset CC
-	mcc_run 2 --engine=jit model.mcc -i x.npy
+	mcc_run 2 --engine=abacus model.mcc -i x.npy
 	TMPDIR=$PWD/nowhere mcc_run 1 --engine=c model.mcc -i x.npy
 	says "temporary folder"
 	files model.mcc x.npy
+}
+
+# ---- Machine code ----
+
+# Cases that need LLVM.
+has_llvm() {
+	"$MCC" --version | grep -q '^LLVM '
+}
+
+the_suffix_or_an_option_chooses_the_output() {
+	has_llvm || return
+	mcc 0 "$MODEL" -c
+	mcc 0 "$MODEL" -S
+	mcc 0 "$MODEL" -S -emit-llvm
+	mcc 0 "$MODEL" -c -emit-llvm
+	silent
+	files model.bc model.h model.ll model.o model.s
+	grep -q '^define .*@model_run(' model.ll || problem "model.ll has no model_run"
+	grep -q '^model_run:' model.s || problem "model.s has no model_run"
+	for suffix in o s ll bc; do
+		mcc 0 "$MODEL" -o "by_suffix.$suffix" -fprefix=model
+		cmp -s "model.$suffix" "by_suffix.$suffix" || problem ".$suffix differs from its option"
+	done
+	mcc 0 "$MODEL" -S -o -
+	prints "model_run:"
+	mcc 2 "$MODEL" -o model.a
+	says "mcc does not link"
+}
+
+objects_need_nothing_from_outside() {
+	has_llvm || return
+	command -v nm >/dev/null || return
+	mcc 0 "$MODEL" -o model.o
+	[ -z "$(nm -u model.o)" ] || problem "model.o needs $(nm -u model.o)"
+	[ "$(nm -g --defined-only model.o | wc -l)" = 1 ] || problem "model.o exports more than one name"
+}
+
+two_runs_of_the_code_generator_give_the_same_bytes() {
+	has_llvm || return
+	mcc 0 "$MODEL" -c -g -o one.o -fprefix=m
+	mcc 0 "$MODEL" -c -g -o two.o -fprefix=m
+	cmp -s one.o two.o || problem "the objects differ"
+}
+
+the_header_of_an_object_is_that_of_the_code() {
+	has_llvm || return
+	mcc 0 "$MODEL" -o a.c -fprefix=m
+	mcc 0 "$MODEL" -o b.o -fprefix=m
+	# But for its own name and the command.
+	sed 's/a\.[ch]/X/g' a.h >a.txt
+	sed 's/b\.[oh]/X/g' b.h >b.txt
+	cmp -s a.txt b.txt || problem "the headers differ"
+}
+
+save_temps_keeps_what_lies_before_the_object() {
+	has_llvm || return
+	mcc 0 "$MODEL" -c -save-temps
+	files model.bc model.h model.in.mcc model.ll model.loops model.o model.opt.mcc model.s
+}
+
+debug_information_maps_code_to_nodes() {
+	has_llvm || return
+	command -v readelf >/dev/null || return
+	mcc 0 "$MODEL" -c -g -o model.o
+	readelf --debug-dump=decodedline model.o 2>/dev/null |
+		awk '/^model\.onnx/ && $2 > 0 { n[$2] = 1 } END { exit !(1 in n && 9 in n) }' ||
+		problem "no lines for the first and the last node"
+	readelf --debug-dump=info model.o 2>/dev/null | grep -q 'DW_AT_name.*: conv1' ||
+		problem "no function is called conv1"
+}
+
+bad_machines_are_usage_errors_that_say_what_could_be() {
+	mcc 2 "$MODEL" -c -target armv9z
+	says "unknown target 'armv9z'; there are generic, native, armv6m"
+	mcc 2 "$MODEL" -c -target armv7em -mcpu=cortex-m99
+	says "there are cortex-m4, cortex-m7"
+	mcc 2 "$MODEL" -c -mcpu=cortex-m4 -mattr=+warp
+	says "a feature is + or - and one of dsp"
+	mcc 2 "$MODEL" -c -mcpu=cortex-m3 -mfloat-abi=hard
+	says "possible is soft"
+	mcc 2 "$MODEL" -c -mcpu=cortex-m4 -mfloat-abi=tepid
+	says "soft, softfp or hard"
+	mcc 2 "$MODEL" -c -mcpu=cortex-m4 -mfpu=abacus
+	says "fpv4-sp-d16"
+	mcc 2 "$MODEL" -c -march=rv32imac -mabi=ilp32d
+	says "possible is ilp32"
+	mcc 2 "$MODEL" -mthumb -target riscv32
+	says "32-bit Arm"
+	files
+}
+
+targets_and_cpus_are_listed() {
+	mcc 0 --print-targets
+	prints "armv7em"
+	mcc 0 --print-supported-cpus -target armv7em
+	prints "cortex-m7"
+	mcc 2 --print-supported-cpus -target z80
+	says "unknown target"
+}
+
+an_object_that_cannot_be_written_leaves_nothing() {
+	has_llvm || return
+	mcc 1 "$MODEL" -o nowhere/model.o
+	says "nowhere/model.o: error: cannot write: No such file or directory [E0102]"
+	if [ -w /dev/full ]; then
+		mcc 1 "$MODEL" -c -o /dev/full
+		says "No space left on device"
+	fi
+	files
+}
+
+a_small_machine_cannot_address_a_large_model() {
+	has_llvm || return
+	cat >large.mcc <<'END'
+graph @large(%x: f32[1,20000]) {
+  %a: f32[1,20000] = relu(%x)
+  %y: f32[20000,1] = transpose(%a) {perm=[1,0]}
+  %z: f32[20000,1] = softmax(%y) {axis=0}
+  return %z
+}
+END
+	mcc 1 large.mcc -target msp430 -c
+	says "[E0208]"
+	files large.mcc
+}
+
+generated_code_is_verified() {
+	mcc 0 "$MODEL" -o a.c --verify
+	silent
+	mcc 0 "$MODEL" -o b.c --verify="$ROOT/samples/digits/test_x.npy"
+	has_llvm && mcc 0 "$MODEL" -o c.o --verify
+	# A compiler that changes a weight.
+	cat >badcc <<'END'
+#!/bin/sh
+for f; do
+	case $f in *model.c) sed -i 's/^\t\(-\?[0-9.]*\)f, /\t0.125f, /' "$f" ;; esac
+done
+exec cc "$@"
+END
+	chmod +x badcc
+	CC=./badcc mcc 1 "$MODEL" -o d.c --verify
+	says "[E0502]"
+	says "the first layer that differs is 'conv1'"
+	[ ! -e d.c ] || problem "d.c was written"
+}
+
+# ---- Running on many inputs ----
+
+engines_and_threads_give_the_same_bytes() {
+	for engine in interp jit c; do
+		[ $engine != jit ] || has_llvm || continue
+		mcc_run 0 --engine=$engine "$MODEL" -i "$ROOT/samples/digits/test_x.npy" -o $engine.npy
+		cmp -s $engine.npy interp.npy || problem "$engine differs"
+	done
+	has_llvm || return
+	mcc_run 0 -j 3 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" -o threads.npy
+	cmp -s jit.npy threads.npy || problem "three threads differ from one"
+	mcc_run 2 -j many "$MODEL"
+	says "the number of threads"
+}
+
+labels_score_a_model() {
+	mcc_run 0 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" --labels "$ROOT/samples/digits/test_y.npy"
+	prints "top-1: 355 of 360, 98.61 %"
+	prints "confusion matrix"
+	mcc_run 0 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" -o y.npy
+	mcc_run 0 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" --labels=y.npy
+	prints "mean absolute error: 0"
+	mcc_run 1 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" --labels="$ROOT/samples/digits/test_x.npy"
+	says "labels are"
+}
+
+archives_hold_all_inputs_and_outputs() {
+	mcc_run 0 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" -o y.npz
+	mcc_run 0 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" --compare y.npz
+	prints "0 of 3600 elements differ"
+	head -c 4000 y.npz >cut.npz
+	mcc_run 1 "$MODEL" -i cut.npz
+	says "[E0104]"
+}
+
+layers_are_dumped_and_profiled() {
+	mcc_run 0 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" --dump-layer pool1 -o pool1=p.npy -o y.npy
+	mcc_run 0 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" --compare y.npy
+	prints "0 of 3600 elements differ"
+	mcc_run 1 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" --dump-layer nothing
+	says "layers are 'conv1'"
+	has_llvm || return
+	mcc_run 0 "$MODEL" -i "$ROOT/samples/digits/test_x.npy" --profile
+	prints "conv1"
+	prints "total"
+	mcc_run 2 "$MODEL" --engine=interp --profile
 }
 
 # ---- All of them ----
@@ -630,7 +840,7 @@ a_compiler_that_fails_is_an_error() {
 for case in $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0"); do
 	case $case in
 	problem | expect_status | mcc | mcc_run | says | prints | silent | files | has_line | graph | \
-		npy_header | wait_for_temporary) continue ;;
+		npy_header | wait_for_temporary | has_llvm) continue ;;
 	esac
 	bad=0
 	cases=$((cases + 1))

@@ -36,9 +36,9 @@ def run(command, timeout=TIMEOUT, **kw):
                           timeout=timeout, **kw)
 
 
-def compile_model(mcc, model, folder, options=(), name="model"):
-    """Runs mcc on a model file; returns the paths of the .c and the .h file."""
-    source = os.path.join(folder, name + ".c")
+def compile_model(mcc, model, folder, options=(), name="model", suffix=".c"):
+    """Runs mcc on a model file; returns the paths of the .c (or .o) and the .h file."""
+    source = os.path.join(folder, name + suffix)
     try:
         done = run([mcc, *options, model, "-o", source])
     except subprocess.TimeoutExpired:
@@ -137,6 +137,30 @@ def view_as(raw, expected):
     if raw.dtype != expected.dtype or raw.size != expected.size:
         raise Failure(f"output is {raw.dtype}[{raw.size}], expected {expected.dtype}{list(expected.shape)}")
     return raw.reshape(expected.shape)
+
+
+def run_engine(mcc_run, engine, model, folder, inputs, noutputs, options=()):
+    """The outputs of one call by mcc-run, flat, with halves and bools as their bits."""
+    command = [mcc_run, f"--engine={engine}", *options, model]
+    outputs = [os.path.join(folder, f"{engine}_out{k}.npy") for k in range(noutputs)]
+    for k, x in enumerate(inputs):
+        name = os.path.join(folder, f"{engine}_in{k}.npy")
+        np.save(name, x)
+        command += ["-i", name]
+    for name in outputs:
+        command += ["-o", name]
+    try:
+        done = run(command, timeout=600)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"mcc-run --engine={engine} ran longer than 600 s")
+    if done.returncode != 0:
+        raise Failure(f"mcc-run --engine={engine} exited with {done.returncode}: "
+                      f"{done.stderr.strip()[-500:]}")
+    return [np.load(name).reshape(-1) for name in outputs]
+
+
+def same_bytes(x, y):
+    return x.nbytes == y.nbytes and x.tobytes() == y.tobytes()
 
 
 def scratch_folder():

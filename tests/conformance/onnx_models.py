@@ -13,7 +13,9 @@ column 'strict'.
 It also checks what every generated file promises: silence under strict warnings
 as C99 and as C++11, no symbol from outside but mem*, no writable data, the same
 bytes from two runs, and that it builds for a Cortex-M4 where arm-none-eabi-gcc
-is there.  Prints mcc's time and memory for each model.
+is there.  With --mcc-run all builds, the object file of mcc -c, and the engines jit
+and interp of mcc-run must give the same bytes, floats too.  Prints mcc's time and
+memory for each model.
 """
 import argparse
 import concurrent.futures
@@ -56,14 +58,61 @@ def shape_options(meta, folder):
     return options
 
 
-def check_cases(meta, folder, library, interface):
+def case_inputs(meta, folder, case):
+    return [np.load(os.path.join(folder, f"case{case}_in{k}.npy"))
+            for k in range(len(meta["inputs"]))]
+
+
+class Bytes:
+    """The outputs that all ways to run the model must agree on."""
+
+    def __init__(self):
+        self.first = {}
+
+    def add(self, name, case, outputs):
+        """Fails where the outputs are not those that came first."""
+        who, wanted = self.first.setdefault(case, (name, [y.copy() for y in outputs]))
+        for k, (x, y) in enumerate(zip(wanted, outputs)):
+            if not harness.same_bytes(x, y):
+                different = int((x.view(np.uint8) != y.view(np.uint8)).sum())
+                raise harness.Failure(f"case {case} output {k}: {different} of {x.nbytes} bytes "
+                                      f"differ from {who}")
+
+
+def check_engines(args, meta, model, folder, scratch, options, interface, same):
+    """The object file and the engines of mcc-run."""
+    target, _ = harness.compile_model(args.mcc, model, scratch, options, "object", ".o")
+    # Names come from the output's name, so the interface is the object's own.
+    own = harness.Interface(target[:-2] + ".h")
+    first = open(target, "rb").read()
+    harness.compile_model(args.mcc, model, scratch, options, "object", ".o")
+    if first != open(target, "rb").read():
+        raise harness.Failure("two runs of mcc -c give different bytes")
+    library = harness.build_shared(target, args.cc[0], [], scratch, "object")
+    noutputs = sum(not p[2] for p in interface.params)
+    for case in range(len(meta["cases"])):
+        inputs = case_inputs(meta, folder, case)
+        try:
+            same.add("object", case, harness.call(library, own, inputs))
+        except harness.Failure as e:
+            raise harness.Failure(f"mcc -c: {e}")
+        # The interpreter takes minutes for a large model: one case is enough.
+        for engine in ("jit", "interp") if case == 0 else ("jit",):
+            got = harness.run_engine(args.mcc_run, engine, model, scratch, inputs, noutputs,
+                                     options)
+            try:
+                same.add(engine, case, got)
+            except harness.Failure as e:
+                raise harness.Failure(f"{engine}: {e}")
+
+
+def check_cases(meta, folder, library, interface, same, name):
     """The largest difference, as a multiple of the tolerance, and the number of
     elements that are beyond the tolerance with the plain atol."""
     worst, strict = 0.0, 0
     for case in range(len(meta["cases"])):
-        inputs = [np.load(os.path.join(folder, f"case{case}_in{k}.npy"))
-                  for k in range(len(meta["inputs"]))]
-        got = harness.call(library, interface, inputs)
+        got = harness.call(library, interface, case_inputs(meta, folder, case))
+        same.add(name, case, got)
         for k, raw in enumerate(got):
             want = np.load(os.path.join(folder, f"case{case}_out{k}.npy"))
             y = harness.view_as(raw, want)
@@ -128,17 +177,20 @@ def run_model(args, folder):
             if first != (open(source, "rb").read(), open(header, "rb").read()):
                 raise harness.Failure("two runs of mcc give different bytes")
             interface = harness.Interface(header)
-            worst, strict = 0.0, 0
+            worst, strict, same = 0.0, 0, Bytes()
             for cc in args.cc:
                 for level in args.level:
                     flags = ["-std=c99", level, "-w"]
                     try:
                         library = harness.build_shared(source, cc, flags, scratch,
                                                        f"m{abs(hash((cc, level)))}")
-                        error, beyond = check_cases(meta, folder, library, interface)
+                        error, beyond = check_cases(meta, folder, library, interface, same,
+                                                    f"{cc} {level}")
                         worst, strict = max(worst, error), max(strict, beyond)
                     except harness.Failure as e:
                         raise harness.Failure(f"{cc} {level}: {e}")
+            if args.mcc_run:
+                check_engines(args, meta, model, folder, scratch, options, interface, same)
             if args.clean:
                 check_clean(source, scratch, args.cc)
         except (harness.Failure, harness.Unsupported) as e:
@@ -150,6 +202,7 @@ def run_model(args, folder):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--mcc", default="build/mcc")
+    p.add_argument("--mcc-run", help="also compare the bytes of mcc -c and of its engines")
     p.add_argument("--models", default=os.path.join(HERE, "../../../shared/models"))
     p.add_argument("--cc", action="append", help="a C compiler; may be repeated (default: gcc)")
     p.add_argument("--level", action="append", help="an optimisation level (default: -O0 and -O3)")

@@ -63,9 +63,9 @@ def data_sets(folder):
         yield files("input"), files("output")
 
 
-def check_case(library, interface, inputs, outputs, rtol, atol):
-    arrays = [load_tensor(f) for f in inputs]
-    got = harness.call(library, interface, arrays)
+def check_case(call, inputs, outputs, rtol, atol):
+    """call: from the input arrays to the outputs."""
+    got = call([load_tensor(f) for f in inputs])
     if len(got) != len(outputs):
         raise harness.Failure(f"{len(got)} outputs, expected {len(outputs)}")
     for raw, file in zip(got, outputs):
@@ -78,6 +78,26 @@ def check_case(library, interface, inputs, outputs, rtol, atol):
             np.testing.assert_array_equal(y, want)
 
 
+def caller(args, model, source, interface, scratch):
+    """How to call the model: the generated C, or an engine of mcc-run."""
+    if not args.mcc_run:
+        library = harness.build_shared(source, args.cc, args.cflags.split(), scratch)
+        return lambda arrays: harness.call(library, interface, arrays)
+    noutputs = sum(not p[2] for p in interface.params)
+
+    import onnx
+    inputs = onnx.load(model, load_external_data=False).graph.input
+    raw = [i.type.tensor_type.elem_type == onnx.TensorProto.BFLOAT16 for i in inputs]
+
+    def call(arrays):
+        # bfloat16 comes as its bits, which mcc-run takes as two raw bytes.
+        arrays = [x.view("V2") if is_raw else x for x, is_raw in zip(arrays, raw)]
+        got = harness.run_engine(args.mcc_run, args.engine, model, scratch, arrays, noutputs,
+                                 args.options.split())
+        return [y.view(np.uint16) if y.dtype.kind in "V" else y for y in got]
+    return call
+
+
 def run_test(args, folder):
     """('pass' | 'unsupported' | 'deviates' | 'fail', detail)"""
     model = os.path.join(folder, "model.onnx")
@@ -86,9 +106,9 @@ def run_test(args, folder):
         try:
             source, header = harness.compile_model(args.mcc, model, scratch, args.options.split())
             interface = harness.Interface(header)
-            library = harness.build_shared(source, args.cc, args.cflags.split(), scratch)
+            call = caller(args, model, source, interface, scratch)
             for inputs, outputs in data_sets(folder):
-                check_case(library, interface, inputs, outputs, args.rtol, args.atol)
+                check_case(call, inputs, outputs, args.rtol, args.atol)
         except harness.Unsupported as e:
             return "unsupported", str(e)
         except (harness.Failure, AssertionError) as e:
@@ -125,6 +145,8 @@ def main():
     p.add_argument("--mcc", default="build/mcc")
     p.add_argument("--cc", default=os.environ.get("CC", "cc"))
     p.add_argument("--cflags", default="-std=c99 -O0 -w")
+    p.add_argument("--mcc-run", help="run the models with this mcc-run instead of as C")
+    p.add_argument("--engine", default="jit", help="of mcc-run: jit or interp")
     p.add_argument("--options", default="", help="further options for mcc")
     p.add_argument("--data", default="/usr/share/libonnx-testdata/data/node")
     p.add_argument("--list", default=os.path.join(here, "onnx_nodes_passing.txt"))

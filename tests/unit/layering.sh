@@ -15,7 +15,8 @@ runtime:
 driver: base ir frontend passes codegen driver"
 
 # "pattern of a foreign header: folder that may include it"
-foreign="^llvm-c/: codegen/llvm
+foreign="^llvm(-c)?/: codegen/llvm
+^zlib.h: base
 ^libxml/: frontend/pmml frontend/openvino
 ^(protobuf-c|onnx)/: frontend/onnx
 ^jansson: frontend/xgboost"

@@ -137,8 +137,8 @@ static const char *const bad_header[] = {
 	"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}",
 	"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}",
 	"{'descr': '<f4', 'fortran_order': False, 'shape': (6148914691236517206,)}",
-	"{'descr': '<f4', 'fortran_order': False, 'shape': "
-	"(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)}",
+	("{'descr': '<f4', 'fortran_order': False, 'shape': "
+	 "(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)}"),
 	"{'descr': '<f3', 'fortran_order': False, 'shape': (1,)}",
 	"{'descr': '<f', 'fortran_order': False, 'shape': (1,)}",
 	"{'descr': '<i16', 'fortran_order': False, 'shape': (1,)}",
@@ -162,7 +162,8 @@ END_TEST
 
 START_TEST(every_truncation_is_an_error)
 {
-	Str s = file_with(1 + _i, "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", "abcdefgh", 8);
+	Str s = file_with(1 + _i, "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}",
+	                  "abcdefgh", 8);
 
 	ck_assert(read_file(&s));
 	while (s.n-- > 1)

@@ -1,6 +1,7 @@
 /* Numbers in memory and as text, element and tensor types. */
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +120,24 @@ START_TEST(short_numbers_have_short_texts)
 }
 END_TEST
 
+/* Of all floats of tiny exponents, some of each, and powers of ten. */
+START_TEST(tiny_floats_have_the_shortest_texts)
+{
+	for (uint32_t bits = 1; bits < 0x38d1b717; bits += bits < 5000 ? 1 : 40009) {
+		char text[NUM_TEXT], best[400];
+		float f = float_of(bits);
+		int digits = 1;
+
+		do
+			snprintf(best, sizeof best, "%.*g", digits++, (double)f);
+		while (strtof(best, NULL) != f);
+		num_float_text(text, -f);
+		ck_assert_uint_eq(strlen(text), strlen(best) + 1);
+		ck_assert(strtof(text, NULL) == -f);
+	}
+}
+END_TEST
+
 START_TEST(types_that_overflow_are_not_representable)
 {
 	Type t = type_make(DT_F32, 3, (int32_t[]){1 << 15, 1 << 14, 1});
@@ -167,6 +186,7 @@ main(void)
 	tcase_add_test(tc, float_text_reads_back_and_is_a_literal);
 	tcase_add_test(tc, double_text_reads_back);
 	tcase_add_test(tc, short_numbers_have_short_texts);
+	tcase_add_test(tc, tiny_floats_have_the_shortest_texts);
 	tcase_add_test(tc, types_that_overflow_are_not_representable);
 	tcase_add_test(tc, shapes_broadcast_as_in_numpy);
 	suite_add_tcase(s, tc);

@@ -89,7 +89,7 @@ expect_copy(const Run *r, const void *y, int32_t to, const void *x, int32_t from
 		ck_abort_msg("%s: element %d is wrong", op_info[r->node->op].name, to);
 }
 
-START_TEST(gather_replaces_an_axis_by_indices)
+SWEEP(gather_replaces_an_axis_by_indices, CASES)
 {
 	Case c = random_case(_i, 5);
 	Run *r = &c.run;
@@ -116,7 +116,6 @@ START_TEST(gather_replaces_an_axis_by_indices)
 	}
 	run_end(r);
 }
-END_TEST
 
 /* Indices that fit into the data but along the axis. */
 static void
@@ -131,7 +130,7 @@ add_element_indices(Case *c)
 	add_indices(c, c->rank, dim, c->dim[c->axis]);
 }
 
-START_TEST(gather_elements_takes_one_index_an_element)
+SWEEP(gather_elements_takes_one_index_an_element, CASES)
 {
 	Case c = random_case(_i, 5);
 	Run *r = &c.run;
@@ -148,7 +147,6 @@ START_TEST(gather_elements_takes_one_index_an_element)
 	}
 	run_end(r);
 }
-END_TEST
 
 static double
 combine(Reduction reduction, double old, double new)
@@ -191,7 +189,7 @@ expect_bytes(const Run *r, const void *y)
 	ck_assert(memcmp(y, r->result[0], type_bytes(&r->in[0]->type)) == 0);
 }
 
-START_TEST(scatter_elements_puts_one_update_an_index)
+SWEEP(scatter_elements_puts_one_update_an_index, CASES)
 {
 	Case c = random_case(_i, 4);
 	Run *r = &c.run;
@@ -217,7 +215,6 @@ START_TEST(scatter_elements_puts_one_update_an_index)
 	expect_bytes(r, y);
 	run_end(r);
 }
-END_TEST
 
 /* Indices [data's first `batch` axes, .., m]. */
 static int
@@ -243,7 +240,7 @@ follow_tuple(const Case *c, int batch, int32_t k, int32_t *at)
 		at[batch + i] = led_to(index_of(&c->run, k + i), c->dim[batch + i]);
 }
 
-START_TEST(gather_nd_follows_tuples)
+SWEEP(gather_nd_follows_tuples, CASES)
 {
 	Case c = random_case(_i, 4);
 	Run *r = &c.run;
@@ -267,9 +264,8 @@ START_TEST(gather_nd_follows_tuples)
 	}
 	run_end(r);
 }
-END_TEST
 
-START_TEST(scatter_nd_follows_tuples)
+SWEEP(scatter_nd_follows_tuples, CASES)
 {
 	Case c = random_case(_i, 4);
 	Run *r = &c.run;
@@ -297,9 +293,8 @@ START_TEST(scatter_nd_follows_tuples)
 	expect_bytes(r, y);
 	run_end(r);
 }
-END_TEST
 
-START_TEST(one_hot_marks_the_index)
+SWEEP(one_hot_marks_the_index, CASES)
 {
 	enum { DEPTH = 4 };
 	Case c = {.seed = (uint32_t)_i, .rank = _i % 4};
@@ -333,11 +328,10 @@ START_TEST(one_hot_marks_the_index)
 	}
 	run_end(r);
 }
-END_TEST
 
 /* ---- Errors ---- */
 
-START_TEST(indices_into_nothing_are_reported)
+SWEEP(indices_into_nothing_are_reported, 3)
 {
 	static const Op ops[] = {OP_GATHER, OP_GATHER_ELEMENTS, OP_GATHER_ND};
 	Run r;
@@ -349,9 +343,8 @@ START_TEST(indices_into_nothing_are_reported)
 	expect_error(&r, E_SHAPE);
 	run_end(&r);
 }
-END_TEST
 
-START_TEST(updates_that_do_not_fit_are_reported)
+SWEEP(updates_that_do_not_fit_are_reported, 2)
 {
 	static const Op ops[] = {OP_SCATTER_ELEMENTS, OP_SCATTER_ND};
 	Run r;
@@ -373,7 +366,6 @@ START_TEST(updates_that_do_not_fit_are_reported)
 	expect_error(&r, E_TYPE);
 	run_end(&r);
 }
-END_TEST
 
 START_TEST(tuples_that_are_too_long_are_reported)
 {
@@ -396,14 +388,14 @@ main(void)
 	TCase *tc = tcase_create("gather");
 
 	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, gather_replaces_an_axis_by_indices, 0, CASES);
-	tcase_add_loop_test(tc, gather_elements_takes_one_index_an_element, 0, CASES);
-	tcase_add_loop_test(tc, scatter_elements_puts_one_update_an_index, 0, CASES);
-	tcase_add_loop_test(tc, gather_nd_follows_tuples, 0, CASES);
-	tcase_add_loop_test(tc, scatter_nd_follows_tuples, 0, CASES);
-	tcase_add_loop_test(tc, one_hot_marks_the_index, 0, CASES);
-	tcase_add_loop_test(tc, indices_into_nothing_are_reported, 0, 3);
-	tcase_add_loop_test(tc, updates_that_do_not_fit_are_reported, 0, 2);
+	tcase_add_test(tc, gather_replaces_an_axis_by_indices);
+	tcase_add_test(tc, gather_elements_takes_one_index_an_element);
+	tcase_add_test(tc, scatter_elements_puts_one_update_an_index);
+	tcase_add_test(tc, gather_nd_follows_tuples);
+	tcase_add_test(tc, scatter_nd_follows_tuples);
+	tcase_add_test(tc, one_hot_marks_the_index);
+	tcase_add_test(tc, indices_into_nothing_are_reported);
+	tcase_add_test(tc, updates_that_do_not_fit_are_reported);
 	tcase_add_test(tc, tuples_that_are_too_long_are_reported);
 	return run_suite(tc, "gather and scatter");
 }

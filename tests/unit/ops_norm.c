@@ -42,7 +42,7 @@ add_channels(Run *r, DType t, int vectors, uint32_t *seed)
 		run_random(r, t, DIMS(CHANNELS), seed);
 }
 
-START_TEST(batch_norm_expands_to_the_formula)
+SWEEP(batch_norm_expands_to_the_formula, TYPES)
 {
 	uint32_t seed = 1;
 	double *x, *in[5], y[BATCH * CHANNELS * SPACE];
@@ -65,9 +65,8 @@ START_TEST(batch_norm_expands_to_the_formula)
 	expect_close(&r, 0, y, types[_i].tolerance);
 	run_end(&r);
 }
-END_TEST
 
-START_TEST(groups_are_normalised_alone)
+SWEEP(groups_are_normalised_alone, TYPES)
 {
 	static const int groups[] = {1, 2, 3, 6, 0}; /* 0: instance_norm */
 	uint32_t seed = 2;
@@ -101,9 +100,8 @@ START_TEST(groups_are_normalised_alone)
 		run_end(&r);
 	}
 }
-END_TEST
 
-START_TEST(groups_must_divide_the_channels)
+SWEEP(groups_must_divide_the_channels, 5)
 {
 	static const int64_t bad[] = {0, -1, 4, 7, INT64_MAX};
 	uint32_t seed = 3;
@@ -115,7 +113,6 @@ START_TEST(groups_must_divide_the_channels)
 	expect_error(&r, E_ATTRIBUTE);
 	run_end(&r);
 }
-END_TEST
 
 /* ---- Layer normalisation ---- */
 
@@ -137,7 +134,7 @@ seen(const double *v, const Type *t, int32_t at)
 	return v[k];
 }
 
-START_TEST(layers_are_normalised_from_the_axis_on)
+SWEEP(layers_are_normalised_from_the_axis_on, 3 * OPERANDS * OPERANDS)
 {
 	int axis = _i % 3, s = _i / 3 % OPERANDS, b = _i / 3 / OPERANDS % OPERANDS;
 	int type = _i % TYPES;
@@ -172,7 +169,6 @@ START_TEST(layers_are_normalised_from_the_axis_on)
 	ck_assert_int_eq(r.node->out[1]->type.dtype, dtype_compute(types[type].t));
 	run_end(&r);
 }
-END_TEST
 
 START_TEST(layer_norm_works_without_bias_and_statistics)
 {
@@ -190,7 +186,7 @@ END_TEST
 
 /* ---- Local response, Lp ---- */
 
-START_TEST(local_response_sums_the_channels_around)
+SWEEP(local_response_sums_the_channels_around, 6)
 {
 	static const int64_t sizes[] = {1, 2, 3, 4, 9, INT32_MAX};
 	int64_t size = sizes[_i];
@@ -216,7 +212,6 @@ START_TEST(local_response_sums_the_channels_around)
 	expect_close(&r, 0, y, 1e-5);
 	run_end(&r);
 }
-END_TEST
 
 /* Calls fn for every line of a tensor of type t along `axis`. */
 typedef void OnLine(const double *x, double *y, int32_t n, int32_t stride);
@@ -285,7 +280,7 @@ hardmax(const double *x, double *y, int32_t n, int32_t stride)
 		y[i * stride] = i == best;
 }
 
-START_TEST(lines_are_normalised_along_any_axis)
+SWEEP(lines_are_normalised_along_any_axis, 500)
 {
 	static OnLine *const functions[] = {l1, l2, softmax, log_softmax, hardmax};
 	static const Op ops[] = {OP_LP_NORM, OP_LP_NORM, OP_SOFTMAX, OP_LOG_SOFTMAX, OP_HARDMAX};
@@ -316,7 +311,6 @@ START_TEST(lines_are_normalised_along_any_axis)
 	expect_close(&r, 0, y, types[type].tolerance);
 	run_end(&r);
 }
-END_TEST
 
 START_TEST(softmax_is_stable)
 {
@@ -349,7 +343,7 @@ saturated(DType t, double v)
 }
 
 /* Ties, values beyond both ends, infinities. */
-START_TEST(quantising_rounds_to_even_and_saturates)
+SWEEP(quantising_rounds_to_even_and_saturates, 8)
 {
 	enum { N = 405 };
 	DType t = (DType)(DT_I8 + _i % 4);
@@ -373,9 +367,8 @@ START_TEST(quantising_rounds_to_even_and_saturates)
 	expect_equal(&r, 0, y);
 	run_end(&r);
 }
-END_TEST
 
-START_TEST(parameters_go_along_an_axis)
+SWEEP(parameters_go_along_an_axis, 3)
 {
 	int axis = _i;
 	double *x, y[24], *back;
@@ -413,7 +406,6 @@ START_TEST(parameters_go_along_an_axis)
 	run_end(&s);
 	run_end(&r);
 }
-END_TEST
 
 START_TEST(bad_parameters_are_reported)
 {
@@ -449,16 +441,16 @@ main(void)
 	TCase *tc = tcase_create("norm");
 
 	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, batch_norm_expands_to_the_formula, 0, TYPES);
-	tcase_add_loop_test(tc, groups_are_normalised_alone, 0, TYPES);
-	tcase_add_loop_test(tc, groups_must_divide_the_channels, 0, 5);
-	tcase_add_loop_test(tc, layers_are_normalised_from_the_axis_on, 0, 3 * OPERANDS * OPERANDS);
+	tcase_add_test(tc, batch_norm_expands_to_the_formula);
+	tcase_add_test(tc, groups_are_normalised_alone);
+	tcase_add_test(tc, groups_must_divide_the_channels);
+	tcase_add_test(tc, layers_are_normalised_from_the_axis_on);
 	tcase_add_test(tc, layer_norm_works_without_bias_and_statistics);
-	tcase_add_loop_test(tc, local_response_sums_the_channels_around, 0, 6);
-	tcase_add_loop_test(tc, lines_are_normalised_along_any_axis, 0, 500);
+	tcase_add_test(tc, local_response_sums_the_channels_around);
+	tcase_add_test(tc, lines_are_normalised_along_any_axis);
 	tcase_add_test(tc, softmax_is_stable);
-	tcase_add_loop_test(tc, quantising_rounds_to_even_and_saturates, 0, 8);
-	tcase_add_loop_test(tc, parameters_go_along_an_axis, 0, 3);
+	tcase_add_test(tc, quantising_rounds_to_even_and_saturates);
+	tcase_add_test(tc, parameters_go_along_an_axis);
 	tcase_add_test(tc, bad_parameters_are_reported);
 	return run_suite(tc, "normalisation and quantisation");
 }

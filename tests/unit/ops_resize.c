@@ -141,7 +141,7 @@ floats(Run *r, int n, const double *v)
 
 /* Lengths are multiples of each other now and then, so that integer formulas and
  * tables both occur. */
-START_TEST(resizing_follows_the_coordinates)
+SWEEP(resizing_follows_the_coordinates, 3000)
 {
 	static const DType types[] = {DT_F32, DT_F64, DT_F16};
 	uint32_t seed = (uint32_t)_i;
@@ -180,7 +180,6 @@ START_TEST(resizing_follows_the_coordinates)
 	expect_resized(&r, types[type] == DT_F16 ? 4e-3 : 1e-5);
 	run_end(&r);
 }
-END_TEST
 
 /* Places are i / 2; there is no table and no arithmetic in floats. */
 START_TEST(doubling_by_the_nearest_is_a_copy)
@@ -229,7 +228,7 @@ START_TEST(integers_are_interpolated_too)
 }
 END_TEST
 
-START_TEST(bad_scales_are_reported)
+SWEEP(bad_scales_are_reported, 4)
 {
 	const double bad[] = {0, -1, NOT_A_NUMBER, HUGE_VAL};
 	Attr_RESIZE *a;
@@ -250,7 +249,6 @@ START_TEST(bad_scales_are_reported)
 	ck_assert(!run_infer(&r));
 	run_end(&r);
 }
-END_TEST
 
 /* ---- Grid sample ---- */
 
@@ -318,7 +316,7 @@ grid_place(const Attr_GRID_SAMPLE *a, double g, int32_t n)
 	return a->padding == GRID_reflection ? reflected(c, lo, hi) : c;
 }
 
-START_TEST(grids_name_places_in_every_mode)
+SWEEP(grids_name_places_in_every_mode, 1500)
 {
 	uint32_t seed = (uint32_t)_i;
 	Interpolation mode = (Interpolation)random_int(&seed, 0, 2);
@@ -362,10 +360,9 @@ START_TEST(grids_name_places_in_every_mode)
 	expect_close(&r, 0, y, 1e-9);
 	run_end(&r);
 }
-END_TEST
 
 /* Numbers that no index can hold still read only the input. */
-START_TEST(absurd_grids_do_no_harm)
+SWEEP(absurd_grids_do_no_harm, 18)
 {
 	const double g[] = {1e30, -1e30, HUGE_VAL, -HUGE_VAL, NOT_A_NUMBER, 3e9};
 	Attr_GRID_SAMPLE *a;
@@ -381,7 +378,6 @@ START_TEST(absurd_grids_do_no_harm)
 	run_compute(&r);
 	run_end(&r);
 }
-END_TEST
 
 int
 main(void)
@@ -389,11 +385,11 @@ main(void)
 	TCase *tc = tcase_create("resize");
 
 	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, resizing_follows_the_coordinates, 0, 3000);
+	tcase_add_test(tc, resizing_follows_the_coordinates);
 	tcase_add_test(tc, doubling_by_the_nearest_is_a_copy);
 	tcase_add_test(tc, integers_are_interpolated_too);
-	tcase_add_loop_test(tc, bad_scales_are_reported, 0, 4);
-	tcase_add_loop_test(tc, grids_name_places_in_every_mode, 0, 1500);
-	tcase_add_loop_test(tc, absurd_grids_do_no_harm, 0, 18);
+	tcase_add_test(tc, bad_scales_are_reported);
+	tcase_add_test(tc, grids_name_places_in_every_mode);
+	tcase_add_test(tc, absurd_grids_do_no_harm);
 	return run_suite(tc, "resize and grid sample");
 }

@@ -188,7 +188,7 @@ START_TEST(the_exact_search_beats_greedy_plans_somewhere)
 {
 	int better = 0, proved = 0;
 
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < 150; i++) {
 		int n = 10 + i % 10;
 		PlanItem *item;
 		size_t greedy = SIZE_MAX;
@@ -211,8 +211,8 @@ START_TEST(the_exact_search_beats_greedy_plans_somewhere)
 		better += r.size < greedy;
 		proved += r.optimal;
 	}
-	ck_assert_int_gt(better, 20);
-	ck_assert_int_gt(proved, 390);
+	ck_assert_int_gt(better, 8);
+	ck_assert_int_gt(proved, 146);
 }
 END_TEST
 
@@ -261,9 +261,9 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, plans_of_random_items_keep_the_rules, 0, 240);
-	tcase_add_loop_test(tc, small_plans_are_optimal, 0, 150);
-	tcase_add_loop_test(tc, claims_of_optimal_plans_with_interlocking_items_hold, 0, 120);
+	tcase_add_loop_test(tc, plans_of_random_items_keep_the_rules, 0, 160);
+	tcase_add_loop_test(tc, small_plans_are_optimal, 0, 80);
+	tcase_add_loop_test(tc, claims_of_optimal_plans_with_interlocking_items_hold, 0, 60);
 	tcase_add_test(tc, the_exact_search_beats_greedy_plans_somewhere);
 	tcase_add_test(tc, memory_of_the_dead_is_used_again);
 	tcase_add_test(tc, items_fit_into_the_shape_of_others);

@@ -262,6 +262,18 @@ ints(Run *r, int n, const int64_t *v)
 	return (Ints){n, arena_copy(r->arena, v, (size_t)n * sizeof *v)};
 }
 
+/* A test over many cases, whose number is `_i`; as one process each they would
+ * take longer to start than to run. */
+#define SWEEP(name, count) \
+	static void name##_case(int _i); \
+	START_TEST(name) \
+	{ \
+		for (int i = 0; i < (count); i++) \
+			name##_case(i); \
+	} \
+	END_TEST \
+	static void name##_case(int _i)
+
 #define DIMS(...) \
 	(int)(sizeof(int32_t[]){__VA_ARGS__} / sizeof(int32_t)), (const int32_t[]){__VA_ARGS__}
 #define INTS(r, ...) \

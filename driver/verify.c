@@ -1,0 +1,226 @@
+#include "driver/verify.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "driver/engine.h"
+#include "ir/num.h"
+
+typedef enum { WAY_C, WAY_OBJECT, WAY_COUNT } Way;
+
+static const char *const way_name[] = {"the generated C", "the object file"};
+
+typedef struct {
+	Job *job;
+	const LlvmOptions *options; /* of the object file; NULL: none */
+	Options run_options;
+	Arrays data;
+} Verify;
+
+/* ---- Data ---- */
+
+/* Small numbers: floats in [-1, 1), integers that are good as indices. */
+static void
+make_up(Type *t, void *data, uint32_t seed)
+{
+	for (int32_t i = 0; i < type_numel(t); i++) {
+		double unit;
+
+		seed = seed * 1664525u + 1013904223u;
+		unit = (double)(seed >> 8) / 0x1p24;
+		if (dtype_is_float(t->dtype))
+			num_store(t->dtype, data, (size_t)i, 2 * unit - 1);
+		else if (t->dtype == DT_I8 || t->dtype == DT_U8)
+			num_store_int(t->dtype, data, (size_t)i,
+			              (int64_t)(256 * unit) - (t->dtype == DT_I8 ? 128 : 0));
+		else
+			num_store_int(t->dtype, data, (size_t)i,
+			              (int64_t)((t->dtype == DT_BOOL ? 2 : 8) * unit));
+	}
+}
+
+static void
+make_inputs(Verify *v, const Graph *g)
+{
+	Arena *a = v->job->arena;
+
+	v->data = (Arrays){.ninputs = g->inputs.n, .calls = 1};
+	v->data.input = ARENA_ARRAY(a, Array, g->inputs.n);
+	for (int i = 0; i < g->inputs.n; i++) {
+		Type t = g->inputs.v[i]->type;
+		void *data = arena_alloc(a, type_bytes(&t));
+
+		make_up(&t, data, (uint32_t)i + 1);
+		v->data.input[i] = (Array){.name = g->inputs.v[i]->name, .type = t};
+		v->data.input[i].npy.data = data;
+	}
+}
+
+/* The inputs, made up or from the file that is given. */
+static bool
+prepare(Verify *v)
+{
+	Job *j = v->job;
+	const char *file = j->options->verify_data;
+
+	v->run_options = *j->options;
+	v->run_options.run_inputs = v->run_options.run_outputs = (Names){0};
+	v->run_options.run_references = (Names){0};
+	if (!file) {
+		make_inputs(v, j->graph);
+		return true;
+	}
+	VEC_PUSH(j->arena, &v->run_options.run_inputs, file);
+	return arrays_prepare(&v->data, j);
+}
+
+/* The same inputs with fresh memory for the outputs of a program. */
+static Arrays
+with_outputs(const Verify *v, const Program *p)
+{
+	const Graph *g = p->graph;
+	Arrays x = v->data;
+
+	x.noutputs = g->outputs.n;
+	x.output = ARENA_ARRAY(v->job->arena, Array, g->outputs.n);
+	for (int i = 0; i < g->outputs.n; i++) {
+		Type t = g->outputs.v[i]->type;
+
+		x.output[i] = (Array){.name = g->output_names.v[i], .type = t};
+		x.output[i].stride = type_bytes(&t);
+		x.output[i].memory = arena_calloc(v->job->arena, x.calls, type_bytes(&t));
+	}
+	return x;
+}
+
+/* ---- Running ---- */
+
+static bool
+run(Verify *v, Way way, const Program *p, const Arrays *x)
+{
+	Job *j = v->job;
+	Str object;
+
+	if (way == WAY_C)
+		return engine_compile(p, x, j);
+	str_init(&object, j->arena);
+	return llvm_emit(p, v->options, LLVM_OBJECT, &object, &j->diag) &&
+	       engine_object(p, &object, x, j);
+}
+
+/* NaN is NaN, whatever its bits. */
+static bool
+same_element(DType t, const void *x, const void *y, size_t i)
+{
+	size_t size = (size_t)dtype_info[t].bytes;
+
+	return memcmp((const char *)x + i * size, (const char *)y + i * size, size) == 0 ||
+	       (dtype_is_float(t) && isnan(num_load(t, x, i)) && isnan(num_load(t, y, i)));
+}
+
+static size_t
+count_differences(const Array *x, const Array *y, size_t calls)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < calls * (size_t)type_numel(&x->type); i++)
+		n += !same_element(x->type.dtype, x->memory, y->memory, i);
+	return n;
+}
+
+/* The first output that differs; -1: none. */
+static int
+first_difference(const Arrays *x, const Arrays *y)
+{
+	for (int i = 0; i < x->noutputs; i++)
+		if (count_differences(&x->output[i], &y->output[i], x->calls))
+			return i;
+	return -1;
+}
+
+/* ---- Which layer ---- */
+
+static const char *
+layer_of(const Value *value)
+{
+	return value->def && value->def->name ? value->def->name : value->name;
+}
+
+/* Makes every value an output and runs again: the first that differs, in the order of
+ * execution, or NULL when all agree. */
+static const char *
+find_layer(Verify *v, Way way)
+{
+	Job *j = v->job;
+	Graph *g = j->graph;
+	int first = g->outputs.n, at;
+	Arrays x, y;
+	Program *p;
+
+	for (const Node *n = g->first; n; n = n->next)
+		for (int i = 0; i < n->nouts; i++)
+			if (n->out[i])
+				graph_output(g, n->out[i]->name, n->out[i]);
+	p = program_build(j->arena, g, &(ProgramOptions){0}, &j->diag);
+	if (!p)
+		return NULL;
+	x = with_outputs(v, p);
+	y = with_outputs(v, p);
+	if (!engine_interpret(p, &x, j) || !run(v, way, p, &y))
+		return NULL;
+	for (at = first; at < x.noutputs; at++)
+		if (count_differences(&x.output[at], &y.output[at], x.calls))
+			return layer_of(g->outputs.v[at]);
+	return NULL;
+}
+
+static bool
+check(Verify *v, Way way, const Program *p, const Arrays *expected)
+{
+	Arrays x = with_outputs(v, p);
+	Job *j = v->job;
+	Loc loc = {.file = j->input->path};
+	const char *layer, *name;
+	size_t n;
+	int i;
+
+	if (!run(v, way, p, &x))
+		return false;
+	i = first_difference(expected, &x);
+	if (i < 0)
+		return true;
+	n = count_differences(&expected->output[i], &x.output[i], x.calls);
+	name = x.output[i].name;
+	layer = find_layer(v, way);
+	diag_report(&j->diag, &loc, E_VERIFY_OUTPUT,
+	            "%s computes something else than the interpreter: %zu of %zu elements of '%s'",
+	            way_name[way], n, x.calls * (size_t)type_numel(&x.output[i].type), name);
+	diag_note(&j->diag, &loc, layer ? "the first layer that differs is '%s'"
+	                                : "no layer differs when all of them are outputs%s",
+	          layer ? layer : "");
+	return false;
+}
+
+bool
+verify_program(Job *j, const Program *p, const LlvmOptions *options)
+{
+	Verify v = {.job = j, .options = options};
+	const Options *own = j->options;
+	const char *target = own->machine.facts.name;
+	const char *request = own->request.target;
+	bool is_host = strcmp(target, "generic") == 0 || (request && strcmp(request, "native") == 0);
+	Arrays expected;
+	bool ok;
+
+	/* The engines look at the job's options. */
+	j->options = &v.run_options;
+	v.run_options = *own;
+	ok = prepare(&v);
+	if (ok) {
+		expected = with_outputs(&v, p);
+		ok = engine_interpret(p, &expected, j) && check(&v, WAY_C, p, &expected) &&
+		     (!options || !is_host || check(&v, WAY_OBJECT, p, &expected));
+	}
+	j->options = own;
+	return ok;
+}

@@ -1,0 +1,149 @@
+/*
+ * Inside the TFLite frontend: what the functions that read operators work with.
+ *
+ * A reader tfl_read_X() gets a TNode: the operator's place in the file, its operands
+ * as tensors, its options as a struct of tables.def.  It builds IR nodes and binds
+ * the outputs with tfl_result().  Builders return NULL or false after an error and
+ * accept the NULL of an earlier one.
+ */
+#ifndef MCC_FRONTEND_TFLITE_READ_H
+#define MCC_FRONTEND_TFLITE_READ_H
+
+#include "frontend/frontend.h"
+#include "frontend/tflite/flatbuf.h"
+#include "ir/graph.h"
+
+/* A tensor of the file. */
+typedef struct {
+	const char *name;
+	Type type;        /* quantised where it is stored as integers with scales */
+	const void *data; /* constants: as the graph wants them; else NULL */
+	Value *value;     /* once it is defined or used */
+	bool is_variable; /* keeps its value between calls */
+	bool has_type;    /* its element type is one of ours */
+	int file_type;    /* TensorType of the file */
+} Tensor;
+
+typedef struct {
+	Arena *arena;
+	Graph *g;
+	Diag *d;
+	const FrontendFile *file;
+	Fb fb;
+	FbModel model;
+	FbSubGraph graph;
+	Tensor *tensors;
+	int ntensors;
+	size_t bytes_left; /* for constants that are unpacked */
+} Tflite;
+
+typedef struct TNode TNode;
+typedef bool TfliteReadFn(TNode *n);
+
+/* A row of ops.def. */
+typedef struct {
+	const char *name;
+	int options;  /* number in the union BuiltinOptions; 0: none */
+	FbKind table; /* of the options */
+	int in_min, in_max, out_min, out_max;
+	TfliteReadFn *read; /* NULL: not supported */
+	Op op;
+} TfliteOp;
+
+/* Room for the options of any operator. */
+typedef union {
+#define FB_TABLE(name) Fb##name as_##name;
+#include "frontend/tflite/tables.def"
+} Options;
+
+struct TNode {
+	Tflite *r;
+	const TfliteOp *info;
+	Loc loc;
+	int nins, nouts;
+	Tensor **in; /* NULL: absent */
+	Tensor **out;
+	Options options;
+};
+
+#define TFL_OP(code, name, options, table, lo, hi, outs_lo, outs_hi, reader, op) \
+	TfliteReadFn tfl_read_##reader;
+#include "frontend/tflite/ops.def"
+
+/* The most elements of a result that the frontend makes itself. */
+enum { TFL_MAX_PARTS = 4096 };
+
+/* ---- Diagnostics ---- */
+
+__attribute__((format(printf, 3, 4))) bool tfl_error(TNode *n, DiagCode code, const char *format,
+                                                     ...);
+
+/* ---- Operands ---- */
+
+/* The value of operand i, which is there; NULL after an error, or when absent. */
+Value *tfl_in(TNode *n, int i);
+bool tfl_has(const TNode *n, int i);
+
+/* The type of operand i, which is there, and of output 0. */
+const Type *tfl_type(const TNode *n, int i);
+const Type *tfl_out_type(const TNode *n);
+
+/* Operand i as a list of integers; it must be a constant. */
+bool tfl_ints(TNode *n, int i, Ints *out);
+
+/* A single integer; axes, which may be counted from the end. */
+bool tfl_int(TNode *n, int i, int64_t *out);
+bool tfl_axis(TNode *n, int64_t axis, int rank, int64_t *out);
+
+/* Copies into the graph's memory. */
+Ints tfl_list(TNode *n, int count, const int64_t *v);
+
+/* An Activation of the file; false for those that no operator fuses. */
+bool tfl_activation(TNode *n, int64_t code, Activation *out);
+
+/* Whether the operator computes on quantised numbers: operand 0 or the output is. */
+bool tfl_is_quantized(const TNode *n);
+
+/* ---- Building ---- */
+
+/* A new node with default attributes; set them, then call one of the next two.  NULL
+ * when an input is.  Absent inputs at the end are left out. */
+Node *tfl_node(TNode *n, Op op, int nins, Value *const *in);
+
+/* Infers a node within the reading of one operator; gives its output. */
+Value *tfl_value(TNode *n, Node *node);
+
+/* The same for a value that has the quantisation and element type of output k. */
+Value *tfl_value_like(TNode *n, Node *node, int k);
+
+/* Infers the node that computes output k: names it, gives it the type of the tensor
+ * and checks the shape. */
+bool tfl_result_of(TNode *n, Node *node, int k);
+bool tfl_result(TNode *n, Node *node);
+
+/* Output k is a value that exists already, of the right type. */
+bool tfl_bind(TNode *n, Value *v, int k);
+
+/* Nodes that are used all over. */
+Value *tfl_unary(TNode *n, Op op, Value *x);
+Value *tfl_binary(TNode *n, Op op, Value *x, Value *y);
+Value *tfl_reshape(TNode *n, Value *x, int rank, const int32_t *dim);
+Value *tfl_transpose(TNode *n, Value *x, const int64_t *perm);
+Value *tfl_cast(TNode *n, Value *x, DType to);
+
+/* A constant of one number like x, which is plain. */
+Value *tfl_number(TNode *n, const Value *x, double v);
+
+/* x[.., index[i], ..] along an axis; the places are kept. */
+Value *tfl_gather(TNode *n, Value *x, int axis, int32_t count, const int64_t *index);
+
+/* x in the quantisation of `to`. */
+Value *tfl_requantized(TNode *n, Value *x, const Type *to);
+
+/* The last step of an operator whose result has the right elements in another shape. */
+bool tfl_result_reshaped(TNode *n, Value *x, int k);
+
+/* `count` bytes for a constant that a reader makes; NULL after an error. */
+void *tfl_alloc(TNode *n, size_t count);
+
+#endif

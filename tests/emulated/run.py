@@ -1,0 +1,218 @@
+#!/usr/bin/python3
+"""Runs models on emulated microcontrollers and compares the bytes with this machine's.
+
+Each model is compiled to C, built by gcc and clang for every core, and to an object
+file by mcc, linked by GNU ld and by lld; all of them must print the bytes that
+mcc-run computes here.  AVR runs the small model through C.
+
+The board support and the cores are those of tests/mcusim; needs qemu-system-arm,
+qemu-system-misc, the cross compilers and C libraries that its Makefile names, and
+libsimavr-dev.  What is missing is skipped with a word; when nothing can run, the exit
+status is 77.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../conformance"))
+import harness  # noqa: E402
+
+# core of mcusim: the options of mcc for its object files
+CORES = {
+    "m0": "-mcpu=cortex-m0 -mthumb -mfloat-abi=soft",
+    "m3": "-mcpu=cortex-m3 -mthumb -mfloat-abi=soft",
+    "m4soft": "-mcpu=cortex-m4 -mthumb -mfloat-abi=soft",
+    "m4": "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16",
+    "m7": "-mcpu=cortex-m7 -mthumb -mfloat-abi=hard -mfpu=fpv5-d16",
+    "m33": "-mcpu=cortex-m33 -mthumb -mfloat-abi=hard -mfpu=fpv5-sp-d16",
+    "m55": "-mcpu=cortex-m55 -mthumb -mfloat-abi=hard",
+    "rv32imac": "-march=rv32imac -mabi=ilp32 -mcmodel=medany",
+    "rv32imafc": "-march=rv32imafc -mabi=ilp32f -mcmodel=medany",
+    "avr": None,
+}
+TOOLS = {
+    "m": ("qemu-system-arm", "arm-none-eabi-gcc"),
+    "r": ("qemu-system-riscv32", "riscv64-unknown-elf-gcc"),
+    "a": ("avr-gcc",),
+}
+LLD = "/usr/lib/llvm-19/bin"
+
+
+def missing_tools(core):
+    return [t for t in TOOLS[core[0]] if not shutil.which(t)]
+
+
+def prepare_simulator(folder):
+    """A copy of mcusim with its plugin built; the part that cannot be is named."""
+    sim = os.path.join(folder, "mcusim")
+    shutil.copytree(os.path.join(HERE, "../mcusim"), sim)
+    built = set()
+    for target in ("cycles.so", "avr_cycles"):
+        done = harness.run(["make", "-C", sim, target])
+        if done.returncode == 0:
+            built.add(target)
+        else:
+            print(f"skipped: cannot build {target}: {done.stderr.strip()[:200]}")
+    return sim, built
+
+
+def random_input(shape_type, seed):
+    rng = np.random.default_rng(seed)
+    dtype, count = shape_type
+    if np.dtype(dtype).kind == "f":
+        return rng.uniform(-1, 1, count).astype(dtype)
+    info = np.iinfo(dtype)
+    return rng.integers(info.min, info.max, count, endpoint=True).astype(dtype)
+
+
+def host_outputs(args, model, folder, source, header):
+    """Inputs, and the outputs that the object file for this machine gives."""
+    interface = harness.Interface(header)
+    inputs = [random_input(p[1:4:2], k) for k, p in enumerate(interface.params) if p[2]]
+    target, own = harness.compile_model(args.mcc, model, folder, (), "host", ".o")
+    library = harness.build_shared(target, "cc", [], folder, "host")
+    return interface, inputs, harness.call(library, harness.Interface(own), inputs)
+
+
+def array_text(name, x):
+    values = ",".join(map(str, np.ascontiguousarray(x).view(np.uint8)))
+    return (f"static const union {{ uint8_t bytes[{max(x.nbytes, 1)}]; uint64_t align; }} "
+            f"{name} = {{{{{values or 0}}}}};\n")
+
+
+def write_main(path, interface, inputs, header):
+    prefix = interface.prefix
+    text = ['#include "mcusim.h"\n', f'#include "{header}"\n']
+    arguments, prints = [], []
+    for k, x in enumerate(inputs):
+        text.append(array_text(f"in{k}", x))
+    given = 0
+    for name, dtype, is_input, count in interface.params:
+        if is_input:
+            arguments.append(f"(const void *)in{given}.bytes")
+            given += 1
+            continue
+        k = len(prints)
+        size = max(count * np.dtype(dtype).itemsize, 1)
+        text.append(f"static union {{ uint8_t bytes[{size}]; uint64_t align; }} out{k};\n")
+        arguments.append(f"(void *)out{k}.bytes")
+        prints.append(f'\tmcu_print_hex("out{k}", out{k}.bytes, sizeof out{k}.bytes);\n')
+    text.append(f"static union {{ uint8_t bytes[{max(interface.arena, 1)}]; uint64_t align; }} "
+                "arena;\n"
+                "int main(void)\n{\n\tint status;\n"
+                '\tmcu_begin("run");\n'
+                f"\tstatus = {prefix}_run({', '.join(arguments + ['arena.bytes'])});\n"
+                "\tmcu_end();\n" + "".join(prints) + "\treturn status;\n}\n")
+    with open(path, "w") as f:
+        f.writelines(text)
+
+
+def simulate(sim, core, compiler, files, folder, libs=""):
+    """Outputs as hexadecimal text, and instructions."""
+    command = [os.path.join(sim, "mcusim"), "--core", core, "--cc", compiler, "-I", folder,
+               "--show-output", "--cflags=-std=gnu11 -ffp-contract=off", f"--libs={libs}", *files]
+    done = harness.run(command, timeout=900)
+    if done.returncode != 0:
+        raise harness.Failure((done.stdout + done.stderr).strip()[-600:])
+    outputs = dict(re.findall(r"^(out\d+)=([0-9a-f]*)\r?$", done.stdout, re.M))
+    count = re.search(r"^run +(\d+) instructions", done.stdout, re.M)
+    return outputs, int(count.group(1)) if count else 0
+
+
+def check(name, build, wanted, run):
+    """Prints a line; whether the bytes are the host's."""
+    try:
+        outputs, instructions = run()
+        for k, y in enumerate(wanted):
+            if outputs.get(f"out{k}") != y.tobytes().hex():
+                raise harness.Failure(f"output {k} differs from the host's")
+    except (harness.Failure, harness.Unsupported) as e:
+        print(f"{name:24} {build:28} FAILED: {e}", flush=True)
+        return False
+    print(f"{name:24} {build:28} same bytes, {instructions} instructions", flush=True)
+    return True
+
+
+def object_run(args, sim, core, model, folder, main, libs):
+    options = CORES[core].split()
+    target, _ = harness.compile_model(args.mcc, model, folder, options + ["-fprefix=model"],
+                                      "object_" + core, ".o")
+    return simulate(sim, core, "gcc", [main, target], folder, libs)
+
+
+def run_model(args, sim, cores, name, model, folder):
+    source, header = harness.compile_model(args.mcc, model, folder, ["-fprefix=model"])
+    interface, inputs, wanted = host_outputs(args, model, folder, source, header)
+    main = os.path.join(folder, "main.c")
+    write_main(main, interface, inputs, os.path.basename(header))
+    good, total = 0, 0
+    for core in cores:
+        compilers = ["gcc"]
+        if CORES[core] and shutil.which("clang-19"):
+            compilers.append("clang")
+        for compiler in compilers:
+            good += check(name, f"{core} C {compiler}", wanted,
+                          lambda: simulate(sim, core, compiler, [main, source], folder))
+            total += 1
+        linkers = {"ld": ""}
+        if os.path.exists(os.path.join(LLD, "ld.lld")):
+            linkers["lld"] = f"-B{LLD} -fuse-ld=lld"
+        for linker, libs in linkers.items() if CORES[core] else ():
+            good += check(name, f"{core} object {linker}", wanted,
+                          lambda: object_run(args, sim, core, model, folder, main, libs))
+            total += 1
+    return good, total
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument("--mcc", default="build/mcc")
+    p.add_argument("--models", default=os.path.join(HERE, "../../../shared/models"))
+    p.add_argument("--core", action="append", choices=sorted(CORES))
+    p.add_argument("names", nargs="*", help="models of --models (default: onnx_kws_alibaba)")
+    args = p.parse_args()
+    args.mcc = os.path.abspath(args.mcc)
+
+    cores = []
+    for core in args.core or CORES:
+        missing = missing_tools(core)
+        if missing:
+            print(f"skipped: {core}: no {', '.join(missing)}")
+        else:
+            cores.append(core)
+    if not cores:
+        return 77
+    good = total = 0
+    with tempfile.TemporaryDirectory(prefix="mcc-emulated-") as folder:
+        sim, built = prepare_simulator(folder)
+        cores = [c for c in cores if ("avr_cycles" if c == "avr" else "cycles.so") in built]
+        if not cores:
+            return 77
+        models = [("tiny", os.path.join(HERE, "tiny.mcc"), cores)]
+        large = [c for c in cores if c != "avr"]
+        for name in args.names or ["onnx_kws_alibaba"]:
+            path = os.path.join(args.models, name)
+            if os.path.isdir(path):
+                files = [f for f in os.listdir(path) if f.startswith("model.")]
+                models.append((name, os.path.join(path, files[0]), large))
+            else:
+                print(f"skipped: no {name} in {args.models}")
+        for name, model, on in models:
+            work = os.path.join(folder, name)
+            os.mkdir(work)
+            g, t = run_model(args, sim, on, name, model, work)
+            good, total = good + g, total + t
+    print(f"{good} of {total} runs give the bytes of this machine")
+    return 0 if good == total else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
