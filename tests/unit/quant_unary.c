@@ -166,7 +166,7 @@ hard_swish(const Run *r, int32_t i)
 	mr = mr >= INT32_MAX - (1 << 15) ? INT16_MAX : (mr + (1 << 15)) >> 16;
 	pre = (v * mo + (1 << 14)) >> 15;
 	if (er > 0)
-		x = ref_clamp((int64_t)x << (er - 1), quant_limits(DT_I16));
+		x = ref_clamp((int64_t)x * (1 << (er - 1)), quant_limits(DT_I16));
 	x = (x * mr + (1 << 14)) >> 15;
 	if (er > 0)
 		x = ref_clamp(2 * (int64_t)x, quant_limits(DT_I16));
