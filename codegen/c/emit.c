@@ -612,7 +612,7 @@ print_manual(const Emit *e, Str *s)
 	for (int i = 0; i < g->outputs.n; i++)
 		describe_tensor(e, s, "output", g->output_names.v[i], p->output[i]);
 	comment_line(s, "");
-	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena; nothing on the heap, no state between calls",
+	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena; no heap, no state between calls",
 	                             p->arena_size));
 	comment_line(s, arena_printf(a, "Constants: %zu bytes", constant_bytes(e)));
 	comment_line(s, arena_printf(a, "Multiply-accumulates of one call: %lld",
