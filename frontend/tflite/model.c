@@ -100,7 +100,8 @@ check_arity(TNode *n)
 	bool ok = n->nins >= op->in_min && n->nins <= op->in_max && n->nouts >= op->out_min &&
 	          n->nouts <= op->out_max;
 
-	for (int i = 0; ok && i < op->in_min; i++)
+	/* Operators with a state look for themselves. */
+	for (int i = 0; ok && i < op->in_min && !op->takes_resources; i++)
 		ok = n->in[i] != NULL;
 	if (!ok)
 		return tfl_error(n, E_ARITY, "cannot have these %d inputs and %d outputs", n->nins,
@@ -116,6 +117,8 @@ check_operands(TNode *n)
 		const Tensor *t = n->in[i];
 
 		if (!t || t->value || t->data || t->variable)
+			continue;
+		if (t->is_variable && n->info && n->info->takes_resources)
 			continue;
 		if (t->is_variable)
 			return tfl_error(n, E_UNSUPPORTED,

@@ -95,7 +95,7 @@ check_type(TNode *n, const Variable *v, const Tensor *t)
 bool
 tfl_read_read_variable(TNode *n)
 {
-	Variable *v = n->in[0]->variable;
+	Variable *v = tfl_has(n, 0) ? n->in[0]->variable : NULL;
 
 	if (n->r->initialising)
 		return tfl_error(n, E_UNSUPPORTED, "a graph that runs once reads a variable");
@@ -110,10 +110,10 @@ tfl_read_read_variable(TNode *n)
 bool
 tfl_read_assign_variable(TNode *n)
 {
-	Variable *v = n->in[0]->variable;
-	Tensor *t = n->in[1];
+	Variable *v = tfl_has(n, 0) ? n->in[0]->variable : NULL;
+	Tensor *t = tfl_has(n, 1) ? n->in[1] : NULL;
 
-	if (!v || !t->has_type)
+	if (!v || !t || !t->has_type)
 		return tfl_error(n, E_TYPE, "the inputs must be a variable and a tensor");
 	if (n->r->initialising) {
 		if (!t->data || v->held)
@@ -133,6 +133,118 @@ bool
 tfl_read_call_once(TNode *n)
 {
 	return tfl_run_once(n, n->options.as_CallOnceOptions.init_subgraph);
+}
+
+/* ---- Operators that have a state of their own ---- */
+
+/* The variable behind operand i, which only this operator uses. */
+static Variable *
+own_state(TNode *n, int i)
+{
+	Tensor *t = n->in[i];
+	Variable *v;
+
+	if (!t->is_variable || t->variable || t->value) {
+		tfl_error(n, E_UNSUPPORTED, "input %d must be a variable of its own", i);
+		return NULL;
+	}
+	v = ARENA_NEW(n->r->arena, Variable);
+	v->name = (FbString){t->name, strlen(t->name)};
+	VEC_PUSH(n->r->arena, &n->r->variables, v);
+	t->variable = v;
+	return start_variable(n, v, &t->type) ? v : NULL;
+}
+
+/* A node whose outputs after the first are what `count` variables hold next. */
+static bool
+stateful(TNode *n, Node *node, int count, Variable *const *v)
+{
+	for (int k = 0; k < count; k++) {
+		node->out[1 + k]->type.q = v[k]->held->type.q;
+		node->out[1 + k]->type.dtype = v[k]->held->type.dtype;
+	}
+	if (!tfl_result(n, node))
+		return false;
+	for (int k = 0; k < count; k++)
+		v[k]->value = node->out[1 + k];
+	return true;
+}
+
+static Node *
+stateful_node(TNode *n, Op op, int nins, Value *const *in, int nouts)
+{
+	Node *node = graph_insert(n->r->g, NULL, op, nins, in, nouts, NULL);
+
+	node->loc = n->loc;
+	node->name = n->out[0]->name;
+	return node;
+}
+
+static bool
+has_all(TNode *n, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		if (!tfl_has(n, i))
+			return tfl_error(n, E_UNSUPPORTED, "without input %d", i);
+	return !n->r->initialising || tfl_error(n, E_UNSUPPORTED, "in a graph that runs once");
+}
+
+bool
+tfl_read_svdf(TNode *n)
+{
+	const FbSVDFOptions *o = &n->options.as_SVDFOptions;
+	Activation activation;
+	Value *in[5];
+	Variable *state;
+	Attr_SVDF *a;
+	Node *node;
+
+	if (!has_all(n, 0, 3) || !has_all(n, 4, 5) ||
+	    !tfl_activation(n, o->activation, &activation) || !(state = own_state(n, 4)))
+		return false;
+	for (int i = 0; i < 4; i++)
+		in[i] = tfl_in(n, i);
+	in[4] = state->held;
+	node = stateful_node(n, OP_SVDF, 5, in, 2);
+	a = node->attr;
+	a->rank = o->rank;
+	a->activation = activation;
+	return stateful(n, node, 1, &state);
+}
+
+/* Inputs of the file: x, four weights of the input, four recurrent ones, peepholes (9 to
+ * 11), four biases (12 to 15), projection (16, 17), hidden and cell state, layer
+ * normalisation (20 to 23). */
+bool
+tfl_read_sequence_lstm(TNode *n)
+{
+	enum { TANH = 4 };
+	const FbLSTMOptions *o = &n->options.as_LSTMOptions;
+	Variable *state[2];
+	Value *in[15];
+	Attr_SEQUENCE_LSTM *a;
+	Node *node;
+
+	for (int i = 9; i < n->nins; i++)
+		if (n->in[i] && (i < 12 || i == 16 || i == 17 || i > 19))
+			return tfl_error(n, E_UNSUPPORTED, "peepholes, projection or layer "
+			                 "normalisation");
+	if (!has_all(n, 0, 9) || !has_all(n, 12, 16) || !has_all(n, 18, 20))
+		return false;
+	if (o->activation != TANH)
+		return tfl_error(n, E_UNSUPPORTED, "another activation than TANH");
+	for (int i = 0; i < 2; i++)
+		if (!(state[i] = own_state(n, 18 + i)))
+			return false;
+	for (int i = 0; i < 13; i++)
+		in[i] = tfl_in(n, i < 9 ? i : i + 3);
+	in[13] = state[0]->held;
+	in[14] = state[1]->held;
+	node = stateful_node(n, OP_SEQUENCE_LSTM, 15, in, 3);
+	a = node->attr;
+	a->time_major = o->time_major;
+	a->cell_clip = o->cell_clip;
+	return stateful(n, node, 2, state);
 }
 
 bool
