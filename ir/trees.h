@@ -156,6 +156,25 @@ Trees trees_of(const Node *n);
  * `depth` unless that is NULL. */
 int32_t trees_depth(Arena *a, const Trees *t, int32_t *depth);
 
+/*
+ * How the operator can be computed: its attribute `code` says which way is taken.  All
+ * give the same bits.
+ *
+ *	walk         the reference lowering, over the constants as they are
+ *	tables       a loop over compact tables: the smallest
+ *	interleaved  compact tables, eight trees at a time without branches
+ *	branches     nested conditions
+ */
+
+/* Whether tables can hold the ensemble: all nodes do < and >=, or <= and >; there is no
+ * third child, and zero is not missing. */
+bool trees_have_tables(const Trees *t);
+/* Bytes of constants then, leaves included. */
+int64_t trees_table_bytes(const Trees *t);
+
+/* Whether the trees are not too deep for conditions in each other. */
+bool trees_have_branches(Arena *a, const Trees *t);
+
 static inline TreeMode
 trees_mode(const Trees *t, int32_t node)
 {

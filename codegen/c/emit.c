@@ -362,16 +362,22 @@ print_calls(const Emit *e, Str *s)
 	}
 }
 
-/* Variables that point into the arena. */
+/* Variables that point into the arena; empty tensors may do so even when it has
+ * no bytes. */
 static void
 print_pointers(const Emit *e, Str *s)
 {
+	bool first = true;
+
 	for (int i = 0; i < e->program->buffers.n; i++) {
 		const Buffer *b = e->program->buffers.v[i];
 		Str line;
 
 		if (b->kind != BUFFER_ARENA || !e->name[i])
 			continue;
+		if (first)
+			str_puts(s, "\tuint8_t *const mem = (uint8_t *)arena;\n");
+		first = false;
 		str_init(&line, e->file.arena);
 		str_printf(&line, "%s *const %s = (%s *)(void *)(mem + %zu);", c_type_of(b), e->name[i],
 		           c_type_of(b), b->offset);
@@ -481,9 +487,8 @@ print_run(const Emit *e, Str *s)
 	print_prototype(e, s);
 	str_puts(s, "\n{\n");
 	print_state_pointers(e, s);
+	print_pointers(e, s);
 	if (e->program->arena_size) {
-		str_puts(s, "\tuint8_t *const mem = (uint8_t *)arena;\n");
-		print_pointers(e, s);
 		str_printf(s,
 		           "\n\tif (arena == NULL || ((uintptr_t)arena & (%s_ARENA_ALIGN - 1u)) != 0u) {\n"
 		           "\t\treturn %s_ERROR_ARENA;\n\t}\n",
@@ -694,7 +699,7 @@ print_manual(const Emit *e, Str *s)
 	for (int i = 0; i < graph_plain_outputs(g); i++)
 		describe_tensor(e, s, "output", g->output_names.v[i], p->output[i]);
 	comment_line(s, "");
-	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena; nothing on the heap, %s",
+	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena; no heap, %s",
 	                             p->arena_size, state_text(e)));
 	comment_line(s, arena_printf(a, "Constants: %zu bytes", constant_bytes(e)));
 	comment_line(s, arena_printf(a, "Multiply-accumulates of one call: %lld",

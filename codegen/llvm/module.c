@@ -380,6 +380,7 @@ llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *
 {
 	*m = (LlvmModule){.arena = a, .program = p, .options = options, .context = context};
 	c_symbols(a, p, options->prefix, &m->symbols);
+	m->for_jit = for_jit;
 	m->has_sections = !for_jit && is_elf(options->target.triple);
 	m->module = LLVMModuleCreateWithNameInContext(options->model_name, context);
 	LLVMSetSourceFileName(m->module, options->model_name, strlen(options->model_name));

@@ -23,6 +23,7 @@ typedef struct {
 	const LlvmOptions *options;
 	CSymbols symbols; /* the same names as in C */
 	bool has_sections; /* functions and constants get sections of their own */
+	bool for_jit;      /* stack is plenty */
 	LLVMContextRef context;
 	LLVMModuleRef module;
 	LLVMBuilderRef builder;
@@ -75,6 +76,29 @@ void llvm_catch_errors(LLVMContextRef context, Diag *d);
 LLVMValueRef llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name,
                                  const bool *used, LLVMMetadataRef subprogram, unsigned line);
 LLVMValueRef llvm_find_callee(LlvmModule *m, const LFunc *fn);
+
+/* ---- Pieces of functions (function.c) ---- */
+
+/* A loop that counts, between opening and closing it. */
+typedef struct {
+	LLVMValueRef var, lo;
+	LLVMBasicBlockRef before, head, end;
+	int32_t step;
+} LlvmCounted;
+
+/* Opens for var = lo; var < hi; var += step; the builder is in its body. */
+LlvmCounted llvm_open_counted(LlvmFunction *f, LLVMValueRef lo, LLVMValueRef hi, int32_t step,
+                              const char *name);
+LLVMValueRef llvm_close_counted(LlvmFunction *f, const LlvmCounted *loop); /* its last branch */
+
+LLVMBasicBlockRef llvm_new_block(LlvmFunction *f, const char *name);
+/* Memory on the stack, in the entry block. */
+LLVMValueRef llvm_new_slot(LlvmFunction *f, LLVMTypeRef type, const char *name);
+void llvm_build_block(LlvmFunction *f, const Stmt *s);
+
+/* Builds a loop over outputs with their sums side by side; false, and nothing built, when
+ * it is no such loop (spread.c). */
+bool llvm_build_spread(LlvmFunction *f, const Stmt *loop);
 
 /* The value of an expression at the builder's place (expr.c).  Of type bool: i1. */
 LLVMValueRef llvm_build_expr(LlvmFunction *f, const Expr *e);

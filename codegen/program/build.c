@@ -34,7 +34,7 @@ typedef struct {
 /* The decisions under one policy. */
 typedef struct {
 	Sharing sharing;
-	bool *no_kernel; /* by node: its output is a view or a concat of pieces */
+	bool *no_kernel; /* by node: its output is a view, a concat of pieces, or empty */
 	int nitems;      /* groups first, then scratch by node */
 	PlanItem *item;
 	int *item_of;     /* by group: its item, or -1 */
@@ -162,7 +162,7 @@ share_views(const Build *b, Layout *l)
 		const Node *n = b->node[t];
 		int32_t offset;
 
-		if (node_is_view(n, &offset))
+		if (!l->no_kernel[t] && node_is_view(n, &offset))
 			l->no_kernel[t] = sharing_view(
 				&l->sharing, n->in[0]->id,
 				(int64_t)offset * dtype_info[n->in[0]->type.dtype].bytes,
@@ -375,6 +375,16 @@ make_items(const Build *b, Layout *l)
 
 /* ---- Layouts ---- */
 
+/* Whether n has nothing to compute: all its outputs are empty. */
+static bool
+has_no_elements(const Node *n)
+{
+	for (int i = 0; i < n->nouts; i++)
+		if (n->out[i] && type_numel(&n->out[i]->type) > 0)
+			return false;
+	return true;
+}
+
 static Layout *
 make_layout(const Build *b, Policy policy)
 {
@@ -382,6 +392,8 @@ make_layout(const Build *b, Policy policy)
 
 	l->no_kernel = ARENA_ARRAY(b->arena, bool, b->nnodes);
 	init_slots(b, &l->sharing);
+	for (int t = 0; t < b->nnodes; t++)
+		l->no_kernel[t] = has_no_elements(b->node[t]);
 	if (policy.views)
 		share_views(b, l);
 	if (policy.concat)

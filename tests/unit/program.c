@@ -379,6 +379,21 @@ START_TEST(alignment_is_that_of_the_elements_or_more)
 }
 END_TEST
 
+START_TEST(empty_tensors_need_no_steps)
+{
+	Program *p = build_and_check(parse("graph @g(%x: f32[0,3]) {\n"
+	                                   "  %a: f32[0,3] = exp(%x)\n"
+	                                   "  %b: f32[3] = reduce_sum(%a) {axes=[0], keepdims=false}\n"
+	                                   "  %c: f32[3,0] = transpose(%a) {perm=[1,0]}\n"
+	                                   "  return %b, %c, %x\n"
+	                                   "}\n"),
+	                             (ProgramOptions){0});
+
+	ck_assert_int_eq(p->steps.n, 1);
+	ck_assert_uint_eq(p->arena_size, 0);
+}
+END_TEST
+
 START_TEST(the_report_shows_the_plan)
 {
 	Program *p = build(parse("graph @kws(%x: f32[1,4]) {\n"
@@ -620,6 +635,7 @@ main(void)
 	tcase_add_test(tc, two_outputs_do_not_share_memory);
 	tcase_add_test(tc, what_leads_to_an_output_is_computed_in_it);
 	tcase_add_test(tc, alignment_is_that_of_the_elements_or_more);
+	tcase_add_test(tc, empty_tensors_need_no_steps);
 	tcase_add_test(tc, the_report_shows_the_plan);
 	tcase_add_loop_test(tc, random_graphs_compute_the_same_in_planned_memory, 0, 200);
 	suite_add_tcase(s, tc);
