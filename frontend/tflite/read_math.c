@@ -76,7 +76,7 @@ tfl_read_cast(TNode *n)
 
 	if (node)
 		((Attr_CAST *)node->attr)->to = tfl_out_type(n)->dtype;
-	return tfl_result(n, node);
+	return tfl_folded_result(n, node);
 }
 
 /* ---- Two inputs ---- */
@@ -311,7 +311,7 @@ tfl_read_requantize(TNode *n)
 	node = tfl_node(n, OP_REQUANTIZE, 1, &x);
 	if (node)
 		((Attr_REQUANTIZE *)node->attr)->to = y->dtype;
-	return tfl_result(n, node);
+	return tfl_folded_result(n, node);
 }
 
 /* ---- Resizing ---- */
