@@ -13,7 +13,6 @@
 /* A printed kernel and the steps that call it. */
 typedef struct {
 	const char *name, *params, *body;
-	bool *shared; /* by buffer of the first step: it may overlap with others */
 	VEC(const Step *) steps;
 	int first;    /* the number of the first */
 } Kernel;
@@ -30,7 +29,8 @@ typedef struct {
 	const CEmitOptions *options;
 	VEC(Kernel *) kernels;
 	int *kernel_of; /* by step */
-	bool **used;    /* by step and buffer of its function: it is a parameter */
+	bool **used;    /* by step and buffer of its function: it is a parameter, */
+	bool **shared;  /* it may overlap with others */
 	VEC(Constant) constants;
 	const char **name;      /* by buffer: in run(), or of the constant; NULL: unused */
 	const char **size_name; /* inputs, then outputs: the macros of their sizes */
@@ -132,12 +132,12 @@ print_kernel(Emit *e, int index)
 	str_init(&body, a);
 	func_print(&e->file, step->fn, shared, used, &params, &body);
 	e->used[index] = used;
+	e->shared[index] = shared;
 	k = find_kernel(e, params.s, body.s, &e->kernel_of[index]);
 	if (!k) {
 		k = ARENA_NEW(a, Kernel);
 		k->params = params.s;
 		k->body = body.s;
-		k->shared = shared;
 		k->first = index;
 		k->name = global_name(e, step_label(e, step));
 		e->kernel_of[index] = e->kernels.n;
@@ -803,6 +803,7 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 	e->name = ARENA_ARRAY(a, const char *, p->buffers.n);
 	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);
 	e->used = ARENA_ARRAY(a, bool *, p->steps.n);
+	e->shared = ARENA_ARRAY(a, bool *, p->steps.n);
 }
 
 /* Prints the kernels, which names all parts of the code. */
@@ -843,12 +844,13 @@ c_symbols(Arena *a, const Program *p, const char *prefix, CSymbols *out)
 	Emit e = {0};
 
 	prepare(&e, p, &options, a);
-	*out = (CSymbols){.nkernels = e.kernels.n, .kernel_of = e.kernel_of, .used = e.used, .constant = constant};
+	*out = (CSymbols){.nkernels = e.kernels.n, .kernel_of = e.kernel_of, .used = e.used,
+	                  .shared = e.shared, .constant = constant};
 	out->kernel = ARENA_ARRAY(a, CKernel, e.kernels.n);
 	for (int i = 0; i < e.kernels.n; i++) {
 		const Kernel *k = e.kernels.v[i];
 
-		out->kernel[i] = (CKernel){k->name, k->first, k->steps.v[0], k->shared};
+		out->kernel[i] = (CKernel){k->name, k->first};
 	}
 	for (int i = 0; i < p->buffers.n; i++)
 		if (p->buffers.v[i]->kind == BUFFER_CONST)

@@ -129,8 +129,8 @@ build_if(LlvmFunction *f, const Stmt *s)
 {
 	LLVMBuilderRef b = builder(f);
 	LLVMValueRef cond = llvm_build_expr(f, s->cond);
-	LLVMBasicBlockRef then = llvm_new_block(f, "then"), other = s->other ? llvm_new_block(f, "else") : NULL,
-	                  end = llvm_new_block(f, "end");
+	LLVMBasicBlockRef then = llvm_new_block(f, "then"), end = llvm_new_block(f, "end");
+	LLVMBasicBlockRef other = s->other ? llvm_new_block(f, "else") : NULL;
 
 	LLVMBuildCondBr(b, cond, then, other ? other : end);
 	build_branch(f, then, s->body, end);

@@ -32,10 +32,19 @@ typedef struct {
 	LLVMTypeRef c_address; /* an integer of the size of a pointer */
 	VEC(LlvmCallee) callees;
 	LLVMValueRef *constant; /* by Buffer.index: the global, or NULL */
-	LLVMValueRef *kernel;   /* by index in symbols.kernel */
+	LLVMValueRef *kernel;   /* by index in symbols.kernel; for the JIT by step */
 	LLVMDIBuilderRef di;    /* NULL without -g */
 	LLVMMetadataRef di_unit, di_file, di_type;
 } LlvmModule;
+
+/* A load whose constants were laid out anew (spread.c): element var * columns + rest is
+ * now rest * rows + var of the table. */
+typedef struct {
+	const Expr *load;
+	const LVar *var;
+	int64_t rows, columns;
+	LLVMValueRef table;
+} LlvmExchanged;
 
 /* The state of one function under construction (function.c). */
 typedef struct {
@@ -47,6 +56,7 @@ typedef struct {
 	LLVMValueRef *slot;      /* by LVar.index; NULL: not a slot */
 	LLVMValueRef *known;     /* by LVar.index: the value of a constant variable */
 	LLVMValueRef *buf;       /* by LBuf.index: where its elements start; NULL: not used */
+	VEC(LlvmExchanged) exchanged;
 } LlvmFunction;
 
 /*

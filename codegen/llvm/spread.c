@@ -27,6 +27,9 @@ typedef struct {
 	const Stmt *acc;    /* the declaration of %acc */
 	const Stmt *sum;    /* the loops that add */
 	const Expr **def;   /* by LVar.index: of a let that depends on %v, or NULL */
+	bool guarded;       /* in a part that not every %v takes */
+	VEC(const Expr *) across; /* loads of weights that lie across: see is_across() */
+	VEC(const Stmt *) pending; /* lets that depend on %v, built where it has a value */
 	LLVMValueRef array; /* the sums */
 	LLVMTypeRef array_type;
 } Spread;
@@ -73,19 +76,42 @@ factor_of(const Spread *s, const Expr *e, int64_t *factor)
 	return *factor >= INT32_MIN && *factor <= INT32_MAX;
 }
 
+/*
+ * Whether a load takes element %v * factor + rest of constants that are as many rows as
+ * there are outputs, each of `factor` elements.  Every output takes it, so 0 <= rest <
+ * factor, and with rows and columns exchanged neighbours lie side by side.
+ */
+static bool
+is_across(const Spread *s, const Expr *e, int64_t factor)
+{
+	const LBuf *buf = e->u.buf;
+
+	return buf->role == LBUF_IN && buf->data && !s->guarded && factor > MOST_STRIDE &&
+	       factor * s->loop->hi->u.i == buf->count;
+}
+
 /* Whether the loads of an expression go through memory in small steps. */
 static bool
-loads_are_near(const Spread *s, const Expr *e)
+loads_are_near(Spread *s, const Expr *e)
 {
+	bool guarded = s->guarded, near = true;
 	int64_t factor;
 
-	if (e->kind == E_LOAD &&
-	    (!factor_of(s, e->arg[0], &factor) || factor < 0 || factor > MOST_STRIDE))
-		return false;
-	for (int i = 0; i < e->nargs; i++)
-		if (!loads_are_near(s, e->arg[i]))
+	if (e->kind == E_LOAD) {
+		if (!factor_of(s, e->arg[0], &factor) || factor < 0)
 			return false;
-	return true;
+		if (is_across(s, e, factor))
+			VEC_PUSH(s->f->m->arena, &s->across, e);
+		else if (factor > MOST_STRIDE)
+			return false;
+	}
+	for (int i = 0; i < e->nargs && near; i++) {
+		/* Of a select only one argument is computed. */
+		s->guarded = guarded || (e->kind == E_SELECT && i > 0);
+		near = loads_are_near(s, e->arg[i]);
+	}
+	s->guarded = guarded;
+	return near;
 }
 
 static bool
@@ -109,6 +135,19 @@ note_let(Spread *s, const Stmt *st)
 		s->def[st->var->index] = st->value;
 }
 
+static bool only_adds(Spread *s, const Stmt *st, const LBuf *stored);
+
+static bool
+guarded_only_adds(Spread *s, const Stmt *st, const LBuf *stored)
+{
+	bool guarded = s->guarded, ok;
+
+	s->guarded = guarded || depends(s, st->cond);
+	ok = !st->other && only_adds(s, st->body, stored);
+	s->guarded = guarded;
+	return ok;
+}
+
 /* Whether the statements only add to %acc, and read nothing that `stored` is. */
 static bool
 only_adds(Spread *s, const Stmt *st, const LBuf *stored)
@@ -127,7 +166,7 @@ only_adds(Spread *s, const Stmt *st, const LBuf *stored)
 		}
 		if ((st->kind == S_VAR && !st->var->is_const) ||
 		    (st->kind == S_SET && st->var != s->acc->var) ||
-		    (st->kind == S_IF && (st->other || !only_adds(s, st->body, stored))) ||
+		    (st->kind == S_IF && !guarded_only_adds(s, st, stored)) ||
 		    st->kind == S_STORE || st->kind == S_RETURN)
 			return false;
 		if (loads_from(e, stored) || !loads_are_near(s, e))
@@ -192,7 +231,8 @@ builder(const Spread *s)
 	return s->f->m->builder;
 }
 
-/* Names the values of the lets before %acc for the value of %v at hand. */
+/* Names the values of the lets before %acc, and of those that wait, for the value of %v at
+ * hand. */
 static void
 build_prefix(const Spread *s, LLVMValueRef v)
 {
@@ -200,6 +240,11 @@ build_prefix(const Spread *s, LLVMValueRef v)
 	for (const Stmt *st = s->prefix; st != s->acc; st = st->next)
 		if (st->kind == S_VAR)
 			s->f->known[st->var->index] = llvm_build_expr(s->f, st->value);
+	for (int i = 0; i < s->pending.n; i++) {
+		const Stmt *st = s->pending.v[i];
+
+		s->f->known[st->var->index] = llvm_build_expr(s->f, st->value);
+	}
 }
 
 static LLVMMetadataRef
@@ -250,20 +295,48 @@ choose_width(const Spread *s, LLVMValueRef branch, LLVMValueRef lo, LLVMValueRef
 	                LLVMMetadataAsValue(context, node));
 }
 
-/* A loop over %v in lo..hi around statements; the lets of [first, end) come before.
- * Without `body` it starts the sums. */
+/* The constants with rows and columns exchanged. */
+static LLVMValueRef
+exchanged(const Spread *s, const LBuf *buf)
+{
+	size_t rows = (size_t)s->loop->hi->u.i, columns = (size_t)buf->count / rows;
+	size_t size = (size_t)dtype_info[buf->elem].bytes;
+	const char *from = buf->data;
+	char *to = arena_alloc(s->f->m->arena, (size_t)buf->count * size);
+
+	for (size_t i = 0; i < rows; i++)
+		for (size_t k = 0; k < columns; k++)
+			memcpy(to + (k * rows + i) * size, from + (i * columns + k) * size, size);
+	return llvm_constant(s->f->m, buf->name, buf->elem, (size_t)buf->count, to);
+}
+
+/* Tells the function where the loads that lie across find their constants. */
 static void
-build_over(const Spread *s, LLVMValueRef lo, LLVMValueRef hi, const Stmt *first, const Stmt *end,
-           const Stmt *body)
+exchange_constants(const Spread *s)
+{
+	for (int i = 0; i < s->across.n; i++) {
+		const Expr *e = s->across.v[i];
+		LlvmExchanged x = {.load = e, .var = s->loop->var, .rows = s->loop->hi->u.i,
+		                   .columns = e->u.buf->count / s->loop->hi->u.i};
+
+		for (int k = 0; k < i && !x.table; k++)
+			if (s->across.v[k]->u.buf == e->u.buf)
+				x.table = s->f->exchanged.v[s->f->exchanged.n - i + k].table;
+		if (!x.table)
+			x.table = exchanged(s, e->u.buf);
+		VEC_PUSH(s->f->m->arena, &s->f->exchanged, x);
+	}
+}
+
+/* A loop over %v in lo..hi around statements; without `body` it starts the sums. */
+static void
+build_over(const Spread *s, LLVMValueRef lo, LLVMValueRef hi, const Stmt *body)
 {
 	LlvmCounted loop = llvm_open_counted(s->f, lo, hi, 1, s->loop->var->name);
 	LLVMValueRef index[] = {LLVMConstInt(LLVMTypeOf(loop.var), 0, 0), loop.var};
 	int acc = s->acc->var->index;
 
 	build_prefix(s, loop.var);
-	for (const Stmt *st = first; st != end; st = st->next)
-		if (st->kind == S_VAR)
-			s->f->known[st->var->index] = llvm_build_expr(s->f, st->value);
 	s->f->slot[acc] =
 		LLVMBuildInBoundsGEP2(builder(s), s->array_type, s->array, index, 2, "");
 	if (body)
@@ -333,8 +406,8 @@ narrow(const Spread *s, const Expr *e, LLVMValueRef *lo, LLVMValueRef *hi)
 	return true;
 }
 
-/* Statements of which the first depends on %v.  Lets and a condition behind them
- * become bounds of the loop where they can. */
+/* Statements of which the first depends on %v.  A condition becomes bounds of the loop
+ * where it can. */
 static void
 build_dependent(const Spread *s, const Stmt *first)
 {
@@ -343,26 +416,22 @@ build_dependent(const Spread *s, const Stmt *first)
 	LLVMValueRef zero = LLVMConstInt(type, 0, 0);
 	LLVMValueRef lo = LLVMConstInt(wide, 0, 0);
 	LLVMValueRef hi = LLVMConstInt(wide, (unsigned long long)s->loop->hi->u.i, 0);
-	const Stmt *st;
 
 	build_prefix(s, zero);
-	for (st = first; st && (st->kind == S_VAR || st->kind == S_COMMENT); st = st->next)
-		if (st->kind == S_VAR)
-			s->f->known[st->var->index] = llvm_build_expr(s->f, st->value);
-	if (!st || st->kind != S_IF || st->next || !narrow(s, st->cond, &lo, &hi)) {
-		build_over(s, zero, llvm_build_expr(s->f, s->loop->hi), NULL, NULL, first);
+	if (first->kind != S_IF || first->next || !narrow(s, first->cond, &lo, &hi)) {
+		build_over(s, zero, llvm_build_expr(s->f, s->loop->hi), first);
 		return;
 	}
 	/* Within 0..n they fit the type of %v. */
 	lo = smaller(s, lo, LLVMConstInt(wide, (unsigned long long)s->loop->hi->u.i, 0));
 	hi = larger(s, hi, LLVMConstInt(wide, 0, 0));
 	build_over(s, LLVMBuildTrunc(builder(s), lo, type, ""),
-	           LLVMBuildTrunc(builder(s), hi, type, ""), first, st, st->body);
+	           LLVMBuildTrunc(builder(s), hi, type, ""), first->body);
 }
 
 /* ---- A short loop inside %v ---- */
 
-enum { MOST_TAPS = 16 };
+enum { MOST_TAPS = 16, MOST_PRODUCTS = 4 };
 
 /* The condition that a short innermost loop starts with, behind its lets; NULL: it is no
  * such loop. */
@@ -383,6 +452,19 @@ find_guard(const Spread *s, const Stmt *loop)
 		if (in->kind == S_FOR || in->kind == S_IF)
 			return NULL;
 	return st;
+}
+
+/* Whether it is a short loop of lets and sums only, which all %v go through. */
+static bool
+is_short(const Stmt *loop)
+{
+	if (loop->cond || loop->lo->kind != E_CONST || loop->hi->kind != E_CONST ||
+	    loop->hi->u.i - loop->lo->u.i > (int64_t)MOST_PRODUCTS * loop->step)
+		return false;
+	for (const Stmt *st = loop->body; st; st = st->next)
+		if (st->kind == S_FOR || st->kind == S_IF)
+			return false;
+	return true;
 }
 
 static Stmt *
@@ -438,6 +520,10 @@ build_inside(const Spread *s, const Stmt *loop)
 	const Stmt *guard = find_guard(s, loop);
 	int64_t last;
 
+	if (!guard && is_short(loop)) {
+		build_over(s, zero, LLVMBuildTrunc(builder(s), n, type, ""), copy_of(s, loop));
+		return true;
+	}
 	if (!guard)
 		return false;
 	build_prefix(s, zero);
@@ -450,16 +536,18 @@ build_inside(const Spread *s, const Stmt *loop)
 	lo = LLVMBuildTrunc(builder(s), lo, type, "");
 	hi = LLVMBuildTrunc(builder(s), hi, type, "");
 	n = LLVMBuildTrunc(builder(s), n, type, "");
-	build_over(s, zero, lo, NULL, NULL, copy_of(s, loop));
-	build_over(s, lo, hi, NULL, NULL, without_guard(s, loop, guard));
-	build_over(s, hi, n, NULL, NULL, copy_of(s, loop));
+	build_over(s, zero, lo, copy_of(s, loop));
+	build_over(s, lo, hi, without_guard(s, loop, guard));
+	build_over(s, hi, n, copy_of(s, loop));
 	return true;
 }
 
 /* The loops that add, down to where %v plays a part. */
 static void
-build_sums(const Spread *s, const Stmt *st)
+build_sums(Spread *s, const Stmt *st)
 {
+	int pending = s->pending.n;
+
 	for (; st; st = st->next) {
 		if (st->kind == S_COMMENT)
 			continue;
@@ -484,11 +572,14 @@ build_sums(const Spread *s, const Stmt *st)
 			build_sums(s, st->body);
 			LLVMBuildBr(builder(s), end);
 			LLVMPositionBuilderAtEnd(builder(s), end);
+		} else if (st->kind == S_VAR) {
+			VEC_PUSH(s->f->m->arena, &s->pending, st);
 		} else {
 			build_dependent(s, st);
-			return;
+			break;
 		}
 	}
+	s->pending.n = pending;
 }
 
 bool
@@ -500,13 +591,14 @@ llvm_build_spread(LlvmFunction *f, const Stmt *loop)
 	s.def = ARENA_ARRAY(f->m->arena, const Expr *, f->fn->vars.n);
 	if (!fits(&s))
 		return false;
+	exchange_constants(&s);
 	zero = llvm_build_expr(f, loop->lo);
 	n = llvm_build_expr(f, loop->hi);
 	s.array_type = LLVMArrayType(llvm_type(f->m, s.acc->var->type), (unsigned)loop->hi->u.i);
 	s.array = llvm_new_slot(f, s.array_type, "sums");
-	build_over(&s, zero, n, NULL, NULL, NULL);
+	build_over(&s, zero, n, NULL);
 	build_sums(&s, copy_of(&s, s.sum));
-	build_over(&s, zero, n, NULL, NULL, s.sum->next);
+	build_over(&s, zero, n, s.sum->next);
 	f->slot[s.acc->var->index] = NULL;
 	return true;
 }

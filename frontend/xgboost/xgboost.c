@@ -276,7 +276,7 @@ read_set(Xgb *x, Ensemble *e, const Tree *t, double from, double count, int32_t 
 	if (!(from >= 0 && count >= 0 && from + count <= c->n))
 		return bad(x, t->where, "categories [%g, %g) of %d", from, from + count, c->n);
 	for (int i = (int)from; i < (int)(from + count); i++) {
-		if (!(c->numbers[i] >= 0 && c->numbers[i] < TREE_MAX_SET))
+		if (!(c->numbers[i] >= 0 && c->numbers[i] < (double)TREE_MAX_SET))
 			return bad(x, t->where, "category %g", c->numbers[i]);
 		most = c->numbers[i] > most ? c->numbers[i] : most;
 	}

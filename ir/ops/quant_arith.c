@@ -341,7 +341,7 @@ qlower_extremum(LowerCtx *cx, const Node *n)
 bool
 qinfer_compare(const Node *n, Type *out, Diag *d)
 {
-	return check_all_quantized(n, d) && infer_compare(n, out, d) &&
+	return check_all_quantized(n, d) && check_plain_output(n, d) && infer_compare(n, out, d) &&
 	       check_scale_factor(n, d, input_scale(n, 0), 1) &&
 	       check_scale_factor(n, d, input_scale(n, 1), 1);
 }

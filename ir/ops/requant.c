@@ -191,6 +191,15 @@ check_scale_factor(const Node *n, Diag *d, double factor, double limit)
 }
 
 bool
+check_plain_output(const Node *n, Diag *d)
+{
+	if (!n->out[0]->type.q)
+		return true;
+	return diag_report(d, &n->loc, E_UNSUPPORTED, "the output of '%s' cannot be quantised",
+	                   op_info[n->op].name);
+}
+
+bool
 check_symmetric_16(const Node *n, Diag *d)
 {
 	for (int i = 0; i < n->nins; i++)

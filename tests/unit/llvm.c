@@ -204,6 +204,48 @@ START_TEST(random_convolutions_give_the_same_bytes)
 }
 END_TEST
 
+/* A constant's text: n numbers. */
+static const char *
+numbers(int n)
+{
+	Str s;
+
+	str_init(&s, arena);
+	for (int i = 0; i < n; i++)
+		str_printf(&s, "%s%d.%d", i ? ", " : "", random_below(9) - 4, random_below(1000));
+	return s.s;
+}
+
+/* Weights that are constants, and lie across the outputs. */
+START_TEST(layers_with_constant_weights_give_the_same_bytes)
+{
+	seed = (uint32_t)_i + 1;
+	for (int n = 0; n < 4; n++) {
+		int h = 3 + random_below(4), w = 3 + random_below(4), in = 1 + random_below(20);
+		int out = 1 + random_below(20), k = 1 + random_below(3);
+
+		check_program(arena_printf(
+			arena,
+			"graph @g(%%x: f32[1,%d,%d,%d]) {\n"
+			"  %%w: f32[%d,%d,%d,%d] = const [%s]\n"
+			"  %%b: f32[%d] = const [%s]\n"
+			"  %%y: f32[1,%d,%d,%d] = conv(%%x, %%w, %%b) {strides=[1,1],"
+			" pads=[0,1,1,1], dilations=[1,1], layout=nhwc}\n"
+			"  return %%y\n"
+			"}\n",
+			h, w, in, out, k, k, in, numbers(out * k * k * in), out, numbers(out),
+			h + 2 - k, w + 3 - k, out));
+		check_program(arena_printf(arena,
+		                           "graph @g(%%x: f32[2,%d]) {\n"
+		                           "  %%w: f32[%d,%d] = const [%s]\n"
+		                           "  %%y: f32[2,%d] = gemm(%%x, %%w) {trans_b=true}\n"
+		                           "  return %%y\n"
+		                           "}\n",
+		                           in, out, in, numbers(out * in), out));
+	}
+}
+END_TEST
+
 START_TEST(other_sums_give_the_same_bytes)
 {
 	seed = 7;
@@ -254,6 +296,7 @@ main(void)
 		tcase_add_test(tc, small_machines_have_a_small_int);
 		tcase_add_test(tc, an_impossible_target_is_an_error);
 		tcase_add_loop_test(tc, random_convolutions_give_the_same_bytes, 0, 6);
+		tcase_add_loop_test(tc, layers_with_constant_weights_give_the_same_bytes, 0, 4);
 		tcase_add_test(tc, other_sums_give_the_same_bytes);
 		tcase_add_test(tc, shared_kernels_get_the_arguments_that_they_use);
 	}

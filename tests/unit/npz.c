@@ -27,8 +27,9 @@ static const unsigned char two[] = {7, 9};
 static Str
 archive(void)
 {
-	NpzEntry e[] = {{"a", {.kind = 'f', .size = 4, .rank = 1, .dim = {3}, .count = 3, .data = three}},
-	                {"b c", {.kind = 'u', .size = 1, .rank = 2, .dim = {1, 2}, .count = 2, .data = two}}};
+	Npy a = {.kind = 'f', .size = 4, .rank = 1, .dim = {3}, .count = 3, .data = three};
+	Npy b = {.kind = 'u', .size = 1, .rank = 2, .dim = {1, 2}, .count = 2, .data = two};
+	NpzEntry e[] = {{"a", a}, {"b c", b}};
 	Npz z = {.v = e, .n = 2, .cap = 2};
 	Str s;
 

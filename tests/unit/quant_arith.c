@@ -250,7 +250,7 @@ END_TEST
 START_TEST(quantising_rounds_half_away_from_zero_and_saturates)
 {
 	static const double x[] = {0,    0.24, 0.25, -0.25, 0.75, -0.75, 1e30, -1e30,
-	                           63.5, 64,   -64,  -64.3, NAN,  0.2499999850988388};
+	                           63.5, 64,   -64,  -64.3, NOT_A_NUMBER, 0.2499999850988388};
 	static const double y[] = {3, 3, 4, 2, 5, 1, 127, -128, 127, 127, -125, -126, 3, 3};
 	Run r;
 

@@ -35,6 +35,9 @@ straight(const Run *r, int32_t i)
 	float alpha;
 
 	switch ((int)r->node->op) {
+	case OP_RELU:
+		x = ref_scale(x, d);
+		return x < 0 ? 0 : x;
 	case OP_ABS: return ref_scale(x < 0 ? -x : x, d);
 	case OP_NEG: return ref_scale(-x, d);
 	default: break;
@@ -46,7 +49,7 @@ straight(const Run *r, int32_t i)
 	return d < 0 ? -ref_scale(x, -d) : ref_scale(x, d);
 }
 
-static const Op straight_ops[] = {OP_ABS, OP_NEG, OP_LEAKY_RELU};
+static const Op straight_ops[] = {OP_RELU, OP_ABS, OP_NEG, OP_LEAKY_RELU};
 
 START_TEST(straight_functions_are_those_of_the_reference)
 {
@@ -163,7 +166,7 @@ hard_swish(const Run *r, int32_t i)
 	mr = mr >= INT32_MAX - (1 << 15) ? INT16_MAX : (mr + (1 << 15)) >> 16;
 	pre = (v * mo + (1 << 14)) >> 15;
 	if (er > 0)
-		x = ref_clamp((int64_t)x << (er - 1), quant_limits(DT_I16));
+		x = ref_clamp((int64_t)x * (1 << (er - 1)), quant_limits(DT_I16));
 	x = (x * mr + (1 << 14)) >> 15;
 	if (er > 0)
 		x = ref_clamp(2 * (int64_t)x, quant_limits(DT_I16));
@@ -532,7 +535,7 @@ main(void)
 {
 	TCase *tc = tcase_create("quantised functions");
 
-	tcase_add_loop_test(tc, straight_functions_are_those_of_the_reference, 0, 9);
+	tcase_add_loop_test(tc, straight_functions_are_those_of_the_reference, 0, 12);
 	tcase_add_loop_test(tc, prelu_is_that_of_the_reference, 0, 3);
 	tcase_add_test(tc, clamp_clamps_the_stored_number);
 	tcase_add_loop_test(tc, curved_functions_are_those_of_the_reference, 0, 12);
