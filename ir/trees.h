@@ -127,8 +127,8 @@ bool ensemble_tree(Ensemble *e, const TreeNode *node, int32_t n, int32_t root, c
                    const Loc *loc, Diag *d);
 
 /* The same for several trees of one array; no two may share a node. */
-bool ensemble_trees(Ensemble *e, const TreeNode *node, int32_t n, const int32_t *root, int32_t nroots,
-                    const char *what, const Loc *loc, Diag *d);
+bool ensemble_trees(Ensemble *e, const TreeNode *node, int32_t n, const int32_t *root,
+                    int32_t nroots, const char *what, const Loc *loc, Diag *d);
 
 /* The operator, without types of its outputs, at the end of the graph; `base` may be
  * NULL.  An ensemble without trees gives base alone. */

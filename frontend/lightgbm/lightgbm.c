@@ -189,7 +189,7 @@ read_sets(Lgb *m, Tree *t)
 		return false;
 	for (int32_t i = 0; i < t->categorical; i++)
 		if (!(t->bounds[i] >= 0 && t->bounds[i] <= t->bounds[i + 1] &&
-		      t->bounds[i + 1] <= TREE_MAX_SET / 32) ||
+		      t->bounds[i + 1] <= (double)(TREE_MAX_SET / 32)) ||
 		    t->bounds[i] != floor(t->bounds[i]) ||
 		    t->bounds[i + 1] != floor(t->bounds[i + 1]))
 			return bad(m, t->block->line, "tree %d: 'cat_boundaries' must rise",
@@ -205,7 +205,7 @@ read_sets(Lgb *m, Tree *t)
 		for (int32_t k = 0; k < count; k++) {
 			double v = t->words[from + k];
 
-			if (!(v >= 0 && v <= UINT32_MAX))
+			if (!(v >= 0 && v <= (double)UINT32_MAX))
 				return bad(m, t->block->line, "tree %d: %g is no word of a set",
 				           t->block->number, v);
 			word[k] = (uint32_t)v;

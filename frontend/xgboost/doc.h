@@ -15,7 +15,15 @@
 /* Objects and arrays in each other. */
 enum { DOC_MAX_DEPTH = 64 };
 
-typedef enum { DOC_NULL, DOC_BOOL, DOC_NUMBER, DOC_STRING, DOC_NUMBERS, DOC_ARRAY, DOC_OBJECT } DocKind;
+typedef enum {
+	DOC_NULL,
+	DOC_BOOL,
+	DOC_NUMBER,
+	DOC_STRING,
+	DOC_NUMBERS,
+	DOC_ARRAY,
+	DOC_OBJECT
+} DocKind;
 
 typedef struct Doc Doc;
 struct Doc {

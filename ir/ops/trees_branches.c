@@ -171,29 +171,31 @@ print_node(Branches *s, int32_t node)
 	loop_end(b);
 }
 
-/* The output that all leaves of the tree go to, or -1. */
+/* Whether all leaves below the node go to one output; *target is that, or -1 at first. */
+static bool
+has_one_target(const Trees *t, int32_t node, int32_t *target)
+{
+	int32_t to;
+
+	if (trees_mode(t, node) != TREE_LEAF)
+		return has_one_target(t, t->yes[node], target) &&
+		       has_one_target(t, t->no[node], target) &&
+		       (t->missing[node] == t->yes[node] || t->missing[node] == t->no[node] ||
+		        has_one_target(t, t->missing[node], target));
+	to = t->target ? t->target[t->yes[node]] : 0;
+	if (*target >= 0 && *target != to)
+		return false;
+	*target = to;
+	return true;
+}
+
+/* The output that the numbers of the tree's leaves go to, or -1 where it depends. */
 static int32_t
 only_target(const Trees *t, int32_t tree)
 {
-	int32_t first = t->root[tree];
-	int32_t last = tree + 1 < t->trees && t->root[tree + 1] > first ? t->root[tree + 1] : -1;
 	int32_t target = -1;
 
-	if (t->width != 1)
-		return -1;
-	if (!t->target)
-		return 0;
-	if (last < 0 && tree + 1 < t->trees)
-		return -1;
-	/* Trees that follow each other, as the builder of ensembles makes them. */
-	for (int32_t i = first; i < (last < 0 ? t->nodes : last); i++) {
-		if (trees_mode(t, i) != TREE_LEAF)
-			continue;
-		if (target >= 0 && target != t->target[t->yes[i]])
-			return -1;
-		target = t->target[t->yes[i]];
-	}
-	return target;
+	return t->width == 1 && has_one_target(t, t->root[tree], &target) ? target : -1;
 }
 
 static void

@@ -15,6 +15,9 @@
  * as the deepest of them needs: leaves lead to themselves, so there is no branch to
  * mispredict, and the loads of one tree hide behind those of the others.
  *
+ * Where nodes differ in where NaN goes, a row is first searched for NaN, if that is little
+ * work beside the walk: a row without one need not look at the bit.
+ *
  * The leaves are taken into the result in the order of the trees, so that both give the
  * bits of the reference lowering.
  */
@@ -36,6 +39,7 @@ typedef struct {
 	bool any_nan_yes, all_nan_yes;
 	LBuf *threshold, *feature, *child, *root, *value, *target;
 	int32_t flag;    /* in the feature, 0: none */
+	bool no_nan;     /* the row has none: the flag does not matter */
 	Expr *row, *out; /* where the row's features and results begin */
 	LVar *sum;       /* the only result, when there is one */
 } Tables;
@@ -230,7 +234,7 @@ branch(Tables *s, Expr *at)
 		no = loop_op2(b, s->op == KOP_LT ? KOP_GE : KOP_GT, x, t);
 	else
 		no = loop_op1(b, KOP_NOT, loop_op2(b, s->op, x, t));
-	if (s->flag) {
+	if (s->flag && !s->no_nan) {
 		Expr *here = loop_op2(b, KOP_LT, f, loop_int(b, DT_I32, s->flag));
 		Expr *number = loop_op2(b, KOP_EQ, x, x);
 
@@ -337,6 +341,50 @@ walk_groups(Tables *s, const int32_t *depth)
 	return groups * LANES;
 }
 
+/* Whether a search for NaN is less than a quarter of the steps of all walks. */
+static bool
+is_search_worth_it(const Tables *s, const int32_t *depth)
+{
+	int64_t steps = 0;
+
+	for (int32_t i = 0; i < s->t.trees; i++)
+		steps += depth[i];
+	return s->flag && s->t.features < steps / 4;
+}
+
+static Expr *
+has_nan(Tables *s)
+{
+	LBuilder *b = s->b;
+	LVar *found = loop_var(b, "has_nan", loop_bool(b, false));
+	int depth = b->depth;
+	Expr *i = lower_for(s->cx, "i", s->t.features);
+	Expr *x = loop_load_compute(b, s->cx->in[TREES_X], loop_add(b, s->row, i));
+
+	x = loop_let(b, "x", x);
+	loop_set(b, found, loop_op2(b, KOP_OR, loop_get(b, found), loop_op2(b, KOP_NE, x, x)));
+	lower_end_to(s->cx, depth);
+	return loop_get(b, found);
+}
+
+/* All trees for one row. */
+static void
+walk_row(Tables *s, bool interleaved, const int32_t *depth, int32_t deepest)
+{
+	bool search = interleaved && is_search_worth_it(s, depth);
+
+	if (search) {
+		loop_if(s->b, has_nan(s));
+		walk_each(s, 0, deepest);
+		loop_else(s->b);
+		s->no_nan = true;
+	}
+	walk_each(s, interleaved ? walk_groups(s, depth) : 0, deepest);
+	if (search)
+		loop_end(s->b);
+	s->no_nan = false;
+}
+
 void
 trees_lower_tables(LowerCtx *cx, const Node *n, bool interleaved)
 {
@@ -356,7 +404,7 @@ trees_lower_tables(LowerCtx *cx, const Node *n, bool interleaved)
 		s.sum = loop_var(b, "sum", trees_base(cx, n, s.out, loop_idx(b, 0)));
 	else
 		trees_store_base(cx, n, s.out);
-	walk_each(&s, interleaved ? walk_groups(&s, depth) : 0, deepest);
+	walk_row(&s, interleaved, depth, deepest);
 	if (s.sum)
 		loop_store(b, cx->out[0], s.out, loop_get(b, s.sum));
 	lower_end_to(cx, 0);
