@@ -69,6 +69,21 @@ infer_svdf(const Node *n, Type *out, Diag *d)
 	return check_dtypes(n, d, 1 << DT_F32) && infer_svdf_shape(n, out, d);
 }
 
+/* From a filter's sum to the state, and from a unit's sum to the output. */
+static double
+feature_factor(const Node *n)
+{
+	return (double)(quant_scale(&n->in[0]->type) * quant_scale(&n->in[1]->type) /
+	                quant_scale(&n->in[4]->type));
+}
+
+static double
+time_factor(const Node *n)
+{
+	return (double)(quant_scale(&n->in[4]->type) * quant_scale(&n->in[2]->type) /
+	                quant_scale(&n->out[0]->type));
+}
+
 /* All but the bias have one scale; the state keeps its own. */
 bool
 qinfer_svdf(const Node *n, Type *out, Diag *d)
@@ -78,7 +93,9 @@ qinfer_svdf(const Node *n, Type *out, Diag *d)
 			return false;
 	if (!check_output_like_input(n, d) || !check_dtype(n, d, 1, SET_Q8) ||
 	    !check_dtype(n, d, 2, SET_Q8 | SET_Q16) || !check_dtype(n, d, 3, 1 << DT_I32) ||
-	    !check_dtype(n, d, 4, SET_Q8 | SET_Q16) || !infer_svdf_shape(n, out, d))
+	    !check_dtype(n, d, 4, SET_Q8 | SET_Q16) || !infer_svdf_shape(n, out, d) ||
+	    !check_scale_factor(n, d, feature_factor(n), MAX_FACTOR) ||
+	    !check_scale_factor(n, d, time_factor(n), MAX_FACTOR))
 		return false;
 	if (!n->out[1] || (n->out[1]->type.q && type_same_quant(&n->out[1]->type, &n->in[4]->type) &&
 	                   n->out[1]->type.dtype == n->in[4]->type.dtype))
@@ -91,7 +108,7 @@ static void
 remember(LowerCtx *cx, const Node *n, Expr *x_at, Expr *f, Expr *s_at)
 {
 	LBuilder *b = &cx->b;
-	const Type *x = &n->in[0]->type, *wf = &n->in[1]->type, *s = &n->in[4]->type;
+	const Type *x = &n->in[0]->type, *s = &n->in[4]->type;
 	int32_t memory = n->in[2]->type.dim[1];
 	bool quantized = node_is_quantized(n);
 	LVar *sum;
@@ -108,9 +125,7 @@ remember(LowerCtx *cx, const Node *n, Expr *x_at, Expr *f, Expr *s_at)
 	        loop_affine(b, f, x->dim[1], 0), x->dim[1]);
 	v = loop_get(b, sum);
 	if (quantized) {
-		double factor = (double)(quant_scale(x) * quant_scale(wf) / quant_scale(s));
-
-		v = q_clamp(cx, q_scale(cx, v, factor), quant_limits(s->dtype));
+		v = q_clamp(cx, q_scale(cx, v, feature_factor(n)), quant_limits(s->dtype));
 		v = loop_add(b, v, q_int(cx, quant_zero(s)));
 	}
 	loop_store_cvt(b, cx->out[1], loop_affine(b, s_at, 1, memory - 1), v);
@@ -143,7 +158,7 @@ lower_svdf(LowerCtx *cx, const Node *n)
 	v = loop_get(b, sum);
 	f = loop_add(b, loop_affine(b, n_at, y->dim[1], 0), u);
 	if (node_is_quantized(n)) {
-		v = q_scale(cx, v, (double)(quant_scale(s) * quant_scale(wt) / quant_scale(y)));
+		v = q_scale(cx, v, time_factor(n));
 		q_store(cx, cx->out[0], f, v, quant_zero(y), quant_limits(y->dtype));
 	} else {
 		loop_store(b, cx->out[0], f, lower_activation(cx, n, v));
@@ -205,6 +220,31 @@ infer_sequence_lstm(const Node *n, Type *out, Diag *d)
 	return check_dtypes(n, d, 1 << DT_F32) && infer_lstm_shape(n, out, d);
 }
 
+/* From a sum of products of operands v and w to units of 2^-12. */
+static double
+gate_factor(const Node *n, int v, int w)
+{
+	return (double)(quant_scale(&n->in[v]->type) * quant_scale(&n->in[w]->type)) / 0x1p-12;
+}
+
+/* The scale of the cell is a power of 2, not so large that tanh loses it. */
+static bool
+check_lstm_scales(const Node *n, Diag *d)
+{
+	double limit = n->in[IN_X]->type.dtype == DT_I16 ? MAX_WIDE_FACTOR : MAX_FACTOR;
+	double cell = (double)quant_scale(&n->in[IN_C]->type), power = log2(cell);
+
+	for (int g = 0; g < GATES; g++)
+		if (!check_scale_factor(n, d, gate_factor(n, IN_X, IN_W + g), limit) ||
+		    !check_scale_factor(n, d, gate_factor(n, IN_H, IN_R + g), limit))
+			return false;
+	if (fabs(power - round(power)) >= 1e-3)
+		return bad_input(n, d, E_UNSUPPORTED, IN_C, "the scale must be a power of 2");
+	return check_scale_factor(n, d, cell, 4) && check_scale_factor(n, d, 1 / cell, 0x1p28) &&
+	       check_scale_factor(n, d, 0x1p-30 / (double)quant_scale(&n->in[IN_H]->type),
+	                          MAX_FACTOR);
+}
+
 bool
 qinfer_sequence_lstm(const Node *n, Type *out, Diag *d)
 {
@@ -230,7 +270,7 @@ qinfer_sequence_lstm(const Node *n, Type *out, Diag *d)
 			return diag_report(d, &n->loc, E_TYPE,
 			                   "output %d has another quantisation than its state", i);
 	}
-	return infer_lstm_shape(n, out, d);
+	return check_lstm_scales(n, d) && infer_lstm_shape(n, out, d);
 }
 
 /* Where a step of one batch row is. */
@@ -244,9 +284,7 @@ typedef struct {
 static Expr *
 gate_part(LowerCtx *cx, const Node *n, LVar *sum, int v, int w)
 {
-	double factor = (double)(quant_scale(&n->in[v]->type) * quant_scale(&n->in[w]->type));
-
-	return q_sat16(cx, q_scale(cx, loop_get(&cx->b, sum), factor / 0x1p-12));
+	return q_sat16(cx, q_scale(cx, loop_get(&cx->b, sum), gate_factor(n, v, w)));
 }
 
 static Expr *
