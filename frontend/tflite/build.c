@@ -207,6 +207,22 @@ tfl_result(TNode *n, Node *node)
 }
 
 bool
+tfl_folded_result(TNode *n, Node *node)
+{
+	Tflite *r = n->r;
+
+	if (!tfl_result(n, node))
+		return false;
+	if (type_bytes(&n->out[0]->type) > r->bytes_left)
+		return true;
+	if (node_fold_within(r->g, node, &r->fold_left)) {
+		r->bytes_left -= type_bytes(&n->out[0]->type);
+		graph_remove(r->g, node);
+	}
+	return true;
+}
+
+bool
 tfl_bind(TNode *n, Value *v, int k)
 {
 	if (!v || !check_result(n, v, k))

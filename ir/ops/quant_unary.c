@@ -150,7 +150,8 @@ qinfer_sigmoid(const Node *n, Type *out, Diag *d)
 		                   "the output of '%s' must have the scale %g and the zero "
 		                   "point %d",
 		                   op_info[n->op].name, output_unit(n), output_zero(n));
-	return check_scale_factor(n, d, (double)in_scale(n), 1 << 3);
+	return check_scale_factor(n, d, (double)in_scale(n), 1 << 2) &&
+	       check_scale_factor(n, d, 1 / (double)in_scale(n), 0x1p40);
 }
 
 /* The functions of F4 in F0; what F4 does not hold is at its end. */
@@ -293,7 +294,8 @@ rsqrt_factor(const Node *n)
 bool
 qinfer_rsqrt(const Node *n, Type *out, Diag *d)
 {
-	return qinfer_same(n, out, d) && check_scale_factor(n, d, rsqrt_factor(n), 0x1p20);
+	return qinfer_same(n, out, d) && check_scale_factor(n, d, rsqrt_factor(n), 0x1p20) &&
+	       check_scale_factor(n, d, 1 / rsqrt_factor(n), 0x1p10);
 }
 
 /* m * 2^(-31 - shift) * 2^20 for the inverse square root's m and shift. */
@@ -303,10 +305,7 @@ inverse_root(LowerCtx *cx, Expr *x)
 	LBuilder *b = &cx->b;
 	Expr *v = loop_let(b, "x", x), *shift, *left, *m;
 
-	shift = loop_op2(b, KOP_SHR, loop_sub(b, loop_call1(b, "clz", v), q_int(cx, 1)),
-	                 q_int(cx, 1));
-	shift = loop_op2(b, KOP_MAX, loop_sub(b, q_int(cx, 12), shift), q_int(cx, 0));
-	shift = loop_select(b, loop_op2(b, KOP_LE, v, q_int(cx, 1)), q_int(cx, 0), shift);
+	shift = q_inverse_root_shift(cx, v);
 	left = loop_op2(b, KOP_SHL, q_int(cx, 1), loop_sub(b, q_int(cx, 20), shift));
 	m = loop_call1(b, "invsqrt", v);
 	return q_srdhm(cx, left, m);

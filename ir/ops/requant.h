@@ -86,6 +86,10 @@ Expr *q_half_sum(LowerCtx *cx, Expr *a, Expr *b);
 /* Leading zeros of an i32 taken as u32; 32 for 0. */
 Expr *q_clz(LowerCtx *cx, Expr *x);
 
+/* The shift to the right that goes with invsqrt() of the mathematical library, for a
+ * named x; 0 to 12. */
+Expr *q_inverse_root_shift(LowerCtx *cx, Expr *x);
+
 /* x as i16: x in i32, clamped to 16 bits. */
 Expr *q_sat16(LowerCtx *cx, Expr *x);
 
