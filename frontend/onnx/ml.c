@@ -18,7 +18,7 @@ softmax_zero(ONode *n, Value *x)
 	Ints axis = onnx_range(n, 1, 2);
 	Value *most = onnx_reduce(n, OP_REDUCE_MAX, x, axis, true);
 	Value *e = onnx_binary(n, OP_SUB, x, most);
-	Value *zero = onnx_with(n, OP_LESS_EQUAL, onnx_unary(n, OP_ABS, x), 1e-7);
+	Value *zero = onnx_with(n, OP_LESS_EQUAL, onnx_unary(n, OP_ABS, x), (double)0.0000001f);
 	Value *small, *sum;
 
 	e = onnx_unary(n, OP_EXP, e);
@@ -44,7 +44,7 @@ probit(ONode *n, Value *x)
 	v = onnx_binary(n, OP_SUB, onnx_unary(n, OP_SQRT, square), v);
 	v = onnx_unary(n, OP_SQRT, v);
 	v = onnx_where(n, sign, onnx_unary(n, OP_NEG, v), v);
-	return onnx_with(n, OP_MUL, v, 1.41421356);
+	return onnx_with(n, OP_MUL, v, (double)1.41421356f);
 }
 
 Value *
