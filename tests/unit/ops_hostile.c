@@ -140,7 +140,8 @@ needs_more_than_chance(Op op)
 {
 	return op_info[op].infer == infer_conv || op_info[op].infer == infer_conv_transpose ||
 	       op_info[op].infer == infer_pool || op_info[op].infer == infer_lstm ||
-	       op_info[op].infer == infer_roi_align || op_info[op].infer == infer_trees;
+	       op_info[op].infer == infer_roi_align || op_info[op].infer == infer_trees ||
+	       op_info[op].infer == infer_sequence_lstm || op_info[op].infer == infer_svdf;
 }
 
 /* A quantisation with scales from all of float's range, also of no number. */
