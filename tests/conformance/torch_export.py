@@ -118,6 +118,10 @@ CASES = {
         F.grid_sample(x, g, align_corners=False), F.grid_sample(x, g, "nearest", "border", True),
         F.grid_sample(x, g, "bilinear", "reflection", False)], 1)),
         r(2, 3, 6, 5), torch.rand(2, 4, 4, 2) * 2.6 - 1.3),
+    "grid_cubic": (Fn(lambda x, g: torch.cat([F.grid_sample(x, g, "bicubic", pad, corners) for pad in
+                                              ("zeros", "border", "reflection")
+                                              for corners in (False, True)], 1)),
+                   r(2, 3, 6, 5), torch.rand(2, 4, 4, 2) * 2.6 - 1.3),
     "pads": (Fn(lambda x: F.pad(F.pad(F.pad(x, (1, 2, 0, 1)), (2, 1, 1, 2), "reflect"), (1, 1, 1, 0),
                                 "replicate")[..., 1:-1:2]), r(2, 3, 6, 7)),
     "topk": (Fn(lambda x: (torch.topk(x, 3, 1)[0], torch.topk(x, 2, 2, False)[1], x.argmax(1),
