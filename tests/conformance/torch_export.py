@@ -1,7 +1,7 @@
 """Networks with random weights that torch exports to ONNX, compiled by mcc,
 against what torch itself computes: models that nobody tuned mcc for.
 
-Usage: torch_export.py MCC MCC_RUN [--opset=N,N...] [--dynamic] [--no-fold] [--engines] [NAME ...]
+Usage: torch_export.py MCC MCC_RUN [NAME ...] [--opset=N,N...] [--dynamic] [--no-fold] [--engines]
 
 Needs python3-torch and python3-onnx (exit status 77 without them); not part of
 the registered tests, because torch is not among the packages of bootstrap.
@@ -43,7 +43,7 @@ def acts(x):
     return torch.cat([F.gelu(x), F.silu(x), F.mish(x), F.hardswish(x), F.softplus(x), F.elu(x),
                       F.selu(x), F.celu(x, 1.5), F.leaky_relu(x), F.hardsigmoid(x), F.hardtanh(x),
                       F.relu6(x), F.softsign(x), F.tanhshrink(x), F.hardshrink(x), F.softshrink(x),
-                      F.logsigmoid(x), F.threshold(x, 0.1, 20.0), torch.erf(x)], 1) * F.glu(x, 1).sum()
+                      F.logsigmoid(x), F.threshold(x, 0.0, 0.0), torch.erf(x)], 1) * F.glu(x, 1).sum()
 
 
 def attention(m, x):

