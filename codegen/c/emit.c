@@ -175,27 +175,36 @@ comment_line(Str *s, const char *text)
 	}
 }
 
+/* The types of values, comma-separated.  A node with thousands of inputs may be
+ * thousands of steps, each with this comment: the first few have to do. */
+static void
+list_types(Arena *a, Str *line, Value **values, int n)
+{
+	const int most = 8;
+	int listed = 0;
+
+	for (int i = 0; i < n && listed < most; i++)
+		if (values[i])
+			str_printf(line, "%s%s", listed++ ? ", " : "",
+			           type_text(a, &values[i]->type));
+	if (n > most)
+		str_printf(line, " ... (%d in all)", n);
+}
+
 static void
 describe_step(Emit *e, Str *s, const Step *step)
 {
 	Arena *a = e->file.arena;
+	const Node *node = step->node;
 	Str line;
 
 	str_init(&line, a);
 	str_printf(&line, "%s (%s): ", name_comment(a, step->name),
-	           step->node ? op_info[step->node->op].name : "copy to an output");
-	if (step->node) {
-		for (int i = 0; i < step->node->nins; i++) {
-			if (!step->node->in[i])
-				continue;
-			str_printf(&line, "%s%s", line.s[line.n - 2] == ':' ? "" : ", ",
-			           type_text(a, &step->node->in[i]->type));
-		}
+	           node ? op_info[node->op].name : "copy to an output");
+	if (node) {
+		list_types(a, &line, node->in, node->nins);
 		str_puts(&line, " -> ");
-		for (int i = 0; i < step->node->nouts; i++)
-			if (step->node->out[i])
-				str_printf(&line, "%s%s", i ? ", " : "",
-				           type_text(a, &step->node->out[i]->type));
+		list_types(a, &line, node->out, node->nouts);
 	} else {
 		str_puts(&line, type_text(a, &step->arg[0].buffer->type));
 	}

@@ -1,7 +1,7 @@
 """Networks with random weights that torch exports to ONNX, compiled by mcc,
 against what torch itself computes: models that nobody tuned mcc for.
 
-Usage: torch_export.py MCC MCC_RUN [--opset=N,N...] [--dynamic] [--no-fold] [--engines] [NAME ...]
+Usage: torch_export.py MCC MCC_RUN [NAME ...] [--opset=N,N...] [--dynamic] [--no-fold] [--engines]
 
 Needs python3-torch and python3-onnx (exit status 77 without them); not part of
 the registered tests, because torch is not among the packages of bootstrap.
@@ -43,7 +43,7 @@ def acts(x):
     return torch.cat([F.gelu(x), F.silu(x), F.mish(x), F.hardswish(x), F.softplus(x), F.elu(x),
                       F.selu(x), F.celu(x, 1.5), F.leaky_relu(x), F.hardsigmoid(x), F.hardtanh(x),
                       F.relu6(x), F.softsign(x), F.tanhshrink(x), F.hardshrink(x), F.softshrink(x),
-                      F.logsigmoid(x), F.threshold(x, 0.1, 20.0), torch.erf(x)], 1) * F.glu(x, 1).sum()
+                      F.logsigmoid(x), F.threshold(x, 0.0, 0.0), torch.erf(x)], 1) * F.glu(x, 1).sum()
 
 
 def attention(m, x):
@@ -118,6 +118,10 @@ CASES = {
         F.grid_sample(x, g, align_corners=False), F.grid_sample(x, g, "nearest", "border", True),
         F.grid_sample(x, g, "bilinear", "reflection", False)], 1)),
         r(2, 3, 6, 5), torch.rand(2, 4, 4, 2) * 2.6 - 1.3),
+    "grid_cubic": (Fn(lambda x, g: torch.cat([F.grid_sample(x, g, "bicubic", pad, corners) for pad in
+                                              ("zeros", "border", "reflection")
+                                              for corners in (False, True)], 1)),
+                   r(2, 3, 6, 5), torch.rand(2, 4, 4, 2) * 2.6 - 1.3),
     "pads": (Fn(lambda x: F.pad(F.pad(F.pad(x, (1, 2, 0, 1)), (2, 1, 1, 2), "reflect"), (1, 1, 1, 0),
                                 "replicate")[..., 1:-1:2]), r(2, 3, 6, 7)),
     "topk": (Fn(lambda x: (torch.topk(x, 3, 1)[0], torch.topk(x, 2, 2, False)[1], x.argmax(1),

@@ -181,6 +181,24 @@ START_TEST(two_runs_give_the_same_bytes)
 }
 END_TEST
 
+START_TEST(comments_do_not_grow_with_the_number_of_inputs)
+{
+	enum { INPUTS = 400 };
+	Files f;
+	Str text;
+
+	str_init(&text, arena);
+	str_puts(&text, "graph @g(%x: f32[2]) {\n");
+	str_printf(&text, "  %%y: f32[%d] = concat(", 2 * INPUTS);
+	for (int i = 0; i < INPUTS; i++)
+		str_puts(&text, i ? ", %x" : "%x");
+	str_puts(&text, ") {axis=0}\n  return %y\n}\n");
+	f = compile_graph(text.s, &standard);
+	ck_assert_ptr_nonnull(strstr(f.source.s, "in all)"));
+	ck_assert_msg(f.source.n < 400 * INPUTS, "%zu bytes", f.source.n);
+}
+END_TEST
+
 START_TEST(prefixes_must_be_safe)
 {
 	static const char *const bad[] = {"", "_a", "a_", "a__b", "1a", "a-b", "a b"};
@@ -454,6 +472,7 @@ main(void)
 	tcase_add_test(tc, no_line_is_longer_than_100_columns);
 	tcase_add_test(tc, hosted_code_calls_math_h);
 	tcase_add_test(tc, two_runs_give_the_same_bytes);
+	tcase_add_test(tc, comments_do_not_grow_with_the_number_of_inputs);
 	tcase_add_test(tc, prefixes_must_be_safe);
 	tcase_add_test(tc, signed_arithmetic_wraps_around);
 	tcase_add_test(tc, divisions_are_guarded_unless_the_divisor_is_harmless);
