@@ -267,7 +267,8 @@ npz_write(Str *s, const Npz *npz)
 		str_write(&central, central_magic, 4);
 		put(&central, 20, 2);
 		put_common(&central, crc, npy.n, strlen(name));
-		put(&central, 0, 10); /* no comment, first disk, no attributes */
+		put(&central, 0, 6); /* no comment, first disk, no internal attributes */
+		put(&central, 0, 4); /* nor external ones */
 		put(&central, offset, 4);
 		str_puts(&central, name);
 	}

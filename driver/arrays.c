@@ -233,7 +233,8 @@ arrays_prepare(Arrays *x, Job *j)
 	const Graph *g = j->graph;
 	const Options *o = j->options;
 
-	*x = (Arrays){.ninputs = g->inputs.n, .noutputs = g->outputs.n, .calls = 1};
+	*x = (Arrays){.ninputs = g->inputs.n, .noutputs = g->outputs.n,
+	              .nstates = g->states.n, .calls = 1};
 	x->input = ARENA_ARRAY(j->arena, Array, g->inputs.n);
 	for (int i = 0; i < g->inputs.n; i++)
 		x->input[i] = (Array){.name = g->inputs.v[i]->name, .type = g->inputs.v[i]->type};
@@ -246,7 +247,9 @@ arrays_prepare(Arrays *x, Job *j)
 	for (int i = 0; i < x->ninputs; i++) {
 		Array *a = &x->input[i];
 
-		if (!a->file)
+		if (!a->file && i >= graph_plain_inputs(g))
+			a->npy.data = g->states.v[i - graph_plain_inputs(g)]->data;
+		else if (!a->file)
 			diag_report(&j->diag, NULL, E_ARITY, "the input '%s' (%s) has no file; add -i",
 			            a->name, type_text(j->arena, &a->type));
 		else if (read_array(x, j, a, i, x->ninputs))

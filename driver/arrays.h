@@ -23,6 +23,8 @@ typedef struct {
 
 typedef struct {
 	int ninputs, noutputs, nreferences;
+	int nstates; /* the last inputs and outputs; one without a file starts at its reset and
+	              * goes on with what the call before left */
 	Array *input, *output;
 	Array *reference; /* what outputs are compared with; .name is the output's */
 	size_t calls;

@@ -22,6 +22,13 @@ engine_memory_of_call(const Arrays *x, size_t call, const void **in, void **out)
 {
 	for (int i = 0; i < x->ninputs; i++)
 		in[i] = (const char *)x->input[i].npy.data + call * x->input[i].stride;
+	for (int k = 0; k < x->nstates && call > 0; k++) {
+		const Array *next = &x->output[x->noutputs - x->nstates + k];
+		int i = x->ninputs - x->nstates + k;
+
+		if (!x->input[i].file)
+			in[i] = (const char *)next->memory + (call - 1) * next->stride;
+	}
 	for (int i = 0; i < x->noutputs; i++)
 		out[i] = (char *)x->output[i].memory + call * x->output[i].stride;
 }
@@ -217,6 +224,9 @@ build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
 	void *memory = engine_arena(p, j);
 	CallModel *call_model;
 
+	if (x->nstates)
+		return diag_report(&j->diag, NULL, E_UNSUPPORTED,
+		                   "a model with a state runs with --engine=jit or interp");
 	guard_set_activity("compiling C", j->input->path);
 	timing_begin(&j->timing, "compile");
 	if (!name_files(b, j) || !write_sources(b, p, x, j) || !build_library(b, j))

@@ -62,7 +62,7 @@ show_progress(const Work *w, size_t done)
 		return;
 	last = now;
 	for (int i = 0; i < BAR; i++)
-		bar[i] = i < (int)(part * BAR) ? '#' : '.';
+		bar[i] = i < part * (double)BAR ? '#' : '.';
 	bar[BAR] = '\0';
 	fprintf(stderr, "\r[%s] %zu of %zu, %.0f s left ", bar, done, w->x->calls,
 	        (now - w->start) * (1 - part) / part);

@@ -344,8 +344,8 @@ fits_address_space(const Output *out, const Program *p)
 		bytes += type_bytes(&p->output[i]->type);
 	return !t->address_space || bytes <= t->address_space ||
 	       diag_report(&out->job->diag, &loc, E_SIZE,
-	                   "tensors, arena and constants take %zu bytes, but %s can address only %zu", bytes,
-	                   t->name, t->address_space);
+	                   "tensors, arena and constants take %zu bytes, but %s can address "
+	                   "only %zu", bytes, t->name, t->address_space);
 }
 
 /* Machine code or LLVM IR, and its header. */

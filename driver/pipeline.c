@@ -14,11 +14,11 @@ static const struct {
 	const char *passes;
 } pipelines[] = {
 	{'0', "expand,dce"},
-	{'1', "expand,fold,simplify,dead-channels,cse,dce"},
-	{'2', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,cse,dce"},
-	{'3', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,cse,dce"},
-	{'s', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,cse,dce"},
-	{'z', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,cse,dce"},
+	{'1', "expand,fold,simplify,dead-channels,trees,cse,dce"},
+	{'2', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
+	{'3', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
+	{'s', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
+	{'z', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
 };
 
 /* The passes of a level are repeated until nothing changes, but not for ever;
@@ -142,6 +142,7 @@ pipeline_run(Job *j)
 
 	pass_init(&cx, j->arena, &j->diag);
 	cx.verify_each = o->verify_each;
+	cx.small = o->level == 's' || o->level == 'z';
 	for (int i = 0; i < PASS_COUNT; i++)
 		cx.remarks[i] = names_pass(&o->remarks, pass_info[i].name) ||
 		                names_pass(&o->remarks, "all");

@@ -3,11 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT(id, name, suffixes, title) \
-	bool id##_sniff(const uint8_t *bytes, size_t n); \
-	Graph *id##_read(const FrontendFile *f, Diag *d);
-#include "frontend/formats.def"
-
 const FrontendFormat frontend_formats[] = {
 #define FORMAT(id, name, suffixes, title) {name, suffixes, title, id##_sniff, id##_read},
 #include "frontend/formats.def"

@@ -61,6 +61,11 @@ typedef struct {
 	Graph *(*read)(const FrontendFile *f, Diag *d);
 } FrontendFormat;
 
+#define FORMAT(id, name, suffixes, title) \
+	bool id##_sniff(const uint8_t *bytes, size_t n); \
+	Graph *id##_read(const FrontendFile *f, Diag *d);
+#include "frontend/formats.def"
+
 /* All formats; ends with a NULL name. */
 extern const FrontendFormat frontend_formats[];
 

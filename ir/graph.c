@@ -119,6 +119,29 @@ graph_input(Graph *g, const char *name, Type type)
 }
 
 Value *
+graph_state(Graph *g, const char *name, Type type, const void *initial)
+{
+	Value *v = graph_input(g, name, type), *c;
+
+	c = graph_const(g, arena_printf(g->arena, "%s.initial", v->name), type, initial);
+	c->nuses++;
+	VEC_PUSH(g->arena, &g->states, c);
+	return v;
+}
+
+int
+graph_plain_inputs(const Graph *g)
+{
+	return g->inputs.n - g->states.n;
+}
+
+int
+graph_plain_outputs(const Graph *g)
+{
+	return g->outputs.n - g->states.n;
+}
+
+Value *
 graph_const(Graph *g, const char *name, Type type, const void *data)
 {
 	Value *v = graph_value(g, name, type);

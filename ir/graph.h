@@ -55,6 +55,12 @@ struct Graph {
 	 * TFLITE_SINGLE_ROUNDING does, and not twice. */
 	bool single_rounding;
 	struct NameTable *names;
+	/*
+	 * What is kept between calls.  The last states.n inputs are what the states hold
+	 * when a call begins and the last states.n outputs what they hold at its end, in
+	 * the same order; states.v are constants: what they hold before the first call.
+	 */
+	VEC(Value *) states;
 };
 
 Graph *graph_new(Arena *a, const char *name);
@@ -68,6 +74,14 @@ void graph_rename(Graph *g, Value *v, const char *name);
 
 /* A new value that is the graph's next input. */
 Value *graph_input(Graph *g, const char *name, Type type);
+
+/* A new state: the input that it is when a call begins.  All other inputs must have been
+ * made.  Its output is added by graph_output() behind all others. */
+Value *graph_state(Graph *g, const char *name, Type type, const void *initial);
+
+/* Inputs and outputs but for the states. */
+int graph_plain_inputs(const Graph *g);
+int graph_plain_outputs(const Graph *g);
 
 /* A constant; `data` is borrowed. */
 Value *graph_const(Graph *g, const char *name, Type type, const void *data);

@@ -944,6 +944,25 @@ parse_return(Parser *p)
 	return true;
 }
 
+/* Behind the outputs: the constants that the states start with. */
+static bool
+parse_states(Parser *p)
+{
+	if (!accept_word(p, "states"))
+		return true;
+	do {
+		Values value = {0};
+
+		if (!parse_arg(p, &value))
+			return false;
+		if (!value.v[0] || !value_is_const(value.v[0]))
+			return expected(p, "a constant before this");
+		value.v[0]->nuses++;
+		VEC_PUSH(p->g->arena, &p->g->states, value.v[0]);
+	} while (accept(p, ','));
+	return true;
+}
+
 static bool
 parse_inputs(Parser *p)
 {
@@ -981,7 +1000,7 @@ parse_graph(Parser *p)
 	while (!accept_word(p, "return"))
 		if (!parse_stmt(p))
 			return false;
-	if (!parse_return(p) || !expect(p, '}'))
+	if (!parse_return(p) || !parse_states(p) || !expect(p, '}'))
 		return false;
 	skip_blanks(p);
 	return p->p == p->end || expected(p, "nothing more");

@@ -320,6 +320,10 @@ print_return(Str *s, const Graph *g)
 			print_quoted(s, name);
 		}
 	}
+	for (int i = 0; i < g->states.n; i++) {
+		str_puts(s, i ? ", " : "\n  states ");
+		print_value(s, g->states.v[i]);
+	}
 	str_puts(s, "\n}\n");
 }
 
@@ -346,6 +350,8 @@ graph_print(Str *s, const Graph *g)
 	}
 	for (int i = 0; i < g->outputs.n; i++)
 		print_const_once(s, g->outputs.v[i], printed);
+	for (int i = 0; i < g->states.n; i++)
+		print_const_once(s, g->states.v[i], printed);
 	print_return(s, g);
 	arena_free(scratch);
 }

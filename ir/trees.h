@@ -127,8 +127,8 @@ bool ensemble_tree(Ensemble *e, const TreeNode *node, int32_t n, int32_t root, c
                    const Loc *loc, Diag *d);
 
 /* The same for several trees of one array; no two may share a node. */
-bool ensemble_trees(Ensemble *e, const TreeNode *node, int32_t n, const int32_t *root, int32_t nroots,
-                    const char *what, const Loc *loc, Diag *d);
+bool ensemble_trees(Ensemble *e, const TreeNode *node, int32_t n, const int32_t *root,
+                    int32_t nroots, const char *what, const Loc *loc, Diag *d);
 
 /* The operator, without types of its outputs, at the end of the graph; `base` may be
  * NULL.  An ensemble without trees gives base alone. */
@@ -155,6 +155,25 @@ Trees trees_of(const Node *n);
 /* How many nodes the longest walk visits, the leaf not counted; one number a tree in
  * `depth` unless that is NULL. */
 int32_t trees_depth(Arena *a, const Trees *t, int32_t *depth);
+
+/*
+ * How the operator can be computed: its attribute `code` says which way is taken.  All
+ * give the same bits.
+ *
+ *	walk         the reference lowering, over the constants as they are
+ *	tables       a loop over compact tables: the smallest
+ *	interleaved  compact tables, eight trees at a time without branches
+ *	branches     nested conditions
+ */
+
+/* Whether tables can hold the ensemble: all nodes do < and >=, or <= and >; there is no
+ * third child, and zero is not missing. */
+bool trees_have_tables(const Trees *t);
+/* Bytes of constants then, leaves included. */
+int64_t trees_table_bytes(const Trees *t);
+
+/* Whether the trees are not too deep for conditions in each other. */
+bool trees_have_branches(Arena *a, const Trees *t);
 
 static inline TreeMode
 trees_mode(const Trees *t, int32_t node)

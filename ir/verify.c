@@ -177,6 +177,28 @@ check_graph_outputs(Verifier *v)
 }
 
 static void
+check_states(Verifier *v)
+{
+	const Graph *g = v->g;
+
+	if (g->states.n > g->inputs.n || g->states.n > g->outputs.n) {
+		broken(v, NULL, "there are more states than inputs or outputs");
+		return;
+	}
+	for (int i = 0; i < g->states.n; i++) {
+		const Value *c = g->states.v[i];
+		const Value *held = g->inputs.v[graph_plain_inputs(g) + i];
+		const Value *next = g->outputs.v[graph_plain_outputs(g) + i];
+
+		check_use(v, NULL, c);
+		if (!c->data)
+			broken(v, NULL, "'%s' is not a constant", c->name);
+		if (!type_equal(&held->type, &c->type) || !type_equal(&held->type, &next->type))
+			broken(v, NULL, "the state '%s' changes its type", held->name);
+	}
+}
+
+static void
 check_use_counts(Verifier *v)
 {
 	for (int i = 0; i < v->g->values.n; i++) {
@@ -206,6 +228,7 @@ graph_verify(const Graph *g, Diag *d)
 	for (const Node *n = g->first; n && !diag_full(d); n = n->next)
 		check_node(&v, n);
 	check_graph_outputs(&v);
+	check_states(&v);
 	check_use_counts(&v);
 	arena_free(scratch);
 	return v.ok;

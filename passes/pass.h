@@ -5,8 +5,8 @@
  * never prints, and does the same to the same graph every time.  Each pass stands
  * on its own; the usual order, which repeats until nothing changes, is
  *
- *	expand, fold, simplify, fuse-batch-norm, fuse-bias, fuse-pad, dead-channels, cse,
- *	dce
+ *	expand, fold, simplify, fuse-batch-norm, fuse-bias, fuse-pad, dead-channels, trees,
+ *	cse, dce
  *
  * Code generation needs `expand`: it does not know sugar.  All others are optional.
  * All but fuse-batch-norm and fuse-bias keep every bit of the result; those two
@@ -63,6 +63,7 @@ struct PassCtx {
 	int changed;    /* the running pass counts its rewrites here */
 	int64_t fold_iterations; /* that folding may still take; see node_fold_within() */
 	bool verify_each;
+	bool small;     /* prefer small programs to fast ones */
 	bool remarks[PASS_COUNT]; /* passes that are to report R_PASS for each node */
 	PassHooks hooks;
 	PassStats stats[PASS_COUNT];

@@ -35,9 +35,7 @@ bool c_emit(const Program *p, const CEmitOptions *options, Str *source, Str *hea
 /* A function that one or more steps call. */
 typedef struct {
 	const char *name;
-	int index;          /* of the first of them */
-	const Step *step;
-	const bool *shared; /* by buffer of its function: other arguments may overlap it */
+	int index; /* of the first of them */
 } CKernel;
 
 /* What the parts of the generated code are called, for other outputs than C. */
@@ -46,6 +44,7 @@ typedef struct {
 	int nkernels;
 	const int *kernel_of;        /* by step */
 	bool *const *used;           /* by step and buffer of its function: it is an argument */
+	bool *const *shared;         /* the same: other arguments may overlap it */
 	const char *const *constant; /* by Buffer.index; equal constants have one name; NULL: not
 	                              * used, or no constant */
 } CSymbols;

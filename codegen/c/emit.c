@@ -13,7 +13,6 @@
 /* A printed kernel and the steps that call it. */
 typedef struct {
 	const char *name, *params, *body;
-	bool *shared; /* by buffer of the first step: it may overlap with others */
 	VEC(const Step *) steps;
 	int first;    /* the number of the first */
 } Kernel;
@@ -30,7 +29,8 @@ typedef struct {
 	const CEmitOptions *options;
 	VEC(Kernel *) kernels;
 	int *kernel_of; /* by step */
-	bool **used;    /* by step and buffer of its function: it is a parameter */
+	bool **used;    /* by step and buffer of its function: it is a parameter, */
+	bool **shared;  /* it may overlap with others */
 	VEC(Constant) constants;
 	const char **name;      /* by buffer: in run(), or of the constant; NULL: unused */
 	const char **size_name; /* inputs, then outputs: the macros of their sizes */
@@ -132,12 +132,12 @@ print_kernel(Emit *e, int index)
 	str_init(&body, a);
 	func_print(&e->file, step->fn, shared, used, &params, &body);
 	e->used[index] = used;
+	e->shared[index] = shared;
 	k = find_kernel(e, params.s, body.s, &e->kernel_of[index]);
 	if (!k) {
 		k = ARENA_NEW(a, Kernel);
 		k->params = params.s;
 		k->body = body.s;
-		k->shared = shared;
 		k->first = index;
 		k->name = global_name(e, step_label(e, step));
 		e->kernel_of[index] = e->kernels.n;
@@ -277,6 +277,9 @@ name_parameters(Emit *e)
 	const Graph *g = p->graph;
 	Arena *a = e->file.arena;
 
+	/* `state` and `arena` are parameters too. */
+	if (g->states.n)
+		names_add(&e->run_names, "state");
 	e->size_name = ARENA_ARRAY(a, const char *, g->inputs.n + g->outputs.n);
 	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
 		bool is_input = i < g->inputs.n;
@@ -302,12 +305,14 @@ print_prototype(const Emit *e, Str *s)
 
 	str_init(&line, e->file.arena);
 	str_printf(&line, "int %s_run(", e->file.prefix);
-	for (int i = 0; i < g->inputs.n; i++)
+	for (int i = 0; i < graph_plain_inputs(g); i++)
 		str_printf(&line, "const %s *%s, ", c_type_of(p->input[i]),
 		           e->name[p->input[i]->index]);
-	for (int i = 0; i < g->outputs.n; i++)
+	for (int i = 0; i < graph_plain_outputs(g); i++)
 		str_printf(&line, "%s *%s, ", c_type_of(p->output[i]),
 		           e->name[p->output[i]->index]);
+	if (g->states.n)
+		str_printf(&line, "%s_state *state, ", e->file.prefix);
 	str_puts(&line, "void *arena)");
 	line_print(s, 0, line.s, line.n);
 	s->n--; /* the newline */
@@ -409,12 +414,79 @@ print_unused(const Emit *e, Str *s)
 		str_puts(s, "\t(void)arena;\n");
 }
 
+/* The member of the state struct that a state's input is called after. */
+static const char *
+state_member(const Emit *e, int i)
+{
+	const Program *p = e->program;
+
+	return e->name[p->input[graph_plain_inputs(p->graph) + i]->index];
+}
+
+/* Variables that point to the states: as they are read and as they are written.  They
+ * are written when nothing is read any more. */
+static void
+print_state_pointers(const Emit *e, Str *s)
+{
+	const Program *p = e->program;
+	const Graph *g = p->graph;
+
+	for (int i = 0; i < g->states.n; i++) {
+		const Buffer *next = p->output[graph_plain_outputs(g) + i];
+		const char *type = c_type_of(next), *member = state_member(e, i);
+
+		str_printf(s, "\tconst %s *const %s = state->%s;\n", type, member, member);
+		str_printf(s, "\t%s *const %s = state->%s;\n", type, e->name[next->index], member);
+	}
+}
+
+/* Every element the same is a loop, else there is a table. */
+static void
+print_reset_of(Emit *e, Str *s, int i)
+{
+	const Value *c = e->program->graph->states.v[i];
+	const char *member = state_member(e, i);
+	DType t = c->type.dtype;
+	size_t n = (size_t)type_numel(&c->type), width = (size_t)dtype_info[t].bytes;
+	const char *data = c->data;
+	bool same = true;
+
+	for (size_t k = 1; k < n && same; k++)
+		same = memcmp(data, data + k * width, width) == 0;
+	str_puts(s, "\t{\n");
+	if (!same)
+		str_printf(s, "\t\tstatic const %s initial[%zu] = {\n", dtype_info[t].c_type, n);
+	if (!same) {
+		data_print(&e->file, s, 3, t, data, n);
+		str_puts(s, "\t\t};\n");
+	}
+	str_printf(s, "\t\tsize_t i;\n\n\t\tfor (i = 0; i < %zuu; i++) {\n\t\t\tstate->%s[i] = ", n,
+	           member);
+	if (same && n)
+		const_print(&e->file, s, t, data, 0);
+	else
+		str_puts(s, same ? "0" : "initial[i]");
+	str_puts(s, ";\n\t\t}\n\t}\n");
+}
+
+static void
+print_reset(Emit *e, Str *s)
+{
+	if (!e->program->graph->states.n)
+		return;
+	str_printf(s, "\nvoid %s_reset(%s_state *state)\n{\n", e->file.prefix, e->file.prefix);
+	for (int i = 0; i < e->program->graph->states.n; i++)
+		print_reset_of(e, s, i);
+	str_puts(s, "}\n");
+}
+
 static void
 print_run(const Emit *e, Str *s)
 {
 	str_putc(s, '\n');
 	print_prototype(e, s);
 	str_puts(s, "\n{\n");
+	print_state_pointers(e, s);
 	print_pointers(e, s);
 	if (e->program->arena_size) {
 		str_printf(s,
@@ -553,6 +625,7 @@ print_source(Emit *e, Str *s)
 	str_init(&rest, e->file.arena);
 	print_constants(e, &constants);
 	print_kernels(e, &rest);
+	print_reset(e, &rest);
 	print_run(e, &rest);
 	print_banner(e, s, e->file.prefix);
 	str_puts(s, " */\n");
@@ -598,6 +671,19 @@ constant_bytes(const Emit *e)
 	return sum;
 }
 
+/* What is kept between calls. */
+static const char *
+state_text(const Emit *e)
+{
+	const Graph *g = e->program->graph;
+	size_t bytes = 0;
+
+	for (int i = 0; i < g->states.n; i++)
+		bytes += type_bytes(&g->states.v[i]->type);
+	return bytes ? arena_printf(e->file.arena, "%zu bytes of state between calls", bytes)
+	             : "no state between calls";
+}
+
 static void
 print_manual(const Emit *e, Str *s)
 {
@@ -608,12 +694,13 @@ print_manual(const Emit *e, Str *s)
 	comment_line(s, "");
 	comment_line(s, "Tensors are arrays in row-major order: the last index runs fastest.");
 	for (int i = 0; i < g->inputs.n; i++)
-		describe_tensor(e, s, "input", g->inputs.v[i]->name, p->input[i]);
-	for (int i = 0; i < g->outputs.n; i++)
+		describe_tensor(e, s, i < graph_plain_inputs(g) ? "input" : "state",
+		                g->inputs.v[i]->name, p->input[i]);
+	for (int i = 0; i < graph_plain_outputs(g); i++)
 		describe_tensor(e, s, "output", g->output_names.v[i], p->output[i]);
 	comment_line(s, "");
-	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena; nothing on the heap, no state between calls",
-	                             p->arena_size));
+	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena; no heap, %s",
+	                             p->arena_size, state_text(e)));
 	comment_line(s, arena_printf(a, "Constants: %zu bytes", constant_bytes(e)));
 	comment_line(s, arena_printf(a, "Multiply-accumulates of one call: %lld",
 	                             (long long)program_macs(p)));
@@ -634,11 +721,41 @@ print_macros(const Emit *e, Str *s)
 	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
 		const Buffer *b = i < g->inputs.n ? p->input[i] : p->output[i - g->inputs.n];
 
+		if (i >= g->inputs.n + graph_plain_outputs(g) ||
+		    (i < g->inputs.n && i >= graph_plain_inputs(g)))
+			continue;
 		str_printf(s, "#define %s %du\n", e->size_name[i], (int)type_numel(&b->type));
 	}
 	str_puts(s, "\n/* Results of the function. */\n");
 	str_printf(s, "#define %s_OK 0\n", u);
 	str_printf(s, "#define %s_ERROR_ARENA 1 /* the arena is NULL or not aligned */\n", u);
+}
+
+static void
+print_state_type(const Emit *e, Str *s)
+{
+	const Graph *g = e->program->graph;
+
+	if (!g->states.n)
+		return;
+	str_puts(s, "\n/* What is kept between calls. */\ntypedef struct {\n");
+	for (int i = 0; i < g->states.n; i++) {
+		const Type *t = &g->states.v[i]->type;
+		int n = type_numel(t);
+
+		str_printf(s, "\t%s %s[%d];\n", dtype_info[t->dtype].c_type, state_member(e, i),
+		           n ? n : 1);
+	}
+	str_printf(s, "} %s_state;\n", e->file.prefix);
+}
+
+static void
+print_reset_prototype(const Emit *e, Str *s)
+{
+	if (e->program->graph->states.n)
+		str_printf(s, "/* Prepares a state for the first call of a sequence. */\n"
+		              "void %s_reset(%s_state *state);\n\n",
+		           e->file.prefix, e->file.prefix);
 }
 
 static void
@@ -651,7 +768,9 @@ print_header(const Emit *e, Str *s)
 	str_printf(s, "#ifndef %s_H\n#define %s_H\n\n", u, u);
 	str_puts(s, "#include <stddef.h>\n#include <stdint.h>\n");
 	print_macros(e, s);
+	print_state_type(e, s);
 	str_puts(s, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+	print_reset_prototype(e, s);
 	str_puts(s, "/* Computes the outputs.  The arrays must not overlap; `arena` may be NULL when its\n"
 	            " * size is 0. */\n");
 	print_prototype(e, s);
@@ -663,7 +782,7 @@ print_header(const Emit *e, Str *s)
 static void
 start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 {
-	static const char *const taken[] = {"_run", "_H", "_ARENA_SIZE", "_ARENA_ALIGN", "_OK",
+	static const char *const taken[] = {"_run", "_reset", "_state", "_H", "_ARENA_SIZE", "_ARENA_ALIGN", "_OK",
 	                                    "_ERROR_ARENA", "_CONST", "_RESTRICT", "_LAYER",
 	                                    "_INFINITY", "_NAN", "_needs_64_bit_double"};
 
@@ -684,6 +803,7 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 	e->name = ARENA_ARRAY(a, const char *, p->buffers.n);
 	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);
 	e->used = ARENA_ARRAY(a, bool *, p->steps.n);
+	e->shared = ARENA_ARRAY(a, bool *, p->steps.n);
 }
 
 /* Prints the kernels, which names all parts of the code. */
@@ -724,12 +844,13 @@ c_symbols(Arena *a, const Program *p, const char *prefix, CSymbols *out)
 	Emit e = {0};
 
 	prepare(&e, p, &options, a);
-	*out = (CSymbols){.nkernels = e.kernels.n, .kernel_of = e.kernel_of, .used = e.used, .constant = constant};
+	*out = (CSymbols){.nkernels = e.kernels.n, .kernel_of = e.kernel_of, .used = e.used,
+	                  .shared = e.shared, .constant = constant};
 	out->kernel = ARENA_ARRAY(a, CKernel, e.kernels.n);
 	for (int i = 0; i < e.kernels.n; i++) {
 		const Kernel *k = e.kernels.v[i];
 
-		out->kernel[i] = (CKernel){k->name, k->first, k->steps.v[0], k->shared};
+		out->kernel[i] = (CKernel){k->name, k->first};
 	}
 	for (int i = 0; i < p->buffers.n; i++)
 		if (p->buffers.v[i]->kind == BUFFER_CONST)

@@ -255,12 +255,16 @@ write_module(const LlvmModule *m, LLVMTargetMachineRef machine, LlvmOutput kind,
 bool
 llvm_emit(const Program *p, const LlvmOptions *options, LlvmOutput kind, Str *out, Diag *d)
 {
-	LLVMTargetMachineRef machine = llvm_target_machine(options, false, d);
+	LLVMTargetMachineRef machine;
 	Arena *a;
 	LLVMContextRef context;
 	LlvmModule m;
 	bool ok;
 
+	if (p->graph->states.n)
+		return diag_report(d, NULL, E_UNSUPPORTED,
+		                   "machine code for a model that keeps a state; write C instead");
+	machine = llvm_target_machine(options, false, d);
 	if (!machine)
 		return false;
 	a = arena_child(out->arena);

@@ -399,6 +399,27 @@ constant(const LlvmModule *m, const Expr *e)
 	return LLVMConstInt(t, (unsigned long long)e->u.i, is_signed(e->type));
 }
 
+/* The address of a load in a table with rows and columns exchanged; NULL: it is another. */
+static LLVMValueRef
+exchanged_address(LlvmFunction *f, const Expr *e)
+{
+	LLVMBuilderRef b = builder(f);
+	LLVMTypeRef t = llvm_type(f->m, DT_IDX);
+
+	for (int i = 0; i < f->exchanged.n; i++) {
+		const LlvmExchanged *x = &f->exchanged.v[i];
+		LLVMValueRef var = f->known[x->var->index], rest;
+
+		if (x->load != e)
+			continue;
+		rest = LLVMBuildNSWMul(b, var, LLVMConstInt(t, (unsigned)x->columns, 0), "");
+		rest = LLVMBuildNSWSub(b, llvm_build_expr(f, e->arg[0]), rest, "");
+		rest = LLVMBuildNSWMul(b, rest, LLVMConstInt(t, (unsigned)x->rows, 0), "");
+		return llvm_element(f, e->u.buf->elem, x->table, LLVMBuildNSWAdd(b, rest, var, ""));
+	}
+	return NULL;
+}
+
 static LLVMValueRef
 load(LlvmFunction *f, const Expr *e)
 {
@@ -409,7 +430,10 @@ load(LlvmFunction *f, const Expr *e)
 	/* No parameter, because nothing comes of what is loaded from it. */
 	if (!f->buf[buf->index])
 		return LLVMConstNull(llvm_type(f->m, buf->elem));
-	at = llvm_element(f, buf->elem, f->buf[buf->index], llvm_build_expr(f, e->arg[0]));
+	at = exchanged_address(f, e);
+	if (!at)
+		at = llvm_element(f, buf->elem, f->buf[buf->index],
+		                  llvm_build_expr(f, e->arg[0]));
 	x = LLVMBuildLoad2(b, llvm_memory_type(f->m, buf->elem), at, "");
 	LLVMSetAlignment(x, (unsigned)dtype_info[buf->elem].bytes);
 	return buf->elem == DT_BOOL ? is_not_zero(f, DT_U8, x) : x;

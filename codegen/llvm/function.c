@@ -15,10 +15,8 @@
 
 #include "codegen/llvm/module.h"
 
-static void build_block(LlvmFunction *f, const Stmt *s);
-
-static LLVMBasicBlockRef
-new_block(LlvmFunction *f, const char *name)
+LLVMBasicBlockRef
+llvm_new_block(LlvmFunction *f, const char *name)
 {
 	return LLVMAppendBasicBlockInContext(f->m->context, f->value, name);
 }
@@ -29,15 +27,15 @@ builder(const LlvmFunction *f)
 	return f->m->builder;
 }
 
-/* A stack slot of the entry block, before its branch to the body. */
-static LLVMValueRef
-new_slot(LlvmFunction *f, const LVar *v)
+/* Before the branch to the body. */
+LLVMValueRef
+llvm_new_slot(LlvmFunction *f, LLVMTypeRef type, const char *name)
 {
 	LLVMBuilderRef b = LLVMCreateBuilderInContext(f->m->context);
 	LLVMValueRef slot;
 
 	LLVMPositionBuilderBefore(b, LLVMGetBasicBlockTerminator(f->entry));
-	slot = LLVMBuildAlloca(b, llvm_type(f->m, v->type), v->name);
+	slot = LLVMBuildAlloca(b, type, name);
 	LLVMDisposeBuilder(b);
 	return slot;
 }
@@ -50,39 +48,65 @@ declare(LlvmFunction *f, const LVar *v, LLVMValueRef value)
 		return;
 	}
 	if (!f->slot[v->index])
-		f->slot[v->index] = new_slot(f, v);
+		f->slot[v->index] = llvm_new_slot(f, llvm_type(f->m, v->type), v->name);
 	LLVMBuildStore(builder(f), value, f->slot[v->index]);
+}
+
+LlvmCounted
+llvm_open_counted(LlvmFunction *f, LLVMValueRef lo, LLVMValueRef hi, int32_t step,
+                  const char *name)
+{
+	LLVMBuilderRef b = builder(f);
+	LlvmCounted loop = {.lo = lo, .before = LLVMGetInsertBlock(b), .step = step};
+	LLVMBasicBlockRef body;
+
+	loop.head = llvm_new_block(f, "head");
+	body = llvm_new_block(f, "body");
+	loop.end = llvm_new_block(f, "end");
+	LLVMBuildBr(b, loop.head);
+	LLVMPositionBuilderAtEnd(b, loop.head);
+	loop.var = LLVMBuildPhi(b, llvm_type(f->m, DT_IDX), name);
+	LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, loop.var, hi, ""), body, loop.end);
+	LLVMPositionBuilderAtEnd(b, body);
+	return loop;
+}
+
+LLVMValueRef
+llvm_close_counted(LlvmFunction *f, const LlvmCounted *loop)
+{
+	LLVMBuilderRef b = builder(f);
+	LLVMTypeRef type = LLVMTypeOf(loop->var);
+	LLVMValueRef next, branch;
+
+	/* The last step may pass the bound, but never the range of idx. */
+	next = LLVMBuildNSWAdd(b, loop->var, LLVMConstInt(type, (unsigned)loop->step, 0), "");
+	LLVMAddIncoming(loop->var, (LLVMValueRef[]){loop->lo, next},
+	                (LLVMBasicBlockRef[]){loop->before, LLVMGetInsertBlock(b)}, 2);
+	branch = LLVMBuildBr(b, loop->head);
+	LLVMPositionBuilderAtEnd(b, loop->end);
+	return branch;
 }
 
 static void
 build_for(LlvmFunction *f, const Stmt *s)
 {
-	LLVMBuilderRef b = builder(f);
-	LLVMValueRef lo = llvm_build_expr(f, s->lo), hi = llvm_build_expr(f, s->hi), var, next;
-	LLVMBasicBlockRef before = LLVMGetInsertBlock(b), head = new_block(f, "head"),
-	                  body = new_block(f, "body"), end = new_block(f, "end"), last;
+	LLVMValueRef lo, hi;
+	LlvmCounted loop;
 
-	LLVMBuildBr(b, head);
-	LLVMPositionBuilderAtEnd(b, head);
-	var = LLVMBuildPhi(b, llvm_type(f->m, DT_IDX), s->var->name);
-	f->known[s->var->index] = var;
+	if (f->m->for_jit && llvm_build_spread(f, s))
+		return;
+	lo = llvm_build_expr(f, s->lo);
+	hi = llvm_build_expr(f, s->hi);
+	loop = llvm_open_counted(f, lo, hi, s->step, s->var->name);
+	f->known[s->var->index] = loop.var;
 	if (s->cond) {
-		LLVMBasicBlockRef check = new_block(f, "check");
+		LLVMBasicBlockRef go_on = llvm_new_block(f, "go_on");
 
-		LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, var, hi, ""), check, end);
-		LLVMPositionBuilderAtEnd(b, check);
-		LLVMBuildCondBr(b, llvm_build_expr(f, s->cond), body, end);
-	} else {
-		LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, var, hi, ""), body, end);
+		LLVMBuildCondBr(builder(f), llvm_build_expr(f, s->cond), go_on, loop.end);
+		LLVMPositionBuilderAtEnd(builder(f), go_on);
 	}
-	LLVMPositionBuilderAtEnd(b, body);
-	build_block(f, s->body);
-	/* The last step may pass the bound, but never the range of idx. */
-	next = LLVMBuildNSWAdd(b, var, LLVMConstInt(LLVMTypeOf(var), (unsigned)s->step, 0), "");
-	last = LLVMGetInsertBlock(b);
-	LLVMBuildBr(b, head);
-	LLVMAddIncoming(var, (LLVMValueRef[]){lo, next}, (LLVMBasicBlockRef[]){before, last}, 2);
-	LLVMPositionBuilderAtEnd(b, end);
+	llvm_build_block(f, s->body);
+	llvm_close_counted(f, &loop);
 }
 
 static bool
@@ -95,7 +119,7 @@ static void
 build_branch(LlvmFunction *f, LLVMBasicBlockRef block, const Stmt *body, LLVMBasicBlockRef end)
 {
 	LLVMPositionBuilderAtEnd(builder(f), block);
-	build_block(f, body);
+	llvm_build_block(f, body);
 	if (!has_terminator(f))
 		LLVMBuildBr(builder(f), end);
 }
@@ -105,8 +129,8 @@ build_if(LlvmFunction *f, const Stmt *s)
 {
 	LLVMBuilderRef b = builder(f);
 	LLVMValueRef cond = llvm_build_expr(f, s->cond);
-	LLVMBasicBlockRef then = new_block(f, "then"), other = s->other ? new_block(f, "else") : NULL,
-	                  end = new_block(f, "end");
+	LLVMBasicBlockRef then = llvm_new_block(f, "then"), end = llvm_new_block(f, "end");
+	LLVMBasicBlockRef other = s->other ? llvm_new_block(f, "else") : NULL;
 
 	LLVMBuildCondBr(b, cond, then, other ? other : end);
 	build_branch(f, then, s->body, end);
@@ -145,8 +169,8 @@ build_stmt(LlvmFunction *f, const Stmt *s)
 	}
 }
 
-static void
-build_block(LlvmFunction *f, const Stmt *s)
+void
+llvm_build_block(LlvmFunction *f, const Stmt *s)
 {
 	for (; s && !has_terminator(f); s = s->next)
 		build_stmt(f, s);
@@ -220,8 +244,8 @@ llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, const bool
 	f.buf = ARENA_ARRAY(m->arena, LLVMValueRef, fn->bufs.n);
 	bind_params(&f);
 	bind_buffers(&f, name);
-	f.entry = new_block(&f, "entry");
-	body = new_block(&f, "start");
+	f.entry = llvm_new_block(&f, "entry");
+	body = llvm_new_block(&f, "start");
 	LLVMPositionBuilderAtEnd(m->builder, f.entry);
 	if (subprogram) {
 		LLVMSetSubprogram(f.value, subprogram);
@@ -233,7 +257,7 @@ llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, const bool
 	}
 	LLVMBuildBr(m->builder, body);
 	LLVMPositionBuilderAtEnd(m->builder, body);
-	build_block(&f, fn->body);
+	llvm_build_block(&f, fn->body);
 	if (!has_terminator(&f)) {
 		if (lfunc_is_scalar(fn))
 			LLVMBuildUnreachable(m->builder);

@@ -144,14 +144,14 @@ line_of(const Step *step)
 	return !loc ? 0 : (unsigned)(loc->node ? loc->node : loc->line);
 }
 
-static void
-build_kernel(LlvmModule *m, int index)
+static LLVMValueRef
+build_kernel(LlvmModule *m, const CKernel *k, int step)
 {
-	const CKernel *k = &m->symbols.kernel[index];
-	const LFunc *fn = k->step->fn;
-	unsigned line = line_of(k->step), param = 1;
-	LLVMMetadataRef place = describe_function(m, k->step->name, k->name, line, true);
-	const bool *used = m->symbols.used[k->index];
+	const Step *s = m->program->steps.v[step];
+	const LFunc *fn = s->fn;
+	unsigned line = line_of(s), param = 1;
+	LLVMMetadataRef place = describe_function(m, s->name, k->name, line, true);
+	const bool *used = m->symbols.used[step];
 	LLVMValueRef value = llvm_build_function(m, fn, k->name, used, place, line);
 
 	/* Each layer is a function of its own, for who looks at the code or measures it. */
@@ -159,13 +159,27 @@ build_kernel(LlvmModule *m, int index)
 	for (int i = 0; i < fn->bufs.n; i++) {
 		if (fn->bufs.v[i]->role == LBUF_TABLE || !used[i])
 			continue;
-		if (!k->shared[i])
+		if (!m->symbols.shared[step][i])
 			llvm_add_attribute(m, value, param, "noalias");
 		if (lbuf_is_read_only(fn->bufs.v[i]))
 			llvm_add_attribute(m, value, param, "readonly");
 		param++;
 	}
-	m->kernel[index] = value;
+	return value;
+}
+
+/* Steps share functions, but in the JIT, where weights go into them (spread.c). */
+static void
+build_kernels(LlvmModule *m)
+{
+	if (m->for_jit) {
+		for (int i = 0; i < m->program->steps.n; i++)
+			m->kernel[i] = build_kernel(
+				m, &m->symbols.kernel[m->symbols.kernel_of[i]], i);
+		return;
+	}
+	for (int i = 0; i < m->symbols.nkernels; i++)
+		m->kernel[i] = build_kernel(m, &m->symbols.kernel[i], m->symbols.kernel[i].index);
 }
 
 /* ---- Calls of kernels ---- */
@@ -225,7 +239,7 @@ call_step(LlvmModule *m, const Entry *e, int index)
 {
 	const Step *s = m->program->steps.v[index];
 	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, s->fn->bufs.n);
-	LLVMValueRef kernel = m->kernel[m->symbols.kernel_of[index]];
+	LLVMValueRef kernel = m->kernel[m->for_jit ? index : m->symbols.kernel_of[index]];
 	unsigned n = 0;
 
 	for (int i = 0; i < s->fn->bufs.n; i++)
@@ -380,18 +394,18 @@ llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *
 {
 	*m = (LlvmModule){.arena = a, .program = p, .options = options, .context = context};
 	c_symbols(a, p, options->prefix, &m->symbols);
+	m->for_jit = for_jit;
 	m->has_sections = !for_jit && is_elf(options->target.triple);
 	m->module = LLVMModuleCreateWithNameInContext(options->model_name, context);
 	LLVMSetSourceFileName(m->module, options->model_name, strlen(options->model_name));
 	m->builder = LLVMCreateBuilderInContext(context);
 	m->ptr = LLVMPointerTypeInContext(context, 0);
 	m->constant = ARENA_ARRAY(a, LLVMValueRef, p->buffers.n);
-	m->kernel = ARENA_ARRAY(a, LLVMValueRef, m->symbols.nkernels);
+	m->kernel = ARENA_ARRAY(a, LLVMValueRef, for_jit ? p->steps.n : m->symbols.nkernels);
 	set_target(m, machine);
 	if (options->debug && !for_jit)
 		start_debug(m);
-	for (int i = 0; i < m->symbols.nkernels; i++)
-		build_kernel(m, i);
+	build_kernels(m);
 	if (for_jit)
 		build_jit_entries(m);
 	else

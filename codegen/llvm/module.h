@@ -23,6 +23,7 @@ typedef struct {
 	const LlvmOptions *options;
 	CSymbols symbols; /* the same names as in C */
 	bool has_sections; /* functions and constants get sections of their own */
+	bool for_jit;      /* stack is plenty */
 	LLVMContextRef context;
 	LLVMModuleRef module;
 	LLVMBuilderRef builder;
@@ -31,10 +32,19 @@ typedef struct {
 	LLVMTypeRef c_address; /* an integer of the size of a pointer */
 	VEC(LlvmCallee) callees;
 	LLVMValueRef *constant; /* by Buffer.index: the global, or NULL */
-	LLVMValueRef *kernel;   /* by index in symbols.kernel */
+	LLVMValueRef *kernel;   /* by index in symbols.kernel; for the JIT by step */
 	LLVMDIBuilderRef di;    /* NULL without -g */
 	LLVMMetadataRef di_unit, di_file, di_type;
 } LlvmModule;
+
+/* A load whose constants were laid out anew (spread.c): element var * columns + rest is
+ * now rest * rows + var of the table. */
+typedef struct {
+	const Expr *load;
+	const LVar *var;
+	int64_t rows, columns;
+	LLVMValueRef table;
+} LlvmExchanged;
 
 /* The state of one function under construction (function.c). */
 typedef struct {
@@ -46,6 +56,7 @@ typedef struct {
 	LLVMValueRef *slot;      /* by LVar.index; NULL: not a slot */
 	LLVMValueRef *known;     /* by LVar.index: the value of a constant variable */
 	LLVMValueRef *buf;       /* by LBuf.index: where its elements start; NULL: not used */
+	VEC(LlvmExchanged) exchanged;
 } LlvmFunction;
 
 /*
@@ -75,6 +86,29 @@ void llvm_catch_errors(LLVMContextRef context, Diag *d);
 LLVMValueRef llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name,
                                  const bool *used, LLVMMetadataRef subprogram, unsigned line);
 LLVMValueRef llvm_find_callee(LlvmModule *m, const LFunc *fn);
+
+/* ---- Pieces of functions (function.c) ---- */
+
+/* A loop that counts, between opening and closing it. */
+typedef struct {
+	LLVMValueRef var, lo;
+	LLVMBasicBlockRef before, head, end;
+	int32_t step;
+} LlvmCounted;
+
+/* Opens for var = lo; var < hi; var += step; the builder is in its body. */
+LlvmCounted llvm_open_counted(LlvmFunction *f, LLVMValueRef lo, LLVMValueRef hi, int32_t step,
+                              const char *name);
+LLVMValueRef llvm_close_counted(LlvmFunction *f, const LlvmCounted *loop); /* its last branch */
+
+LLVMBasicBlockRef llvm_new_block(LlvmFunction *f, const char *name);
+/* Memory on the stack, in the entry block. */
+LLVMValueRef llvm_new_slot(LlvmFunction *f, LLVMTypeRef type, const char *name);
+void llvm_build_block(LlvmFunction *f, const Stmt *s);
+
+/* Builds a loop over outputs with their sums side by side; false, and nothing built, when
+ * it is no such loop (spread.c). */
+bool llvm_build_spread(LlvmFunction *f, const Stmt *loop);
 
 /* The value of an expression at the builder's place (expr.c).  Of type bool: i1. */
 LLVMValueRef llvm_build_expr(LlvmFunction *f, const Expr *e);

@@ -94,13 +94,14 @@ is_graph_input(const Graph *g, const Value *v)
 	return false;
 }
 
-/* How often v is an output of the graph. */
+/* How often v is an output of the graph that is no state: states are overwritten at
+ * the end, when nothing reads them any more. */
 static int
 count_outputs(const Graph *g, const Value *v)
 {
 	int n = 0;
 
-	for (int i = 0; i < g->outputs.n; i++)
+	for (int i = 0; i < graph_plain_outputs(g); i++)
 		n += g->outputs.v[i] == v;
 	return n;
 }
@@ -551,8 +552,23 @@ concat_steps(Build *b, const Node *n)
 	}
 }
 
+/* Whether output i is a state that would be copied from another state's memory, which
+ * may have been overwritten by then. */
+static bool
+is_clobbered(const Build *b, int i, const Buffer *from)
+{
+	const Graph *g = b->graph;
+	int own = i - graph_plain_outputs(g);
+
+	for (int k = 0; k < g->states.n; k++)
+		if (k != own && own >= 0 &&
+		    from->base == b->program->input[graph_plain_inputs(g) + k])
+			return true;
+	return false;
+}
+
 /* Outputs that no step computes where the caller wants them. */
-static void
+static bool
 output_steps(Build *b)
 {
 	const Graph *g = b->graph;
@@ -569,14 +585,18 @@ output_steps(Build *b)
 			p->output[i] = from;
 			continue;
 		}
+		if (is_clobbered(b, i, from))
+			return diag_report(b->diag, v->def ? &v->def->loc : NULL, E_UNSUPPORTED,
+			                   "a state that takes what another input holds");
 		p->output[i] = new_buffer(b, g->output_names.v[i], &v->type, BUFFER_OUTPUT);
 		p->output[i]->first = p->output[i]->last = b->nnodes;
 		if (type_numel(&v->type) > 0)
 			copy_step(b, g->output_names.v[i], NULL, from, (Arg){p->output[i], 0});
 	}
+	return true;
 }
 
-static void
+static bool
 make_steps(Build *b)
 {
 	Program *p = b->program;
@@ -589,8 +609,10 @@ make_steps(Build *b)
 			concat_steps(b, b->node[t]);
 	}
 	b->step_at[b->nnodes] = p->steps.n;
-	output_steps(b);
+	if (!output_steps(b))
+		return false;
 	b->step_at[b->nnodes + 1] = p->steps.n;
+	return true;
 }
 
 /* From nodes to steps. */
@@ -632,7 +654,7 @@ finish_buffers(Build *b)
 	}
 }
 
-static void
+static bool
 make_program(Build *b)
 {
 	const Graph *g = b->graph;
@@ -641,13 +663,15 @@ make_program(Build *b)
 
 	for (int i = 0; i < g->inputs.n; i++)
 		p->input[i] = buffer_of(b, g->inputs.v[i]);
-	make_steps(b);
+	if (!make_steps(b))
+		return false;
 	p->arena_size = r->size;
 	p->arena_bound = r->bound;
 	p->arena_optimal = r->optimal;
 	p->method = r->method;
 	p->arena_align = b->align;
 	finish_buffers(b);
+	return true;
 }
 
 /* Lowers and verifies everything, also what sharing may make superfluous. */
@@ -698,8 +722,7 @@ program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d)
 	b.program->output = ARENA_ARRAY(a, Buffer *, g->outputs.n);
 	b.buffer = ARENA_ARRAY(a, Buffer *, g->values.n);
 	b.step_at = ARENA_ARRAY(a, int, b.nnodes + 2);
-	make_program(&b);
-	return b.program;
+	return make_program(&b) ? b.program : NULL;
 }
 
 size_t

@@ -624,7 +624,8 @@ void
 target_print_all(Str *s)
 {
 	str_puts(s, "Targets, their default CPU and triple:\n");
-	str_printf(s, "  %-15s %-13s %-26s %s\n", "generic", "", "", "C for any compiler; objects for this machine");
+	str_printf(s, "  %-15s %-13s %-26s %s\n", "generic", "", "",
+	           "C for any compiler; objects for this machine");
 	for (int i = 0; i < TARGET_COUNT; i++) {
 		const TargetInfo *t = &target_info[i];
 

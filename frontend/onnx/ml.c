@@ -18,7 +18,7 @@ softmax_zero(ONode *n, Value *x)
 	Ints axis = onnx_range(n, 1, 2);
 	Value *most = onnx_reduce(n, OP_REDUCE_MAX, x, axis, true);
 	Value *e = onnx_binary(n, OP_SUB, x, most);
-	Value *zero = onnx_with(n, OP_LESS_EQUAL, onnx_unary(n, OP_ABS, x), 0.0000001f);
+	Value *zero = onnx_with(n, OP_LESS_EQUAL, onnx_unary(n, OP_ABS, x), (double)0.0000001f);
 	Value *small, *sum;
 
 	e = onnx_unary(n, OP_EXP, e);
@@ -38,13 +38,13 @@ probit(ONode *n, Value *x)
 
 	log = onnx_binary(n, OP_MUL, low, onnx_with(n, OP_ADD, t, 1));
 	log = onnx_unary(n, OP_LOG, log);
-	v = onnx_with(n, OP_ADD, onnx_with(n, OP_MUL, log, 0.5), 2 / (3.14159f * 0.147f));
+	v = onnx_with(n, OP_ADD, onnx_with(n, OP_MUL, log, 0.5), (double)(2 / (3.14159f * 0.147f)));
 	square = onnx_binary(n, OP_MUL, v, v);
-	square = onnx_binary(n, OP_SUB, square, onnx_with(n, OP_MUL, log, 1 / 0.147f));
+	square = onnx_binary(n, OP_SUB, square, onnx_with(n, OP_MUL, log, (double)(1 / 0.147f)));
 	v = onnx_binary(n, OP_SUB, onnx_unary(n, OP_SQRT, square), v);
 	v = onnx_unary(n, OP_SQRT, v);
 	v = onnx_where(n, sign, onnx_unary(n, OP_NEG, v), v);
-	return onnx_with(n, OP_MUL, v, 1.41421356f);
+	return onnx_with(n, OP_MUL, v, (double)1.41421356f);
 }
 
 Value *

@@ -8,7 +8,13 @@
 
 #include "frontend/onnx/read.h"
 
-typedef enum { POST_NONE, POST_SOFTMAX, POST_LOGISTIC, POST_SOFTMAX_ZERO, POST_PROBIT } PostTransform;
+typedef enum {
+	POST_NONE,
+	POST_SOFTMAX,
+	POST_LOGISTIC,
+	POST_SOFTMAX_ZERO,
+	POST_PROBIT
+} PostTransform;
 
 PostTransform ml_post_attr(ONode *n);
 

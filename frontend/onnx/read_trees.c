@@ -684,7 +684,7 @@ read_set(Ens5 *f, int32_t *set)
 
 		if (v != v)
 			break;
-		if (!(v >= 0 && v < MAX_MEMBER && v == (double)(uint32_t)v))
+		if (!(v >= 0 && v < (double)MAX_MEMBER && v == (double)(uint32_t)v))
 			return onnx_error_attr(f->n, "membership_values", E_UNSUPPORTED,
 			                       "members of sets other than whole numbers from 0 to "
 			                       "65535 are not supported");

@@ -178,6 +178,16 @@ check_result(TNode *n, const Value *v, int k)
 	                 type_text(n->r->arena, &t->type), type_text(n->r->arena, &v->type));
 }
 
+/* Elements that are only moved keep their meaning. */
+static bool
+keeps_quantization(const Node *node)
+{
+	const Quant *q = node->nins && node->in[0] ? node->in[0]->type.q : NULL;
+
+	return !(op_info[node->op].traits & (MOVES | VIEW)) || !q || q->n != 1 ||
+	       type_same_quant(&node->in[0]->type, &node->out[0]->type);
+}
+
 bool
 tfl_result_of(TNode *n, Node *node, int k)
 {
@@ -192,7 +202,7 @@ tfl_result_of(TNode *n, Node *node, int k)
 	}
 	if (!infer(n, node) || !check_result(n, v, k))
 		return false;
-	if (!t->type.q != !v->type.q || !type_same_quant(&v->type, &t->type))
+	if (!keeps_quantization(node) || !type_same_quant(&v->type, &t->type))
 		return tfl_error(n, E_UNSUPPORTED,
 		                 "the output '%s' has another quantisation than its input", t->name);
 	graph_rename(n->r->g, v, t->name);
@@ -204,6 +214,22 @@ bool
 tfl_result(TNode *n, Node *node)
 {
 	return tfl_result_of(n, node, 0);
+}
+
+bool
+tfl_folded_result(TNode *n, Node *node)
+{
+	Tflite *r = n->r;
+
+	if (!tfl_result(n, node))
+		return false;
+	if (type_bytes(&n->out[0]->type) > r->bytes_left)
+		return true;
+	if (node_fold_within(r->g, node, &r->fold_left)) {
+		r->bytes_left -= type_bytes(&n->out[0]->type);
+		graph_remove(r->g, node);
+	}
+	return true;
 }
 
 bool

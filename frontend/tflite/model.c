@@ -9,8 +9,13 @@ enum { CODE_PLACEHOLDER = 127, CODE_CUSTOM = 32 };
 
 static const TfliteOp tfl_ops[] = {
 #define TFL_OP(code, name, options, table, lo, hi, outs_lo, outs_hi, reader, op) \
-	[code] = {name, options, FB_##table, lo, hi, outs_lo, outs_hi, tfl_read_##reader, op},
-#define TFL_REFUSED(code, name) [code] = {name, 0, FB_NoOptions, 0, 0, 0, 0, NULL, OP_COUNT},
+	[code] = {name,    options, FB_##table, lo, hi, outs_lo, outs_hi, tfl_read_##reader, \
+	          op, false},
+#define TFL_STATE(code, name, options, table, lo, hi, outs_lo, outs_hi, reader) \
+	[code] = {name,     options, FB_##table, lo, hi, outs_lo, outs_hi, tfl_read_##reader, \
+	          OP_COUNT, true},
+#define TFL_REFUSED(code, name) \
+	[code] = {name, 0, FB_NoOptions, 0, 0, 0, 0, NULL, OP_COUNT, false},
 #include "frontend/tflite/ops.def"
 };
 
@@ -95,7 +100,8 @@ check_arity(TNode *n)
 	bool ok = n->nins >= op->in_min && n->nins <= op->in_max && n->nouts >= op->out_min &&
 	          n->nouts <= op->out_max;
 
-	for (int i = 0; ok && i < op->in_min; i++)
+	/* Operators with a state look for themselves. */
+	for (int i = 0; ok && i < op->in_min && !op->takes_resources; i++)
 		ok = n->in[i] != NULL;
 	if (!ok)
 		return tfl_error(n, E_ARITY, "cannot have these %d inputs and %d outputs", n->nins,
@@ -110,7 +116,9 @@ check_operands(TNode *n)
 	for (int i = 0; i < n->nins; i++) {
 		const Tensor *t = n->in[i];
 
-		if (!t || t->value || t->data)
+		if (!t || t->value || t->data || t->variable)
+			continue;
+		if (t->is_variable && n->info && n->info->takes_resources)
 			continue;
 		if (t->is_variable)
 			return tfl_error(n, E_UNSUPPORTED,
@@ -121,7 +129,7 @@ check_operands(TNode *n)
 		return tfl_error(n, E_MALFORMED, "the input '%s' is not defined before", t->name);
 	}
 	for (int i = 0; i < n->nouts; i++) {
-		if (n->out[i]->value || n->out[i]->data)
+		if (n->out[i]->value || n->out[i]->data || n->out[i]->variable)
 			return tfl_error(n, E_MALFORMED, "the output '%s' is defined twice",
 			                 n->out[i]->name);
 		for (int k = 0; k < i; k++)
@@ -137,6 +145,8 @@ check_types(TNode *n)
 	for (int i = 0; i < n->nins + n->nouts; i++) {
 		const Tensor *t = i < n->nins ? n->in[i] : n->out[i - n->nins];
 
+		if (t && t->file_type == TFL_RESOURCE && n->info->takes_resources)
+			continue;
 		if (t && !t->has_type)
 			return tfl_error(n, E_UNSUPPORTED,
 			                 "the element type of the tensor '%s' is not supported",
@@ -203,7 +213,9 @@ read_operator(Tflite *r, int i)
 		return false;
 	if (n.nouts > 0)
 		n.loc.where = arena_printf(r->arena, "op %d '%s' (%s)", i, n.out[0]->name, name);
-	if (!n.info || !n.info->read)
+	if (r->initialising && (!n.info || !n.info->takes_resources))
+		ok = tfl_error(&n, E_UNSUPPORTED, "%s in a graph that runs once", name);
+	else if (!n.info || !n.info->read)
 		ok = tfl_error(&n, E_OP, "operator %s is not supported", name);
 	else
 		ok = check_arity(&n) && check_operands(&n) && check_types(&n) &&
@@ -265,6 +277,31 @@ read_operators(Tflite *r)
 	return ok;
 }
 
+bool
+tfl_run_once(TNode *n, int64_t index)
+{
+	Tflite *r = n->r;
+	FbSubGraph outer = r->graph;
+	Tensor *tensors = r->tensors;
+	int ntensors = r->ntensors;
+	FbRef ref;
+	bool ok;
+
+	if (r->initialising)
+		return tfl_error(n, E_UNSUPPORTED, "a graph that runs once calls another one");
+	if (index < 1 || (uint64_t)index >= r->model.subgraphs.count)
+		return tfl_error(n, E_MALFORMED, "there is no graph %lld", (long long)index);
+	r->initialising = true;
+	ok = fb_ref(&r->fb, r->model.subgraphs, (size_t)index, &ref) &&
+	     fb_read(&r->fb, FB_SubGraph, ref, &r->graph) && tfl_read_tensors(r) &&
+	     read_operators(r);
+	r->initialising = false;
+	r->graph = outer;
+	r->tensors = tensors;
+	r->ntensors = ntensors;
+	return ok;
+}
+
 /* Weights that are packed in a way that only some builds of TFLite know. */
 static bool
 check_metadata(Tflite *r)
@@ -321,7 +358,8 @@ read_model(Tflite *r)
 	if (!check_metadata(r) || !fb_ref(&r->fb, r->model.subgraphs, 0, &main_graph) ||
 	    !fb_read(&r->fb, FB_SubGraph, main_graph, &r->graph))
 		return false;
-	if (!tfl_read_tensors(r) || !read_inputs(r) || !read_operators(r) || !read_outputs(r))
+	if (!tfl_read_tensors(r) || !read_inputs(r) || !read_operators(r) || !read_outputs(r) ||
+	    !tfl_finish_variables(r))
 		return false;
 	return check_shapes(r);
 }
@@ -341,6 +379,7 @@ tflite_read(const FrontendFile *f, Diag *d)
 	r->d = d;
 	r->file = f;
 	r->bytes_left = ((size_t)64 << 20) + 4 * f->size;
+	r->fold_left = FOLD_ITERATIONS;
 	r->g = graph_new(f->arena, "main");
 	if (read_model(r))
 		return r->g;

@@ -13,6 +13,15 @@
 #include "frontend/tflite/flatbuf.h"
 #include "ir/graph.h"
 
+/* What keeps its contents between calls: a resource of the file. */
+typedef struct {
+	FbString container, name;
+	Value *value;     /* what it holds now; NULL: not looked at so far */
+	Value *held;      /* the state that it is when a call begins */
+	const void *initial;  /* set before the first call, or NULL: its zero point */
+	const Type *initial_type;
+} Variable;
+
 /* A tensor of the file. */
 typedef struct {
 	const char *name;
@@ -22,7 +31,10 @@ typedef struct {
 	bool is_variable; /* keeps its value between calls */
 	bool has_type;    /* its element type is one of ours */
 	int file_type;    /* TensorType of the file */
+	Variable *variable; /* of a resource, once it is known */
 } Tensor;
+
+enum { TFL_RESOURCE = 13 }; /* the TensorType */
 
 typedef struct {
 	Arena *arena;
@@ -34,6 +46,9 @@ typedef struct {
 	FbSubGraph graph;
 	Tensor *tensors;
 	int ntensors;
+	VEC(Variable *) variables;
+	bool initialising;  /* in the graph that runs once, before the first call */
+	int64_t fold_left; /* iterations that folding may still take */
 	size_t bytes_left; /* for constants that are unpacked */
 } Tflite;
 
@@ -48,6 +63,7 @@ typedef struct {
 	int in_min, in_max, out_min, out_max;
 	TfliteReadFn *read; /* NULL: not supported */
 	Op op;
+	bool takes_resources;
 } TfliteOp;
 
 /* Room for the options of any operator. */
@@ -68,6 +84,8 @@ struct TNode {
 
 #define TFL_OP(code, name, options, table, lo, hi, outs_lo, outs_hi, reader, op) \
 	TfliteReadFn tfl_read_##reader;
+#define TFL_STATE(code, name, options, table, lo, hi, outs_lo, outs_hi, reader) \
+	TfliteReadFn tfl_read_##reader;
 #include "frontend/tflite/ops.def"
 
 /* The most elements of a result that the frontend makes itself. */
@@ -77,6 +95,14 @@ enum { TFL_MAX_PARTS = 4096 };
 
 __attribute__((format(printf, 3, 4))) bool tfl_error(TNode *n, DiagCode code, const char *format,
                                                      ...);
+
+/* ---- Other graphs of the file (model.c) ---- */
+
+/* Reads the operators of graph `index`, which sets up variables. */
+bool tfl_run_once(TNode *n, int64_t index);
+
+/* Adds what the variables hold at the end to the graph's outputs (read_state.c). */
+bool tfl_finish_variables(Tflite *r);
 
 /* ---- Operands ---- */
 
@@ -120,6 +146,10 @@ Value *tfl_value_like(TNode *n, Node *node, int k);
  * and checks the shape. */
 bool tfl_result_of(TNode *n, Node *node, int k);
 bool tfl_result(TNode *n, Node *node);
+
+/* The same, computed now where the inputs are constants: weights are often stored as
+ * other numbers than those that the next operator takes. */
+bool tfl_folded_result(TNode *n, Node *node);
 
 /* Output k is a value that exists already, of the right type. */
 bool tfl_bind(TNode *n, Value *v, int k);

@@ -76,7 +76,7 @@ tfl_read_cast(TNode *n)
 
 	if (node)
 		((Attr_CAST *)node->attr)->to = tfl_out_type(n)->dtype;
-	return tfl_result(n, node);
+	return tfl_folded_result(n, node);
 }
 
 /* ---- Two inputs ---- */
@@ -108,6 +108,17 @@ tfl_read_arithmetic(TNode *n)
 }
 
 bool
+tfl_read_add_n(TNode *n)
+{
+	Value **in = ARENA_ARRAY(n->r->arena, Value *, n->nins);
+
+	for (int i = 0; i < n->nins; i++)
+		if (!(in[i] = tfl_in(n, i)))
+			return tfl_error(n, E_ARITY, "input %d is missing", i);
+	return tfl_result(n, tfl_node(n, OP_ADD_N, n->nins, in));
+}
+
+bool
 tfl_read_not_equal(TNode *n)
 {
 	Value *x = tfl_in(n, 0);
@@ -135,17 +146,35 @@ bool
 tfl_read_softmax(TNode *n)
 {
 	int rank = tfl_type(n, 0)->rank;
-	double beta = n->options.as_SoftmaxOptions.beta;
-	Value *x = tfl_in(n, 0);
-	Node *node;
+	Node *node = tfl_node(n, OP_SOFTMAX, 1, (Value *[]){tfl_in(n, 0)});
+	Attr_SOFTMAX *a;
 
 	if (rank < 1)
 		return tfl_error(n, E_SHAPE, "the rank must be at least 1");
-	if (beta != 1)
-		x = tfl_binary(n, OP_MUL, x, tfl_number(n, x, beta));
-	node = tfl_node(n, OP_SOFTMAX, 1, &x);
-	if (node)
-		((Attr_SOFTMAX *)node->attr)->axis = rank - 1;
+	if (!node)
+		return false;
+	a = node->attr;
+	a->axis = rank - 1;
+	a->beta = n->options.as_SoftmaxOptions.beta;
+	return tfl_result(n, node);
+}
+
+bool
+tfl_read_l2_normalization(TNode *n)
+{
+	int rank = tfl_type(n, 0)->rank;
+	Node *node = tfl_node(n, OP_LP_NORM, 1, (Value *[]){tfl_in(n, 0)});
+	Attr_LP_NORM *a;
+
+	if (rank < 1)
+		return tfl_error(n, E_SHAPE, "the rank must be at least 1");
+	if (n->options.as_ActivationOptions.activation != 0)
+		return tfl_error(n, E_UNSUPPORTED, "a fused activation");
+	if (!node)
+		return false;
+	a = node->attr;
+	a->axis = rank - 1;
+	a->epsilon = 1e-6;
 	return tfl_result(n, node);
 }
 
@@ -253,10 +282,36 @@ tfl_read_select(TNode *n)
 Value *
 tfl_requantized(TNode *n, Value *x, const Type *to)
 {
+	Node *node;
+
 	if (!x || type_same_quant(&x->type, to) || !x->type.q || !to->q)
 		return x;
-	tfl_error(n, E_UNSUPPORTED, "inputs with different quantisation");
-	return NULL;
+	node = tfl_node(n, OP_REQUANTIZE, 1, &x);
+	if (node) {
+		node->out[0]->type.q = to->q;
+		node->out[0]->type.dtype = to->dtype;
+	}
+	return tfl_value(n, node);
+}
+
+/* QUANTIZE and DEQUANTIZE: numbers keep their value, as far as it fits the output's
+ * type.  Half floats become floats. */
+bool
+tfl_read_requantize(TNode *n)
+{
+	Value *x = tfl_in(n, 0);
+	const Type *y = tfl_out_type(n);
+	Node *node;
+
+	if (!x->type.q && !y->q) {
+		if (!dtype_is_float(x->type.dtype) || !dtype_is_float(y->dtype))
+			return tfl_error(n, E_UNSUPPORTED, "neither input nor output is quantised");
+		return tfl_read_cast(n);
+	}
+	node = tfl_node(n, OP_REQUANTIZE, 1, &x);
+	if (node)
+		((Attr_REQUANTIZE *)node->attr)->to = y->dtype;
+	return tfl_folded_result(n, node);
 }
 
 /* ---- Resizing ---- */

@@ -12,19 +12,38 @@ scale_product(const Node *n, float x, float w)
 	return in_float ? (double)(x * w) : (double)x * (double)w;
 }
 
-static Multipliers
-factors(LowerCtx *cx, const Node *n, bool wide)
+/* The factor of output channel i, or of all. */
+static double
+factor_of(const Node *n, int32_t i)
 {
 	const Quant *w = n->in[1]->type.q;
 	float x = quant_scale(&n->in[0]->type), y = quant_scale(&n->out[0]->type);
-	double *factor = ARENA_ARRAY(cx->arena, double, w->n);
 
 	if (w->n == 1)
-		factor[0] = scale_product(n, x, w->scale[0]) / (double)y;
-	else
-		for (int32_t i = 0; i < w->n; i++)
-			factor[i] = (double)x * (double)w->scale[i] / (double)y;
-	return q_multipliers(cx, w->n, factor, wide);
+		return scale_product(n, x, w->scale[0]) / (double)y;
+	return (double)x * (double)w->scale[i] / (double)y;
+}
+
+static Multipliers
+factors(LowerCtx *cx, const Node *n, bool wide)
+{
+	int32_t count = n->in[1]->type.q->n;
+	double *factor = ARENA_ARRAY(cx->arena, double, count);
+
+	for (int32_t i = 0; i < count; i++)
+		factor[i] = factor_of(n, i);
+	return q_multipliers(cx, count, factor, wide);
+}
+
+bool
+check_dot_factors(const Node *n, Diag *d)
+{
+	bool wide = n->in[0]->type.dtype == DT_I16;
+
+	for (int32_t i = 0; i < n->in[1]->type.q->n; i++)
+		if (!check_scale_factor(n, d, factor_of(n, i), wide ? MAX_WIDE_FACTOR : MAX_FACTOR))
+			return false;
+	return true;
 }
 
 Dot
@@ -127,5 +146,6 @@ check_dot_quantized(const Node *n, Diag *d, int axis)
 	return check_quantized(n, d, 0) && check_weights(n, d, axis) && check_bias(n, d) &&
 	       check_output_like_input(n, d) &&
 	       (!wide || (check_symmetric(n, d, 0) && check_symmetric(n, d, 1) &&
-	                  check_symmetric(n, d, -1)));
+	                  check_symmetric(n, d, -1))) &&
+	       check_dot_factors(n, d);
 }

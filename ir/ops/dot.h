@@ -33,6 +33,10 @@ void dot_add(LowerCtx *cx, const Dot *l, LVar *sum, Expr *x_at, Expr *w_at);
 /* Stores the sum, scaled and with the activation, as the output's element y_at. */
 void dot_store(LowerCtx *cx, const Dot *l, Expr *y_at, Expr *channel, Expr *sum);
 
+/* The factors of all channels, which follow from scales that were checked, can be
+ * applied. */
+bool check_dot_factors(const Node *n, Diag *d);
+
 /* The checks of a quantised node: x and the output have one scale, w has one or one
  * a channel along `axis`, the bias is an integer of the right size, 16-bit numbers
  * are symmetric. */

@@ -1,9 +1,9 @@
 /*
  * Grid sample: the input read at the places that a grid names at run time.
  *
- * Coordinates outside the input are first brought to its border or reflected
- * there, as the padding says; then each neighbour that still lies outside is
- * taken from the border, from its mirror image, or as 0.
+ * Coordinates outside the input are first reflected or, where one neighbour or
+ * two decide, brought to its border, as the padding says; then each neighbour that
+ * still lies outside is taken from the border, from its mirror image, or as 0.
  */
 #include <math.h>
 
@@ -66,16 +66,18 @@ reflect(LBuilder *b, Expr *x, double lo, double hi)
 	return loop_add(b, x, scalar_number(b, x, lo));
 }
 
-/* A coordinate beyond lo or hi goes to the first or last element.  Between them it
- * stays, also where it is before the first element or after the last: cubic
- * weights depend on it. */
+/* A coordinate outside the input goes to the first or last element.  Cubic weights
+ * depend on it, so it keeps its place there while some of the four neighbours are
+ * inside; further out all are the same element. */
 static Expr *
-to_border(LBuilder *b, Expr *x, double lo, double hi, int32_t length)
+to_border(LBuilder *b, Expr *x, Interpolation mode, int32_t length)
 {
+	double outside = mode == INTERP_cubic ? 3 : 0, lo = -outside, hi = length - 1 + outside;
+
 	x = loop_let(b, "x", x);
-	x = loop_select(b, scalar_compare(b, KOP_LT, x, lo), scalar_number(b, x, 0), x);
+	x = loop_select(b, scalar_compare(b, KOP_LT, x, lo), scalar_number(b, x, lo), x);
 	x = loop_let(b, "x", x);
-	return loop_select(b, scalar_compare(b, KOP_GT, x, hi), scalar_number(b, x, length - 1), x);
+	return loop_select(b, scalar_compare(b, KOP_GT, x, hi), scalar_number(b, x, hi), x);
 }
 
 /* The coordinate in elements, from one in [-1, 1], after padding. */
@@ -94,7 +96,7 @@ coordinate(LBuilder *b, const Attr_GRID_SAMPLE *a, Expr *g, int32_t length)
 	if (a->mode == INTERP_nearest)
 		x = loop_call1(b, "rint", x);
 	switch (a->padding) {
-	case GRID_border: return to_border(b, x, lo, hi, length);
+	case GRID_border: return to_border(b, x, a->mode, length);
 	case GRID_reflection: return reflect(b, x, lo, hi);
 	case GRID_zeros:
 	case GRID_COUNT: break;

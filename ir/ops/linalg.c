@@ -56,7 +56,7 @@ qinfer_matmul(const Node *n, Type *out, Diag *d)
 	       check_output_like_input(n, d) &&
 	       (!wide || (check_symmetric(n, d, 0) && check_symmetric(n, d, 1) &&
 	                  check_symmetric(n, d, -1))) &&
-	       infer_matmul_shape(n, out, d);
+	       check_dot_factors(n, d) && infer_matmul_shape(n, out, d);
 }
 
 /* Where matrices and their elements lie. */

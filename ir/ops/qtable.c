@@ -85,7 +85,7 @@ q_table16(LowerCtx *cx, const char *name, QFloatFn *f, float in_scale, int32_t i
 	float in_greatest = in_scale * (float)(INT16_MAX - in_zero);
 	float out_least = out_scale * (float)(INT16_MIN - out_zero);
 	float out_greatest = out_scale * (float)(INT16_MAX - out_zero);
-	float step = (in_greatest - in_least) / STEPS, half = step / 2;
+	float step = (in_greatest - in_least) / (float)STEPS, half = step / 2;
 	float unit = 65536 / (out_greatest - out_least);
 	int16_t y[STEPS + 1];
 

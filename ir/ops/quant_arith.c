@@ -294,11 +294,11 @@ qlower_div(LowerCtx *cx, const Node *n)
 	negative = loop_let(b, "negative", loop_op2(b, KOP_LT, y, q_int(cx, 0)));
 	x = loop_let(b, "num", loop_select(b, negative, loop_op1(b, KOP_NEG, x), x));
 	y = loop_let(b, "den", loop_op1(b, KOP_ABS, y));
-	zeros = loop_let(b, "zeros", loop_call1(b, "clz", y));
+	zeros = loop_let(b, "zeros", q_clz(cx, y));
 	inverse = loop_op2(b, KOP_AND, loop_op2(b, KOP_SHL, y, zeros), q_int(cx, INT32_MAX));
 	inverse = loop_call1(b, "inv1p", inverse);
 	room = loop_op2(b, KOP_XOR, x, loop_op2(b, KOP_SHR, x, q_int(cx, 31)));
-	room = loop_let(b, "room", loop_sub(b, loop_call1(b, "clz", room), q_int(cx, 1)));
+	room = loop_let(b, "room", loop_sub(b, q_clz(cx, room), q_int(cx, 1)));
 	q = q_srdhm(cx, loop_op2(b, KOP_SHL, x, room), inverse);
 	q = q_srdhm(cx, q, q_int(cx, by.m));
 	/* The inverse has 31 - zeros bits before the point. */
@@ -341,7 +341,7 @@ qlower_extremum(LowerCtx *cx, const Node *n)
 bool
 qinfer_compare(const Node *n, Type *out, Diag *d)
 {
-	return check_all_quantized(n, d) && infer_compare(n, out, d) &&
+	return check_all_quantized(n, d) && check_plain_output(n, d) && infer_compare(n, out, d) &&
 	       check_scale_factor(n, d, input_scale(n, 0), 1) &&
 	       check_scale_factor(n, d, input_scale(n, 1), 1);
 }

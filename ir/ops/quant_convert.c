@@ -123,6 +123,18 @@ is_shift(const Node *n)
 	return quant_scale(&n->in[0]->type) == quant_scale(&n->out[0]->type);
 }
 
+/* x where a shift to the left keeps it in int32, else the end of that range: there
+ * the reference's result is undefined. */
+static Expr *
+keep_in_range(LowerCtx *cx, Expr *x, DType from, Multiplier by)
+{
+	int left = by.shift > 0 ? by.shift : 0;
+
+	if (8 * dtype_info[from].bytes + 1 + left <= 32 || left == 0)
+		return x;
+	return q_clamp(cx, x, (QRange){INT32_MIN >> left, INT32_MAX >> left});
+}
+
 static void
 requantize(LowerCtx *cx, const Node *n)
 {
@@ -130,8 +142,11 @@ requantize(LowerCtx *cx, const Node *n)
 	Expr *i = lower_for(cx, "i", cx->in[0]->count);
 	Expr *x = q_load(cx, cx->in[0], i, quant_zero(from));
 
-	if (!is_shift(n))
-		x = q_scale(cx, x, factor_of(n));
+	if (!is_shift(n)) {
+		Multiplier by = q_multiplier(cx, factor_of(n));
+
+		x = q_mbqm(cx, keep_in_range(cx, x, from->dtype, by), by);
+	}
 	q_store(cx, cx->out[0], i, x, quant_zero(to), quant_limits(to->dtype));
 	lower_end_to(cx, 0);
 }

@@ -183,7 +183,7 @@ softmax8(LowerCtx *cx, const Line *line, Multiplier by)
 	Expr *zeros, *inverse, *shift, *r, *x, *v;
 	int depth;
 
-	zeros = loop_let(b, "zeros", loop_call1(b, "clz", sum));
+	zeros = loop_let(b, "zeros", q_clz(cx, sum));
 	inverse = loop_op2(b, KOP_AND, loop_op2(b, KOP_SHL, sum, zeros), q_int(cx, INT32_MAX));
 	inverse = loop_let(b, "inverse", loop_call1(b, "inv1p", inverse));
 	/* 1 / sum has SUM_BITS - zeros bits before the point, and the output none. */
@@ -271,7 +271,7 @@ softmax16(LowerCtx *cx, const Line *line, double factor)
 	loop_set(b, sum, loop_add(b, loop_get(b, sum), e));
 	loop_end(b);
 	total = loop_let(b, "total", loop_get(b, sum));
-	zeros = loop_let(b, "zeros", loop_call1(b, "clz", total));
+	zeros = loop_let(b, "zeros", q_clz(cx, total));
 	x = loop_op2(b, KOP_SHL, total, loop_sub(b, zeros, q_int(cx, 1)));
 	x = loop_op2(b, KOP_SHR, loop_add(b, x, q_int(cx, 1 << 13)), q_int(cx, 14));
 	x = q_sat16(cx, loop_sub(b, x, q_int(cx, (1 << 15) + (1 << 16))));

@@ -22,6 +22,14 @@ out_scale(const Node *n)
 	return quant_scale(&n->out[0]->type);
 }
 
+/* One quantised input and an output of its shape and element type, quantised too. */
+static bool
+infer_kept(const Node *n, Type *out, Diag *d)
+{
+	out[0] = n->in[0]->type;
+	return check_all_quantized(n, d) && check_output_like_input(n, d);
+}
+
 /* TFLite's factor of activations: rounded to float. */
 static double
 scale_ratio(const Node *n)
@@ -96,7 +104,7 @@ real_function(LowerCtx *cx, const Node *n, Expr *q)
 bool
 qinfer_real_function(const Node *n, Type *out, Diag *d)
 {
-	return qinfer_same(n, out, d) &&
+	return infer_kept(n, out, d) &&
 	       check_scale_factor(n, d, (double)(1.0f / out_scale(n)), HUGE_VAL);
 }
 
@@ -142,7 +150,7 @@ qinfer_sigmoid(const Node *n, Type *out, Diag *d)
 {
 	const Type *t = &n->out[0]->type;
 
-	if (!qinfer_same(n, out, d) || !check_symmetric_16(n, d))
+	if (!infer_kept(n, out, d) || !check_symmetric_16(n, d))
 		return false;
 	if (fabs((double)out_scale(n) / output_unit(n) - 1) > 1e-3 ||
 	    quant_zero(t) != output_zero(n))
@@ -150,7 +158,8 @@ qinfer_sigmoid(const Node *n, Type *out, Diag *d)
 		                   "the output of '%s' must have the scale %g and the zero "
 		                   "point %d",
 		                   op_info[n->op].name, output_unit(n), output_zero(n));
-	return check_scale_factor(n, d, (double)in_scale(n), 1 << 3);
+	return check_scale_factor(n, d, (double)in_scale(n), 1 << 2) &&
+	       check_scale_factor(n, d, 1 / (double)in_scale(n), 0x1p40);
 }
 
 /* The functions of F4 in F0; what F4 does not hold is at its end. */
@@ -236,7 +245,7 @@ qinfer_hard_swish(const Node *n, Type *out, Diag *d)
 {
 	double range = (double)(fine_scale(n) / (3 / 32768.0f));
 
-	return qinfer_same(n, out, d) &&
+	return infer_kept(n, out, d) &&
 	       check_scale_factor(n, d, (double)(fine_scale(n) / out_scale(n)), 1) &&
 	       check_scale_factor(n, d, range, 1 << 14);
 }
@@ -293,7 +302,8 @@ rsqrt_factor(const Node *n)
 bool
 qinfer_rsqrt(const Node *n, Type *out, Diag *d)
 {
-	return qinfer_same(n, out, d) && check_scale_factor(n, d, rsqrt_factor(n), 0x1p20);
+	return infer_kept(n, out, d) && check_scale_factor(n, d, rsqrt_factor(n), 0x1p20) &&
+	       check_scale_factor(n, d, 1 / rsqrt_factor(n), 0x1p10);
 }
 
 /* m * 2^(-31 - shift) * 2^20 for the inverse square root's m and shift. */
@@ -303,10 +313,7 @@ inverse_root(LowerCtx *cx, Expr *x)
 	LBuilder *b = &cx->b;
 	Expr *v = loop_let(b, "x", x), *shift, *left, *m;
 
-	shift = loop_op2(b, KOP_SHR, loop_sub(b, loop_call1(b, "clz", v), q_int(cx, 1)),
-	                 q_int(cx, 1));
-	shift = loop_op2(b, KOP_MAX, loop_sub(b, q_int(cx, 12), shift), q_int(cx, 0));
-	shift = loop_select(b, loop_op2(b, KOP_LE, v, q_int(cx, 1)), q_int(cx, 0), shift);
+	shift = q_inverse_root_shift(cx, v);
 	left = loop_op2(b, KOP_SHL, q_int(cx, 1), loop_sub(b, q_int(cx, 20), shift));
 	m = loop_call1(b, "invsqrt", v);
 	return q_srdhm(cx, left, m);
@@ -354,7 +361,21 @@ close_elements(LowerCtx *cx, const Node *n, Expr *i, Expr *y)
 bool
 qinfer_scaled(const Node *n, Type *out, Diag *d)
 {
-	return qinfer_same(n, out, d) && check_scale_factor(n, d, scale_ratio(n), MAX_FACTOR);
+	return infer_kept(n, out, d) && check_scale_factor(n, d, scale_ratio(n), MAX_FACTOR);
+}
+
+/* Not below the output's zero. */
+void
+qlower_relu(LowerCtx *cx, const Node *n)
+{
+	const Type *t = &n->out[0]->type;
+	QRange r = quant_limits(t->dtype);
+	Expr *i, *v = q_scale(cx, open_elements(cx, n, &i), scale_ratio(n));
+
+	if (quant_zero(t) > r.lo)
+		r.lo = quant_zero(t);
+	q_store(cx, cx->out[0], i, v, quant_zero(t), r);
+	lower_end_to(cx, 0);
 }
 
 void
@@ -423,7 +444,7 @@ code_of(const Node *n, double x)
 bool
 qinfer_clamp(const Node *n, Type *out, Diag *d)
 {
-	if (!qinfer_same(n, out, d) || !infer_clamp(n, out, d))
+	if (!infer_kept(n, out, d) || !infer_clamp(n, out, d))
 		return false;
 	if (type_same_quant(&n->in[0]->type, &n->out[0]->type))
 		return true;

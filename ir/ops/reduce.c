@@ -257,6 +257,11 @@ qinfer_reduce(const Node *n, Type *out, Diag *d)
 		return diag_report(d, &n->loc, E_UNSUPPORTED,
 		                   "'%s' to another quantisation is not supported",
 		                   op_info[n->op].name);
+	if (!raw && !check_scale_factor(n, d,
+	                                (double)quant_scale(&n->in[0]->type) /
+	                                        (double)quant_scale(&n->out[0]->type),
+	                                MAX_FACTOR))
+		return false;
 	return infer_reduce(n, out, d);
 }
 
@@ -372,7 +377,7 @@ lower_arg_reduce(LowerCtx *cx, const Node *n)
 bool
 qinfer_arg_reduce(const Node *n, Type *out, Diag *d)
 {
-	return check_quantized(n, d, 0) && infer_arg_reduce(n, out, d);
+	return check_quantized(n, d, 0) && check_plain_output(n, d) && infer_arg_reduce(n, out, d);
 }
 
 void

@@ -191,6 +191,15 @@ check_scale_factor(const Node *n, Diag *d, double factor, double limit)
 }
 
 bool
+check_plain_output(const Node *n, Diag *d)
+{
+	if (!n->out[0]->type.q)
+		return true;
+	return diag_report(d, &n->loc, E_UNSUPPORTED, "the output of '%s' cannot be quantised",
+	                   op_info[n->op].name);
+}
+
+bool
 check_symmetric_16(const Node *n, Diag *d)
 {
 	for (int i = 0; i < n->nins; i++)
@@ -312,26 +321,21 @@ q_half_sum(LowerCtx *cx, Expr *a, Expr *b)
 	return loop_cvt(lb, DT_I32, shift_right(cx, t, 1));
 }
 
-/* Halves the number of bits that may be in front five times. */
 Expr *
 q_clz(LowerCtx *cx, Expr *x)
 {
+	return loop_call1(&cx->b, "clz", x);
+}
+
+Expr *
+q_inverse_root_shift(LowerCtx *cx, Expr *x)
+{
 	LBuilder *b = &cx->b;
-	LVar *v = loop_var(b, "bits", loop_bits(b, DT_U32, x));
-	LVar *n = loop_var(b, "zeros", q_int(cx, 0));
+	Expr *shift = shift_right(cx, plus(cx, q_clz(cx, x), -1), 1);
 
-	for (int step = 16; step > 0; step /= 2) {
-		Expr *limit = loop_int(b, DT_U32, (int64_t)1 << (32 - step));
-
-		loop_if(b, loop_op2(b, KOP_LT, loop_get(b, v), limit));
-		loop_set(b, n, plus(cx, loop_get(b, n), step));
-		loop_set(b, v, shift_left(cx, loop_get(b, v), step));
-		loop_end(b);
-	}
-	loop_if(b, loop_op2(b, KOP_EQ, loop_get(b, v), loop_int(b, DT_U32, 0)));
-	loop_set(b, n, q_int(cx, 32));
-	loop_end(b);
-	return loop_get(b, n);
+	shift = loop_sub(b, q_int(cx, 12), shift);
+	shift = loop_op2(b, KOP_MAX, shift, q_int(cx, 0));
+	return loop_select(b, loop_op2(b, KOP_LE, x, q_int(cx, 1)), q_int(cx, 0), shift);
 }
 
 Expr *

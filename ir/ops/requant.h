@@ -60,7 +60,11 @@ bool check_symmetric(const Node *n, Diag *d, int i);
 /* A factor made from scales is a positive number below `limit`, which is at most
  * MAX_FACTOR. */
 #define MAX_FACTOR 0x1p30
+#define MAX_WIDE_FACTOR 0x1p7 /* of i64 accumulators */
 bool check_scale_factor(const Node *n, Diag *d, double factor, double limit);
+
+/* The output is not quantised. */
+bool check_plain_output(const Node *n, Diag *d);
 
 /* 16-bit inputs and a 16-bit output have zero points 0. */
 bool check_symmetric_16(const Node *n, Diag *d);
@@ -85,6 +89,10 @@ Expr *q_half_sum(LowerCtx *cx, Expr *a, Expr *b);
 
 /* Leading zeros of an i32 taken as u32; 32 for 0. */
 Expr *q_clz(LowerCtx *cx, Expr *x);
+
+/* The shift to the right that goes with invsqrt() of the mathematical library, for a
+ * named x; 0 to 12. */
+Expr *q_inverse_root_shift(LowerCtx *cx, Expr *x);
 
 /* x as i16: x in i32, clamped to 16 bits. */
 Expr *q_sat16(LowerCtx *cx, Expr *x);

@@ -375,22 +375,29 @@ neutral(LBuilder *b, TreeAggregate how, DType t)
 	return loop_const(b, t, 0);
 }
 
-void
-trees_store_base(LowerCtx *cx, const Node *n, Expr *row)
+Expr *
+trees_base(LowerCtx *cx, const Node *n, Expr *row, Expr *k)
 {
 	const Attr_TREES *a = n->attr;
 	LBuilder *b = &cx->b;
 	LBuf *base = n->nins > TREES_BASE ? cx->in[TREES_BASE] : NULL;
-	Expr *k = lower_for(cx, "k", (int32_t)a->outputs), *first;
 
 	if (!base)
-		first = neutral(b, a->aggregate, cx->out[0]->elem);
-	else if (n->in[TREES_BASE]->type.rank == 1 && base->count == a->outputs)
-		first = loop_load(b, base, k);
-	else
-		first = loop_load(b, base, loop_add(b, row, k));
-	loop_store(b, cx->out[0], loop_add(b, row, k), first);
-	lower_end_to(cx, cx->b.depth - (a->outputs != 1));
+		return neutral(b, a->aggregate, cx->out[0]->elem);
+	if (n->in[TREES_BASE]->type.rank == 1 && n->out[0]->type.rank != 1)
+		return loop_load(b, base, k);
+	return loop_load(b, base, loop_add(b, row, k));
+}
+
+void
+trees_store_base(LowerCtx *cx, const Node *n, Expr *row)
+{
+	LBuilder *b = &cx->b;
+	int depth = b->depth;
+	Expr *k = lower_for(cx, "k", (int32_t)((const Attr_TREES *)n->attr)->outputs);
+
+	loop_store(b, cx->out[0], loop_add(b, row, k), trees_base(cx, n, row, k));
+	lower_end_to(cx, depth);
 }
 
 /* Takes the values of the leaf at `leaf` into the result. */
@@ -415,8 +422,8 @@ add_leaf(Walk *w, Expr *out_row, Expr *leaf)
 	lower_end_to(w->cx, depth);
 }
 
-void
-lower_trees(LowerCtx *cx, const Node *n)
+static void
+lower_walk(LowerCtx *cx, const Node *n)
 {
 	LBuilder *b = &cx->b;
 	Walk w = {cx, b, n, trees_of(n), NULL};
@@ -443,4 +450,31 @@ lower_trees(LowerCtx *cx, const Node *n)
 	         loop_let(b, "leaf", loop_clamp_idx(b, load(&w, TREES_YES, loop_get(b, at)), 0,
 	                                            w.t.leaves - 1)));
 	lower_end_to(cx, 0);
+}
+
+void
+lower_trees(LowerCtx *cx, const Node *n)
+{
+	const Attr_TREES *a = n->attr;
+	Trees t = trees_of(n);
+
+	/* What a pass has chosen, unless the text of a graph asks for the impossible. */
+	switch (a->code) {
+	case TREE_CODE_tables:
+	case TREE_CODE_interleaved:
+		if (trees_have_tables(&t)) {
+			trees_lower_tables(cx, n, a->code == TREE_CODE_interleaved);
+			return;
+		}
+		break;
+	case TREE_CODE_branches:
+		if (trees_have_branches(cx->arena, &t)) {
+			trees_lower_branches(cx, n);
+			return;
+		}
+		break;
+	case TREE_CODE_walk:
+	case TREE_CODE_COUNT: break;
+	}
+	lower_walk(cx, n);
 }

@@ -65,6 +65,11 @@ class Interface:
         if not found:
             raise Failure("no run function in the header")
         self.prefix = found.group(1)
+        self.has_state = bool(re.search(rf"^void {self.prefix}_reset\(", text, re.M))
+        # At least as large as the struct: its members and what aligns them.
+        self.state_bytes = sum(
+            int(n) * np.dtype(C_TYPES[t]).itemsize + 8
+            for t, n in re.findall(r"^\t(\w+) \w+\[(\d+)\];", text, re.M))
         self.params = []  # (name, numpy type, is input, elements)
         sizes = re.findall(r"^#define (\w+_SIZE) (\d+)u", text, re.M)
         self.arena = int(dict(sizes)[self.prefix.upper() + "_ARENA_SIZE"])
@@ -74,7 +79,7 @@ class Interface:
             m = re.match(r"\s*(const )?(\w+) \*\s*(\w+)\s*$", p.replace("\n", " "))
             if not m:
                 raise Failure(f"cannot read the parameter '{p}'")
-            if m.group(2) == "void":
+            if m.group(2) == "void" or m.group(2).endswith("_state"):
                 continue
             if not sizes:
                 raise Failure(f"no size of '{m.group(3)}' in the header")
@@ -90,10 +95,22 @@ def build_shared(source, cc, flags, folder, name="model"):
     return library
 
 
-def call(library, interface, inputs):
+def new_state(library, interface):
+    """Memory for the state struct, reset; None without one."""
+    if not interface.has_state:
+        return None
+    state = np.full(interface.state_bytes + 64, 0xA5, np.uint8)
+    state = state[-state.ctypes.data % 8:]
+    getattr(ctypes.CDLL(library), interface.prefix + "_reset")(ctypes.c_void_p(state.ctypes.data))
+    return state
+
+
+def call(library, interface, inputs, state=None):
     """Calls NAME_run; inputs and results are numpy arrays in the order of the API.
     Guards behind every output and the arena catch writes out of bounds."""
     guard = 64
+    if interface.has_state and state is None:
+        state = new_state(library, interface)
     run_model = getattr(ctypes.CDLL(library), interface.prefix + "_run")
     arguments, outputs, guarded = [], [], []
     inputs = list(inputs)
@@ -120,6 +137,8 @@ def call(library, interface, inputs):
     arena = np.full(interface.arena + guard + 64, 0xA5, np.uint8)
     arena = arena[-arena.ctypes.data % 64:][:interface.arena + guard]
     guarded.append(arena)
+    if state is not None:
+        arguments.append(state)
     arguments.append(arena)
     status = run_model(*[ctypes.c_void_p(a.ctypes.data) for a in arguments])
     if status != 0:

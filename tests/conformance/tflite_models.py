@@ -149,8 +149,12 @@ def run_model(args, folder):
                 library = harness.build_shared(source, cc, ["-std=c99", args.level, "-w"],
                                                scratch, f"m{number}")
 
+                state = [None]
+
                 def run(inputs, restart):
-                    return harness.call(library, interface, inputs)
+                    if restart:
+                        state[0] = harness.new_state(library, interface)
+                    return harness.call(library, interface, inputs, state[0])
                 worst = max(worst, check_cases(meta, folder, run, loose))
             if args.interp:
                 outputs = sum(not p[2] for p in interface.params)

@@ -177,7 +177,8 @@ def main():
     p.add_argument("--mcc", default="build/mcc")
     p.add_argument("--models", default=os.path.join(HERE, "../../../shared/models"))
     p.add_argument("--core", action="append", choices=sorted(CORES))
-    p.add_argument("names", nargs="*", help="models of --models (default: onnx_kws_alibaba)")
+    p.add_argument("names", nargs="*", help="models of --models (default: onnx_kws_alibaba, "
+                   "mlperf_kws_i8)")
     args = p.parse_args()
     args.mcc = os.path.abspath(args.mcc)
 
@@ -198,7 +199,7 @@ def main():
             return 77
         models = [("tiny", os.path.join(HERE, "tiny.mcc"), cores)]
         large = [c for c in cores if c != "avr"]
-        for name in args.names or ["onnx_kws_alibaba"]:
+        for name in args.names or ["onnx_kws_alibaba", "mlperf_kws_i8"]:
             path = os.path.join(args.models, name)
             if os.path.isdir(path):
                 files = [f for f in os.listdir(path) if f.startswith("model.")]

@@ -18,7 +18,8 @@ driver: base ir frontend passes codegen driver"
 foreign="^llvm(-c)?/: codegen/llvm
 ^zlib.h: base
 ^libxml/: frontend/pmml frontend/openvino
-^(protobuf-c|onnx)/: frontend/onnx"
+^(protobuf-c|onnx)/: frontend/onnx
+^jansson: frontend/xgboost"
 
 check_sources() {
 	awk -v edges="$edges" -v foreign="$foreign" '

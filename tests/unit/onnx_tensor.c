@@ -409,7 +409,7 @@ static const struct {
 	{"a", "\x08\x07\x3a\x02\x12\x00", "onnx"},
 	{"a", "\x08\x07\x3a\x22\x12", "onnx"}, /* cut off */
 	{"a", "<?xml version='1.0'?>", NULL},
-	{"a", "{\"learner\":{}}", NULL},
+	{"a", "{\"learner\":{}}", "xgboost"},
 	{"a", "\x1c\x00\x00\x00TFL3", "tflite"},
 	{"a.onnx/b", "", NULL},
 };

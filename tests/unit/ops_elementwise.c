@@ -100,6 +100,12 @@ mish(double x)
 }
 
 static double
+rsqrt(double x)
+{
+	return 1 / sqrt(x);
+}
+
+static double
 shrink(double x)
 {
 	return fabs(x) > 0.5 ? x : 0;
@@ -117,6 +123,7 @@ static const struct {
 	{OP_TRUNC, trunc, -5, 5},
 	{OP_ROUND, rint, -5, 5},
 	{OP_SQRT, sqrt, 0, 100},
+	{OP_RSQRT, rsqrt, 0.1, 50},
 	{OP_RECIPROCAL, reciprocal, 0.5, 9},
 	{OP_EXP, exp, -10, 3},
 	{OP_LOG, log, 0.1, 50},
@@ -317,6 +324,12 @@ floor_mod(int64_t x, int64_t y)
 }
 
 static int64_t
+square(uint64_t x)
+{
+	return (int64_t)(x * x);
+}
+
+static int64_t
 shifted(Op op, DType t, int64_t x, int64_t n)
 {
 	if (n < 0 || n >= 8 * dtype_info[t].bytes)
@@ -332,6 +345,8 @@ binary(Op op, DType t, int64_t x, int64_t y)
 	case OP_SUB: return x - y;
 	case OP_MUL: return (int64_t)((uint64_t)x * (uint64_t)y);
 	case OP_DIV: return y ? x / y : 0;
+	case OP_FLOOR_DIV: return y ? (x - floor_mod(x, y)) / y : 0;
+	case OP_SQUARED_DIFFERENCE: return square((uint64_t)x - (uint64_t)y);
 	case OP_MOD: return floor_mod(x, y);
 	case OP_POW: return integer_power(x, y);
 	case OP_MIN: return x < y ? x : y;
@@ -353,7 +368,8 @@ binary(Op op, DType t, int64_t x, int64_t y)
 static const Op binary_ops[] = {OP_ADD,    OP_SUB,        OP_MUL,     OP_DIV,          OP_MOD,
                                 OP_POW,    OP_MIN,        OP_MAX,     OP_PRELU,        OP_BIT_AND,
                                 OP_BIT_OR, OP_BIT_XOR,    OP_SHL,     OP_SHR,          OP_EQUAL,
-                                OP_LESS,   OP_LESS_EQUAL, OP_GREATER, OP_GREATER_EQUAL};
+                                OP_LESS,   OP_LESS_EQUAL, OP_GREATER, OP_GREATER_EQUAL,
+                                OP_FLOOR_DIV, OP_SQUARED_DIFFERENCE};
 enum { BINARY_OPS = sizeof binary_ops / sizeof binary_ops[0] };
 
 static void
@@ -663,6 +679,47 @@ START_TEST(clamping_to_nan_is_reported)
 }
 END_TEST
 
+START_TEST(floor_div_of_floats_rounds_down)
+{
+	Run r;
+
+	run_begin(&r);
+	run_numbers(&r, DT_F32, DIMS(5), (const double[]){7, -7, 7, -6, 0.5});
+	run_numbers(&r, DT_F32, DIMS(5), (const double[]){2, 2, -2, 3, -0.25});
+	run_node(&r, OP_FLOOR_DIV, 1);
+	run_compute(&r);
+	expect_equal(&r, 0, (const double[]){3, -4, -4, -2, -2});
+	run_end(&r);
+}
+END_TEST
+
+START_TEST(add_n_adds_all_inputs)
+{
+	Run r;
+
+	run_begin(&r);
+	for (int i = 0; i < 3; i++)
+		run_numbers(&r, DT_F32, DIMS(2), (const double[]){i + 0.5, -i});
+	run_node(&r, OP_ADD_N, 1);
+	run_compute(&r);
+	expect_equal(&r, 0, (const double[]){4.5, -3});
+	run_end(&r);
+}
+END_TEST
+
+START_TEST(add_n_does_not_broadcast)
+{
+	Run r;
+
+	run_begin(&r);
+	run_numbers(&r, DT_F32, DIMS(2), (const double[]){1, 2});
+	run_numbers(&r, DT_F32, DIMS(1), (const double[]){1});
+	run_node(&r, OP_ADD_N, 1);
+	expect_error(&r, E_SHAPE);
+	run_end(&r);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -687,5 +744,8 @@ main(void)
 	tcase_add_test(tc, loops_are_joined_where_the_inputs_allow);
 	tcase_add_test(tc, shapes_that_do_not_broadcast_are_reported);
 	tcase_add_test(tc, clamping_to_nan_is_reported);
+	tcase_add_test(tc, floor_div_of_floats_rounds_down);
+	tcase_add_test(tc, add_n_adds_all_inputs);
+	tcase_add_test(tc, add_n_does_not_broadcast);
 	return run_suite(tc, "elementwise operators");
 }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "ir/ops/requant.h"
 #include "tests/unit/run_node.h"
 
 enum { NODES = 1000, MAX_ELEMENTS = 3000 };
@@ -139,12 +140,55 @@ needs_more_than_chance(Op op)
 {
 	return op_info[op].infer == infer_conv || op_info[op].infer == infer_conv_transpose ||
 	       op_info[op].infer == infer_pool || op_info[op].infer == infer_lstm ||
-	       op_info[op].infer == infer_roi_align || op_info[op].infer == infer_trees;
+	       op_info[op].infer == infer_roi_align || op_info[op].infer == infer_trees ||
+	       op_info[op].infer == infer_sequence_lstm || op_info[op].infer == infer_svdf;
+}
+
+/* A quantisation with scales from all of float's range, also of no number. */
+static const Quant *
+random_quant(Run *r, DType t, uint32_t *seed)
+{
+	QRange range = dtype_is_integer(t) ? quant_limits(t) : (QRange){0, 0};
+	float scale = (float)exp2(random_int(seed, 0, 5) ? random_int(seed, -9, -1)
+	                                                 : random_int(seed, -149, 127));
+	int32_t zero = random_int(seed, 0, 2) && dtype_info[t].bytes == 1
+	                       ? random_int(seed, range.lo, range.hi)
+	                       : 0;
+	Quant *q = ARENA_NEW(r->arena, Quant);
+
+	*q = (Quant){.n = 1,
+	             .scale = arena_copy(r->arena, &scale, sizeof scale),
+	             .zero = arena_copy(r->arena, &zero, sizeof zero)};
+	return q;
+}
+
+/* Quantises most inputs and the output, in 8 or 16 bits for the most part. */
+static void
+quantise(Run *r, uint32_t *seed)
+{
+	static const DType types[] = {DT_I8, DT_I8, DT_U8, DT_I16, DT_I32};
+	DType t = types[random_int(seed, 0, 4)];
+
+	r->g->single_rounding = random_int(seed, 0, 1);
+	for (int i = 0; i < r->nins; i++) {
+		Type *type = r->in[i] ? &r->in[i]->type : NULL;
+
+		if (!type || random_int(seed, 0, 9) == 0)
+			continue;
+		if (!dtype_is_integer(type->dtype) || dtype_info[type->dtype].bytes > 2)
+			continue;
+		type->q = random_quant(r, type->dtype, seed);
+		t = type->dtype;
+	}
+	if (r->node->out[0] && random_int(seed, 0, 9)) {
+		r->node->out[0]->type.dtype = t;
+		r->node->out[0]->type.q = random_quant(r, t, seed);
+	}
 }
 
 /* Whether the shape rule accepts it. */
 static bool
-run_hostile_node(Op op, uint32_t *seed)
+run_hostile_node(Op op, bool quantised, uint32_t *seed)
 {
 	const OpInfo *info = &op_info[op];
 	bool accepted;
@@ -155,6 +199,8 @@ run_hostile_node(Op op, uint32_t *seed)
 	rank = add_inputs(&r, op, seed);
 	run_node(&r, op, random_int(seed, info->outputs_min, info->outputs_max));
 	set_attributes(&r, rank, seed);
+	if (quantised)
+		quantise(&r, seed);
 	accepted = run_infer(&r);
 	if (!accepted)
 		ck_assert_int_eq(r.diag.errors, 1);
@@ -172,8 +218,17 @@ START_TEST(any_node_is_refused_or_runs)
 	int accepted = 0;
 
 	for (int k = 0; k < NODES; k++)
-		accepted += run_hostile_node((Op)_i, &seed);
+		accepted += run_hostile_node((Op)_i, false, &seed);
 	ck_assert(accepted > 0 || needs_more_than_chance((Op)_i));
+}
+END_TEST
+
+START_TEST(any_quantised_node_is_refused_or_runs)
+{
+	uint32_t seed = (uint32_t)_i + 77;
+
+	for (int k = 0; quant_info[_i].infer && k < 4 * NODES; k++)
+		run_hostile_node((Op)_i, true, &seed);
 }
 END_TEST
 
@@ -184,5 +239,6 @@ main(void)
 
 	tcase_set_timeout(tc, 300);
 	tcase_add_loop_test(tc, any_node_is_refused_or_runs, 0, OP_COUNT);
+	tcase_add_loop_test(tc, any_quantised_node_is_refused_or_runs, 0, OP_COUNT);
 	return run_suite(tc, "hostile nodes");
 }

@@ -330,6 +330,33 @@ START_TEST(softmax_is_stable)
 }
 END_TEST
 
+START_TEST(softmax_takes_beta_times_its_input)
+{
+	Run r;
+
+	run_begin(&r);
+	run_numbers(&r, DT_F32, DIMS(2), (const double[]){0, 2});
+	*(Attr_SOFTMAX *)run_node(&r, OP_SOFTMAX, 1) = (Attr_SOFTMAX){.axis = 0, .beta = 0.5};
+	run_compute(&r);
+	expect_close(&r, 0, (const double[]){0.2689414213, 0.7310585786}, 1e-6);
+	run_end(&r);
+}
+END_TEST
+
+START_TEST(a_norm_is_at_least_epsilon)
+{
+	Run r;
+
+	run_begin(&r);
+	run_numbers(&r, DT_F32, DIMS(3, 2), (const double[]){3, 4, 0, 0.25, 0, 0});
+	*(Attr_LP_NORM *)run_node(&r, OP_LP_NORM, 1) =
+		(Attr_LP_NORM){.axis = 1, .p = 2, .epsilon = 0.5};
+	run_compute(&r);
+	expect_close(&r, 0, (const double[]){0.6, 0.8, 0, 0.5, 0, 0}, 1e-6);
+	run_end(&r);
+}
+END_TEST
+
 /* ---- Quantisation ---- */
 
 static double
@@ -449,6 +476,8 @@ main(void)
 	tcase_add_test(tc, local_response_sums_the_channels_around);
 	tcase_add_test(tc, lines_are_normalised_along_any_axis);
 	tcase_add_test(tc, softmax_is_stable);
+	tcase_add_test(tc, softmax_takes_beta_times_its_input);
+	tcase_add_test(tc, a_norm_is_at_least_epsilon);
 	tcase_add_test(tc, quantising_rounds_to_even_and_saturates);
 	tcase_add_test(tc, parameters_go_along_an_axis);
 	tcase_add_test(tc, bad_parameters_are_reported);

@@ -311,7 +311,8 @@ grid_place(const Attr_GRID_SAMPLE *a, double g, int32_t n)
 		c = rint(c);
 	if (c >= lo && c <= hi)
 		return c;
-	if (a->padding == GRID_border)
+	/* The four neighbours of a cubic place go to the border one by one. */
+	if (a->padding == GRID_border && a->mode != INTERP_cubic)
 		return c < 0 ? 0 : n - 1;
 	return a->padding == GRID_reflection ? reflected(c, lo, hi) : c;
 }

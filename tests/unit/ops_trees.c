@@ -6,7 +6,7 @@
 #include "ir/trees.h"
 #include "run_node.h"
 
-enum { FEATURES = 5, ROWS = 40, MAX_NODES = 64, TREES = 7, SETS = 4, SET_WORDS = 3, WIDTH = 2 };
+enum { FEATURES = 5, ROWS = 40, MAX_NODES = 64, TREES = 19, SETS = 4, SET_WORDS = 3, WIDTH = 2 };
 
 /* A random ensemble, and the graph that is made of it. */
 typedef struct {
@@ -37,6 +37,9 @@ random_number(Random *r, uint32_t *seed)
 	return random_int(seed, 0, 1) ? v : random_int(seed, -9, 9) + (r->decide == DT_F32 ? 0.1 : 0.2);
 }
 
+/* Beside modes: no node has a child of its own for missing values. */
+enum { TWO_CHILDREN = 1 << 15 };
+
 /* Grows a subtree with numbers given from the end of the array, so that children
  * come before parents in the file. */
 static int32_t
@@ -56,7 +59,7 @@ grow(Random *r, Ensemble *e, int t, int depth, uint32_t *seed, unsigned modes)
 	}
 	yes = grow(r, e, t, depth - 1, seed, modes);
 	no = grow(r, e, t, depth - 1, seed, modes);
-	missing = random_int(seed, 0, 2);
+	missing = random_int(seed, 0, modes & TWO_CHILDREN ? 1 : 2);
 	missing = missing == 0 ? yes : missing == 1 ? no : grow(r, e, t, 0, seed, modes);
 	at = r->n[t]++;
 	node = &r->tree[t][at];
@@ -255,7 +258,12 @@ static const unsigned mode_sets[] = {1 << TREE_LE,
                                      1 << TREE_IN_EXACT | 1 << TREE_LT,
                                      1 << TREE_IN_FLOOR | 1 << TREE_LT,
                                      1 << TREE_IN_TRUNC | 1 << TREE_LE | 1,
-                                     0x3ff};
+                                     0x3ff,
+                                     1 << TREE_LE | TWO_CHILDREN,
+                                     1 << TREE_LT | TWO_CHILDREN,
+                                     1 << TREE_LT | 1 << TREE_GE | TWO_CHILDREN,
+                                     1 << TREE_LE | 1 << TREE_GT | TWO_CHILDREN,
+                                     0x3ff | TWO_CHILDREN};
 enum { MODE_SETS = sizeof mode_sets / sizeof *mode_sets, CASES = 2 * 3 * 3 * MODE_SETS };
 
 static Random *
@@ -271,8 +279,15 @@ random_case(int i)
 START_TEST(an_ensemble_means_what_its_nodes_say)
 {
 	Random *r = random_case(_i);
+	unsigned modes = mode_sets[_i / 18];
+	Trees t = trees_of(r->node);
 
-	expect_lowering(r);
+	ck_assert(trees_have_branches(r->arena, &t));
+	ck_assert(trees_have_tables(&t) || !(modes & TWO_CHILDREN) || (modes & 1));
+	for (int code = 0; code < TREE_CODE_COUNT; code++) {
+		((Attr_TREES *)r->node->attr)->code = (TreeCode)code;
+		expect_lowering(r);
+	}
 	arena_free(r->arena);
 }
 END_TEST

@@ -1,0 +1,48 @@
+/*
+ * Building a graph in a frontend: nodes by function calls.
+ *
+ * All functions return NULL after an error, which was reported, and accept the NULL of
+ * an earlier one.  C does not say in which order arguments are evaluated, so no call
+ * should have two arguments that both build.
+ */
+#ifndef MCC_FRONTEND_BUILD_H
+#define MCC_FRONTEND_BUILD_H
+
+#include "frontend/frontend.h"
+#include "ir/graph.h"
+
+typedef struct {
+	Graph *g;
+	Diag *d;
+	Loc loc;          /* of all nodes that are made from now on */
+	const char *name; /* their layer's name, or NULL */
+} Builder;
+
+/* A node with `nins` inputs at the end of the graph, without types of its outputs. */
+Node *build_node(Builder *b, Op op, int nins, Value *const *in);
+/* Infers the types of its outputs, and returns the first one. */
+Value *build_finish(Builder *b, Node *n);
+
+Value *build_unary(Builder *b, Op op, Value *x);
+Value *build_binary(Builder *b, Op op, Value *x, Value *y);
+/* With the number y in x's type as the second operand. */
+Value *build_with(Builder *b, Op op, Value *x, double y);
+Value *build_where(Builder *b, Value *condition, Value *x, Value *y);
+Value *build_cast(Builder *b, Value *x, DType to);
+Value *build_softmax(Builder *b, Value *x, int axis);
+Value *build_arg_max(Builder *b, Value *x, int axis); /* without the axis, i64 */
+Value *build_reshape(Builder *b, Value *x, int rank, const int32_t *dim);
+/* a b' + c; c may be NULL. */
+Value *build_linear(Builder *b, Value *x, Value *weights, Value *bias);
+
+/* Constants. */
+Value *build_scalar(Builder *b, DType t, double v);
+Value *build_vector(Builder *b, DType t, int32_t n, const double *v);
+Value *build_matrix(Builder *b, DType t, int32_t rows, int32_t columns, const double *v);
+
+/* The one input of a model of rows of features: [1, features], or with as many rows as
+ * -finput-shape says. */
+Value *build_rows(Builder *b, const FrontendOptions *o, const char *name, DType t,
+                  int32_t features);
+
+#endif

@@ -1,0 +1,444 @@
+/*
+ * Recurrent layers as TFLite has them: they keep their state between calls, so what
+ * they hold next is an output.  The arithmetic is that of the reference kernels, on
+ * floats and on quantised numbers.
+ */
+#include <math.h>
+
+#include "ir/ops/infer.h"
+#include "ir/ops/qtable.h"
+
+/* One number of a quantised or plain buffer, ready to multiply. */
+static Expr *
+operand(LowerCtx *cx, const Value *v, LBuf *buf, Expr *index)
+{
+	return q_load(cx, buf, index, v->type.q ? quant_zero(&v->type) : 0);
+}
+
+/* sum += v[v_at + k] * w[w_at + k], for k < count. */
+static void
+add_dot(LowerCtx *cx, LVar *sum, const Value *v, LBuf *vb, Expr *v_at, const Value *w, LBuf *wb,
+        Expr *w_at, int32_t count)
+{
+	LBuilder *b = &cx->b;
+	int depth = b->depth;
+	Expr *k, *p;
+
+	if (count == 0)
+		return;
+	k = lower_for(cx, "k", count);
+	p = loop_mul(b, operand(cx, v, vb, loop_add(b, v_at, k)),
+	             operand(cx, w, wb, loop_add(b, w_at, k)));
+	if (p->type != sum->type)
+		p = loop_cvt(b, sum->type, p);
+	loop_set(b, sum, loop_add(b, loop_get(b, sum), p));
+	lower_end_to(cx, depth);
+}
+
+/* ---- svdf: x [B, I], feature weights [F, I], time weights [F, M], bias [U], state
+ * [B, F * M]; y [B, U], the next state; F = U * rank ---- */
+
+static bool
+infer_svdf_shape(const Node *n, Type *out, Diag *d)
+{
+	const Attr_SVDF *a = n->attr;
+	const Type *x = &n->in[0]->type, *wf = &n->in[1]->type, *wt = &n->in[2]->type;
+	int32_t filters;
+
+	if (!check_rank(n, d, 0, 2, 2) || !check_rank(n, d, 1, 2, 2) || !check_rank(n, d, 2, 2, 2) ||
+	    !check_rank(n, d, 4, 2, 2) || !check_dim(n, d, 1, 1, x->dim[1]) ||
+	    !check_dim(n, d, 2, 0, wf->dim[0]) || !check_range(n, d, "rank", a->rank, 1, INT32_MAX))
+		return false;
+	filters = wf->dim[0];
+	if (filters % a->rank != 0)
+		return bad_attribute(n, d, "rank", "%d filters are no multiple of it", filters);
+	if (wt->dim[1] < 1 || (int64_t)filters * wt->dim[1] > INT32_MAX)
+		return bad_input(n, d, E_SIZE, 2, "empty or too large");
+	if (!check_dim(n, d, 4, 0, x->dim[0]) || !check_dim(n, d, 4, 1, filters * wt->dim[1]) ||
+	    !check_vector(n, d, 3, filters / (int32_t)a->rank))
+		return false;
+	out[0] = type_make(x->dtype, 2, (int32_t[]){x->dim[0], filters / (int32_t)a->rank});
+	out[1] = n->in[4]->type;
+	out[1].q = NULL;
+	return true;
+}
+
+bool
+infer_svdf(const Node *n, Type *out, Diag *d)
+{
+	return check_dtypes(n, d, 1 << DT_F32) && infer_svdf_shape(n, out, d);
+}
+
+/* From a filter's sum to the state, and from a unit's sum to the output. */
+static double
+feature_factor(const Node *n)
+{
+	return (double)(quant_scale(&n->in[0]->type) * quant_scale(&n->in[1]->type) /
+	                quant_scale(&n->in[4]->type));
+}
+
+static double
+time_factor(const Node *n)
+{
+	return (double)(quant_scale(&n->in[4]->type) * quant_scale(&n->in[2]->type) /
+	                quant_scale(&n->out[0]->type));
+}
+
+/* All but the bias have one scale; the state keeps its own. */
+bool
+qinfer_svdf(const Node *n, Type *out, Diag *d)
+{
+	for (int i = 0; i < 5; i++)
+		if (i != 3 && !check_quantized(n, d, i))
+			return false;
+	if (!check_output_like_input(n, d) || !check_dtype(n, d, 1, SET_Q8) ||
+	    !check_dtype(n, d, 2, SET_Q8 | SET_Q16) || !check_dtype(n, d, 3, 1 << DT_I32) ||
+	    !check_dtype(n, d, 4, SET_Q8 | SET_Q16) || !infer_svdf_shape(n, out, d) ||
+	    !check_scale_factor(n, d, feature_factor(n), MAX_FACTOR) ||
+	    !check_scale_factor(n, d, time_factor(n), MAX_FACTOR))
+		return false;
+	if (!n->out[1] || (n->out[1]->type.q && type_same_quant(&n->out[1]->type, &n->in[4]->type) &&
+	                   n->out[1]->type.dtype == n->in[4]->type.dtype))
+		return true;
+	return diag_report(d, &n->loc, E_TYPE, "the next state has another type than the state");
+}
+
+/* Moves the filter's memory on by one place; the last one is what x gives now. */
+static void
+remember(LowerCtx *cx, const Node *n, Expr *x_at, Expr *f, Expr *s_at)
+{
+	LBuilder *b = &cx->b;
+	const Type *x = &n->in[0]->type, *s = &n->in[4]->type;
+	int32_t memory = n->in[2]->type.dim[1];
+	bool quantized = node_is_quantized(n);
+	LVar *sum;
+	Expr *j, *v;
+
+	if (memory > 1) {
+		j = loop_for(b, "j", 0, memory - 1);
+		v = loop_load(b, cx->in[4], loop_add(b, s_at, loop_affine(b, j, 1, 1)));
+		loop_store(b, cx->out[1], loop_add(b, s_at, j), v);
+		loop_end(b);
+	}
+	sum = loop_var(b, "feature", loop_const(b, dtype_compute(x->dtype), 0));
+	add_dot(cx, sum, n->in[0], cx->in[0], x_at, n->in[1], cx->in[1],
+	        loop_affine(b, f, x->dim[1], 0), x->dim[1]);
+	v = loop_get(b, sum);
+	if (quantized) {
+		v = q_clamp(cx, q_scale(cx, v, feature_factor(n)), quant_limits(s->dtype));
+		v = loop_add(b, v, q_int(cx, quant_zero(s)));
+	}
+	loop_store_cvt(b, cx->out[1], loop_affine(b, s_at, 1, memory - 1), v);
+}
+
+void
+lower_svdf(LowerCtx *cx, const Node *n)
+{
+	LBuilder *b = &cx->b;
+	const Type *x = &n->in[0]->type, *wt = &n->in[2]->type, *s = &n->in[4]->type;
+	const Type *y = &n->out[0]->type;
+	int32_t rank = (int32_t)((const Attr_SVDF *)n->attr)->rank, memory = wt->dim[1];
+	DType t = dtype_compute(x->dtype);
+	LBuf *bias = cx->in[3];
+	Expr *n_at, *u, *r, *f, *s_at, *v;
+	LVar *sum;
+
+	n_at = lower_for(cx, "n", x->dim[0]);
+	u = lower_for(cx, "u", y->dim[1]);
+	sum = loop_var(b, "acc", bias ? loop_load_compute(b, bias, u) : loop_const(b, t, 0));
+	r = lower_for(cx, "r", rank);
+	f = lower_let(cx, "f", loop_add(b, loop_affine(b, u, rank, 0), r));
+	s_at = loop_add(b, loop_affine(b, n_at, s->dim[1], 0), loop_affine(b, f, memory, 0));
+	s_at = lower_let(cx, "s_f", s_at);
+	remember(cx, n, loop_affine(b, n_at, x->dim[1], 0), f, s_at);
+	add_dot(cx, sum, n->in[4], cx->out[1], s_at, n->in[2], cx->in[2],
+	        loop_affine(b, f, memory, 0), memory);
+	if (rank > 1)
+		loop_end(b);
+	v = loop_get(b, sum);
+	f = loop_add(b, loop_affine(b, n_at, y->dim[1], 0), u);
+	if (node_is_quantized(n)) {
+		v = q_scale(cx, v, time_factor(n));
+		q_store(cx, cx->out[0], f, v, quant_zero(y), quant_limits(y->dtype));
+	} else {
+		loop_store(b, cx->out[0], f, lower_activation(cx, n, v));
+	}
+	lower_end_to(cx, 0);
+}
+
+void
+qlower_svdf(LowerCtx *cx, const Node *n)
+{
+	lower_svdf(cx, n);
+}
+
+/* ---- sequence_lstm ---- */
+
+/* Inputs by number; four gates each: input, forget, cell, output. */
+enum { IN_X, IN_W = 1, IN_R = 5, IN_BIAS = 9, IN_H = 13, IN_C = 14 };
+enum { GATE_INPUT, GATE_FORGET, GATE_CELL, GATE_OUTPUT, GATES };
+
+static int32_t
+batches(const Node *n)
+{
+	const Attr_SEQUENCE_LSTM *a = n->attr;
+
+	return n->in[IN_X]->type.dim[a->time_major ? 1 : 0];
+}
+
+static bool
+infer_lstm_shape(const Node *n, Type *out, Diag *d)
+{
+	const Type *x = &n->in[IN_X]->type, *h = &n->in[IN_H]->type;
+	int32_t units;
+
+	if (!check_rank(n, d, IN_X, 3, 3) || !check_rank(n, d, IN_H, 2, 2) ||
+	    !check_rank(n, d, IN_C, 2, 2))
+		return false;
+	units = h->dim[1];
+	for (int g = 0; g < GATES; g++)
+		if (!check_rank(n, d, IN_W + g, 2, 2) || !check_rank(n, d, IN_R + g, 2, 2) ||
+		    !check_dim(n, d, IN_W + g, 0, units) ||
+		    !check_dim(n, d, IN_W + g, 1, x->dim[2]) ||
+		    !check_dim(n, d, IN_R + g, 0, units) ||
+		    !check_dim(n, d, IN_R + g, 1, units) ||
+		    !check_vector(n, d, IN_BIAS + g, units))
+			return false;
+	if (!check_dim(n, d, IN_H, 0, batches(n)) || !check_dim(n, d, IN_C, 0, batches(n)) ||
+	    !check_dim(n, d, IN_C, 1, units))
+		return false;
+	out[0] = type_make(h->dtype, 3, (int32_t[]){x->dim[0], x->dim[1], units});
+	out[1] = *h;
+	out[2] = n->in[IN_C]->type;
+	out[1].q = out[2].q = NULL;
+	return true;
+}
+
+bool
+infer_sequence_lstm(const Node *n, Type *out, Diag *d)
+{
+	return check_dtypes(n, d, 1 << DT_F32) && infer_lstm_shape(n, out, d);
+}
+
+/* From a sum of products of operands v and w to units of 2^-12. */
+static double
+gate_factor(const Node *n, int v, int w)
+{
+	return (double)(quant_scale(&n->in[v]->type) * quant_scale(&n->in[w]->type)) / 0x1p-12;
+}
+
+/* The scale of the cell is a power of 2, not so large that tanh loses it. */
+static bool
+check_lstm_scales(const Node *n, Diag *d)
+{
+	double limit = n->in[IN_X]->type.dtype == DT_I16 ? MAX_WIDE_FACTOR : MAX_FACTOR;
+	double cell = (double)quant_scale(&n->in[IN_C]->type), power = log2(cell);
+
+	for (int g = 0; g < GATES; g++)
+		if (!check_scale_factor(n, d, gate_factor(n, IN_X, IN_W + g), limit) ||
+		    !check_scale_factor(n, d, gate_factor(n, IN_H, IN_R + g), limit))
+			return false;
+	if (fabs(power - round(power)) >= 1e-3)
+		return bad_input(n, d, E_UNSUPPORTED, IN_C, "the scale must be a power of 2");
+	return check_scale_factor(n, d, cell, 4) && check_scale_factor(n, d, 1 / cell, 0x1p28) &&
+	       check_scale_factor(n, d, 0x1p-30 / (double)quant_scale(&n->in[IN_H]->type),
+	                          MAX_FACTOR);
+}
+
+bool
+qinfer_sequence_lstm(const Node *n, Type *out, Diag *d)
+{
+	DType t = n->in[IN_X]->type.dtype;
+
+	for (int i = 0; i < n->nins; i++) {
+		bool is_bias = i >= IN_BIAS && i < IN_H;
+		unsigned set = is_bias        ? SET_INDICES
+		               : i == IN_X || i == IN_H ? 1u << t
+		               : i == IN_C    ? SET_Q16
+		                              : 1u << DT_I8;
+
+		if (!check_dtype(n, d, i, set) || (!is_bias && !check_quantized(n, d, i)))
+			return false;
+	}
+	if (t == DT_I16 && (!check_symmetric(n, d, IN_X) || !check_symmetric(n, d, IN_H)))
+		return false;
+	for (int i = 0; i < 3; i++) {
+		const Type *held = &n->in[i == 2 ? IN_C : IN_H]->type;
+		const Type *y = n->out[i] ? &n->out[i]->type : held;
+
+		if (!y->q || y->dtype != held->dtype || !type_same_quant(y, held))
+			return diag_report(d, &n->loc, E_TYPE,
+			                   "output %d has another quantisation than its state", i);
+	}
+	return check_lstm_scales(n, d) && infer_lstm_shape(n, out, d);
+}
+
+/* Where a step of one batch row is. */
+typedef struct {
+	Expr *x_at, *h_at;
+	Expr *unit;
+	LBuf *table; /* of the logistic function for quantised numbers */
+} Step;
+
+/* A product of weights with a scale of its own, in units of 2^-12. */
+static Expr *
+gate_part(LowerCtx *cx, const Node *n, LVar *sum, int v, int w)
+{
+	return q_sat16(cx, q_scale(cx, loop_get(&cx->b, sum), gate_factor(n, v, w)));
+}
+
+static Expr *
+activated(LowerCtx *cx, const Node *n, const Step *s, int g, Expr *v)
+{
+	LBuilder *b = &cx->b;
+
+	if (!node_is_quantized(n))
+		return g == GATE_CELL ? loop_call1(b, "tanh", v)
+		                      : op_info[OP_SIGMOID].scalar(b, n, &v);
+	v = loop_mul(b, q_sat16(cx, v), q_int(cx, 3));
+	return g == GATE_CELL ? q_tanh16(cx, s->table, v) : q_logistic16(cx, s->table, v);
+}
+
+/* The value of one gate of one unit. */
+static Expr *
+gate(LowerCtx *cx, const Node *n, const Step *s, int g)
+{
+	static const char *const name[GATES] = {"i", "f", "g", "o"};
+	LBuilder *b = &cx->b;
+	const Type *x = &n->in[IN_X]->type;
+	int32_t inputs = x->dim[2], units = n->in[IN_H]->type.dim[1];
+	DType t = x->dtype == DT_I16 ? DT_I64 : dtype_compute(x->dtype);
+	Expr *bias = loop_load_compute(b, cx->in[IN_BIAS + g], s->unit), *v;
+	LVar *a = loop_var(b, "a", bias->type == t ? bias : loop_cvt(b, t, bias));
+	LVar *r = loop_var(b, "r", loop_const(b, t, 0));
+
+	add_dot(cx, a, n->in[IN_X], cx->in[IN_X], s->x_at, n->in[IN_W + g], cx->in[IN_W + g],
+	        loop_affine(b, s->unit, inputs, 0), inputs);
+	add_dot(cx, r, n->in[IN_H], cx->out[1], s->h_at, n->in[IN_R + g], cx->in[IN_R + g],
+	        loop_affine(b, s->unit, units, 0), units);
+	if (node_is_quantized(n))
+		v = loop_add(b, gate_part(cx, n, a, IN_X, IN_W + g),
+		             gate_part(cx, n, r, IN_H, IN_R + g));
+	else
+		v = loop_add(b, loop_get(b, a), loop_get(b, r));
+	return loop_let(b, name[g], activated(cx, n, s, g, loop_let(b, "v", v)));
+}
+
+/* f * c + i * g, clipped. */
+static Expr *
+next_cell(LowerCtx *cx, const Node *n, Expr *f, Expr *c, Expr *i, Expr *g)
+{
+	double clip = ((const Attr_SEQUENCE_LSTM *)n->attr)->cell_clip;
+	double scale = (double)quant_scale(&n->in[IN_C]->type);
+	LBuilder *b = &cx->b;
+	Expr *v, *w;
+	double q;
+
+	if (!node_is_quantized(n)) {
+		v = loop_add(b, loop_mul(b, f, c), loop_mul(b, i, g));
+		if (clip > 0) {
+			v = loop_op2(b, KOP_MIN, v, loop_float(b, DT_F32, clip));
+			v = loop_op2(b, KOP_MAX, v, loop_float(b, DT_F32, -clip));
+		}
+		return v;
+	}
+	v = q_sat16(cx, q_scale(cx, loop_mul(b, f, c), 0x1p-15 * scale / scale));
+	w = q_sat16(cx, q_scale(cx, loop_mul(b, i, g), 0x1p-30 / scale));
+	v = q_sat16(cx, loop_add(b, v, w));
+	if (clip > 0) {
+		q = fmin(fmax(clip / scale, INT16_MIN), INT16_MAX);
+		v = q_clamp(cx, v, (QRange){-(int32_t)q, (int32_t)q});
+	}
+	return v;
+}
+
+/* tanh of the cell, which for quantised numbers is in units of a power of 2. */
+static Expr *
+cell_tanh(LowerCtx *cx, const Node *n, const Step *s, Expr *c)
+{
+	LBuilder *b = &cx->b;
+	int power;
+
+	if (!node_is_quantized(n))
+		return loop_call1(b, "tanh", c);
+	power = 12 + (int)lround(log2((double)quant_scale(&n->in[IN_C]->type)));
+	if (power >= 0)
+		return q_tanh16(cx, s->table, loop_mul(b, c, q_int(cx, 3 << power)));
+	c = loop_add(b, loop_mul(b, c, q_int(cx, 3)), q_int(cx, 1 << (-power - 1)));
+	return q_tanh16(cx, s->table, loop_op2(b, KOP_SHR, c, q_int(cx, -power)));
+}
+
+/* One step of one unit; what it hands on goes to scratch, since the other units still
+ * need the old one. */
+static void
+lower_unit(LowerCtx *cx, const Node *n, const Step *s, LBuf *hidden)
+{
+	LBuilder *b = &cx->b;
+	const Type *h = &n->in[IN_H]->type;
+	Expr *c_at = lower_let(cx, "c_at", loop_add(b, s->h_at, s->unit));
+	Expr *f = gate(cx, n, s, GATE_FORGET), *i = gate(cx, n, s, GATE_INPUT);
+	Expr *g = gate(cx, n, s, GATE_CELL), *o = gate(cx, n, s, GATE_OUTPUT);
+	Expr *c = loop_load_compute(b, cx->out[2], c_at), *v;
+
+	c = loop_let(b, "cell", next_cell(cx, n, f, c, i, g));
+	loop_store_cvt(b, cx->out[2], c_at, c);
+	v = loop_mul(b, cell_tanh(cx, n, s, c), o);
+	if (!node_is_quantized(n)) {
+		loop_store(b, hidden, s->unit, v);
+		return;
+	}
+	v = q_scale(cx, v, 0x1p-30 / (double)quant_scale(h));
+	q_store(cx, hidden, s->unit, v, quant_zero(h), quant_limits(h->dtype));
+}
+
+static void
+copy_state(LowerCtx *cx, LBuf *from, LBuf *to)
+{
+	Expr *i = lower_for(cx, "i", from->count);
+
+	loop_store(&cx->b, to, i, loop_load(&cx->b, from, i));
+	lower_end_to(cx, 0);
+}
+
+/* The outputs of states hold them during the steps. */
+void
+lower_sequence_lstm(LowerCtx *cx, const Node *n)
+{
+	LBuilder *b = &cx->b;
+	bool time_major = ((const Attr_SEQUENCE_LSTM *)n->attr)->time_major;
+	const Type *x = &n->in[IN_X]->type;
+	int32_t units = n->in[IN_H]->type.dim[1], batch = batches(n);
+	int32_t steps = x->dim[time_major ? 0 : 1];
+	Expr *row, *t, *at, *u;
+	LBuf *hidden;
+	Step s = {.table = node_is_quantized(n) ? q_logistic_table(cx) : NULL};
+
+	if (cx->in[IN_H]->count == 0)
+		return;
+	hidden = lower_scratch(cx, "hidden", cx->in[IN_H]->elem, units);
+	copy_state(cx, cx->in[IN_H], cx->out[1]);
+	copy_state(cx, cx->in[IN_C], cx->out[2]);
+	if (cx->out[0]->count == 0)
+		return;
+	row = lower_for(cx, "n", batch);
+	t = lower_for(cx, "t", steps);
+	at = time_major ? loop_add(b, loop_affine(b, t, batch, 0), row)
+	                : loop_add(b, loop_affine(b, row, steps, 0), t);
+	at = lower_let(cx, "at", at);
+	s.x_at = lower_let(cx, "x_at", loop_affine(b, at, x->dim[2], 0));
+	s.h_at = lower_let(cx, "h_at", loop_affine(b, row, units, 0));
+	s.unit = loop_for(b, "u", 0, units);
+	lower_unit(cx, n, &s, hidden);
+	loop_end(b);
+	u = loop_for(b, "v", 0, units);
+	loop_store(b, cx->out[1], loop_add(b, s.h_at, u), loop_load(b, hidden, u));
+	loop_store(b, cx->out[0], loop_add(b, loop_affine(b, at, units, 0), u),
+	           loop_load(b, hidden, u));
+	lower_end_to(cx, 0);
+}
+
+void
+qlower_sequence_lstm(LowerCtx *cx, const Node *n)
+{
+	lower_sequence_lstm(cx, n);
+}
