@@ -7,7 +7,8 @@
 
 /*
  * The passes of each level.  -O1 keeps every bit of the result, dead-channels as long
- * as floats are finite; from -O2 on factors and biases move into weights, which rounds in another order.
+ * as floats are finite; from -O2 on factors and biases move into weights, which rounds
+ * in another order.
  */
 static const struct {
 	char level;
