@@ -318,8 +318,10 @@ add_binary(Maker *m)
 		op = OP_ADD;
 	if (op == OP_SQUARED_DIFFERENCE && is_real(m))
 		op = OP_SUB;
-	if (once_in(m, 2) && op != OP_SUB)
-		in[0] = in[1], in[1] = x;
+	if (once_in(m, 2) && op != OP_SUB) {
+		in[0] = in[1];
+		in[1] = x;
+	}
 	finish(m, graph_insert(m->g, NULL, op, 2, in, 1, NULL),
 	       op == OP_MAX ? x->type.q : make_activation_quant(m));
 }
@@ -359,8 +361,12 @@ add_concat(Maker *m)
 		data = arena_alloc(m->a, type_bytes(&t));
 		in[count++] = graph_const(m->g, NULL, t, data);
 	}
-	if (once_in(m, 2))
-		in[count] = in[0], in[0] = in[count - 1], in[count - 1] = in[count];
+	if (once_in(m, 2)) {
+		Value *first = in[0];
+
+		in[0] = in[count - 1];
+		in[count - 1] = first;
+	}
 	n = graph_insert(m->g, NULL, OP_CONCAT, count, in, 1, NULL);
 	((Attr_CONCAT *)n->attr)->axis = axis;
 	finish(m, n, in[0]->type.q);
