@@ -6,8 +6,9 @@
 #include "passes/pass.h"
 
 /*
- * The passes of each level.  -O1 keeps every bit of the result; from -O2 on
- * factors and biases move into weights, which rounds in another order.
+ * The passes of each level.  -O1 keeps every bit of the result, dead-channels as long
+ * as floats are finite; from -O2 on factors and biases move into weights, which rounds
+ * in another order.
  */
 static const struct {
 	char level;

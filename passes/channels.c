@@ -267,6 +267,9 @@ may_keep_apart(const Node *n)
 	for (int i = 0; i < n->nins; i++)
 		if (!n->in[i] && n->op != OP_PAD)
 			return false;
+	for (int i = 1; i < n->nins && n->op == OP_CONCAT; i++)
+		if (!type_same_quant(&n->in[i]->type, &n->in[0]->type))
+			return false;
 	switch ((int)n->op) {
 	case OP_ADD_N:
 	case OP_REQUANTIZE:

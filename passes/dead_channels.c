@@ -75,7 +75,6 @@ adds_constant(const Sums *s, int32_t k, int32_t c, int64_t x, int64_t *sum)
 typedef struct {
 	void *w;
 	int64_t *add; /* to the bias, by channel */
-	bool adds;
 	int folded;
 } Folded;
 
@@ -105,10 +104,8 @@ fold_quantized(const ChannelMap *m, const Sums *s, int32_t c, double x, Folded *
 		if (!adds_constant(s, k, c, (int64_t)x, &add[k]))
 			return;
 	clear_weights(s, c, f);
-	for (int32_t k = 0; k < s->out; k++) {
+	for (int32_t k = 0; k < s->out; k++)
 		f->add[k] += add[k];
-		f->adds = f->adds || add[k] != 0;
-	}
 	f->folded++;
 }
 
@@ -145,6 +142,15 @@ fold_channel(const ChannelMap *m, const ChannelNode *n, int32_t c, Folded *f)
 		clear_weights(s, c, f);
 		f->folded++;
 	}
+}
+
+static bool
+adds_something(const Folded *f, int32_t n)
+{
+	for (int32_t k = 0; k < n; k++)
+		if (f->add[k] != 0)
+			return true;
+	return false;
 }
 
 /* The bias with what was added, wrapping around. */
@@ -196,7 +202,7 @@ fold_constants(ChannelMap *m, ChannelNode *n)
 	w = graph_const(m->g, s->w->name, s->w->type, f.w);
 	node_set_input(n->n, 1, w);
 	s->w = w;
-	if (f.adds) {
+	if (adds_something(&f, s->out)) {
 		Value *bias = fold_bias(m, n, &f);
 
 		set_bias(m->g, n->n, bias);
@@ -559,6 +565,25 @@ cut_input(const Liveness *l, const ChannelNode *n, int i, const Cut *out)
 	return c;
 }
 
+/* Takes away the constants of which nothing is left. */
+static void
+drop_inputs(Node *n, const Cut *in)
+{
+	int left = 0;
+
+	for (int i = 0; i < n->nins; i++) {
+		Value *v = n->in[i];
+
+		if (in[i].n > 0 && in[i].kept == 0) {
+			node_set_input(n, i, NULL);
+		} else {
+			n->in[i] = NULL;
+			n->in[left++] = v;
+		}
+	}
+	n->nins = left;
+}
+
 /* Constants among the inputs lose what the output loses. */
 static void
 cut_channels(const Liveness *l, const ChannelNode *n)
@@ -573,6 +598,8 @@ cut_channels(const Liveness *l, const ChannelNode *n)
 	for (int i = 0; i < n->n->nins; i++)
 		if (in[i].kept > 0)
 			cut_const(l->m, n->n, i, channel_source_axis(l->m, n, i, y->axis), &in[i]);
+	if (n->n->op == OP_CONCAT)
+		drop_inputs(n->n, in);
 	cut_attributes(l, n->n, y->axis, &out);
 }
 
@@ -648,14 +675,14 @@ remark(Diag *d, const Layer *was)
 
 /* ---- The pass ---- */
 
-/* One round; returns how many channels went. */
-static int
+/* One round; returns whether it changed anything. */
+static bool
 remove_channels(Graph *g, PassCtx *cx, Layers *layers)
 {
 	Arena *a = arena_child(cx->scratch);
 	ChannelMap m = channels_of(g, a);
 	Liveness l;
-	int removed;
+	int before = cx->changed;
 
 	for (int i = 0; i < m.nodes.n && layers; i++)
 		if (m.nodes.v[i].use == USES_SUMS)
@@ -665,20 +692,19 @@ remove_channels(Graph *g, PassCtx *cx, Layers *layers)
 		if (m.nodes.v[i].use == USES_SUMS)
 			cx->changed += fold_constants(&m, &m.nodes.v[i]);
 	l = find_alive(&m);
-	removed = cut_dead(&l, cx->diag);
-	cx->changed += removed;
+	cx->changed += cut_dead(&l, cx->diag);
 	arena_free(a);
-	return removed;
+	return cx->changed != before;
 }
 
 bool
 pass_dead_channels(Graph *g, PassCtx *cx)
 {
 	Layers layers = {0};
-	int removed = remove_channels(g, cx, &layers);
+	bool changed = remove_channels(g, cx, &layers);
 
-	while (removed > 0)
-		removed = remove_channels(g, cx, NULL);
+	while (changed)
+		changed = remove_channels(g, cx, NULL);
 	for (int i = 0; i < layers.n && cx->remarks[PASS_dead_channels]; i++)
 		remark(cx->diag, &layers.v[i]);
 	return true;

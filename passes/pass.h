@@ -10,7 +10,7 @@
  *
  * Code generation needs `expand`: it does not know sugar.  All others are optional.
  * All but fuse-batch-norm and fuse-bias keep every bit of the result; those two
- * change the order of roundings.
+ * change the order of roundings.  dead-channels takes zero times any float for zero.
  */
 #ifndef MCC_PASSES_PASS_H
 #define MCC_PASSES_PASS_H

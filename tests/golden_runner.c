@@ -10,7 +10,8 @@
  *	the graph that comes out, "unchanged", or the errors
  *
  * Where a graph comes out, both graphs are run in the interpreter on the same numbers
- * and have to give the same bits, or with a pass that changes roundings nearly so.
+ * and have to give the same bits, or with a pass that changes roundings nearly so; the
+ * numbers are finite for a pass that asks for it.
  *
  * With UPDATE_GOLDEN=1 in the environment the part below the line is rewritten; then
  * read the difference before you commit it.
@@ -70,12 +71,13 @@ check_meaning(Arena *a, const char *passes, const char *text, size_t length, Gra
               PassCtx *cx)
 {
 	bool nearly = strstr(passes, "fuse-batch-norm") || strstr(passes, "fuse-bias");
+	RunHow how = nearly ? RUN_NEARLY : strstr(passes, "dead-channels") ? RUN_FINITE : RUN_EXACT;
 	Graph *before = graph_parse(a, "golden", text, length, cx->diag);
 	int64_t iterations = FOLD_ITERATIONS;
 
 	if (!pass_run(pass_find("expand"), before, cx) || !pass_run(pass_find("expand"), after, cx))
 		return "expansion failed\n";
-	return run_compare(a, before, after, nearly, &iterations);
+	return run_compare(a, before, after, how, &iterations);
 }
 
 /* What the passes make of the text. */

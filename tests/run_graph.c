@@ -37,6 +37,17 @@ sample_input(Arena *a, const Type *t, uint32_t *seed, bool moderate)
 	return data;
 }
 
+static void **
+sample_inputs(Arena *a, const Graph *g, bool moderate)
+{
+	void **data = ARENA_ARRAY(a, void *, g->inputs.n);
+	uint32_t seed = 1;
+
+	for (int i = 0; i < g->inputs.n; i++)
+		data[i] = sample_input(a, &g->inputs.v[i]->type, &seed, moderate);
+	return data;
+}
+
 static bool
 run_node(Arena *a, const Node *n, void **memory, int64_t *iterations)
 {
@@ -56,20 +67,17 @@ run_node(Arena *a, const Node *n, void **memory, int64_t *iterations)
 	return lcode_run_within(lfunc_compile(a, f), bufs, iterations);
 }
 
-/* The memory of all values, by id; NULL when it takes too long. */
-static void **
-run_graph(Arena *a, const Graph *g, bool moderate, int64_t *iterations)
+void **
+run_graph(Arena *a, const Graph *g, void *const *inputs, int64_t *iterations)
 {
 	void **memory = ARENA_ARRAY(a, void *, g->values.n);
-	uint32_t seed = 1;
 
 	for (int i = 0; i < g->values.n; i++)
 		if (value_is_const(g->values.v[i]))
 			memory[i] = arena_copy(a, g->values.v[i]->data,
 					       type_bytes(&g->values.v[i]->type));
 	for (int i = 0; i < g->inputs.n; i++)
-		memory[g->inputs.v[i]->id] =
-			sample_input(a, &g->inputs.v[i]->type, &seed, moderate);
+		memory[g->inputs.v[i]->id] = inputs[i];
 	for (const Node *n = g->first; n; n = n->next)
 		if (!run_node(a, n, memory, iterations))
 			return NULL;
@@ -77,11 +85,11 @@ run_graph(Arena *a, const Graph *g, bool moderate, int64_t *iterations)
 }
 
 static bool
-same_number(DType t, const void *x, const void *y, size_t i, bool nearly)
+same_number(DType t, const void *x, const void *y, size_t i, RunHow how)
 {
 	double p = num_load(t, x, i), q = num_load(t, y, i);
 
-	if (nearly)
+	if (how == RUN_NEARLY)
 		return fabs(p - q) <= 1e-5 * (1 + fabs(p));
 	if (isnan(p) || isnan(q))
 		return isnan(p) && isnan(q);
@@ -91,10 +99,11 @@ same_number(DType t, const void *x, const void *y, size_t i, bool nearly)
 }
 
 const char *
-run_compare(Arena *a, const Graph *before, const Graph *after, bool nearly, int64_t *iterations)
+run_compare(Arena *a, const Graph *before, const Graph *after, RunHow how, int64_t *iterations)
 {
-	void **x = run_graph(a, before, nearly, iterations);
-	void **y = x ? run_graph(a, after, nearly, iterations) : NULL;
+	void **inputs = sample_inputs(a, before, how != RUN_EXACT);
+	void **x = run_graph(a, before, inputs, iterations);
+	void **y = x ? run_graph(a, after, inputs, iterations) : NULL;
 
 	if (!y)
 		return NULL;
@@ -105,7 +114,7 @@ run_compare(Arena *a, const Graph *before, const Graph *after, bool nearly, int6
 		if (!type_equal(&v->type, &w->type))
 			return arena_printf(a, "output %d has another type", k);
 		for (int32_t i = 0; i < type_numel(&v->type); i++)
-			if (!same_number(v->type.dtype, x[v->id], y[w->id], (size_t)i, nearly))
+			if (!same_number(v->type.dtype, x[v->id], y[w->id], (size_t)i, how))
 				return arena_printf(a, "element %d of output %d is %g, not %g\n", i,
 						    k, num_load(v->type.dtype, y[w->id], (size_t)i),
 						    num_load(v->type.dtype, x[v->id], (size_t)i));
