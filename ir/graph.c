@@ -246,9 +246,10 @@ bool
 node_infer(Node *n, Diag *d)
 {
 	const OpInfo *info = &op_info[n->op];
-	Type out[8] = {{0}};
+	Type few[8] = {{0}}, *out = few;
 
-	assert(n->nouts <= 8);
+	if (n->nouts > (int)(sizeof few / sizeof *few))
+		out = ARENA_ARRAY(n->graph->arena, Type, n->nouts);
 	if (n->nins < info->inputs_min || n->nins > info->inputs_max ||
 	    n->nouts < info->outputs_min || n->nouts > info->outputs_max)
 		return diag_report(d, &n->loc, E_ARITY, "'%s' cannot have %d inputs and %d outputs",

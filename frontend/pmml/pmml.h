@@ -6,7 +6,7 @@
  * Decision trees become the operator `trees`, which takes its features from one kernel
  * and hands its leaves to the next.
  *
- *	xml.c (beside this folder)  the file as a tree of elements
+ *	../xml/xml.c  the file as a tree of elements
  *	kernel.c      kernels, and values that pass from one to the next
  *	value.c       types and values of PMML, constants, labels
  *	fields.c      names: data dictionary, mining schema, derived fields
@@ -22,7 +22,7 @@
 #define MCC_FRONTEND_PMML_PMML_H
 
 #include "frontend/frontend.h"
-#include "frontend/xml.h"
+#include "frontend/xml/xml.h"
 #include "ir/loop/loop.h"
 #include "ir/trees.h"
 

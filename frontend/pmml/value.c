@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/date.h"
 #include "frontend/pmml/pmml.h"
 #include "ir/num.h"
 
@@ -641,72 +642,12 @@ value_compare(Pmml *p, const Xml *e, KOp op, Val x, Val y, Expr **out)
 
 /* ---- Constants ---- */
 
-/* Days from 1970-01-01 to a date of the Gregorian calendar. */
-static double
-days_from_civil(int year, int month, int day)
-{
-	int y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400;
-	int of_era = y - era * 400, of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-
-	return (double)era * 146097 + (of_era * 365 + of_era / 4 - of_era / 100 + of_year) - 719468;
-}
-
-/* `digits` digits and the character behind them. */
-static bool
-take_digits(const char **s, int digits, char behind, int *out)
-{
-	*out = 0;
-	for (int i = 0; i < digits; i++, ++*s) {
-		if (**s < '0' || **s > '9')
-			return false;
-		*out = 10 * *out + (**s - '0');
-	}
-	if (behind && *(*s)++ != behind)
-		return false;
-	return true;
-}
-
-static bool
-parse_time(const char *s, double *out)
-{
-	int h, m, sec;
-	double fraction = 0;
-
-	if (!take_digits(&s, 2, ':', &h) || !take_digits(&s, 2, ':', &m) ||
-	    !take_digits(&s, 2, 0, &sec) || h > 24 || m > 59 || sec > 60)
-		return false;
-	if (*s == '.' && !pmml_parse_number(s, &fraction))
-		return false;
-	*out = h * 3600 + m * 60 + sec + fraction;
-	return *s == '.' || !*s || strcmp(s, "Z") == 0;
-}
-
-static bool
-parse_date(const char *s, bool with_time, double *out)
-{
-	int year, month, day;
-	double seconds = 0;
-
-	if (!take_digits(&s, 4, '-', &year) || !take_digits(&s, 2, '-', &month) ||
-	    !take_digits(&s, 2, 0, &day) || month < 1 || month > 12 || day < 1 || day > 31)
-		return false;
-	*out = days_from_civil(year, month, day);
-	if (!with_time)
-		return !*s;
-	if (*s && ((*s != 'T' && *s != ' ') || !parse_time(s + 1, &seconds)))
-		return false;
-	*out = *out * 86400 + seconds;
-	return true;
-}
-
 static bool
 parse_as(const char *text, PType t, double *out)
 {
-	if (t == TYPE_DATE && parse_date(text, false, out))
-		return true;
-	if (t == TYPE_DATE_TIME && parse_date(text, true, out))
-		return true;
-	return (t == TYPE_TIME && parse_time(text, out)) || pmml_parse_number(text, out);
+	return (t == TYPE_DATE && date_parse(text, out)) ||
+	       (t == TYPE_DATE_TIME && date_parse_both(text, out)) ||
+	       (t == TYPE_TIME && date_parse_time(text, out)) || pmml_parse_number(text, out);
 }
 
 bool
