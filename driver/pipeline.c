@@ -144,6 +144,9 @@ pipeline_run(Job *j)
 	pass_init(&cx, j->arena, &j->diag);
 	cx.verify_each = o->verify_each;
 	cx.small = o->level == 's' || o->level == 'z';
+	cx.target = &o->machine.facts;
+	cx.tree_code = o->tree_code;
+	cx.tree_keys = o->tree_keys;
 	for (int i = 0; i < PASS_COUNT; i++)
 		cx.remarks[i] = names_pass(&o->remarks, pass_info[i].name) ||
 		                names_pass(&o->remarks, "all");
