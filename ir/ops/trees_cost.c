@@ -128,7 +128,7 @@ most_tests(Arena *a, const Trees *t)
 
 /* A condition and its part of the leaves as machine code, whose instructions have 2 to 4
  * bytes: a load, a literal, a comparison, a branch; and the same for the leaf. */
-enum { BRANCH_BYTES = 18 };
+enum { BRANCH_BYTES = 30 };
 
 TreeCost
 trees_cost(Arena *a, const Trees *t, TreeCode code, TreeKeyKind keys)

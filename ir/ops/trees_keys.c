@@ -362,19 +362,43 @@ is_missing(Fill *f, Expr *x, bool zero_missing)
 	                         loop_float(b, x->type, TREE_ZERO)));
 }
 
-/* The bits of x in the order of numbers. */
+/* The same of the bits of x (u32 or u64), without arithmetic on floats: those of
+ * magnitudes have the order of integers. */
 static Expr *
-ordered_bits(Fill *f, Expr *x)
+bits_are_missing(Fill *f, Expr *bits, bool zero_missing)
+{
+	LBuilder *b = f->b;
+	bool wide = bits->type == DT_U64;
+	Expr *twice = loop_op2(b, KOP_SHL, bits, loop_int(b, bits->type, 1));
+	uint64_t infinity = wide ? (uint64_t)0x7ff0 << 49 : 0xff000000u;
+	uint64_t sign = (uint64_t)1 << (wide ? 63 : 31);
+	uint64_t zero = (key_of(f->k->compare, TREE_ZERO) ^ sign) * 2;
+	Expr *nan;
+
+	twice = loop_let(b, "twice", twice);
+	nan = loop_op2(b, KOP_GT, twice, loop_int(b, bits->type, (int64_t)infinity));
+	if (!zero_missing)
+		return nan;
+	return loop_op2(b, KOP_OR, nan,
+	                loop_op2(b, KOP_LE, twice, loop_int(b, bits->type, (int64_t)zero)));
+}
+
+/* The key of x: its bits in the order of numbers, or an end of it. */
+static Expr *
+ordered_key(Fill *f, Expr *x, const TreeSlot *slot)
 {
 	LBuilder *b = f->b;
 	bool wide = x->type == DT_F64;
-	DType sign = wide ? DT_I64 : DT_I32, bits = wide ? DT_U64 : DT_U32;
-	Expr *s = loop_let(b, "bits", loop_bits(b, sign, x));
-	Expr *flip = loop_op2(b, KOP_SHR, s, loop_int(b, sign, wide ? 63 : 31));
+	DType sign = wide ? DT_I64 : DT_I32, type = wide ? DT_U64 : DT_U32;
+	Expr *bits = loop_let(b, "bits", loop_bits(b, type, x)), *flip;
+	Expr *missing = bits_are_missing(f, bits, slot->zero_missing);
 
-	flip = loop_op2(b, KOP_OR, loop_bits(b, bits, flip),
-	                loop_int(b, bits, wide ? INT64_MIN : (int64_t)0x80000000));
-	return loop_op2(b, KOP_XOR, loop_bits(b, bits, s), flip);
+	flip = loop_op2(b, KOP_SHR, loop_bits(b, sign, bits), loop_int(b, sign, wide ? 63 : 31));
+	flip = loop_op2(b, KOP_OR, loop_bits(b, type, flip),
+	                loop_int(b, type, wide ? INT64_MIN : (int64_t)0x80000000));
+	return loop_select(b, missing,
+	                   loop_int(b, type, slot->low ? 0 : wide ? -1 : (int64_t)UINT32_MAX),
+	                   loop_op2(b, KOP_XOR, bits, flip));
 }
 
 /* How many cuts of slot `i` are not above the key, by halving. */
@@ -434,11 +458,7 @@ fill_numbers(Fill *f, int32_t from, int32_t to)
 	           : loop_cvt(b, DT_IDX,
 	                      loop_load(b, trees_int_table(f->cx, "feature", to - from, feature), i));
 	x = load_number(f, at, lane, k->compare);
-	key = loop_select(b, is_missing(f, x, s[from].zero_missing),
-	                  loop_int(b, k->cut_type, s[from].low                ? 0
-	                                           : k->compare == DT_F32 ? (int64_t)UINT32_MAX
-	                                                                      : -1),
-	                  ordered_bits(f, x));
+	key = ordered_key(f, x, &s[from]);
 	if (k->ncuts)
 		key = rank(f, slot, loop_let(b, "key", key), most);
 	store_key(f, slot, lane, key);

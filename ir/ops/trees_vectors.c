@@ -180,6 +180,8 @@ place_of(Vectors *s, Expr *left, Expr *tree)
 	lowest = loop_op2(b, KOP_AND, left, loop_op1(b, KOP_NEG, left));
 	at = loop_mul(b, lowest, loop_int(b, s->type, (int64_t)de_bruijn(s->bits)));
 	at = loop_op2(b, KOP_SHR, at, loop_int(b, s->type, s->bits == 32 ? 27 : 58));
+	if (s->bits == 64) /* for the prover */
+		at = loop_op2(b, KOP_AND, at, loop_int(b, s->type, s->bits - 1));
 	at = loop_cvt(b, DT_IDX, loop_load(b, s->leaf, loop_cvt(b, DT_IDX, at)));
 	place = loop_add(b, loop_cvt(b, DT_IDX, loop_load(b, s->place, tree)), at);
 	return loop_let(b, "place", loop_op2(b, KOP_MIN, place, loop_idx(b, s->nplaces - 1)));
