@@ -58,7 +58,7 @@ emit(const Program *p, LlvmOptions o, LlvmOutput kind)
 	o.producer = "test";
 	if (!o.target.triple)
 		o.target = (LlvmTarget){"thumbv7em-none-eabihf", "cortex-m4", "", "", "",
-		                        RELOC_STATIC, ""};
+		                        RELOC_STATIC, "", 0};
 	str_init(&s, arena);
 	if (!llvm_emit(p, &o, kind, &s, &diag))
 		ck_abort_msg("%s", diag.first->text);
@@ -114,7 +114,7 @@ END_TEST
 START_TEST(small_machines_have_a_small_int)
 {
 	LlvmOptions o = {.target = {"avr-unknown-unknown", "atmega328p", "", "", "", RELOC_STATIC,
-	                            ""}};
+	                            "", 0}};
 
 	expect_part(emit(program_of(dense), o, LLVM_IR), "define i16 @m_run(");
 }
@@ -122,7 +122,7 @@ END_TEST
 
 START_TEST(an_impossible_target_is_an_error)
 {
-	LlvmOptions o = {.target = {"pdp11-dec-unix", "", "", "", "", RELOC_STATIC, ""},
+	LlvmOptions o = {.target = {"pdp11-dec-unix", "", "", "", "", RELOC_STATIC, "", 0},
 	                 .prefix = "m", .model_name = "m", .producer = "m"};
 	Str s;
 
