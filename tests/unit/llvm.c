@@ -120,6 +120,27 @@ START_TEST(small_machines_have_a_small_int)
 }
 END_TEST
 
+START_TEST(states_are_members_of_a_struct)
+{
+	const Program *p = program_of("graph @g(%x: f32[2], %a: i8[3], %b: f32[2]) {\n"
+	                              "  %y = add(%x, %b)\n"
+	                              "  %c = neg(%a)\n"
+	                              "  %five: i8[3] = const [5, 5, 5]\n"
+	                              "  %start: f32[2] = const [1.0, 2.0]\n"
+	                              "  return %y, %c, %x\n"
+	                              "  states %five, %start\n"
+	                              "}\n");
+	const char *ir = emit(p, (LlvmOptions){.opt_level = 0}, LLVM_IR);
+
+	expect_part(ir, "define i32 @m_run(ptr %0, ptr %1, ptr %2, ptr %3)");
+	expect_part(ir, "getelementptr inbounds { [3 x i8], [2 x float] }, ptr %2, i32 0, i32 1");
+	expect_part(ir, "define void @m_reset(ptr %0)");
+	/* What is the same everywhere takes one element. */
+	expect_part(ir, "@m_reset_initial0 = internal constant [1 x i8]");
+	expect_part(ir, "@m_reset_initial1 = internal externally_initialized constant [8 x i8]");
+}
+END_TEST
+
 START_TEST(an_impossible_target_is_an_error)
 {
 	LlvmOptions o = {.target = {"pdp11-dec-unix", "", "", "", "", RELOC_STATIC, ""},
@@ -294,6 +315,7 @@ main(void)
 		tcase_add_test(tc, names_sections_and_attributes_are_those_of_firmware);
 		tcase_add_test(tc, debug_lines_are_numbers_of_nodes);
 		tcase_add_test(tc, small_machines_have_a_small_int);
+		tcase_add_test(tc, states_are_members_of_a_struct);
 		tcase_add_test(tc, an_impossible_target_is_an_error);
 		tcase_add_loop_test(tc, random_convolutions_give_the_same_bytes, 0, 6);
 		tcase_add_loop_test(tc, layers_with_constant_weights_give_the_same_bytes, 0, 4);
