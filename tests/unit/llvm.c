@@ -8,23 +8,9 @@
 
 #include "codegen/llvm/llvm.h"
 #include "ir/num.h"
+#include "tests/unit/unit_arena.h"
 
-static Arena *arena;
-static Diag diag;
 static uint32_t seed;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
 
 static int
 random_below(int n)
@@ -306,8 +292,6 @@ main(void)
 {
 	Suite *s = suite_create("llvm");
 	TCase *tc = tcase_create("llvm");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 300);
@@ -323,9 +307,5 @@ main(void)
 		tcase_add_test(tc, shared_kernels_get_the_arguments_that_they_use);
 	}
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }
