@@ -456,12 +456,10 @@ print_reset_of(Emit *e, Str *s, int i)
 	const Value *c = e->program->graph->states.v[i];
 	const char *member = state_member(e, i);
 	DType t = c->type.dtype;
-	size_t n = (size_t)type_numel(&c->type), width = (size_t)dtype_info[t].bytes;
+	size_t n = (size_t)type_numel(&c->type);
 	const char *data = c->data;
-	bool same = true;
+	bool same = value_is_repeated(c);
 
-	for (size_t k = 1; k < n && same; k++)
-		same = memcmp(data, data + k * width, width) == 0;
 	str_puts(s, "\t{\n");
 	if (!same)
 		str_printf(s, "\t\tstatic const %s initial[%zu] = {\n", dtype_info[t].c_type, n);

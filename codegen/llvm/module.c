@@ -248,6 +248,66 @@ call_step(LlvmModule *m, const Entry *e, int index)
 	LLVMBuildCall2(m->builder, LLVMGlobalGetValueType(kernel), kernel, args, n, "");
 }
 
+/* ---- State between calls ---- */
+
+static LLVMTypeRef
+state_type(const LlvmModule *m, int i)
+{
+	const Type *t = &m->program->graph->states.v[i]->type;
+	unsigned n = (unsigned)type_numel(t);
+
+	return LLVMArrayType(llvm_memory_type(m, t->dtype), n ? n : 1);
+}
+
+/* The address of a member of the struct NAME_state, laid out as in C. */
+static LLVMValueRef
+state_member(LlvmModule *m, LLVMValueRef state, int i)
+{
+	int n = m->program->graph->states.n;
+	LLVMTypeRef *members = ARENA_ARRAY(m->arena, LLVMTypeRef, n);
+
+	for (int k = 0; k < n; k++)
+		members[k] = state_type(m, k);
+	return LLVMBuildStructGEP2(m->builder,
+	                           LLVMStructTypeInContext(m->context, members, (unsigned)n, 0),
+	                           state, (unsigned)i, "");
+}
+
+static LLVMValueRef
+load_element(LlvmFunction *f, DType t, LLVMValueRef base, LLVMValueRef index)
+{
+	return LLVMBuildLoad2(f->m->builder, llvm_memory_type(f->m, t),
+	                      llvm_element(f, t, base, index), "");
+}
+
+/* Stores what a state holds before the first call; when that is the same everywhere it
+ * takes no table. */
+static void
+reset_state(LlvmFunction *f, const char *name, LLVMValueRef state, int i)
+{
+	LlvmModule *m = f->m;
+	const Value *v = m->program->graph->states.v[i];
+	DType t = v->type.dtype;
+	LLVMTypeRef idx = llvm_type(m, DT_IDX);
+	LLVMValueRef zero = LLVMConstInt(idx, 0, 0), to = state_member(m, state, i), table, first;
+	size_t n = (size_t)type_numel(&v->type);
+	bool repeated = value_is_repeated(v);
+	LlvmCounted loop;
+
+	if (n == 0)
+		return;
+	table = llvm_constant(m, arena_printf(m->arena, "%s_initial%d", name, i), t,
+	                      repeated ? 1 : n, v->data);
+	/* LLVM may look into a single element. */
+	if (repeated)
+		LLVMSetExternallyInitialized(table, 0);
+	first = repeated ? load_element(f, t, table, zero) : NULL;
+	loop = llvm_open_counted(f, zero, LLVMConstInt(idx, n, 0), 1, "i");
+	LLVMBuildStore(m->builder, first ? first : load_element(f, t, table, loop.var),
+	               llvm_element(f, t, to, loop.var));
+	llvm_close_counted(f, &loop);
+}
+
 static Entry
 start_entry(LlvmModule *m, const char *name, LLVMTypeRef result, int nparams)
 {
@@ -292,29 +352,58 @@ check_arena(LlvmModule *m, const Entry *e)
 	LLVMPositionBuilderAtEnd(b, go);
 }
 
+/* The line table of a function that belongs to no layer: line 0. */
+static void
+place_entry(LlvmModule *m, LLVMValueRef fn, const char *name)
+{
+	LLVMMetadataRef place = describe_function(m, name, name, 0, false);
+
+	if (!place)
+		return;
+	LLVMSetSubprogram(fn, place);
+	LLVMSetCurrentDebugLocation2(
+		m->builder, LLVMDIBuilderCreateDebugLocation(m->context, 0, 0, place, NULL));
+}
+
 static void
 build_run(LlvmModule *m)
 {
 	const Program *p = m->program;
-	int nin = p->graph->inputs.n, nout = p->graph->outputs.n;
+	int nin = graph_plain_inputs(p->graph), nout = graph_plain_outputs(p->graph);
+	int nstates = p->graph->states.n;
 	const char *name = text(m, "_run", m->options->prefix);
-	Entry e = start_entry(m, name, m->c_int, nin + nout + 1);
-	LLVMMetadataRef place = describe_function(m, name, name, 0, false);
+	Entry e = start_entry(m, name, m->c_int, nin + nout + (nstates > 0) + 1);
 
 	for (int i = 0; i < nin; i++)
 		e.in[i] = LLVMGetParam(e.fn, (unsigned)i);
 	for (int i = 0; i < nout; i++)
 		e.out[i] = LLVMGetParam(e.fn, (unsigned)(nin + i));
-	if (place) {
-		LLVMSetSubprogram(e.fn, place);
-		LLVMSetCurrentDebugLocation2(
-			m->builder,
-			LLVMDIBuilderCreateDebugLocation(m->context, 0, 0, place, NULL));
-	}
+	place_entry(m, e.fn, name);
+	/* As they are read and as they are written when all is read. */
+	for (int i = 0; i < nstates; i++)
+		e.in[nin + i] = e.out[nout + i] =
+			state_member(m, LLVMGetParam(e.fn, (unsigned)(nin + nout)), i);
 	check_arena(m, &e);
 	for (int i = 0; i < p->steps.n; i++)
 		call_step(m, &e, i);
 	LLVMBuildRet(m->builder, LLVMConstInt(m->c_int, 0, 0));
+}
+
+/* void NAME_reset(NAME_state *state) */
+static void
+build_reset(LlvmModule *m)
+{
+	int nstates = m->program->graph->states.n;
+	const char *name = text(m, "_reset", m->options->prefix);
+	LlvmFunction f = {.m = m};
+
+	if (nstates == 0)
+		return;
+	f.value = start_entry(m, name, LLVMVoidTypeInContext(m->context), 1).fn;
+	place_entry(m, f.value, name);
+	for (int i = 0; i < nstates; i++)
+		reset_state(&f, name, LLVMGetParam(f.value, 0), i);
+	LLVMBuildRetVoid(m->builder);
 }
 
 /* ---- For the JIT ---- */
@@ -406,10 +495,12 @@ llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *
 	if (options->debug && !for_jit)
 		start_debug(m);
 	build_kernels(m);
-	if (for_jit)
+	if (for_jit) {
 		build_jit_entries(m);
-	else
+	} else {
+		build_reset(m);
 		build_run(m);
+	}
 	if (m->di)
 		LLVMDIBuilderFinalize(m->di);
 }

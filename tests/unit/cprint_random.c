@@ -11,6 +11,7 @@
 #include "codegen/llvm/llvm.h"
 #include "ir/num.h"
 #include "tests/unit/print_kernels.h"
+#include "tests/unit/unit.h"
 
 static uint32_t seed;
 static LBuilder b;
@@ -500,16 +501,10 @@ main(void)
 {
 	Suite *s = suite_create("cprint_random");
 	TCase *tc = tcase_create("random");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 500);
 	tcase_add_loop_test(tc, random_kernels_compute_the_same_when_compiled, 0, 2);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

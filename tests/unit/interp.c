@@ -6,6 +6,8 @@
 
 #include "ir/loop/loop.h"
 #include "ir/num.h"
+#include "tests/unit/float_bits.h"
+#include "tests/unit/unit_arena.h"
 
 /* An assertion for inner loops: Check's own write to a file each time. */
 #define expect(condition) \
@@ -14,57 +16,7 @@
 			ck_abort_msg("%s", #condition); \
 	} while (0)
 
-static Arena *arena;
 static LBuilder b;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
-
-static uint64_t
-bits_of_float(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof u);
-	return u;
-}
-
-static float
-float_of(uint64_t bits)
-{
-	uint32_t u = (uint32_t)bits;
-	float f;
-
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
-static uint64_t
-bits_of_double(double f)
-{
-	uint64_t u;
-
-	memcpy(&u, &f, sizeof u);
-	return u;
-}
-
-static double
-double_of(uint64_t u)
-{
-	double f;
-
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
 
 static uint64_t
 bits_of_int(int64_t v)
@@ -931,9 +883,7 @@ START_TEST(functions_may_have_tables)
 		"}\n";
 	int32_t x[3] = {2, 1, 0}, y[3] = {0};
 	LFuncs all = {0};
-	Diag diag;
 
-	diag_init(&diag, arena);
 	ck_assert(lfunc_parse(arena, "t.lir", text, sizeof text - 1, &all, &diag));
 	for (int i = 0; i < 3; i++)
 		ck_assert_ptr_null(lfunc_verify(all.v[i]));
@@ -950,8 +900,6 @@ main(void)
 {
 	Suite *s = suite_create("interp");
 	TCase *tc = tcase_create("interp");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -981,9 +929,5 @@ main(void)
 	tcase_add_test(tc, calls_nest_and_return_from_loops);
 	tcase_add_loop_test(tc, values_that_move_out_of_loops_keep_their_meaning, 0, 2000);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

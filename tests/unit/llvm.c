@@ -8,23 +8,9 @@
 
 #include "codegen/llvm/llvm.h"
 #include "ir/num.h"
+#include "tests/unit/unit_arena.h"
 
-static Arena *arena;
-static Diag diag;
 static uint32_t seed;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
 
 static int
 random_below(int n)
@@ -117,6 +103,27 @@ START_TEST(small_machines_have_a_small_int)
 	                            "", 0}};
 
 	expect_part(emit(program_of(dense), o, LLVM_IR), "define i16 @m_run(");
+}
+END_TEST
+
+START_TEST(states_are_members_of_a_struct)
+{
+	const Program *p = program_of("graph @g(%x: f32[2], %a: i8[3], %b: f32[2]) {\n"
+	                              "  %y = add(%x, %b)\n"
+	                              "  %c = neg(%a)\n"
+	                              "  %five: i8[3] = const [5, 5, 5]\n"
+	                              "  %start: f32[2] = const [1.0, 2.0]\n"
+	                              "  return %y, %c, %x\n"
+	                              "  states %five, %start\n"
+	                              "}\n");
+	const char *ir = emit(p, (LlvmOptions){.opt_level = 0}, LLVM_IR);
+
+	expect_part(ir, "define i32 @m_run(ptr %0, ptr %1, ptr %2, ptr %3)");
+	expect_part(ir, "getelementptr inbounds { [3 x i8], [2 x float] }, ptr %2, i32 0, i32 1");
+	expect_part(ir, "define void @m_reset(ptr %0)");
+	/* What is the same everywhere takes one element. */
+	expect_part(ir, "@m_reset_initial0 = internal constant [1 x i8]");
+	expect_part(ir, "@m_reset_initial1 = internal externally_initialized constant [8 x i8]");
 }
 END_TEST
 
@@ -285,8 +292,6 @@ main(void)
 {
 	Suite *s = suite_create("llvm");
 	TCase *tc = tcase_create("llvm");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 300);
@@ -294,6 +299,7 @@ main(void)
 		tcase_add_test(tc, names_sections_and_attributes_are_those_of_firmware);
 		tcase_add_test(tc, debug_lines_are_numbers_of_nodes);
 		tcase_add_test(tc, small_machines_have_a_small_int);
+		tcase_add_test(tc, states_are_members_of_a_struct);
 		tcase_add_test(tc, an_impossible_target_is_an_error);
 		tcase_add_loop_test(tc, random_convolutions_give_the_same_bytes, 0, 6);
 		tcase_add_loop_test(tc, layers_with_constant_weights_give_the_same_bytes, 0, 4);
@@ -301,9 +307,5 @@ main(void)
 		tcase_add_test(tc, shared_kernels_get_the_arguments_that_they_use);
 	}
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -1,27 +1,11 @@
 /* The text form of the loop IR: what is printed reads back as the same text. */
 #include <check.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ir/loop/math.h"
 #include "ir/loop/text.h"
-
-static Arena *arena;
-static Diag diag;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 static LFuncs
 parse(const char *text)
@@ -506,8 +490,6 @@ main(void)
 {
 	Suite *s = suite_create("loop_text");
 	TCase *tc = tcase_create("text");
-	SRunner *r = srunner_create(s);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -527,8 +509,5 @@ main(void)
 	tcase_add_test(tc, the_library_is_well_formed);
 	tcase_add_test(tc, functions_are_found_by_name_and_type);
 	suite_add_tcase(s, tc);
-	srunner_run_all(r, CK_NORMAL);
-	failures = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

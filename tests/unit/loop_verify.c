@@ -6,29 +6,14 @@
 
 #include "ir/loop/loop.h"
 #include "ir/loop/range.h"
-
-static Arena *arena;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 /* The last function of a text. */
 static LFunc *
 parse(const char *text)
 {
 	LFuncs all = {0};
-	Diag diag;
 
-	diag_init(&diag, arena);
 	if (!lfunc_parse(arena, "t.lir", text, strlen(text), &all, &diag))
 		ck_abort_msg("line %d: %s\n%s", diag.first->loc.line, diag.first->text, text);
 	return all.v[all.n - 1];
@@ -382,12 +367,10 @@ END_TEST
 START_TEST(recursion_is_rejected)
 {
 	LFuncs all = {0};
-	Diag diag;
 	const char *text = "func @f(%x: f32) -> f32 {\n return %x\n}\n"
 	                   "func @g(%x: f32) -> f32 {\n return f(%x)\n}\n"
 	                   "func @h(%x: f32) -> f32 {\n return g(%x) + g(%x)\n}\n";
 
-	diag_init(&diag, arena);
 	ck_assert(lfunc_parse(arena, "t.lir", text, strlen(text), &all, &diag));
 	for (int i = 0; i < 3; i++)
 		ck_assert_ptr_null(lfunc_verify(all.v[i]));
@@ -547,8 +530,6 @@ main(void)
 {
 	Suite *s = suite_create("loop_verify");
 	TCase *tc = tcase_create("verify");
-	SRunner *r = srunner_create(s);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -563,8 +544,5 @@ main(void)
 	tcase_add_test(tc, ranges_that_may_wrap_are_those_of_the_type);
 	tcase_add_test(tc, time_does_not_explode);
 	suite_add_tcase(s, tc);
-	srunner_run_all(r, CK_NORMAL);
-	failures = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }
