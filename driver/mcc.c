@@ -412,7 +412,10 @@ static bool
 add_program(Output *out)
 {
 	Job *j = out->job;
-	ProgramOptions plan = {0};
+	const Options *o = j->options;
+	KernelOptions kernels = {.target = &o->machine.facts, .level = o->level,
+	                         .remarks = pipeline_remarks_kernels(o)};
+	ProgramOptions plan = {.kernels = &kernels};
 	Program *p;
 
 	guard_set_activity("planning", j->input->path);

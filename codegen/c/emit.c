@@ -557,7 +557,7 @@ print_checks(const Emit *e, Str *s)
 		           e->file.prefix);
 	if (uses->packed)
 		str_puts(s, "\n/* Instructions of Arm's DSP extension, where there is one. */\n"
-		            "#if defined(__ARM_FEATURE_DSP)\n"
+		            "#if defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_SAT)\n"
 		            "#include <arm_acle.h>\n"
 		            "#endif\n");
 	if (uses->signed_shift)

@@ -97,6 +97,17 @@ odd8(const Plain *p, LLVMValueRef x)
 	return even8(p, llvm_call_intrinsic(p->f, "llvm.fshr", 1, &type, 3, args));
 }
 
+static LLVMValueRef
+sat8(const Plain *p, LLVMValueRef a)
+{
+	LLVMValueRef low[] = {a, LLVMConstInt(p->i32, (unsigned long long)-128, 1)};
+	LLVMValueRef high[] = {NULL, number(p, 127)};
+	LLVMTypeRef type = p->i32;
+
+	high[0] = llvm_call_intrinsic(p->f, "llvm.smax", 1, &type, 2, low);
+	return llvm_call_intrinsic(p->f, "llvm.smin", 1, &type, 2, high);
+}
+
 /* a, but LLVM does not know that. */
 static LLVMValueRef
 keep(const Plain *p, LLVMValueRef a)
@@ -135,6 +146,7 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 		            LLVMBuildSub(build, hi(p, a), hi(p, b), ""));
 	case POP_MULH: return high_product(p, a, b, 0);
 	case POP_MULH_ROUND: return high_product(p, a, b, (uint64_t)1 << 31);
+	case POP_SAT8: return sat8(p, a);
 	case POP_KEEP: return keep(p, a);
 	case POP_COUNT: break;
 	}

@@ -695,6 +695,37 @@ loop_comment(LBuilder *b, const char *format, ...)
 	va_end(args);
 }
 
+static bool
+expr_uses(const Expr *e, const LBuf *buf)
+{
+	if (!e)
+		return false;
+	if (e->kind == E_LOAD && e->u.buf == buf)
+		return true;
+	for (int i = 0; i < e->nargs; i++)
+		if (expr_uses(e->arg[i], buf))
+			return true;
+	return false;
+}
+
+static bool
+block_uses(const Stmt *s, const LBuf *buf)
+{
+	for (; s; s = s->next)
+		if ((s->kind == S_STORE && s->buf == buf) || expr_uses(s->lo, buf) ||
+		    expr_uses(s->hi, buf) || expr_uses(s->cond, buf) || expr_uses(s->value, buf) ||
+		    expr_uses(s->index, buf) || block_uses(s->body, buf) ||
+		    block_uses(s->other, buf))
+			return true;
+	return false;
+}
+
+bool
+lfunc_uses(const LFunc *f, const LBuf *buf)
+{
+	return block_uses(f->body, buf);
+}
+
 bool
 expr_equal(const Expr *a, const Expr *b)
 {

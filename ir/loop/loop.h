@@ -301,6 +301,9 @@ void loop_set(LBuilder *b, LVar *v, Expr *value);
 void loop_return(LBuilder *b, Expr *value);
 __attribute__((format(printf, 2, 3))) void loop_comment(LBuilder *b, const char *format, ...);
 
+/* Whether anything is loaded from the buffer or stored there. */
+bool lfunc_uses(const LFunc *f, const LBuf *buf);
+
 /* Structural equality of expressions. */
 bool expr_equal(const Expr *a, const Expr *b);
 
