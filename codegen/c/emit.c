@@ -555,6 +555,11 @@ print_checks(const Emit *e, Str *s)
 		           "\n/* double must have 64 bits. */\n"
 		           "typedef char %s_needs_64_bit_double[sizeof(double) == 8 ? 1 : -1];\n",
 		           e->file.prefix);
+	if (uses->packed)
+		str_puts(s, "\n/* Instructions of Arm's DSP extension, where there is one. */\n"
+		            "#if defined(__ARM_FEATURE_DSP)\n"
+		            "#include <arm_acle.h>\n"
+		            "#endif\n");
 	if (uses->signed_shift)
 		str_puts(s, "\n#if (-1 >> 1) != -1\n"
 		            "#error \"shifting a negative number right must keep its sign\"\n"

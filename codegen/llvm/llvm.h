@@ -32,6 +32,7 @@ typedef struct {
 	const char *abi;      /* of RISC-V: "ilp32f"; "": the default */
 	LlvmReloc reloc;
 	const char *code_model; /* "small", …; "": the default */
+	unsigned isa;           /* families of instructions it has: ISA_ of ir/target.h */
 } LlvmTarget;
 
 typedef struct {

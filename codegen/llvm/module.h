@@ -117,6 +117,14 @@ bool llvm_build_spread(LlvmFunction *f, const Stmt *loop);
 /* The value of an expression at the builder's place (expr.c).  Of type bool: i1. */
 LLVMValueRef llvm_build_expr(LlvmFunction *f, const Expr *e);
 
+/* A packed operation (packed.c). */
+LLVMValueRef llvm_build_packed(LlvmFunction *f, const Expr *e);
+
+/* Calls the intrinsic of that name, which LLVM has; `types` are those that it is
+ * overloaded on (expr.c). */
+LLVMValueRef llvm_call_intrinsic(LlvmFunction *f, const char *name, int ntypes,
+                                 LLVMTypeRef *types, int nargs, LLVMValueRef *args);
+
 /* LLVM's type for a value, and for an element in memory (bool: i8). */
 LLVMTypeRef llvm_type(const LlvmModule *m, DType t);
 LLVMTypeRef llvm_memory_type(const LlvmModule *m, DType t);

@@ -107,8 +107,10 @@ loads_are_near(Spread *s, const Expr *e)
 	bool guarded = s->guarded, near = true;
 	int64_t factor;
 
+	if (e->kind == E_PACKED)
+		return false;
 	if (e->kind == E_LOAD) {
-		if (!factor_of(s, e->arg[0], &factor) || factor < 0)
+		if (load_elements(e) > 1 || !factor_of(s, e->arg[0], &factor) || factor < 0)
 			return false;
 		if (is_across(s, e, factor))
 			VEC_PUSH(s->f->m->arena, &s->across, e);

@@ -460,6 +460,32 @@ loop_load(LBuilder *b, LBuf *buf, Expr *index)
 }
 
 Expr *
+loop_load_wide(LBuilder *b, LBuf *buf, Expr *index)
+{
+	Expr *e = loop_load(b, buf, index);
+
+	assert(dtype_has_wide_load(buf->elem));
+	e->type = DT_I32;
+	return e;
+}
+
+Expr *
+loop_packed(LBuilder *b, POp op, Expr *x, Expr *y, Expr *z)
+{
+	const POpInfo *info = &pop_info[op];
+	Expr *e = new_expr(b, E_PACKED, info->result), *const arg[MAX_POP_ARGS] = {x, y, z};
+
+	e->u.pop = op;
+	e->nargs = info->nargs;
+	for (int i = 0; i < MAX_POP_ARGS; i++) {
+		assert((arg[i] != NULL) == (i < info->nargs));
+		assert(!arg[i] || arg[i]->type == info->arg[i]);
+		e->arg[i] = arg[i];
+	}
+	return e;
+}
+
+Expr *
 loop_load_compute(LBuilder *b, LBuf *buf, Expr *index)
 {
 	return loop_cvt(b, dtype_compute(buf->elem), loop_load(b, buf, index));
@@ -699,6 +725,10 @@ expr_equal(const Expr *a, const Expr *b)
 		break;
 	case E_KOP:
 		if (a->op != b->op)
+			return false;
+		break;
+	case E_PACKED:
+		if (a->u.pop != b->u.pop)
 			return false;
 		break;
 	case E_SELECT:

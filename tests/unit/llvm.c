@@ -8,23 +8,9 @@
 
 #include "codegen/llvm/llvm.h"
 #include "ir/num.h"
+#include "tests/unit/unit_arena.h"
 
-static Arena *arena;
-static Diag diag;
 static uint32_t seed;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
 
 static int
 random_below(int n)
@@ -58,7 +44,7 @@ emit(const Program *p, LlvmOptions o, LlvmOutput kind)
 	o.producer = "test";
 	if (!o.target.triple)
 		o.target = (LlvmTarget){"thumbv7em-none-eabihf", "cortex-m4", "", "", "",
-		                        RELOC_STATIC, ""};
+		                        RELOC_STATIC, "", 0};
 	str_init(&s, arena);
 	if (!llvm_emit(p, &o, kind, &s, &diag))
 		ck_abort_msg("%s", diag.first->text);
@@ -114,7 +100,7 @@ END_TEST
 START_TEST(small_machines_have_a_small_int)
 {
 	LlvmOptions o = {.target = {"avr-unknown-unknown", "atmega328p", "", "", "", RELOC_STATIC,
-	                            ""}};
+	                            "", 0}};
 
 	expect_part(emit(program_of(dense), o, LLVM_IR), "define i16 @m_run(");
 }
@@ -143,7 +129,7 @@ END_TEST
 
 START_TEST(an_impossible_target_is_an_error)
 {
-	LlvmOptions o = {.target = {"pdp11-dec-unix", "", "", "", "", RELOC_STATIC, ""},
+	LlvmOptions o = {.target = {"pdp11-dec-unix", "", "", "", "", RELOC_STATIC, "", 0},
 	                 .prefix = "m", .model_name = "m", .producer = "m"};
 	Str s;
 
@@ -353,8 +339,6 @@ main(void)
 {
 	Suite *s = suite_create("llvm");
 	TCase *tc = tcase_create("llvm");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 300);
@@ -372,9 +356,5 @@ main(void)
 		tcase_add_test(tc, shared_kernels_get_the_arguments_that_they_use);
 	}
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }
