@@ -71,7 +71,7 @@ typedef struct {
 	int threads; /* -j */
 	Names dump_layers;
 	const char *labels_file;
-	bool profile;
+	bool profile, reset_each;
 	double rtol, atol;
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */
