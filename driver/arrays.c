@@ -255,7 +255,7 @@ arrays_prepare(Arrays *x, Job *j)
 	const char *table;
 
 	*x = (Arrays){.ninputs = g->inputs.n, .noutputs = g->outputs.n,
-	              .nstates = g->states.n, .calls = 1};
+	              .nstates = g->states.n, .reset_each = o->reset_each, .calls = 1};
 	x->input = ARENA_ARRAY(j->arena, Array, g->inputs.n);
 	for (int i = 0; i < g->inputs.n; i++)
 		x->input[i] = (Array){.name = g->inputs.v[i]->name, .type = g->inputs.v[i]->type};

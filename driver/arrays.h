@@ -23,8 +23,9 @@ typedef struct {
 
 typedef struct {
 	int ninputs, noutputs, nreferences;
+	bool reset_each; /* every call starts with the states' reset */
 	int nstates; /* the last inputs and outputs; one without a file starts at its reset and
-	              * goes on with what the call before left */
+	              * goes on with what the call before left, but with reset_each */
 	Array *input, *output;
 	Array *reference; /* what outputs are compared with; .name is the output's */
 	size_t calls;

@@ -22,7 +22,7 @@ engine_memory_of_call(const Arrays *x, size_t call, const void **in, void **out)
 {
 	for (int i = 0; i < x->ninputs; i++)
 		in[i] = (const char *)x->input[i].npy.data + call * x->input[i].stride;
-	for (int k = 0; k < x->nstates && call > 0; k++) {
+	for (int k = 0; k < x->nstates && call > 0 && !x->reset_each; k++) {
 		const Array *next = &x->output[x->noutputs - x->nstates + k];
 		int i = x->ninputs - x->nstates + k;
 
@@ -65,8 +65,12 @@ typedef struct {
 	const Str *object; /* stands in for the source; NULL: none */
 } Build;
 
-/* The entry point of the library has this type, whatever the model looks like. */
-typedef int CallModel(const void *const *in, void *const *out, void *arena);
+/*
+ * The entry point of the library has this type, whatever the model looks like.  States
+ * are the last of `in` and `out`; the library keeps them between calls, and those whose
+ * `in` is not NULL are set to that.
+ */
+typedef int CallModel(const void *const *in, void *const *out, void *arena, int reset);
 
 static bool
 name_files(Build *b, Job *j)
@@ -81,18 +85,48 @@ name_files(Build *b, Job *j)
 	return true;
 }
 
+/* The states as a struct whose members have names that we know; C lays it out as that of
+ * the model. */
+static void
+put_state_struct(Str *s, const Arrays *x)
+{
+	if (!x->nstates)
+		return;
+	str_puts(s, "static struct {\n");
+	for (int i = x->ninputs - x->nstates; i < x->ninputs; i++) {
+		const Type *t = &x->input[i].type;
+		int n = type_numel(t);
+
+		str_printf(s, "\t%s m%d[%d];\n", dtype_info[t->dtype].c_type, i, n ? n : 1);
+	}
+	str_puts(s, "} state;\n");
+}
+
 /* A function that takes the arguments as arrays. */
 static void
 put_wrapper(Str *s, const Arrays *x)
 {
-	str_puts(s, "#include \"model.h\"\n"
-	            "int mcc_call_model(const void *const *in, void *const *out, void *arena)\n"
-	            "{\n\treturn model_run(");
-	for (int i = 0; i < x->ninputs; i++)
+	int nin = x->ninputs - x->nstates, nout = x->noutputs - x->nstates;
+
+	str_puts(s, "#include <string.h>\n#include \"model.h\"\n");
+	put_state_struct(s, x);
+	str_puts(s, "int mcc_call_model(const void *const *in, void *const *out, void *arena, "
+	            "int reset)\n{\n\tint status;\n\n");
+	str_puts(s, x->nstates ? "\tif (reset)\n\t\tmodel_reset((model_state *)(void *)&state);\n"
+	                       : "\t(void)reset;\n");
+	for (int i = nin; i < x->ninputs; i++)
+		str_printf(s, "\tif (in[%d])\n\t\tmemcpy(state.m%d, in[%d], %zuu);\n", i, i, i,
+		           type_bytes(&x->input[i].type));
+	str_puts(s, "\tstatus = model_run(");
+	for (int i = 0; i < nin; i++)
 		str_printf(s, "in[%d], ", i);
-	for (int i = 0; i < x->noutputs; i++)
+	for (int i = 0; i < nout; i++)
 		str_printf(s, "out[%d], ", i);
-	str_puts(s, "arena);\n}\n");
+	str_printf(s, "%sarena);\n", x->nstates ? "(model_state *)(void *)&state, " : "");
+	for (int i = 0; i < x->nstates; i++)
+		str_printf(s, "\tmemcpy(out[%d], state.m%d, %zuu);\n", nout + i, nin + i,
+		           type_bytes(&x->input[nin + i].type));
+	str_puts(s, "\treturn status;\n}\n");
 }
 
 static bool
@@ -224,9 +258,6 @@ build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
 	void *memory = engine_arena(p, j);
 	CallModel *call_model;
 
-	if (x->nstates)
-		return diag_report(&j->diag, NULL, E_UNSUPPORTED,
-		                   "a model with a state runs with --engine=jit or interp");
 	guard_set_activity("compiling C", j->input->path);
 	timing_begin(&j->timing, "compile");
 	if (!name_files(b, j) || !write_sources(b, p, x, j) || !build_library(b, j))
@@ -240,7 +271,10 @@ build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
 		int status;
 
 		engine_memory_of_call(x, call, in, out);
-		status = call_model(in, out, memory);
+		for (int i = x->ninputs - x->nstates; i < x->ninputs; i++)
+			if (!x->input[i].file)
+				in[i] = NULL;
+		status = call_model(in, out, memory, call == 0 || x->reset_each);
 		if (status)
 			return diag_report(&j->diag, NULL, E_TOOL, "the compiled model returned %d",
 			                   status);

@@ -139,7 +139,7 @@ add_layers(Job *j)
 
 		if (!v)
 			return report_no_layer(j, names->v[i]);
-		graph_output(j->graph, names->v[i], v);
+		graph_further_output(j->graph, names->v[i], v);
 	}
 	return true;
 }

@@ -156,6 +156,15 @@ graph_const(Graph *g, const char *name, Type type, const void *data)
 	return v;
 }
 
+bool
+value_is_repeated(const Value *v)
+{
+	size_t width = (size_t)dtype_info[v->type.dtype].bytes, size = type_bytes(&v->type);
+	const char *data = v->data;
+
+	return size <= width || memcmp(data, data + width, size - width) == 0;
+}
+
 Value *
 graph_const_float(Graph *g, const char *name, DType t, double value)
 {
@@ -181,6 +190,22 @@ graph_output(Graph *g, const char *name, Value *v)
 	VEC_PUSH(g->arena, &g->outputs, v);
 	VEC_PUSH(g->arena, &g->output_names, copy);
 	v->nuses++;
+}
+
+void
+graph_further_output(Graph *g, const char *name, Value *v)
+{
+	int at = graph_plain_outputs(g);
+	const char *copy;
+
+	graph_output(g, name, v);
+	copy = g->output_names.v[g->outputs.n - 1];
+	for (int i = g->outputs.n - 1; i > at; i--) {
+		g->outputs.v[i] = g->outputs.v[i - 1];
+		g->output_names.v[i] = g->output_names.v[i - 1];
+	}
+	g->outputs.v[at] = v;
+	g->output_names.v[at] = copy;
 }
 
 static void

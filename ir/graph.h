@@ -125,6 +125,9 @@ int graph_plain_outputs(const Graph *g);
 /* A constant; `data` is borrowed. */
 Value *graph_const(Graph *g, const char *name, Type type, const void *data);
 
+/* Whether all elements of a constant have the same bytes. */
+bool value_is_repeated(const Value *v);
+
 /* Constants made from numbers, converted to `t` (which is not a half type). */
 Value *graph_const_float(Graph *g, const char *name, DType t, double value);
 Value *graph_const_ints(Graph *g, const char *name, int n, const int64_t *v);
@@ -139,6 +142,9 @@ bool graph_has_output_fields(const Graph *g);
 
 /* Adds `v` to the outputs, known to the user as `name`. */
 void graph_output(Graph *g, const char *name, Value *v);
+
+/* The same in front of the states, in a graph that is complete. */
+void graph_further_output(Graph *g, const char *name, Value *v);
 
 /* The value of that name, or NULL. */
 Value *graph_find(const Graph *g, const char *name);

@@ -456,12 +456,10 @@ print_reset_of(Emit *e, Str *s, int i)
 	const Value *c = e->program->graph->states.v[i];
 	const char *member = state_member(e, i);
 	DType t = c->type.dtype;
-	size_t n = (size_t)type_numel(&c->type), width = (size_t)dtype_info[t].bytes;
+	size_t n = (size_t)type_numel(&c->type);
 	const char *data = c->data;
-	bool same = true;
+	bool same = value_is_repeated(c);
 
-	for (size_t k = 1; k < n && same; k++)
-		same = memcmp(data, data + k * width, width) == 0;
 	str_puts(s, "\t{\n");
 	if (!same)
 		str_printf(s, "\t\tstatic const %s initial[%zu] = {\n", dtype_info[t].c_type, n);
@@ -557,6 +555,11 @@ print_checks(const Emit *e, Str *s)
 		           "\n/* double must have 64 bits. */\n"
 		           "typedef char %s_needs_64_bit_double[sizeof(double) == 8 ? 1 : -1];\n",
 		           e->file.prefix);
+	if (uses->packed)
+		str_puts(s, "\n/* Instructions of Arm's DSP extension, where there is one. */\n"
+		            "#if defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_SAT)\n"
+		            "#include <arm_acle.h>\n"
+		            "#endif\n");
 	if (uses->signed_shift)
 		str_puts(s, "\n#if (-1 >> 1) != -1\n"
 		            "#error \"shifting a negative number right must keep its sign\"\n"
