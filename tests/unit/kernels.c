@@ -217,11 +217,25 @@ check_depthwise(const Conv *c, const Node *n, const Layer *l)
 }
 
 static void
+check_scalar(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		ScalarShape s = {.pixels = pixels, .channels = c->groups > 1 ? 1 : 1 + draw(4),
+		                 .body = 1 + draw(4)};
+
+		expect_same(scalar_lower(arena, c, &s),
+		            arena_printf(arena, "scalar %dx%d", pixels, s.channels), n, l);
+	}
+}
+
+static void
 check_node(const Node *n, const Layer *l)
 {
 	Conv c;
 
 	ck_assert_msg(conv_read(&c, arena, n), "%s is not read", layer_text(l));
+	if (scalar_fits(&c))
+		check_scalar(&c, n, l);
 	if (c.groups == 1)
 		check_dense(&c, n, l);
 	else
