@@ -78,6 +78,17 @@ cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
 }
 
 int64_t
+cost_winograd(const Costs *k, const Conv *c)
+{
+	int64_t tiles = divide_up(c->out_w, 4) * divide_up(c->out_h, 4) * c->batch, products, in, out;
+
+	products = 36 * divide_up(c->ic, 2) * divide_up(c->oc, 2) * (6 * k->load + 16 * k->op) / 4;
+	in = divide_up(c->ic, 2) * (81 * (k->load + k->op) + 240 * k->op);
+	out = c->oc * (80 * (k->load + k->op) + 110 * k->op + 16 * k->output);
+	return tiles * (products + in + out) / 10;
+}
+
+int64_t
 cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s)
 {
 	int64_t blocks = divide_up(c->out_w, s->pixels) * c->batch * c->out_h;

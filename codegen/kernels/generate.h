@@ -38,4 +38,9 @@ typedef struct {
 bool scalar_fits(const Conv *c);
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 
+/* Whether a convolution can be computed by exact Winograd F(4x4, 3x3); and that, with 8
+ * bytes a weight (winograd.c). */
+bool winograd_fits(const Conv *c);
+LFunc *winograd_lower(Arena *a, const Conv *c);
+
 #endif

@@ -100,6 +100,10 @@ list_dense(Chooser *ch)
 		add_dense(ch, &direct);
 		return;
 	}
+	if (ch->options->level == '3' && winograd_fits(c) &&
+	    cost_winograd(ch->costs, c) < cost_dense(ch->costs, c, &s))
+		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c),
+		           cost_winograd(ch->costs, c));
 	all.all_rows = true;
 	if (c->ic < 4 && c->kh > 1 && !is_small(ch))
 		add_dense(ch, &all);
@@ -135,8 +139,8 @@ scalar_shape(const Chooser *ch)
 		s.channels = 1;
 		s.pixels = tiny ? 2 : 4;
 	} else {
-		s.channels = one ? 4 : 2;
-		s.pixels = one ? 1 : tiny ? 2 : 3;
+		s.channels = one || tiny ? 4 : 2;
+		s.pixels = one || tiny ? 1 : 3;
 	}
 	return s;
 }

@@ -108,7 +108,9 @@ add_product(Scalar *d, LVar *sum, Expr *x, Expr *w)
 {
 	LBuilder *b = builder(d);
 
-	loop_set(b, sum, loop_add(b, loop_get(b, sum), loop_mul(b, x, w)));
+	Expr *next = loop_add(b, loop_get(b, sum), loop_mul(b, x, w));
+
+	loop_set(b, sum, loop_packed(b, POP_KEEP, next, NULL, NULL));
 }
 
 /* Element k of a run, for all pixels and channels. */
