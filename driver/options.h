@@ -75,6 +75,7 @@ typedef struct {
 	double rtol, atol;
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */
+	int tree_code, tree_keys; /* -ftrees: a TreeCode and a TreeKeyKind; -1: any */
 	const char *passes; /* NULL: those of the level */
 	Names print_before, print_after;
 	bool print_after_all, verify_each, pass_stats, time_report;

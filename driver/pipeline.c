@@ -71,11 +71,16 @@ note_passes(const Options *o, Diag *d)
 	diag_note(d, NULL, "the passes are %s", list.s);
 }
 
+/* What -Rpass= can name besides passes. */
+static const char pipeline_kernels[] = "kernels";
+
 static bool
 check_names(const char *option, const Names *names, bool or_all, Diag *d)
 {
 	for (int i = 0; i < names->n; i++)
-		if (!pass_find(names->v[i]) && !(or_all && strcmp(names->v[i], "all") == 0))
+		if (!pass_find(names->v[i]) &&
+		    !(or_all && (strcmp(names->v[i], "all") == 0 ||
+		                 strcmp(names->v[i], pipeline_kernels) == 0)))
 			return diag_report(d, NULL, E_PASS, "'%s%s': there is no such pass", option,
 			                   names->v[i]);
 	return true;
@@ -96,6 +101,12 @@ pipeline_check(const Options *o, Diag *d)
 }
 
 /* ---- What happens around a pass ---- */
+
+bool
+pipeline_remarks_kernels(const Options *o)
+{
+	return names_pass(&o->remarks, pipeline_kernels) || names_pass(&o->remarks, "all");
+}
 
 static void
 log_graph(Job *j, const char *when, const PassInfo *p, const Graph *g)
@@ -149,6 +160,9 @@ pipeline_run(Job *j)
 	pass_init(&cx, j->arena, &j->diag);
 	cx.verify_each = o->verify_each;
 	cx.small = o->level == 's' || o->level == 'z';
+	cx.target = &o->machine.facts;
+	cx.tree_code = o->tree_code;
+	cx.tree_keys = o->tree_keys;
 	for (int i = 0; i < PASS_COUNT; i++)
 		cx.remarks[i] = names_pass(&o->remarks, pass_info[i].name) ||
 		                names_pass(&o->remarks, "all");

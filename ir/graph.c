@@ -5,6 +5,11 @@
 
 #include "ir/num.h"
 
+const char *const field_kind_name[FIELD_KIND_COUNT] = {
+	[FIELD_number] = "number", [FIELD_category] = "category", [FIELD_date] = "date",
+	[FIELD_time] = "time",     [FIELD_date_time] = "date_time",
+};
+
 /* Names to values: open addressing, power of two. */
 typedef struct NameTable {
 	Value **slot;
@@ -269,9 +274,10 @@ bool
 node_infer(Node *n, Diag *d)
 {
 	const OpInfo *info = &op_info[n->op];
-	Type out[8] = {{0}};
+	Type few[8] = {{0}}, *out = few;
 
-	assert(n->nouts <= 8);
+	if (n->nouts > (int)(sizeof few / sizeof *few))
+		out = ARENA_ARRAY(n->graph->arena, Type, n->nouts);
 	if (n->nins < info->inputs_min || n->nins > info->inputs_max ||
 	    n->nouts < info->outputs_min || n->nouts > info->outputs_max)
 		return diag_report(d, &n->loc, E_ARITY, "'%s' cannot have %d inputs and %d outputs",
@@ -440,4 +446,48 @@ double
 value_float(const Value *v, int32_t i)
 {
 	return num_load(v->type.dtype, v->data, (size_t)i);
+}
+
+/* ---- Fields ---- */
+
+static const Field *
+find_field(const Field *v, int n, int index, int32_t element)
+{
+	for (int i = 0; i < n; i++)
+		if (v[i].index == index && v[i].element == element)
+			return &v[i];
+	return NULL;
+}
+
+const Field *
+graph_input_field(const Graph *g, int index, int32_t element)
+{
+	return find_field(g->input_fields.v, g->input_fields.n, index, element);
+}
+
+const Field *
+graph_output_field(const Graph *g, int index, int32_t element)
+{
+	return find_field(g->output_fields.v, g->output_fields.n, index, element);
+}
+
+/* The verifier has seen that no element is two fields, so counting is enough. */
+bool
+graph_has_input_fields(const Graph *g)
+{
+	int64_t elements = 0;
+
+	for (int i = 0; i < graph_plain_inputs(g); i++)
+		elements += type_numel(&g->inputs.v[i]->type);
+	return elements > 0 && elements == g->input_fields.n;
+}
+
+bool
+graph_has_output_fields(const Graph *g)
+{
+	int64_t elements = 0;
+
+	for (int i = 0; i < graph_plain_outputs(g); i++)
+		elements += type_numel(&g->outputs.v[i]->type);
+	return elements > 0 && elements == g->output_fields.n;
 }

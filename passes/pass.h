@@ -16,6 +16,7 @@
 #define MCC_PASSES_PASS_H
 
 #include "ir/graph.h"
+#include "ir/target.h"
 
 typedef enum {
 #define PASS(id, name, summary) PASS_##id,
@@ -64,6 +65,9 @@ struct PassCtx {
 	int64_t fold_iterations; /* that folding may still take; see node_fold_within() */
 	bool verify_each;
 	bool small;     /* prefer small programs to fast ones */
+	const Target *target; /* NULL: any */
+	int tree_code, tree_keys; /* a TreeCode and a TreeKeyKind that the pass trees is to
+	                           * take; -1: as it likes */
 	bool remarks[PASS_COUNT]; /* passes that are to report R_PASS for each node */
 	PassHooks hooks;
 	PassStats stats[PASS_COUNT];

@@ -555,6 +555,11 @@ print_checks(const Emit *e, Str *s)
 		           "\n/* double must have 64 bits. */\n"
 		           "typedef char %s_needs_64_bit_double[sizeof(double) == 8 ? 1 : -1];\n",
 		           e->file.prefix);
+	if (uses->packed)
+		str_puts(s, "\n/* Instructions of Arm's DSP extension, where there is one. */\n"
+		            "#if defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_SAT)\n"
+		            "#include <arm_acle.h>\n"
+		            "#endif\n");
 	if (uses->signed_shift)
 		str_puts(s, "\n#if (-1 >> 1) != -1\n"
 		            "#error \"shifting a negative number right must keep its sign\"\n"
@@ -766,9 +771,14 @@ print_reset_prototype(const Emit *e, Str *s)
 }
 
 static void
-print_header(const Emit *e, Str *s)
+print_header(Emit *e, Str *s)
 {
 	const char *u = e->file.upper;
+	Str types, function;
+
+	str_init(&types, e->file.arena);
+	str_init(&function, e->file.arena);
+	interface_print(&e->file, e->program->graph, &types, &function);
 
 	print_banner(e, s, e->options->header_name);
 	print_manual(e, s);
@@ -776,12 +786,15 @@ print_header(const Emit *e, Str *s)
 	str_puts(s, "#include <stddef.h>\n#include <stdint.h>\n");
 	print_macros(e, s);
 	print_state_type(e, s);
+	str_write(s, types.s, types.n);
 	str_puts(s, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
 	print_reset_prototype(e, s);
 	str_puts(s, "/* Computes the outputs.  The arrays must not overlap; `arena` may be NULL when its\n"
 	            " * size is 0. */\n");
 	print_prototype(e, s);
-	str_puts(s, ";\n\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
+	str_puts(s, ";\n");
+	str_write(s, function.s, function.n);
+	str_puts(s, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }
 
 /* ---- Both ---- */
@@ -792,6 +805,7 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 	static const char *const taken[] = {"_run", "_reset", "_state", "_H", "_ARENA_SIZE", "_ARENA_ALIGN", "_OK",
 	                                    "_ERROR_ARENA", "_CONST", "_RESTRICT", "_LAYER",
 	                                    "_INFINITY", "_NAN", "_needs_64_bit_double"};
+	static const char *const typed[] = {"_input", "_output", "_predict"};
 
 	e->program = p;
 	e->options = o;
@@ -806,6 +820,8 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 		if (strcmp(name, upper) != 0)
 			names_add(&e->file.names, upper);
 	}
+	for (size_t i = 0; i < 3 && interface_is_whole(p->graph); i++)
+		names_add(&e->file.names, arena_printf(a, "%s%s", o->prefix, typed[i]));
 	names_init(&e->run_names, a);
 	e->name = ARENA_ARRAY(a, const char *, p->buffers.n);
 	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);

@@ -152,7 +152,8 @@ build_kernel(LlvmModule *m, const CKernel *k, int step)
 	unsigned line = line_of(s), param = 1;
 	LLVMMetadataRef place = describe_function(m, s->name, k->name, line, true);
 	const bool *used = m->symbols.used[step];
-	LLVMValueRef value = llvm_build_function(m, fn, k->name, used, place, line);
+	LLVMValueRef value = llvm_build_function(m, fn, k->name, used, m->symbols.shared[step],
+	                                         place, line);
 
 	/* Each layer is a function of its own, for who looks at the code or measures it. */
 	llvm_add_attribute(m, value, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "noinline");
@@ -168,11 +169,11 @@ build_kernel(LlvmModule *m, const CKernel *k, int step)
 	return value;
 }
 
-/* Steps share functions, but in the JIT, where weights go into them (spread.c). */
+/* Steps share functions, unless weights go into them (spread.c). */
 static void
 build_kernels(LlvmModule *m)
 {
-	if (m->for_jit) {
+	if (m->spreads) {
 		for (int i = 0; i < m->program->steps.n; i++)
 			m->kernel[i] = build_kernel(
 				m, &m->symbols.kernel[m->symbols.kernel_of[i]], i);
@@ -239,7 +240,7 @@ call_step(LlvmModule *m, const Entry *e, int index)
 {
 	const Step *s = m->program->steps.v[index];
 	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, s->fn->bufs.n);
-	LLVMValueRef kernel = m->kernel[m->for_jit ? index : m->symbols.kernel_of[index]];
+	LLVMValueRef kernel = m->kernel[m->spreads ? index : m->symbols.kernel_of[index]];
 	unsigned n = 0;
 
 	for (int i = 0; i < s->fn->bufs.n; i++)
@@ -484,13 +485,14 @@ llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *
 	*m = (LlvmModule){.arena = a, .program = p, .options = options, .context = context};
 	c_symbols(a, p, options->prefix, &m->symbols);
 	m->for_jit = for_jit;
+	m->spreads = for_jit || options->spreads;
 	m->has_sections = !for_jit && is_elf(options->target.triple);
 	m->module = LLVMModuleCreateWithNameInContext(options->model_name, context);
 	LLVMSetSourceFileName(m->module, options->model_name, strlen(options->model_name));
 	m->builder = LLVMCreateBuilderInContext(context);
 	m->ptr = LLVMPointerTypeInContext(context, 0);
 	m->constant = ARENA_ARRAY(a, LLVMValueRef, p->buffers.n);
-	m->kernel = ARENA_ARRAY(a, LLVMValueRef, for_jit ? p->steps.n : m->symbols.nkernels);
+	m->kernel = ARENA_ARRAY(a, LLVMValueRef, m->spreads ? p->steps.n : m->symbols.nkernels);
 	set_target(m, machine);
 	if (options->debug && !for_jit)
 		start_debug(m);

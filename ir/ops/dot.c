@@ -24,6 +24,12 @@ factor_of(const Node *n, int32_t i)
 	return (double)x * (double)w->scale[i] / (double)y;
 }
 
+Multiplier
+dot_multiplier(const Node *n, int32_t channel)
+{
+	return quantize_multiplier(factor_of(n, channel), n->graph->single_rounding);
+}
+
 static Multipliers
 factors(LowerCtx *cx, const Node *n, bool wide)
 {

@@ -34,6 +34,9 @@ void dot_add(LowerCtx *cx, const Dot *l, LVar *sum, Expr *x_at, Expr *w_at);
 /* Stores the sum, scaled and with the activation, as the output's element y_at. */
 void dot_store(LowerCtx *cx, const Dot *l, Expr *y_at, Expr *channel, Expr *sum);
 
+/* The multiplier of a quantised node's output channel. */
+Multiplier dot_multiplier(const Node *n, int32_t channel);
+
 /* The factors of all channels, which follow from scales that were checked, can be
  * applied. */
 bool check_dot_factors(const Node *n, Diag *d);

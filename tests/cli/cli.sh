@@ -896,6 +896,25 @@ states_are_in_objects_as_in_c() {
 	done
 }
 
+kernels_are_chosen_for_a_target() {
+	cat >q.mcc <<-'EOT'
+		graph @q(%x: i8[1,4,5,8] q(0.5, 3)) {
+		  %w: i8[4,1,1,8] q(0.1, 0) = const [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, -1, -2, -3, -4, -5, -6, -7, -8, 1, 2, 3, 4, 5, 6, 7, 127]
+		  %y: i8[1,4,5,4] q(2.0, -1) = conv(%x, %w) {layout=nhwc} as "conv1"
+		  return %y
+		}
+	EOT
+	mcc 0 -Rpass=kernels q.mcc -o plain.c
+	! grep -q kernels: "$scratch/err" || problem "a choice without a target"
+	mcc 0 -Rpass=kernels -O1 -target armv7em q.mcc -o plain.c
+	! grep -q kernels: "$scratch/err" || problem "a choice at -O1"
+	! grep -q smlad plain.c || problem "a kernel for a target without one"
+	mcc 0 -Rpass=kernels -target armv7em q.mcc -o fast.c
+	says "kernels: dot2 "
+	grep -q smlad fast.c || problem "no kernel for the target"
+	mcc 2 -Rpass=kernel q.mcc -o fast.c
+}
+
 # ---- All of them ----
 
 for case in $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0"); do

@@ -1,5 +1,6 @@
 /* How operators of ONNX become nodes of the graph IR, by the rules of their opset. */
 #include "tests/unit/onnx_model.h"
+#include "tests/unit/unit.h"
 
 static Model m;
 
@@ -551,8 +552,6 @@ main(void)
 {
 	Suite *s = suite_create("onnx_ops");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_add_test(t, clip_takes_attributes_up_to_opset_10);
@@ -595,9 +594,5 @@ main(void)
 	tcase_add_test(t, operators_have_arities);
 	tcase_add_test(t, rules_of_the_ir_show_the_node_of_the_file);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return unit_run(s);
 }
