@@ -817,9 +817,14 @@ print_batch_prototype(const Emit *e, Str *s)
 }
 
 static void
-print_header(const Emit *e, Str *s)
+print_header(Emit *e, Str *s)
 {
 	const char *u = e->file.upper;
+	Str types, function;
+
+	str_init(&types, e->file.arena);
+	str_init(&function, e->file.arena);
+	interface_print(&e->file, e->program->graph, &types, &function);
 
 	print_banner(e, s, e->options->header_name);
 	print_manual(e, s);
@@ -827,6 +832,7 @@ print_header(const Emit *e, Str *s)
 	str_puts(s, "#include <stddef.h>\n#include <stdint.h>\n");
 	print_macros(e, s);
 	print_state_type(e, s);
+	str_write(s, types.s, types.n);
 	str_puts(s, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
 	print_reset_prototype(e, s);
 	str_puts(s, "/* Computes the outputs.  The arrays must not overlap; `arena` may be NULL when its\n"
@@ -834,6 +840,7 @@ print_header(const Emit *e, Str *s)
 	print_prototype(e, s, false);
 	str_puts(s, ";\n");
 	print_batch_prototype(e, s);
+	str_write(s, function.s, function.n);
 	str_puts(s, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }
 
@@ -845,6 +852,7 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 	static const char *const taken[] = {"_run", "_run_batch", "_reset", "_state", "_H", "_ARENA_SIZE", "_ARENA_ALIGN", "_OK",
 	                                    "_ERROR_ARENA", "_CONST", "_RESTRICT", "_LAYER",
 	                                    "_INFINITY", "_NAN", "_needs_64_bit_double"};
+	static const char *const typed[] = {"_input", "_output", "_predict"};
 
 	e->program = p;
 	e->options = o;
@@ -859,6 +867,8 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 		if (strcmp(name, upper) != 0)
 			names_add(&e->file.names, upper);
 	}
+	for (size_t i = 0; i < 3 && interface_is_whole(p->graph); i++)
+		names_add(&e->file.names, arena_printf(a, "%s%s", o->prefix, typed[i]));
 	names_init(&e->run_names, a);
 	e->name = ARENA_ARRAY(a, const char *, p->buffers.n);
 	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);
