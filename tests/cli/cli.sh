@@ -960,13 +960,13 @@ many_rows_are_one_call() {
 			return m_run_batch(3, x, z, 0) != M_OK || memcmp(y, z, sizeof y) != 0;
 		}
 	EOT
-	${CC:-cc} main.c a.c -o main && ./main || problem "other results than one by one"
+	{ ${CC:-cc} main.c a.c -o main && ./main; } || problem "other results than one by one"
 	stateful model.mcc x.npy
 	mcc 1 model.mcc -fbatch -o e.c
 	says "cannot have -fbatch"
 	has_llvm || return
 	mcc 0 "$plain" -o a.o -fprefix=m --verify
-	${CC:-cc} main.c a.o -o main && ./main || problem "other results from the object"
+	{ ${CC:-cc} main.c a.o -o main && ./main; } || problem "other results from the object"
 }
 
 # ---- All of them ----
