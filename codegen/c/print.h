@@ -105,6 +105,14 @@ void func_print(CFile *f, const LFunc *fn, const bool *plain, bool *used, Str *p
 /* Adds a line with `depth` tabs, broken at spaces when it is too long. */
 void line_print(Str *s, int depth, const char *text, size_t n);
 
+/* ---- interface.c ---- */
+
+/* Whether the graph names all its fields, so that there are structs. */
+bool interface_is_whole(const Graph *g);
+
+/* The types of the fields, and the function that takes them; nothing without fields. */
+void interface_print(CFile *file, const Graph *g, Str *types, Str *function);
+
 /* ---- data.c ---- */
 
 /* The values of an array, as lines with `depth` tabs; an empty array gets one 0. */
