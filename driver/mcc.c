@@ -269,6 +269,7 @@ c_options(const Output *out)
 		.command = command_text(j, names),
 		.version = mcc_version,
 		.hosted = j->options->hosted,
+		.batch = job_wants_batch(j),
 	};
 }
 
@@ -317,6 +318,7 @@ llvm_options(const Job *j, const char *prefix)
 		.size_level = level == 's' ? 1 : level == 'z' ? 2 : 0,
 		.spreads = has_room_for_vectors(&j->options->machine.facts) && level > '1' &&
 		           level <= '3',
+		.batch = job_wants_batch(j),
 		.debug = j->options->debug,
 		.prefix = prefix,
 		.model_name = job_model_name(j),
@@ -427,6 +429,9 @@ add_program(Output *out)
 	ProgramOptions plan = {.kernels = &kernels};
 	Program *p;
 
+	if (o->batch > 0 && j->graph->states.n)
+		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
+		                   "a model with a state cannot have -fbatch");
 	guard_set_activity("planning", j->input->path);
 	timing_begin(&j->timing, "plan");
 	p = program_build(j->arena, j->graph, &plan, &j->diag);

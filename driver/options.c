@@ -115,6 +115,22 @@ set_save_temps(Options *o, const char *value)
 }
 
 static bool
+set_batch(Options *o, const char *value)
+{
+	(void)value;
+	o->batch = 1;
+	return true;
+}
+
+static bool
+set_no_batch(Options *o, const char *value)
+{
+	(void)value;
+	o->batch = 0;
+	return true;
+}
+
+static bool
 set_engine(Options *o, const char *value)
 {
 	static const char *const words[] = {
@@ -470,6 +486,7 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.tool = tool,
 		.tool_name = tool == TOOL_MCC ? "mcc" : "mcc-run",
 		.level = '2',
+		.batch = -1,
 		.tree_code = -1,
 		.tree_keys = -1,
 		.threads = 1,

@@ -54,6 +54,7 @@ typedef struct {
 	bool single_rounding;
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
+	int batch; /* -fbatch: 1, -fno-batch: 0, neither: -1 */
 	bool verify;
 	const char *verify_data; /* --verify=; NULL: made up */
 	bool deps, deps_phony;

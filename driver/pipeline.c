@@ -6,7 +6,8 @@
 #include "passes/pass.h"
 
 /*
- * The passes of each level.  -O1 keeps every bit of the result, dead-channels as long
+ * The passes of each level.  fuse-qdq decides what a quantised model computes, and so
+ * is part of all of them.  -O1 keeps every bit of the result, dead-channels as long
  * as floats are finite; from -O2 on factors and biases move into weights, which rounds
  * in another order.
  */
@@ -14,12 +15,16 @@ static const struct {
 	char level;
 	const char *passes;
 } pipelines[] = {
-	{'0', "expand,dce"},
-	{'1', "expand,fold,simplify,dead-channels,trees,cse,dce"},
-	{'2', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
-	{'3', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
-	{'s', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
-	{'z', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
+	{'0', "expand,fuse-qdq,dce"},
+	{'1', "expand,fuse-qdq,fold,simplify,dead-channels,trees,cse,dce"},
+	{'2', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,"
+	      "trees,cse,dce"},
+	{'3', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,"
+	      "trees,cse,dce"},
+	{'s', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,"
+	      "trees,cse,dce"},
+	{'z', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,"
+	      "trees,cse,dce"},
 };
 
 /* The passes of a level are repeated until nothing changes, but not for ever;

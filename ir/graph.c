@@ -264,7 +264,10 @@ moved_quant(const Node *n, int i)
 {
 	const Quant *q = n->nins && n->in[0] ? n->in[0]->type.q : NULL;
 
-	return i == 0 && q && q->n == 1 && op_info[n->op].traits & (MOVES | VIEW) ? q : NULL;
+	return i == 0 && q && q->n == 1 && op_info[n->op].traits & (MOVES | VIEW) &&
+	                       n->op != OP_CODES
+	               ? q
+	               : NULL;
 }
 
 bool
@@ -311,18 +314,27 @@ node_is_quantized(const Node *n)
 	return false;
 }
 
+/* The attribute of that name, or NULL. */
+static void *
+find_attr(const Node *n, const char *name)
+{
+	const AttrInfo *a = op_info[n->op].attrs;
+
+	while (a->name && strcmp(a->name, name) != 0)
+		a++;
+	return a->name ? (char *)n->attr + a->offset : NULL;
+}
+
 /* The value of an attribute that is an enumeration, 0 when there is none of that
  * name. */
 static int
 enum_attr(const Node *n, const char *name)
 {
-	const AttrInfo *a = op_info[n->op].attrs;
+	const void *a = find_attr(n, name);
 	int value = 0;
 
-	while (a->name && strcmp(a->name, name) != 0)
-		a++;
-	if (a->name)
-		memcpy(&value, (const char *)n->attr + a->offset, sizeof value);
+	if (a)
+		memcpy(&value, a, sizeof value);
 	return value;
 }
 
@@ -336,6 +348,26 @@ TensorLayout
 node_layout(const Node *n)
 {
 	return (TensorLayout)enum_attr(n, "layout");
+}
+
+bool
+node_set_activation(Node *n, Activation a)
+{
+	Activation *own = find_attr(n, "activation");
+
+	if (own)
+		*own = a;
+	return own != NULL;
+}
+
+bool
+node_set_layout(Node *n, TensorLayout layout)
+{
+	TensorLayout *own = find_attr(n, "layout");
+
+	if (own)
+		*own = layout;
+	return own != NULL;
 }
 
 bool

@@ -179,6 +179,10 @@ bool node_is_quantized(const Node *n);
 Activation node_activation(const Node *n);
 TensorLayout node_layout(const Node *n);
 
+/* Set them; false where the operator has none. */
+bool node_set_activation(Node *n, Activation a);
+bool node_set_layout(Node *n, TensorLayout layout);
+
 /* Whether n computes on plain numbers, in the layout nchw and without a fused
  * activation: what rules about the operators' formulas take for granted. */
 bool node_is_plain(const Node *n);

@@ -5,12 +5,12 @@
  * never prints, and does the same to the same graph every time.  Each pass stands
  * on its own; the usual order, which repeats until nothing changes, is
  *
- *	expand, fold, simplify, fuse-batch-norm, fuse-bias, fuse-pad, dead-channels, trees,
- *	cse, dce
+ *	expand, fuse-qdq, fold, simplify, fuse-batch-norm, fuse-bias, fuse-pad,
+ *	dead-channels, trees, cse, dce
  *
  * Code generation needs `expand`: it does not know sugar.  All others are optional.
- * All but fuse-batch-norm and fuse-bias keep every bit of the result; those two
- * change the order of roundings.  dead-channels takes zero times any float for zero.
+ * All but fuse-qdq, fuse-batch-norm and fuse-bias keep every bit of the result; those
+ * change roundings.  dead-channels takes zero times any float for zero.
  */
 #ifndef MCC_PASSES_PASS_H
 #define MCC_PASSES_PASS_H

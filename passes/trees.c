@@ -103,7 +103,7 @@ cycles_of(const PassCtx *cx, const Trees *t, const Choice *c, const TreeCost *co
 	double step = m->step[c->code], keys = cost->slots * m->key;
 	int32_t tests = trees_count_tests(cx->scratch, t, NULL);
 
-	if (c->keys == TREE_KEYS_none)
+	if (c->code == TREE_CODE_branches && c->keys == TREE_KEYS_none)
 		step = m->plain_branch;
 	if (cost->cuts)
 		keys += cost->slots * m->halving * (1 + log2(1 + (double)cost->cuts / cost->slots));
@@ -175,7 +175,7 @@ list_choices(const PassCtx *cx, const Trees *t, Choice *list)
 }
 
 /* Speed that is given away for size. */
-#define NEARLY 1.15
+#define NEARLY 1.05
 
 /* The best of the list, of which `wished` takes those that the user asks for; NULL: none. */
 static const Choice *

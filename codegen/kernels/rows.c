@@ -44,6 +44,12 @@ rows_plan_bytes(const Conv *c, int32_t columns, bool all)
 	return plan(c, channels % 4 == 0 ? ROWS_BYTES : ROWS_SINGLE, channels, columns, all);
 }
 
+Rows
+rows_plan_single(const Conv *c, int32_t columns, bool all)
+{
+	return plan(c, ROWS_SINGLE, c->groups * c->ic, columns, all);
+}
+
 /* The zero point in every element of a unit. */
 static Expr *
 zero_unit(LowerCtx *cx, const Rows *r)

@@ -37,9 +37,11 @@ typedef struct {
 int32_t rows_per_unit(const Rows *r);
 
 /* Plans a buffer for windows that start at up to `columns` positions of a row; with
- * `all`, for all rows.  As numbers of 16 bits, or as they are. */
+ * `all`, for all rows.  As numbers of 16 bits, as they are, in words where that can
+ * be, or as they are. */
 Rows rows_plan_wide(const Conv *c, int32_t columns, bool all);
 Rows rows_plan_bytes(const Conv *c, int32_t columns, bool all);
+Rows rows_plan_single(const Conv *c, int32_t columns, bool all);
 
 /* Makes the buffer, and code that fills it with the zero point. */
 void rows_begin(LowerCtx *cx, Rows *r);

@@ -67,12 +67,36 @@ product(const Plain *p, LLVMValueRef a, LLVMValueRef b)
 	return LLVMBuildNSWMul(p->b, a, b, "");
 }
 
+/* From products of 16-bit halves, for machines that have no longer ones. */
+static LLVMValueRef
+high_of_halves(const Plain *p, LLVMValueRef a, LLVMValueRef b, bool round)
+{
+	LLVMBuilderRef build = p->b;
+	LLVMValueRef mask = number(p, 0xffff), sixteen = number(p, 16);
+	LLVMValueRef low = LLVMBuildAnd(build, a, mask, ""), other = LLVMBuildAnd(build, b, mask, "");
+	LLVMValueRef left = LLVMBuildMul(build, hi(p, a), other, "");
+	LLVMValueRef right = LLVMBuildMul(build, hi(p, b), low, ""), middle, high;
+
+	middle = LLVMBuildLShr(build, LLVMBuildMul(build, low, other, ""), sixteen, "");
+	middle = LLVMBuildAdd(build, middle, LLVMBuildAnd(build, left, mask, ""), "");
+	middle = LLVMBuildAdd(build, middle, LLVMBuildAnd(build, right, mask, ""), "");
+	if (round)
+		middle = LLVMBuildAdd(build, middle, number(p, 0x8000), "");
+	high = LLVMBuildAdd(build, LLVMBuildMul(build, hi(p, a), hi(p, b), ""), hi(p, left), "");
+	high = LLVMBuildAdd(build, high, hi(p, right), "");
+	return LLVMBuildAdd(build, high, LLVMBuildLShr(build, middle, sixteen, ""), "");
+}
+
 static LLVMValueRef
 high_product(const Plain *p, LLVMValueRef a, LLVMValueRef b, uint64_t more)
 {
-	LLVMValueRef x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
-	                                 LLVMBuildSExt(p->b, b, p->i64, ""), "");
+	unsigned isa = p->f->m->options->target.isa;
+	LLVMValueRef x;
 
+	if ((isa & ISA_MUL) && !(isa & ISA_MUL_HIGH))
+		return high_of_halves(p, a, b, more != 0);
+	x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
+	                    LLVMBuildSExt(p->b, b, p->i64, ""), "");
 	if (more)
 		x = LLVMBuildAdd(p->b, x, LLVMConstInt(p->i64, more, 0), "");
 	x = LLVMBuildLShr(p->b, x, LLVMConstInt(p->i64, 32, 0), "");

@@ -915,6 +915,60 @@ kernels_are_chosen_for_a_target() {
 	mcc 2 -Rpass=kernel q.mcc -o fast.c
 }
 
+trees_are_computed_as_asked() {
+	model=$ROOT/tests/fuzz/corpus/tabular/categories_json
+	plain=$ROOT/tests/fuzz/corpus/tabular/regression_json
+	mcc 0 "$plain" -o a.c -fprefix=m -Rpass=trees
+	says "trees: 2 trees with "
+	says "would be about"
+	for way in walk tables packed interleaved complete vectors branches tables,rank branches,none; do
+		mcc 0 "$plain" -o b.c -fprefix=m -ftrees=$way --verify
+		silent
+		sed '/^ \* Command:/,/^ \*$/d;s/[ab]\.h//' a.c >a.txt
+		sed '/^ \* Command:/,/^ \*$/d;s/[ab]\.h//' b.c >b.txt
+		! cmp -s a.txt b.txt || same=$way
+	done
+	[ -n "${same:-}" ] || problem "no way is the one that was chosen"
+	mcc 0 "$model" -o c.c -ftrees=branches,none --verify
+	mcc 2 "$plain" -ftrees=fast -o d.c
+	says "'walk', 'tables', "
+	mcc 2 "$plain" -ftrees=tables,fast -o d.c
+	says "'order', 'rank' or 'none'"
+	mcc 0 "$plain" -ftrees=walk,rank -o d.c
+	says "cannot be computed as asked"
+}
+
+many_rows_are_one_call() {
+	plain=$ROOT/tests/fuzz/corpus/tabular/classes_json
+	mcc 0 "$plain" -o a.c -fprefix=m
+	grep -q '^int m_run_batch(size_t count, const float' a.h || problem "no m_run_batch"
+	mcc 0 "$plain" -o b.c -fprefix=m -fno-batch
+	! grep -q batch b.c || problem "a batch that was not wanted"
+	mcc 0 "$MODEL" -o c.c
+	! grep -q batch c.c || problem "a batch of a network"
+	mcc 0 "$MODEL" -o d.c -fbatch
+	grep -q d_run_batch d.h || problem "no batch of a network"
+	cat >main.c <<-'EOT'
+		#include <string.h>
+		#include "a.h"
+		int main(void)
+		{
+			static const float x[6] = {0, 1, 4, 2, 3, 3};
+			float y[9], z[9];
+			for (int i = 0; i < 3; i++)
+				m_run(x + 2 * i, y + 3 * i, 0);
+			return m_run_batch(3, x, z, 0) != M_OK || memcmp(y, z, sizeof y) != 0;
+		}
+	EOT
+	{ ${CC:-cc} main.c a.c -o main && ./main; } || problem "other results than one by one"
+	stateful model.mcc x.npy
+	mcc 1 model.mcc -fbatch -o e.c
+	says "cannot have -fbatch"
+	has_llvm || return
+	mcc 0 "$plain" -o a.o -fprefix=m --verify
+	{ ${CC:-cc} main.c a.o -o main && ./main; } || problem "other results from the object"
+}
+
 # ---- All of them ----
 
 for case in $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0"); do
