@@ -32,6 +32,9 @@ read_column(Pmml *p, const Xml *model, const Xml *e, Column *out)
 	    !pmml_number_or(p, e, "zeroThreshold", 1e-16, &out->zero))
 		return false;
 	out->column = xml_attr(e, "column") ? xml_attr(e, "column") : name;
+	/* Elements are known by their local names. */
+	if (strchr(out->column, ':'))
+		out->column = strchr(out->column, ':') + 1;
 	out->in = find_field(g->input_fields.v, g->input_fields.n, name);
 	out->out = find_field(g->output_fields.v, g->output_fields.n, name);
 	/* The target may be known by the name of an output. */

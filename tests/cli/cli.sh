@@ -969,6 +969,66 @@ many_rows_are_one_call() {
 	{ ${CC:-cc} main.c a.o -o main && ./main; } || problem "other results from the object"
 }
 
+# ---- PMML ----
+
+xml_attacks_are_errors_with_a_place() {
+	for attack in laughs external encoding deep; do
+		cp "$ROOT/tests/fuzz/corpus/pmml/$attack" a.pmml
+		mcc 1 -x pmml a.pmml -o a.c
+		grep -q '^a.pmml:[0-9]*:[0-9]*: error' "$scratch/err" || problem "$attack: no place"
+		[ ! -e a.c ] || problem "$attack: a file was written"
+	done
+	printf '<PMML version="%s"/>' "$(head -c 1000000 /dev/zero | tr '\0' a)" >big.pmml
+	mcc 1 big.pmml -o a.c
+	says "big.pmml:1:"
+	says "is longer than"
+	printf '<PMML version="4.4">\n<Header' >end.pmml
+	mcc 1 end.pmml -o a.c
+	says "end.pmml:2:"
+}
+
+a_model_that_is_not_supported_is_an_error_with_its_place() {
+	printf '<PMML version="4.4"><DataDictionary/>\n  <TextModel/></PMML>' >t.pmml
+	mcc 1 t.pmml -o t.c
+	says "t.pmml:2:3: error"
+	says "a model of texts is not supported"
+}
+
+rows_of_a_csv_file_are_run() {
+	model=$ROOT/tests/conformance/pmml/treatment/model.pmml
+	printf 'other,b,"a",d\n"x,y",-2,3.5,0.5\n,NA,12,\n' >rows.csv
+	mcc_run 0 "$model" -i rows.csv -o out.csv --engine=interp
+	says "there is no column 'c'; it is missing in every row"
+	[ "$(sed -n 2p out.csv)" = "7,7,low,-2,0.75,true" ] || problem "row 1: $(sed -n 2p out.csv)"
+	[ "$(sed -n 3p out.csv)" = ",,none,-2,0.5," ] || problem "row 2: $(sed -n 3p out.csv)"
+	mcc_run 0 "$model" -i rows.csv
+	prints "7,7,low,-2,0.75,true"
+	printf 'a,b\n1,two\n' >rows.csv
+	mcc_run 1 "$model" -i rows.csv
+	says "rows.csv:2:3: error: 'two' is no number"
+	printf 'a,b\n1\n' >rows.csv
+	mcc_run 1 "$model" -i rows.csv
+	says "there are 1 cells, but 2 in the first line"
+	printf 'a\n"1\n' >rows.csv
+	mcc_run 1 "$model" -i rows.csv
+	says "the quoted cell does not end"
+	mcc_run 1 "$MODEL" -i rows.csv
+	says "the model does not name its fields"
+}
+
+recorded_rows_of_a_model_are_verified() {
+	cp "$ROOT/tests/conformance/pmml/regression_ordinal/model.pmml" m.pmml
+	mcc 0 --verify m.pmml -o m.c
+	mcc 0 -E m.pmml -o m.mcc
+	mcc 0 --verify m.mcc -o m2.c
+	sed 's/<t>mid/<t>low/' m.pmml >wrong.pmml
+	mcc 1 --verify wrong.pmml -o w.c
+	says "not those that the model comes with, the first is 't' of row 1"
+	sed 's/0.4612096082201215/0.4612096102201215/' m.pmml >near.pmml
+	mcc 1 --verify near.pmml -o w.c
+	says "the first is 'p2' of row 1"
+}
+
 # ---- All of them ----
 
 for case in $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0"); do
