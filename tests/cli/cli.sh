@@ -994,6 +994,12 @@ a_model_that_is_not_supported_is_an_error_with_its_place() {
 	says "a model of texts is not supported"
 }
 
+labels_that_are_strings_are_an_enum() {
+	mcc 0 "$ROOT/tests/cli/labels.onnx" -o l.c
+	grep -q "L_LABEL_IRIS_SETOSA = 0, /\* 'Iris setosa' \*/" l.h || problem "no enum"
+	grep -q "^} l_label;" l.h || problem "no type"
+}
+
 rows_of_a_csv_file_are_run() {
 	model=$ROOT/tests/conformance/pmml/treatment/model.pmml
 	printf 'other,b,"a",d\n"x,y",-2,3.5,0.5\n,NA,12,\n' >rows.csv

@@ -119,7 +119,9 @@ def run_rows(args, model, cc, to_object, rows, inputs, outputs, folder):
     with open(main, "w") as f:
         f.write(driver_text(inputs, outputs, header, rows))
     program = os.path.join(folder, "program")
-    flags = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Werror"]
+    flags = ["-std=c99", "-O1", "-pedantic", "-Wall", "-Wextra", "-Wconversion",
+             "-Wsign-conversion", "-Wshadow", "-Wdouble-promotion", "-Wfloat-conversion",
+             "-Wno-overlength-strings", "-Werror"]
     done = harness.run([cc, *flags, main, source, "-o", program, "-lm"], timeout=300)
     if done.returncode != 0:
         raise harness.Failure(f"{cc} failed: {done.stderr.strip()[:400]}")
