@@ -10,6 +10,7 @@
 #include "driver/diagprint.h"
 #include "driver/guard.h"
 #include "driver/pipeline.h"
+#include "driver/shrink.h"
 
 /* ---- Output ---- */
 
@@ -151,6 +152,8 @@ bool
 job_optimise(Job *j)
 {
 	timing_begin(&j->timing, "passes");
+	if (shrink_is_wanted(j->options) && !shrink_run(j))
+		return false;
 	return pipeline_run(j) && j->diag.errors == 0;
 }
 

@@ -10,6 +10,7 @@
 #include "driver/options.h"
 #include "driver/timing.h"
 #include "ir/graph.h"
+#include "passes/compression/trees.h"
 
 typedef struct {
 	const Options *options;
@@ -21,6 +22,7 @@ typedef struct {
 	PathList files; /* all that were read, the model first */
 	Graph *graph;
 	bool has_trees; /* the model, before passes */
+	VEC(TreeShrinkReport) shrunk; /* by ensemble */
 	Str log; /* what goes to standard error beside diagnostics */
 } Job;
 

@@ -18,6 +18,7 @@
 #include "driver/names.h"
 #include "driver/options.h"
 #include "driver/pipeline.h"
+#include "driver/shrink.h"
 #include "driver/verify.h"
 
 /* ---- Checks of the command line ---- */
@@ -117,6 +118,7 @@ check_options(const Options *o)
 	check_deps(o);
 	check_report(o);
 	check_unused(o);
+	shrink_check(o);
 	pipeline_check(o, o->diag);
 }
 
@@ -234,6 +236,7 @@ add_report(Output *out, const Program *p)
 	if (!o->report_file)
 		return true;
 	str_init(&s, out->job->arena);
+	shrink_report(&s, out->job);
 	program_report(&s, p);
 	return add_text(out, o->report_file, &s);
 }
