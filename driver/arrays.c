@@ -228,21 +228,16 @@ arrays_of_outputs(Job *j)
 }
 
 bool
-arrays_prepare(Arrays *x, Job *j)
+arrays_prepare_inputs(Arrays *x, Job *j, const char *option, const Names *names)
 {
 	const Graph *g = j->graph;
-	const Options *o = j->options;
 
 	*x = (Arrays){.ninputs = g->inputs.n, .noutputs = g->outputs.n,
 	              .nstates = g->states.n, .calls = 1};
 	x->input = ARENA_ARRAY(j->arena, Array, g->inputs.n);
 	for (int i = 0; i < g->inputs.n; i++)
 		x->input[i] = (Array){.name = g->inputs.v[i]->name, .type = g->inputs.v[i]->type};
-	x->output = arrays_of_outputs(j);
-	x->reference = arrays_of_outputs(j);
-	if (!assign_files(j, "-i", &o->run_inputs, x->input, x->ninputs) ||
-	    !assign_files(j, "-o", &o->run_outputs, x->output, x->noutputs) ||
-	    !assign_files(j, "--compare", &o->run_references, x->reference, x->noutputs))
+	if (!assign_files(j, option, names, x->input, x->ninputs))
 		return false;
 	for (int i = 0; i < x->ninputs; i++) {
 		Array *a = &x->input[i];
@@ -250,12 +245,25 @@ arrays_prepare(Arrays *x, Job *j)
 		if (!a->file && i >= graph_plain_inputs(g))
 			a->npy.data = g->states.v[i - graph_plain_inputs(g)]->data;
 		else if (!a->file)
-			diag_report(&j->diag, NULL, E_ARITY, "the input '%s' (%s) has no file; add -i",
-			            a->name, type_text(j->arena, &a->type));
+			diag_report(&j->diag, NULL, E_ARITY, "the input '%s' (%s) has no file; add %s",
+			            a->name, type_text(j->arena, &a->type), option);
 		else if (read_array(x, j, a, i, x->ninputs))
 			take_shape(x, j, a);
 	}
-	if (j->diag.errors)
+	return j->diag.errors == 0;
+}
+
+bool
+arrays_prepare(Arrays *x, Job *j)
+{
+	const Options *o = j->options;
+
+	if (!arrays_prepare_inputs(x, j, "-i", &o->run_inputs))
+		return false;
+	x->output = arrays_of_outputs(j);
+	x->reference = arrays_of_outputs(j);
+	if (!assign_files(j, "-o", &o->run_outputs, x->output, x->noutputs) ||
+	    !assign_files(j, "--compare", &o->run_references, x->reference, x->noutputs))
 		return false;
 	for (int i = 0; i < x->noutputs; i++)
 		if (!make_room(x, j, &x->output[i]) ||

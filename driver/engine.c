@@ -49,10 +49,10 @@ engine_interpret(const Program *p, const Arrays *x, Job *j)
 }
 
 void *
-engine_arena(const Program *p, Job *j)
+engine_arena(const Program *p, Arena *a)
 {
 	size_t align = p->arena_align ? p->arena_align : 1;
-	char *memory = arena_alloc(j->arena, p->arena_size + align);
+	char *memory = arena_alloc(a, p->arena_size + align);
 
 	return memory + (align - (size_t)((uintptr_t)memory % align)) % align;
 }
@@ -221,7 +221,7 @@ build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
 {
 	const void **in = ARENA_ARRAY(j->arena, const void *, x->ninputs);
 	void **out = ARENA_ARRAY(j->arena, void *, x->noutputs);
-	void *memory = engine_arena(p, j);
+	void *memory = engine_arena(p, j->arena);
 	CallModel *call_model;
 
 	if (x->nstates)

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "codegen/target/target.h"
 #include "frontend/frontend.h"
+#include "passes/compression/compress.h"
 
 /* The programs that an option belongs to: bits. */
 typedef enum { TOOL_MCC = 1, TOOL_RUN = 2 } Tool;
@@ -73,6 +74,12 @@ typedef struct {
 	const char *labels_file;
 	bool profile;
 	double rtol, atol;
+
+	bool quantize;            /* -fquantize= */
+	const char *calib;        /* -fcalib= */
+	RangeMethod ranges;       /* -fcalib-ranges= */
+	DType input_type, output_type; /* -finput-type=, -foutput-type= */
+	Names keep_float;
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */
 	const char *passes; /* NULL: those of the level */
