@@ -266,7 +266,7 @@ observe_values(Graph *g, const Samples *s, const CallArray *states, const Execut
 
 /* ---- Choosing ranges ---- */
 
-/* Shrunk ranges are tried down to this part of the whole one. */
+/* Either end is moved in down to this part of what was seen. */
 static const double least_part = 0.3, step = 0.02;
 
 /* Mean square of what rounding and clipping take off the elements. */
@@ -324,23 +324,37 @@ divergence_of(const Observed *o, Range r, int levels, double *bins)
 	return sum;
 }
 
+/* The best range with one end moved in. */
 static Range
-best_part(const Observed *o, RangeMethod method, Range whole, int levels, Arena *scratch)
+move_end(const Observed *o, RangeMethod method, Range from, bool high, int levels, double *bins)
 {
-	double *bins = ARENA_ARRAY(scratch, double, BINS), least = HUGE_VAL;
-	Range best = whole;
+	double least = HUGE_VAL;
+	Range best = from;
 
 	for (int i = 0; 1 - i * step >= least_part; i++) {
-		Range r = {whole.lo * (1 - i * step), whole.hi * (1 - i * step)};
-		double e = method == RANGE_KL ? divergence_of(o, r, levels, bins)
-		                              : error_of(o, r, levels);
+		Range r = from;
+		double e;
 
+		*(high ? &r.hi : &r.lo) *= 1 - i * step;
+		e = method == RANGE_KL ? divergence_of(o, r, levels, bins)
+		                       : error_of(o, r, levels);
 		if (e < least) {
 			least = e;
 			best = r;
 		}
 	}
 	return best;
+}
+
+/* The longer end first, on which most depends. */
+static Range
+best_part(const Observed *o, RangeMethod method, Range whole, int levels, Arena *scratch)
+{
+	double *bins = ARENA_ARRAY(scratch, double, BINS);
+	bool high = whole.hi >= -whole.lo;
+	Range r = move_end(o, method, whole, high, levels, bins);
+
+	return move_end(o, method, r, !high, levels, bins);
 }
 
 static int
