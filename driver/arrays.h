@@ -23,19 +23,22 @@ typedef struct {
 
 typedef struct {
 	int ninputs, noutputs, nreferences;
+	bool reset_each; /* every call starts with the states' reset */
 	int nstates; /* the last inputs and outputs; one without a file starts at its reset and
-	              * goes on with what the call before left */
+	              * goes on with what the call before left, but with reset_each */
 	Array *input, *output;
 	Array *reference; /* what outputs are compared with; .name is the output's */
 	size_t calls;
 	bool is_batched; /* the outputs get an axis for the calls */
 	bool in_first_axis; /* the calls are the first axis, of length 1, of the model's */
+	const char *table; /* a CSV file for all output fields; NULL: none */
 	const char *archive_file; /* the .npz that was read last, and its arrays */
 	Npz archive;
 } Arrays;
 
 /*
- * Pairs the files of -i, -o and --compare with the graph's inputs and outputs,
+ * A CSV file with -i has all inputs, one with -o gets all outputs (driver/table.h).  Else
+ * pairs the files of -i, -o and --compare with the graph's inputs and outputs,
  * reads them, checks element types and shapes, and makes room for the outputs.
  */
 bool arrays_prepare(Arrays *x, Job *j);

@@ -22,7 +22,7 @@ engine_memory_of_call(const Arrays *x, size_t call, const void **in, void **out)
 {
 	for (int i = 0; i < x->ninputs; i++)
 		in[i] = (const char *)x->input[i].npy.data + call * x->input[i].stride;
-	for (int k = 0; k < x->nstates && call > 0; k++) {
+	for (int k = 0; k < x->nstates && call > 0 && !x->reset_each; k++) {
 		const Array *next = &x->output[x->noutputs - x->nstates + k];
 		int i = x->ninputs - x->nstates + k;
 
@@ -63,10 +63,16 @@ engine_arena(const Program *p, Arena *a)
 typedef struct {
 	const char *folder, *source, *header, *wrapper, *library;
 	const Str *object; /* stands in for the source; NULL: none */
+	bool batch;        /* there is model_run_batch, and all calls are one of it */
 } Build;
 
-/* The entry point of the library has this type, whatever the model looks like. */
-typedef int CallModel(const void *const *in, void *const *out, void *arena);
+/*
+ * The entry point of the library has this type, whatever the model looks like.  States
+ * are the last of `in` and `out`; the library keeps them between calls, and those whose
+ * `in` is not NULL are set to that.  With a `count` other than 1 it calls model_run_batch.
+ */
+typedef int CallModel(const void *const *in, void *const *out, void *arena, int reset,
+                      size_t count);
 
 static bool
 name_files(Build *b, Job *j)
@@ -81,18 +87,49 @@ name_files(Build *b, Job *j)
 	return true;
 }
 
+/* The states as a struct whose members have names that we know; C lays it out as that of
+ * the model. */
+static void
+put_state_struct(Str *s, const Arrays *x)
+{
+	if (!x->nstates)
+		return;
+	str_puts(s, "static struct {\n");
+	for (int i = x->ninputs - x->nstates; i < x->ninputs; i++) {
+		const Type *t = &x->input[i].type;
+		int n = type_numel(t);
+
+		str_printf(s, "\t%s m%d[%d];\n", dtype_info[t->dtype].c_type, i, n ? n : 1);
+	}
+	str_puts(s, "} state;\n");
+}
+
 /* A function that takes the arguments as arrays. */
 static void
-put_wrapper(Str *s, const Arrays *x)
+put_wrapper(Str *s, const Arrays *x, bool batch)
 {
-	str_puts(s, "#include \"model.h\"\n"
-	            "int mcc_call_model(const void *const *in, void *const *out, void *arena)\n"
-	            "{\n\treturn model_run(");
-	for (int i = 0; i < x->ninputs; i++)
+	int nin = x->ninputs - x->nstates, nout = x->noutputs - x->nstates;
+
+	str_puts(s, "#include <string.h>\n#include \"model.h\"\n");
+	put_state_struct(s, x);
+	str_puts(s, "int mcc_call_model(const void *const *in, void *const *out, void *arena, "
+	            "int reset, size_t count)\n{\n\tint status;\n\n");
+	str_puts(s, x->nstates ? "\tif (reset)\n\t\tmodel_reset((model_state *)(void *)&state);\n"
+	                       : "\t(void)reset;\n");
+	for (int i = nin; i < x->ninputs; i++)
+		str_printf(s, "\tif (in[%d])\n\t\tmemcpy(state.m%d, in[%d], %zuu);\n", i, i, i,
+		           type_bytes(&x->input[i].type));
+	str_puts(s, batch ? "\tstatus = model_run_batch(count, "
+	                  : "\t(void)count;\n\tstatus = model_run(");
+	for (int i = 0; i < nin; i++)
 		str_printf(s, "in[%d], ", i);
-	for (int i = 0; i < x->noutputs; i++)
+	for (int i = 0; i < nout; i++)
 		str_printf(s, "out[%d], ", i);
-	str_puts(s, "arena);\n}\n");
+	str_printf(s, "%sarena);\n", x->nstates ? "(model_state *)(void *)&state, " : "");
+	for (int i = 0; i < x->nstates; i++)
+		str_printf(s, "\tmemcpy(out[%d], state.m%d, %zuu);\n", nout + i, nin + i,
+		           type_bytes(&x->input[nin + i].type));
+	str_puts(s, "\treturn status;\n}\n");
 }
 
 static bool
@@ -114,6 +151,7 @@ write_sources(const Build *b, const Program *p, const Arrays *x, Job *j)
 		.command = "mcc-run",
 		.version = mcc_version,
 		.hosted = j->options->hosted,
+		.batch = b->batch,
 	};
 	FileSet *set = file_set_new(j->arena);
 	Str source, header, wrapper;
@@ -121,7 +159,7 @@ write_sources(const Build *b, const Program *p, const Arrays *x, Job *j)
 	str_init(&source, j->arena);
 	str_init(&header, j->arena);
 	str_init(&wrapper, j->arena);
-	put_wrapper(&wrapper, x);
+	put_wrapper(&wrapper, x, b->batch);
 	return c_emit(p, &emit, &source, &header, &j->diag) &&
 	       add_source(b, set, &source, &j->diag) &&
 	       file_set_add(set, b->header, header.s, header.n, &j->diag) &&
@@ -216,17 +254,40 @@ load_library(const Build *b, Job *j)
 	return call;
 }
 
+/* Whether the memory of the calls is what run_batch takes. */
 static bool
-build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
+is_one_behind_the_other(const Arrays *x)
+{
+	for (int i = 0; i < x->ninputs; i++)
+		if (x->input[i].stride != type_bytes(&x->input[i].type))
+			return false;
+	return x->calls > 0 && x->nstates == 0;
+}
+
+/* Calls the model for `count` calls of the arrays from number `call` on. */
+static bool
+call_some(CallModel *call_model, const Arrays *x, size_t call, size_t count, void *memory, Job *j)
 {
 	const void **in = ARENA_ARRAY(j->arena, const void *, x->ninputs);
 	void **out = ARENA_ARRAY(j->arena, void *, x->noutputs);
+	int status;
+
+	engine_memory_of_call(x, call, in, out);
+	for (int i = x->ninputs - x->nstates; i < x->ninputs; i++)
+		if (!x->input[i].file)
+			in[i] = NULL;
+	status = call_model(in, out, memory, call == 0 || x->reset_each, count);
+	return status == 0 ||
+	       diag_report(&j->diag, NULL, E_TOOL, "the compiled model returned %d", status);
+}
+
+static bool
+build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
+{
 	void *memory = engine_arena(p, j->arena);
 	CallModel *call_model;
 
-	if (x->nstates)
-		return diag_report(&j->diag, NULL, E_UNSUPPORTED,
-		                   "a model with a state runs with --engine=jit or interp");
+	b->batch = job_wants_batch(j) && is_one_behind_the_other(x);
 	guard_set_activity("compiling C", j->input->path);
 	timing_begin(&j->timing, "compile");
 	if (!name_files(b, j) || !write_sources(b, p, x, j) || !build_library(b, j))
@@ -236,15 +297,11 @@ build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
 		return false;
 	guard_set_activity("running compiled C", j->input->path);
 	timing_begin(&j->timing, "run");
-	for (size_t call = 0; call < x->calls; call++) {
-		int status;
-
-		engine_memory_of_call(x, call, in, out);
-		status = call_model(in, out, memory);
-		if (status)
-			return diag_report(&j->diag, NULL, E_TOOL, "the compiled model returned %d",
-			                   status);
-	}
+	if (b->batch)
+		return call_some(call_model, x, 0, x->calls, memory, j);
+	for (size_t call = 0; call < x->calls; call++)
+		if (!call_some(call_model, x, call, 1, memory, j))
+			return false;
 	return true;
 }
 

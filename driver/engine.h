@@ -30,7 +30,8 @@ bool engine_profile(const Program *p, const Arrays *x, Job *j, Str *s);
 /* Interprets the loop IR. */
 bool engine_interpret(const Program *p, const Arrays *x, Job *j);
 
-/* The memory of each input and output in call number `call`. */
+/* The memory of each input and output in call number `call`; states without a file are
+ * what the call before left, or start again. */
 void engine_memory_of_call(const Arrays *x, size_t call, const void **in, void **out);
 
 /* Memory for the arena of one call at a time, aligned as the program asks. */

@@ -1,8 +1,8 @@
 /*
  * Running the program as compiled in memory.
  *
- * Calls are independent of each other, so threads take the next ones until none is
- * left.  Each has its own arena; results go where the number of the call says, so
+ * Calls are independent of each other, but where a state goes from one to the next, so
+ * threads take the next ones until none is left.  Each has its own arena; results go where the number of the call says, so
  * they do not depend on the number of threads.
  */
 #define _POSIX_C_SOURCE 200809L
@@ -100,7 +100,7 @@ count_threads(const Arrays *x, int threads)
 {
 	long n = threads ? threads : sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (n < 1)
+	if (n < 1 || (x->nstates && !x->reset_each))
 		n = 1;
 	return (size_t)n > x->calls ? (int)x->calls : (int)n;
 }

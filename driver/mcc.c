@@ -291,6 +291,7 @@ c_options(const Output *out)
 		.command = command_text(j, names),
 		.version = mcc_version,
 		.hosted = j->options->hosted,
+		.batch = job_wants_batch(j),
 	};
 }
 
@@ -321,6 +322,13 @@ llvm_producer(Arena *a)
 	return arena_printf(a, "mcc %s with LLVM %s", mcc_version, llvm_version(a));
 }
 
+/* Whether machine code may take stack and memory to use vectors; generic is this machine. */
+static bool
+has_room_for_vectors(const Target *t)
+{
+	return strcmp(t->name, "generic") == 0 || (t->pointer_bytes == 8 && t->vector_bytes);
+}
+
 static LlvmOptions
 llvm_options(const Job *j, const char *prefix)
 {
@@ -330,6 +338,9 @@ llvm_options(const Job *j, const char *prefix)
 		.target = j->options->machine.llvm,
 		.opt_level = level >= '0' && level <= '3' ? level - '0' : 2,
 		.size_level = level == 's' ? 1 : level == 'z' ? 2 : 0,
+		.spreads = has_room_for_vectors(&j->options->machine.facts) && level > '1' &&
+		           level <= '3',
+		.batch = job_wants_batch(j),
 		.debug = j->options->debug,
 		.prefix = prefix,
 		.model_name = job_model_name(j),
@@ -434,9 +445,15 @@ static bool
 add_program(Output *out)
 {
 	Job *j = out->job;
-	ProgramOptions plan = {0};
+	const Options *o = j->options;
+	KernelOptions kernels = {.target = &o->machine.facts, .level = o->level,
+	                         .remarks = pipeline_remarks_kernels(o)};
+	ProgramOptions plan = {.kernels = &kernels};
 	Program *p;
 
+	if (o->batch > 0 && j->graph->states.n)
+		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
+		                   "a model with a state cannot have -fbatch");
 	guard_set_activity("planning", j->input->path);
 	timing_begin(&j->timing, "plan");
 	p = program_build(j->arena, j->graph, &plan, &j->diag);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "codegen/llvm/llvm.h"
 #include "driver/response.h"
+#include "ir/op.h"
 
 #define USAGE(o, ...) diag_report((o)->diag, NULL, E_USAGE, __VA_ARGS__)
 
@@ -112,6 +113,22 @@ set_save_temps(Options *o, const char *value)
 	o->save_temps = true;
 	o->save_temps_in_cwd = i == 0;
 	return i >= 0;
+}
+
+static bool
+set_batch(Options *o, const char *value)
+{
+	(void)value;
+	o->batch = 1;
+	return true;
+}
+
+static bool
+set_no_batch(Options *o, const char *value)
+{
+	(void)value;
+	o->batch = 0;
+	return true;
 }
 
 static bool
@@ -248,6 +265,19 @@ find_warning(Options *o, const char *option, const char *name, DiagCode *code)
 		if (diag_info[i].option)
 			str_printf(&list, "%s'%s'", list.n ? ", " : "", diag_info[i].option);
 	return USAGE(o, "unknown warning '%s%s'; there are %s", option, name, list.s);
+}
+
+static bool
+set_trees(Options *o, const char *value)
+{
+	const char *comma = strchr(value, ',');
+	const char *code = comma ? arena_strndup(o->arena, value, (size_t)(comma - value)) : value;
+
+	o->tree_code = one_of(o, "-ftrees=", code, op_enum_words(OP_TREES, "code"));
+	o->tree_keys = -1;
+	if (comma)
+		o->tree_keys = one_of(o, "-ftrees=WAY,", comma + 1, op_enum_words(OP_TREES, "keys"));
+	return o->tree_code >= 0 && (!comma || o->tree_keys >= 0);
 }
 
 static bool
@@ -501,6 +531,9 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.tool = tool,
 		.tool_name = tool == TOOL_MCC ? "mcc" : "mcc-run",
 		.level = '2',
+		.batch = -1,
+		.tree_code = -1,
+		.tree_keys = -1,
 		.threads = 1,
 		.engine = llvm_major_version() ? ENGINE_JIT : ENGINE_INTERP,
 		.rtol = 1e-4,

@@ -55,6 +55,7 @@ typedef struct {
 	bool single_rounding;
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
+	int batch; /* -fbatch: 1, -fno-batch: 0, neither: -1 */
 	bool verify;
 	const char *verify_data; /* --verify=; NULL: made up */
 	bool deps, deps_phony;
@@ -72,7 +73,7 @@ typedef struct {
 	int threads; /* -j */
 	Names dump_layers;
 	const char *labels_file;
-	bool profile;
+	bool profile, reset_each;
 	double rtol, atol;
 
 	bool quantize;            /* -fquantize= */
@@ -82,6 +83,7 @@ typedef struct {
 	Names keep_float;
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */
+	int tree_code, tree_keys; /* -ftrees: a TreeCode and a TreeKeyKind; -1: any */
 	const char *passes; /* NULL: those of the level */
 	Names print_before, print_after;
 	bool print_after_all, verify_each, pass_stats, time_report;

@@ -39,20 +39,31 @@ make_up(Type *t, void *data, uint32_t seed)
 	}
 }
 
+/* Calls of which each goes on from the state that the one before left. */
+enum { STATE_CALLS = 3 };
+
 static void
 make_inputs(Verify *v, const Graph *g)
 {
 	Arena *a = v->job->arena;
+	size_t calls = g->states.n ? STATE_CALLS : 1;
 
-	v->data = (Arrays){.ninputs = g->inputs.n, .calls = 1};
+	v->data = (Arrays){.ninputs = g->inputs.n, .nstates = g->states.n, .calls = calls};
 	v->data.input = ARENA_ARRAY(a, Array, g->inputs.n);
 	for (int i = 0; i < g->inputs.n; i++) {
+		Array *x = &v->data.input[i];
 		Type t = g->inputs.v[i]->type;
-		void *data = arena_alloc(a, type_bytes(&t));
+		char *data = arena_calloc(a, calls, type_bytes(&t));
 
-		make_up(&t, data, (uint32_t)i + 1);
-		v->data.input[i] = (Array){.name = g->inputs.v[i]->name, .type = t};
-		v->data.input[i].npy.data = data;
+		*x = (Array){.name = g->inputs.v[i]->name, .type = t, .npy.data = data};
+		if (i >= graph_plain_inputs(g)) {
+			x->npy.data = g->states.v[i - graph_plain_inputs(g)]->data;
+			continue;
+		}
+		x->stride = type_bytes(&t);
+		for (size_t call = 0; call < calls; call++)
+			make_up(&t, data + call * x->stride,
+			        (uint32_t)i + 1 + 1000 * (uint32_t)call);
 	}
 }
 
@@ -153,14 +164,14 @@ find_layer(Verify *v, Way way)
 {
 	Job *j = v->job;
 	Graph *g = j->graph;
-	int first = g->outputs.n, at;
+	int first = graph_plain_outputs(g), at;
 	Arrays x, y;
 	Program *p;
 
 	for (const Node *n = g->first; n; n = n->next)
 		for (int i = 0; i < n->nouts; i++)
 			if (n->out[i])
-				graph_output(g, n->out[i]->name, n->out[i]);
+				graph_further_output(g, n->out[i]->name, n->out[i]);
 	p = program_build(j->arena, g, &(ProgramOptions){0}, &j->diag);
 	if (!p)
 		return NULL;
@@ -168,7 +179,7 @@ find_layer(Verify *v, Way way)
 	y = with_outputs(v, p);
 	if (!engine_interpret(p, &x, j) || !run(v, way, p, &y))
 		return NULL;
-	for (at = first; at < x.noutputs; at++)
+	for (at = first; at < graph_plain_outputs(g); at++)
 		if (count_differences(&x.output[at], &y.output[at], x.calls))
 			return layer_of(g->outputs.v[at]);
 	return NULL;

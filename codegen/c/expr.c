@@ -699,9 +699,37 @@ put_select(CFunc *f, Str *s, const Expr *e)
 }
 
 static Prec
+put_packed(CFunc *f, Str *s, const Expr *e)
+{
+	static const HelperKind helper[POP_COUNT] = {
+#define POP(id, name, result, n, a, b, c) [POP_##id] = HELPER_##id,
+#include "ir/loop/pops.def"
+	};
+
+	f->file->uses.packed = true;
+	f->file->uses.signed_shift = true;
+	return put_call(f, s, helper_name(f->file, helper[e->u.pop], DT_I32, DT_I32), e);
+}
+
+static Prec
+put_wide_load(CFunc *f, Str *s, const Expr *e)
+{
+	HelperKind helper = load_elements(e) == 4 ? HELPER_WIDE_8 : HELPER_WIDE_16;
+	DType elem = e->u.buf->elem;
+
+	str_printf(s, "%s(&%s[", helper_name(f->file, helper, elem, elem),
+	           f->buf_name[e->u.buf->index]);
+	c_expr_print(f, s, e->arg[0], PREC_TERNARY);
+	str_puts(s, "])");
+	return PREC_PRIMARY;
+}
+
+static Prec
 put_load(CFunc *f, Str *s, const Expr *e)
 {
 	f->buf_used[e->u.buf->index] = true;
+	if (load_elements(e) > 1)
+		return put_wide_load(f, s, e);
 	str_printf(s, "%s[", f->buf_name[e->u.buf->index]);
 	c_expr_print(f, s, e->arg[0], PREC_TERNARY);
 	str_putc(s, ']');
@@ -729,6 +757,7 @@ put_expr(CFunc *f, Str *s, const Expr *e)
 	case E_CVT: return put_cvt(f, s, e);
 	case E_BITS: return put_bits(f, s, e);
 	case E_CALL: return put_call(f, s, scalar_name(f->file, e->u.callee), e);
+	case E_PACKED: return put_packed(f, s, e);
 	}
 	assert(0 && "not an expression");
 	return PREC_PRIMARY;

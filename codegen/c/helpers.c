@@ -85,6 +85,7 @@ need_callees(CFile *f, HelperKind kind, DType t)
 		break;
 	case HELPER_F32_TO_BF16: helper_name(f, HELPER_BITS_OF, DT_F32, DT_F32); break;
 	case HELPER_I64_TO_ODD: helper_name(f, HELPER_U64_TO_ODD, DT_F32, DT_F32); break;
+	case HELPER_ODD8: helper_name(f, HELPER_EVEN8, DT_I32, DT_I32); break;
 	case HELPER_BITS_OF:
 	case HELPER_FROM_BITS:
 	case HELPER_MIN:
@@ -97,6 +98,20 @@ need_callees(CFile *f, HelperKind kind, DType t)
 	case HELPER_TO_SIGNED:
 	case HELPER_TO_UNSIGNED:
 	case HELPER_U64_TO_ODD:
+	case HELPER_DOT2:
+	case HELPER_MAC_BB:
+	case HELPER_MAC_TT:
+	case HELPER_EVEN8:
+	case HELPER_PACK_LO:
+	case HELPER_PACK_HI:
+	case HELPER_ADD2:
+	case HELPER_SUB2:
+	case HELPER_MULH:
+	case HELPER_MULH_ROUND:
+	case HELPER_SAT8:
+	case HELPER_KEEP:
+	case HELPER_WIDE_8:
+	case HELPER_WIDE_16:
 	case HELPER_COUNT: break;
 	}
 }

@@ -160,7 +160,8 @@ c_range(const Expr *e)
 		return (CRange){least(x.lo, y.lo), greatest(x.hi, y.hi)};
 	case E_VAR:
 	case E_LOAD:
-	case E_CALL: break;
+	case E_CALL:
+	case E_PACKED: break;
 	}
 	return type_range(e->type);
 }

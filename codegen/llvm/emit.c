@@ -261,9 +261,6 @@ llvm_emit(const Program *p, const LlvmOptions *options, LlvmOutput kind, Str *ou
 	LlvmModule m;
 	bool ok;
 
-	if (p->graph->states.n)
-		return diag_report(d, NULL, E_UNSUPPORTED,
-		                   "machine code for a model that keeps a state; write C instead");
 	machine = llvm_target_machine(options, false, d);
 	if (!machine)
 		return false;

@@ -74,9 +74,9 @@ llvm_element(LlvmFunction *f, DType t, LLVMValueRef base, LLVMValueRef index)
 
 /* ---- Intrinsics ---- */
 
-static LLVMValueRef
-call_intrinsic(LlvmFunction *f, const char *name, int ntypes, LLVMTypeRef *types, int nargs,
-               LLVMValueRef *args)
+LLVMValueRef
+llvm_call_intrinsic(LlvmFunction *f, const char *name, int ntypes, LLVMTypeRef *types, int nargs,
+                    LLVMValueRef *args)
 {
 	unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
 	LLVMValueRef fn = LLVMGetIntrinsicDeclaration(f->m->module, id, types, (size_t)ntypes);
@@ -232,7 +232,7 @@ unary(LlvmFunction *f, const Expr *e)
 	if (dtype_is_float(e->type)) {
 		if (e->op == KOP_NEG)
 			return LLVMBuildFNeg(b, x, "");
-		return call_intrinsic(f, "llvm.fabs", 1, &t, 1, &x);
+		return llvm_call_intrinsic(f, "llvm.fabs", 1, &t, 1, &x);
 	}
 	if (e->op == KOP_NEG)
 		return LLVMBuildNeg(b, x, "");
@@ -249,7 +249,7 @@ unary(LlvmFunction *f, const Expr *e)
 static bool
 is_cheap(const Expr *e, int budget)
 {
-	if (e->kind == E_LOAD || e->kind == E_CALL || budget == 0)
+	if (e->kind == E_LOAD || e->kind == E_CALL || e->kind == E_PACKED || budget == 0)
 		return false;
 	for (int i = 0; i < e->nargs; i++)
 		if (!is_cheap(e->arg[i], budget - 1))
@@ -301,7 +301,7 @@ float_to_int(LlvmFunction *f, DType from, DType to, LLVMValueRef x)
 	bool sign = class_of(to) != CLASS_UNSIGNED;
 	LLVMTypeRef types[] = {llvm_type(f->m, to), llvm_type(f->m, from)};
 
-	return call_intrinsic(f, sign ? "llvm.fptosi.sat" : "llvm.fptoui.sat", 2, types, 1, &x);
+	return llvm_call_intrinsic(f, sign ? "llvm.fptosi.sat" : "llvm.fptoui.sat", 2, types, 1, &x);
 }
 
 static LLVMValueRef
@@ -429,12 +429,12 @@ load(LlvmFunction *f, const Expr *e)
 
 	/* No parameter, because nothing comes of what is loaded from it. */
 	if (!f->buf[buf->index])
-		return LLVMConstNull(llvm_type(f->m, buf->elem));
+		return LLVMConstNull(llvm_type(f->m, e->type));
 	at = exchanged_address(f, e);
 	if (!at)
 		at = llvm_element(f, buf->elem, f->buf[buf->index],
 		                  llvm_build_expr(f, e->arg[0]));
-	x = LLVMBuildLoad2(b, llvm_memory_type(f->m, buf->elem), at, "");
+	x = LLVMBuildLoad2(b, llvm_memory_type(f->m, e->type), at, "");
 	LLVMSetAlignment(x, (unsigned)dtype_info[buf->elem].bytes);
 	return buf->elem == DT_BOOL ? is_not_zero(f, DT_U8, x) : x;
 }
@@ -473,6 +473,7 @@ llvm_build_expr(LlvmFunction *f, const Expr *e)
 		return LLVMBuildBitCast(builder(f), llvm_build_expr(f, e->arg[0]),
 		                        llvm_type(f->m, e->type), "");
 	case E_CALL: return call(f, e);
+	case E_PACKED: return llvm_build_packed(f, e);
 	}
 	return NULL;
 }

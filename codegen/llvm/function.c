@@ -93,7 +93,7 @@ build_for(LlvmFunction *f, const Stmt *s)
 	LLVMValueRef lo, hi;
 	LlvmCounted loop;
 
-	if (f->m->for_jit && llvm_build_spread(f, s))
+	if (f->m->spreads && llvm_build_spread(f, s))
 		return;
 	lo = llvm_build_expr(f, s->lo);
 	hi = llvm_build_expr(f, s->hi);
@@ -230,9 +230,9 @@ bind_params(LlvmFunction *f)
 
 LLVMValueRef
 llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, const bool *used,
-                    LLVMMetadataRef subprogram, unsigned line)
+                    const bool *shared, LLVMMetadataRef subprogram, unsigned line)
 {
-	LlvmFunction f = {.m = m, .fn = fn, .used = used};
+	LlvmFunction f = {.m = m, .fn = fn, .used = used, .shared = shared};
 	LLVMBasicBlockRef outer = LLVMGetInsertBlock(m->builder), body;
 	LLVMMetadataRef outer_place = LLVMGetCurrentDebugLocation2(m->builder);
 
@@ -280,7 +280,8 @@ llvm_find_callee(LlvmModule *m, const LFunc *fn)
 		if (m->callees.v[i].fn == fn)
 			return m->callees.v[i].value;
 	callee.value = llvm_build_function(
-		m, fn, arena_printf(m->arena, "%s_%s", m->options->prefix, fn->name), NULL, NULL, 0);
+		m, fn, arena_printf(m->arena, "%s_%s", m->options->prefix, fn->name), NULL, NULL,
+		NULL, 0);
 	VEC_PUSH(m->arena, &m->callees, callee);
 	return callee.value;
 }

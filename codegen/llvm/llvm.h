@@ -32,12 +32,16 @@ typedef struct {
 	const char *abi;      /* of RISC-V: "ilp32f"; "": the default */
 	LlvmReloc reloc;
 	const char *code_model; /* "small", …; "": the default */
+	unsigned isa;           /* families of instructions it has: ISA_ of ir/target.h */
 } LlvmTarget;
 
 typedef struct {
 	LlvmTarget target;
 	int opt_level;          /* 0 to 3 */
 	int size_level;         /* 0, 1 (-Os), 2 (-Oz) */
+	bool spreads;           /* vectors of neighbouring sums, which take stack (spread.c); in
+	                         * memory always */
+	bool batch;             /* NAME_run_batch too; not of a graph with states */
 	bool debug;             /* line tables: file = model, line = number of the node */
 	const char *prefix;     /* of all names, as in C */
 	const char *model_name; /* the model's file name */

@@ -152,7 +152,8 @@ build_kernel(LlvmModule *m, const CKernel *k, int step)
 	unsigned line = line_of(s), param = 1;
 	LLVMMetadataRef place = describe_function(m, s->name, k->name, line, true);
 	const bool *used = m->symbols.used[step];
-	LLVMValueRef value = llvm_build_function(m, fn, k->name, used, place, line);
+	LLVMValueRef value = llvm_build_function(m, fn, k->name, used, m->symbols.shared[step],
+	                                         place, line);
 
 	/* Each layer is a function of its own, for who looks at the code or measures it. */
 	llvm_add_attribute(m, value, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "noinline");
@@ -168,11 +169,11 @@ build_kernel(LlvmModule *m, const CKernel *k, int step)
 	return value;
 }
 
-/* Steps share functions, but in the JIT, where weights go into them (spread.c). */
+/* Steps share functions, unless weights go into them (spread.c). */
 static void
 build_kernels(LlvmModule *m)
 {
-	if (m->for_jit) {
+	if (m->spreads) {
 		for (int i = 0; i < m->program->steps.n; i++)
 			m->kernel[i] = build_kernel(
 				m, &m->symbols.kernel[m->symbols.kernel_of[i]], i);
@@ -239,13 +240,73 @@ call_step(LlvmModule *m, const Entry *e, int index)
 {
 	const Step *s = m->program->steps.v[index];
 	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, s->fn->bufs.n);
-	LLVMValueRef kernel = m->kernel[m->for_jit ? index : m->symbols.kernel_of[index]];
+	LLVMValueRef kernel = m->kernel[m->spreads ? index : m->symbols.kernel_of[index]];
 	unsigned n = 0;
 
 	for (int i = 0; i < s->fn->bufs.n; i++)
 		if (s->fn->bufs.v[i]->role != LBUF_TABLE && m->symbols.used[index][i])
 			args[n++] = argument_of(m, e, &s->arg[i]);
 	LLVMBuildCall2(m->builder, LLVMGlobalGetValueType(kernel), kernel, args, n, "");
+}
+
+/* ---- State between calls ---- */
+
+static LLVMTypeRef
+state_type(const LlvmModule *m, int i)
+{
+	const Type *t = &m->program->graph->states.v[i]->type;
+	unsigned n = (unsigned)type_numel(t);
+
+	return LLVMArrayType(llvm_memory_type(m, t->dtype), n ? n : 1);
+}
+
+/* The address of a member of the struct NAME_state, laid out as in C. */
+static LLVMValueRef
+state_member(LlvmModule *m, LLVMValueRef state, int i)
+{
+	int n = m->program->graph->states.n;
+	LLVMTypeRef *members = ARENA_ARRAY(m->arena, LLVMTypeRef, n);
+
+	for (int k = 0; k < n; k++)
+		members[k] = state_type(m, k);
+	return LLVMBuildStructGEP2(m->builder,
+	                           LLVMStructTypeInContext(m->context, members, (unsigned)n, 0),
+	                           state, (unsigned)i, "");
+}
+
+static LLVMValueRef
+load_element(LlvmFunction *f, DType t, LLVMValueRef base, LLVMValueRef index)
+{
+	return LLVMBuildLoad2(f->m->builder, llvm_memory_type(f->m, t),
+	                      llvm_element(f, t, base, index), "");
+}
+
+/* Stores what a state holds before the first call; when that is the same everywhere it
+ * takes no table. */
+static void
+reset_state(LlvmFunction *f, const char *name, LLVMValueRef state, int i)
+{
+	LlvmModule *m = f->m;
+	const Value *v = m->program->graph->states.v[i];
+	DType t = v->type.dtype;
+	LLVMTypeRef idx = llvm_type(m, DT_IDX);
+	LLVMValueRef zero = LLVMConstInt(idx, 0, 0), to = state_member(m, state, i), table, first;
+	size_t n = (size_t)type_numel(&v->type);
+	bool repeated = value_is_repeated(v);
+	LlvmCounted loop;
+
+	if (n == 0)
+		return;
+	table = llvm_constant(m, arena_printf(m->arena, "%s_initial%d", name, i), t,
+	                      repeated ? 1 : n, v->data);
+	/* LLVM may look into a single element. */
+	if (repeated)
+		LLVMSetExternallyInitialized(table, 0);
+	first = repeated ? load_element(f, t, table, zero) : NULL;
+	loop = llvm_open_counted(f, zero, LLVMConstInt(idx, n, 0), 1, "i");
+	LLVMBuildStore(m->builder, first ? first : load_element(f, t, table, loop.var),
+	               llvm_element(f, t, to, loop.var));
+	llvm_close_counted(f, &loop);
 }
 
 static Entry
@@ -292,29 +353,120 @@ check_arena(LlvmModule *m, const Entry *e)
 	LLVMPositionBuilderAtEnd(b, go);
 }
 
+/* The line table of a function that belongs to no layer: line 0. */
+static void
+place_entry(LlvmModule *m, LLVMValueRef fn, const char *name)
+{
+	LLVMMetadataRef place = describe_function(m, name, name, 0, false);
+
+	if (!place)
+		return;
+	LLVMSetSubprogram(fn, place);
+	LLVMSetCurrentDebugLocation2(
+		m->builder, LLVMDIBuilderCreateDebugLocation(m->context, 0, 0, place, NULL));
+}
+
 static void
 build_run(LlvmModule *m)
 {
 	const Program *p = m->program;
-	int nin = p->graph->inputs.n, nout = p->graph->outputs.n;
+	int nin = graph_plain_inputs(p->graph), nout = graph_plain_outputs(p->graph);
+	int nstates = p->graph->states.n;
 	const char *name = text(m, "_run", m->options->prefix);
-	Entry e = start_entry(m, name, m->c_int, nin + nout + 1);
-	LLVMMetadataRef place = describe_function(m, name, name, 0, false);
+	Entry e = start_entry(m, name, m->c_int, nin + nout + (nstates > 0) + 1);
 
 	for (int i = 0; i < nin; i++)
 		e.in[i] = LLVMGetParam(e.fn, (unsigned)i);
 	for (int i = 0; i < nout; i++)
 		e.out[i] = LLVMGetParam(e.fn, (unsigned)(nin + i));
-	if (place) {
-		LLVMSetSubprogram(e.fn, place);
-		LLVMSetCurrentDebugLocation2(
-			m->builder,
-			LLVMDIBuilderCreateDebugLocation(m->context, 0, 0, place, NULL));
-	}
+	place_entry(m, e.fn, name);
+	/* As they are read and as they are written when all is read. */
+	for (int i = 0; i < nstates; i++)
+		e.in[nin + i] = e.out[nout + i] =
+			state_member(m, LLVMGetParam(e.fn, (unsigned)(nin + nout)), i);
 	check_arena(m, &e);
 	for (int i = 0; i < p->steps.n; i++)
 		call_step(m, &e, i);
 	LLVMBuildRet(m->builder, LLVMConstInt(m->c_int, 0, 0));
+}
+
+/* The pointer to what call number `call` has of a tensor. */
+static LLVMValueRef
+part_of_call(LlvmModule *m, LLVMValueRef base, LLVMValueRef call, const Buffer *b)
+{
+	LLVMValueRef bytes = LLVMConstInt(m->c_address, type_bytes(&b->type), 0);
+	LLVMValueRef offset = LLVMBuildNUWMul(m->builder, call, bytes, "");
+
+	return LLVMBuildInBoundsGEP2(m->builder, LLVMInt8TypeInContext(m->context), base, &offset, 1,
+	                             "");
+}
+
+/* int NAME_run_batch(size_t count, inputs, outputs, void *arena): a loop over NAME_run. */
+static void
+build_run_batch(LlvmModule *m)
+{
+	const Program *p = m->program;
+	int nin = p->graph->inputs.n, n = nin + p->graph->outputs.n;
+	LLVMBuilderRef b = m->builder;
+	LLVMTypeRef *params = ARENA_ARRAY(m->arena, LLVMTypeRef, n + 2);
+	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, n + 1), fn, run, call, next, status;
+	LLVMValueRef zero = LLVMConstInt(m->c_int, 0, 0);
+	LLVMBasicBlockRef entry, head, body, good, end;
+	const char *name = text(m, "_run_batch", m->options->prefix);
+
+	if (!m->options->batch)
+		return;
+	params[0] = m->c_address;
+	for (int i = 0; i <= n; i++)
+		params[i + 1] = m->ptr;
+	fn = LLVMAddFunction(m->module, name,
+	                     LLVMFunctionType(m->c_int, params, (unsigned)n + 2, 0));
+	llvm_finish_function(m, fn, name);
+	run = LLVMGetNamedFunction(m->module, text(m, "_run", m->options->prefix));
+	entry = LLVMAppendBasicBlockInContext(m->context, fn, "entry");
+	head = LLVMAppendBasicBlockInContext(m->context, fn, "head");
+	body = LLVMAppendBasicBlockInContext(m->context, fn, "body");
+	good = LLVMAppendBasicBlockInContext(m->context, fn, "good");
+	end = LLVMAppendBasicBlockInContext(m->context, fn, "end");
+	LLVMPositionBuilderAtEnd(b, entry);
+	place_entry(m, fn, name);
+	LLVMBuildBr(b, head);
+	LLVMPositionBuilderAtEnd(b, head);
+	call = LLVMBuildPhi(b, m->c_address, "call");
+	LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntULT, call, LLVMGetParam(fn, 0), ""), body, end);
+	LLVMPositionBuilderAtEnd(b, body);
+	for (int i = 0; i < n; i++)
+		args[i] = part_of_call(m, LLVMGetParam(fn, (unsigned)i + 1), call,
+		                       i < nin ? p->input[i] : p->output[i - nin]);
+	args[n] = LLVMGetParam(fn, (unsigned)n + 1);
+	status = LLVMBuildCall2(b, LLVMGlobalGetValueType(run), run, args, (unsigned)n + 1, "");
+	LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntEQ, status, zero, ""), good, end);
+	LLVMPositionBuilderAtEnd(b, good);
+	next = LLVMBuildNUWAdd(b, call, LLVMConstInt(m->c_address, 1, 0), "");
+	LLVMBuildBr(b, head);
+	LLVMAddIncoming(call, (LLVMValueRef[]){LLVMConstInt(m->c_address, 0, 0), next},
+	                (LLVMBasicBlockRef[]){entry, good}, 2);
+	LLVMPositionBuilderAtEnd(b, end);
+	fn = LLVMBuildPhi(b, m->c_int, "status");
+	LLVMAddIncoming(fn, (LLVMValueRef[]){zero, status}, (LLVMBasicBlockRef[]){head, body}, 2);
+	LLVMBuildRet(b, fn);
+}
+
+/* void NAME_reset(NAME_state *state) */
+static void
+build_reset(LlvmModule *m)
+{
+	int nstates = m->program->graph->states.n;
+	const char *name = text(m, "_reset", m->options->prefix);
+	LlvmFunction f = {.m = m};
+
+	if (nstates == 0)
+		return;
+	f.value = start_entry(m, name, LLVMVoidTypeInContext(m->context), 1).fn;
+	place_entry(m, f.value, name);
+	for (int i = 0; i < nstates; i++)
+		reset_state(&f, name, LLVMGetParam(f.value, 0), i);
+	LLVMBuildRetVoid(m->builder);
 }
 
 /* ---- For the JIT ---- */
@@ -395,21 +547,25 @@ llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *
 	*m = (LlvmModule){.arena = a, .program = p, .options = options, .context = context};
 	c_symbols(a, p, options->prefix, &m->symbols);
 	m->for_jit = for_jit;
+	m->spreads = for_jit || options->spreads;
 	m->has_sections = !for_jit && is_elf(options->target.triple);
 	m->module = LLVMModuleCreateWithNameInContext(options->model_name, context);
 	LLVMSetSourceFileName(m->module, options->model_name, strlen(options->model_name));
 	m->builder = LLVMCreateBuilderInContext(context);
 	m->ptr = LLVMPointerTypeInContext(context, 0);
 	m->constant = ARENA_ARRAY(a, LLVMValueRef, p->buffers.n);
-	m->kernel = ARENA_ARRAY(a, LLVMValueRef, for_jit ? p->steps.n : m->symbols.nkernels);
+	m->kernel = ARENA_ARRAY(a, LLVMValueRef, m->spreads ? p->steps.n : m->symbols.nkernels);
 	set_target(m, machine);
 	if (options->debug && !for_jit)
 		start_debug(m);
 	build_kernels(m);
-	if (for_jit)
+	if (for_jit) {
 		build_jit_entries(m);
-	else
+	} else {
+		build_reset(m);
 		build_run(m);
+		build_run_batch(m);
+	}
 	if (m->di)
 		LLVMDIBuilderFinalize(m->di);
 }

@@ -23,7 +23,8 @@ typedef struct {
 	const LlvmOptions *options;
 	CSymbols symbols; /* the same names as in C */
 	bool has_sections; /* functions and constants get sections of their own */
-	bool for_jit;      /* stack is plenty */
+	bool for_jit;
+	bool spreads; /* sums side by side (spread.c), so each step has a function of its own */
 	LLVMContextRef context;
 	LLVMModuleRef module;
 	LLVMBuilderRef builder;
@@ -32,7 +33,7 @@ typedef struct {
 	LLVMTypeRef c_address; /* an integer of the size of a pointer */
 	VEC(LlvmCallee) callees;
 	LLVMValueRef *constant; /* by Buffer.index: the global, or NULL */
-	LLVMValueRef *kernel;   /* by index in symbols.kernel; for the JIT by step */
+	LLVMValueRef *kernel;   /* by index in symbols.kernel; with `spreads` by step */
 	LLVMDIBuilderRef di;    /* NULL without -g */
 	LLVMMetadataRef di_unit, di_file, di_type;
 } LlvmModule;
@@ -51,6 +52,7 @@ typedef struct {
 	LlvmModule *m;
 	const LFunc *fn;
 	const bool *used; /* by LBuf.index: it is a parameter */
+	const bool *shared; /* the same: other parameters may overlap it; NULL: none does */
 	LLVMValueRef value;
 	LLVMBasicBlockRef entry; /* holds the stack slots of all variables */
 	LLVMValueRef *slot;      /* by LVar.index; NULL: not a slot */
@@ -80,11 +82,13 @@ void llvm_catch_errors(LLVMContextRef context, Diag *d);
 
 /*
  * The function of the module for a scalar function or a kernel (function.c).  The
- * buffers with used[index] are its parameters; NULL: it has none but tables.  With a
- * subprogram all its instructions lie in `line`.
+ * buffers with used[index] are its parameters, those with shared[index] may overlap
+ * others; NULL: it has none but tables.  With a subprogram all its instructions lie in
+ * `line`.
  */
 LLVMValueRef llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name,
-                                 const bool *used, LLVMMetadataRef subprogram, unsigned line);
+                                 const bool *used, const bool *shared,
+                                 LLVMMetadataRef subprogram, unsigned line);
 LLVMValueRef llvm_find_callee(LlvmModule *m, const LFunc *fn);
 
 /* ---- Pieces of functions (function.c) ---- */
@@ -112,6 +116,14 @@ bool llvm_build_spread(LlvmFunction *f, const Stmt *loop);
 
 /* The value of an expression at the builder's place (expr.c).  Of type bool: i1. */
 LLVMValueRef llvm_build_expr(LlvmFunction *f, const Expr *e);
+
+/* A packed operation (packed.c). */
+LLVMValueRef llvm_build_packed(LlvmFunction *f, const Expr *e);
+
+/* Calls the intrinsic of that name, which LLVM has; `types` are those that it is
+ * overloaded on (expr.c). */
+LLVMValueRef llvm_call_intrinsic(LlvmFunction *f, const char *name, int ntypes,
+                                 LLVMTypeRef *types, int nargs, LLVMValueRef *args);
 
 /* LLVM's type for a value, and for an element in memory (bool: i8). */
 LLVMTypeRef llvm_type(const LlvmModule *m, DType t);

@@ -12,7 +12,15 @@
  * loop now runs over independent sums, which LLVM can compute as vectors.  Conditions
  * that only say which part of 0..n takes part become the bounds of that loop.
  *
- * The sums take memory on the stack, so this is for code that runs on the host.
+ * The sums take memory on the stack, so this is for code that runs on large machines.
+ *
+ * A loop further out takes the place of %v when it goes through constant weights and all
+ * else is the same for its iterations, as that over the output channels of a convolution
+ * does: then no condition depends on it.
+ *
+ *	for %oc {				for %oy, %ox {
+ *		for %oy, %ox {				for %oc {
+ *			a loop as above		=>		the same
  */
 #include <string.h>
 
@@ -27,7 +35,9 @@ typedef struct {
 	const Stmt *acc;    /* the declaration of %acc */
 	const Stmt *sum;    /* the loops that add */
 	const Expr **def;   /* by LVar.index: of a let that depends on %v, or NULL */
+	const LBuf *stored; /* where the outputs go */
 	bool guarded;       /* in a part that not every %v takes */
+	bool loads_beside;  /* there are loads whose place depends on %v, but not across */
 	VEC(const Expr *) across; /* loads of weights that lie across: see is_across() */
 	VEC(const Stmt *) pending; /* lets that depend on %v, built where it has a value */
 	LLVMValueRef array; /* the sums */
@@ -97,13 +107,17 @@ loads_are_near(Spread *s, const Expr *e)
 	bool guarded = s->guarded, near = true;
 	int64_t factor;
 
+	if (e->kind == E_PACKED)
+		return false;
 	if (e->kind == E_LOAD) {
-		if (!factor_of(s, e->arg[0], &factor) || factor < 0)
+		if (load_elements(e) > 1 || !factor_of(s, e->arg[0], &factor) || factor < 0)
 			return false;
 		if (is_across(s, e, factor))
 			VEC_PUSH(s->f->m->arena, &s->across, e);
 		else if (factor > MOST_STRIDE)
 			return false;
+		else if (factor)
+			s->loads_beside = true;
 	}
 	for (int i = 0; i < e->nargs && near; i++) {
 		/* Of a select only one argument is computed. */
@@ -200,6 +214,7 @@ find_parts(Spread *s)
 	}
 	if (!store)
 		return false;
+	s->stored = store->buf;
 	for (st = s->prefix; st != s->acc; st = st->next) {
 		if (st->kind == S_VAR && loads_from(st->value, store->buf))
 			return false;
@@ -231,14 +246,23 @@ builder(const Spread *s)
 	return s->f->m->builder;
 }
 
-/* Names the values of the lets before %acc, and of those that wait, for the value of %v at
- * hand. */
+/* The lets before %acc that are the same for all %v. */
+static void
+build_invariants(const Spread *s)
+{
+	for (const Stmt *st = s->prefix; st != s->acc; st = st->next)
+		if (st->kind == S_VAR && !s->def[st->var->index])
+			s->f->known[st->var->index] = llvm_build_expr(s->f, st->value);
+}
+
+/* Names the values of the other lets before %acc, and of those that wait, for the value of
+ * %v at hand. */
 static void
 build_prefix(const Spread *s, LLVMValueRef v)
 {
 	s->f->known[s->loop->var->index] = v;
 	for (const Stmt *st = s->prefix; st != s->acc; st = st->next)
-		if (st->kind == S_VAR)
+		if (st->kind == S_VAR && s->def[st->var->index])
 			s->f->known[st->var->index] = llvm_build_expr(s->f, st->value);
 	for (int i = 0; i < s->pending.n; i++) {
 		const Stmt *st = s->pending.v[i];
@@ -307,7 +331,10 @@ exchanged(const Spread *s, const LBuf *buf)
 	for (size_t i = 0; i < rows; i++)
 		for (size_t k = 0; k < columns; k++)
 			memcpy(to + (k * rows + i) * size, from + (i * columns + k) * size, size);
-	return llvm_constant(s->f->m, buf->name, buf->elem, (size_t)buf->count, to);
+	return llvm_constant(s->f->m,
+	                     arena_printf(s->f->m->arena, "%s_%s", s->f->m->options->prefix,
+	                                  buf->name),
+	                     buf->elem, (size_t)buf->count, to);
 }
 
 /* Tells the function where the loads that lie across find their constants. */
@@ -582,23 +609,143 @@ build_sums(Spread *s, const Stmt *st)
 	s->pending.n = pending;
 }
 
+static void
+build_spread(Spread *s)
+{
+	LlvmFunction *f = s->f;
+	LLVMValueRef zero = llvm_build_expr(f, s->loop->lo), n = llvm_build_expr(f, s->loop->hi);
+
+	exchange_constants(s);
+	s->array_type = LLVMArrayType(llvm_type(f->m, s->acc->var->type),
+	                              (unsigned)s->loop->hi->u.i);
+	s->array = llvm_new_slot(f, s->array_type, "sums");
+	build_invariants(s);
+	build_over(s, zero, n, NULL);
+	build_sums(s, copy_of(s, s->sum));
+	build_over(s, zero, n, s->sum->next);
+	f->slot[s->acc->var->index] = NULL;
+}
+
+/* ---- A loop further out ---- */
+
+enum { MOST_DEPTH = 4, LEAST_CHANNELS = 8 };
+
+/* Loops around each other, the first of which can become the innermost. */
+typedef struct {
+	Spread s;
+	const Stmt *loop[MOST_DEPTH];
+	int depth;
+	Stmt *inner; /* the first one, around the innermost body */
+} Nest;
+
+/* The only loop of a body of lets. */
+static const Stmt *
+only_loop(const Stmt *body)
+{
+	const Stmt *st = body;
+
+	while (st && (st->kind == S_COMMENT || (st->kind == S_VAR && st->var->is_const)))
+		st = st->next;
+	return st && st->kind == S_FOR && !st->cond && !st->next ? st : NULL;
+}
+
+/* Puts the lets that depend on the first loop in front of the innermost body; the others
+ * stay where they are. */
+static void
+make_inner(Nest *nest)
+{
+	Spread *s = &nest->s;
+	Stmt **tail;
+
+	nest->inner = copy_of(s, nest->loop[0]);
+	tail = &nest->inner->body;
+	for (int i = 0; i + 1 < nest->depth; i++) {
+		for (const Stmt *st = nest->loop[i]->body; st; st = st->next) {
+			if (st->kind != S_VAR || !depends(s, st->value))
+				continue;
+			s->def[st->var->index] = st->value;
+			*tail = copy_of(s, st);
+			tail = &(*tail)->next;
+		}
+	}
+	*tail = nest->loop[nest->depth - 1]->body;
+	s->loop = nest->inner;
+	s->prefix = nest->inner->body;
+}
+
+/* Whether nothing of the outer loops reads what is stored, or needs the first one. */
+static bool
+outer_loops_allow(const Nest *nest)
+{
+	const Spread *s = &nest->s;
+
+	for (int i = 1; i < nest->depth; i++)
+		if (depends(s, nest->loop[i]->lo) || depends(s, nest->loop[i]->hi) ||
+		    loads_from(nest->loop[i]->lo, s->stored) ||
+		    loads_from(nest->loop[i]->hi, s->stored))
+			return false;
+	for (int i = 0; i + 1 < nest->depth; i++)
+		for (const Stmt *st = nest->loop[i]->body; st; st = st->next)
+			if (st->kind == S_VAR && loads_from(st->value, s->stored))
+				return false;
+	return true;
+}
+
+static bool
+find_nest(Nest *nest, LlvmFunction *f, const Stmt *loop)
+{
+	Spread *s = &nest->s;
+
+	*s = (Spread){.f = f, .loop = loop};
+	s->def = ARENA_ARRAY(f->m->arena, const Expr *, f->fn->vars.n);
+	for (const Stmt *at = loop; at && nest->depth < MOST_DEPTH; at = only_loop(at->body))
+		nest->loop[nest->depth++] = at;
+	if (nest->depth < 2 || loop->hi->kind != E_CONST || loop->hi->u.i < LEAST_CHANNELS)
+		return false;
+	/* `acc` is looked at before it is found. */
+	s->acc = loop;
+	make_inner(nest);
+	return fits(s) && s->across.n && !s->loads_beside && outer_loops_allow(nest) &&
+	       !f->shared[s->stored->index];
+}
+
+static void
+build_nest(Nest *nest, int depth)
+{
+	LlvmFunction *f = nest->s.f;
+	const Stmt *loop = nest->loop[depth];
+	LlvmCounted counted;
+
+	if (depth > 0) {
+		counted = llvm_open_counted(f, llvm_build_expr(f, loop->lo),
+		                            llvm_build_expr(f, loop->hi), loop->step,
+		                            loop->var->name);
+		f->known[loop->var->index] = counted.var;
+	}
+	for (const Stmt *st = loop->body; depth + 1 < nest->depth && st; st = st->next)
+		if (st->kind == S_VAR && !depends(&nest->s, st->value))
+			f->known[st->var->index] = llvm_build_expr(f, st->value);
+	if (depth + 1 < nest->depth)
+		build_nest(nest, depth + 1);
+	else
+		build_spread(&nest->s);
+	if (depth > 0)
+		llvm_close_counted(f, &counted);
+}
+
 bool
 llvm_build_spread(LlvmFunction *f, const Stmt *loop)
 {
 	Spread s = {.f = f, .loop = loop, .prefix = loop->body};
-	LLVMValueRef zero, n;
+	Nest nest = {.depth = 0};
 
+	if (find_nest(&nest, f, loop)) {
+		build_nest(&nest, 0);
+		return true;
+	}
 	s.def = ARENA_ARRAY(f->m->arena, const Expr *, f->fn->vars.n);
 	if (!fits(&s))
 		return false;
-	exchange_constants(&s);
-	zero = llvm_build_expr(f, loop->lo);
-	n = llvm_build_expr(f, loop->hi);
-	s.array_type = LLVMArrayType(llvm_type(f->m, s.acc->var->type), (unsigned)loop->hi->u.i);
-	s.array = llvm_new_slot(f, s.array_type, "sums");
-	build_over(&s, zero, n, NULL);
-	build_sums(&s, copy_of(&s, s.sum));
-	build_over(&s, zero, n, s.sum->next);
-	f->slot[s.acc->var->index] = NULL;
+	build_spread(&s);
 	return true;
 }

@@ -615,6 +615,7 @@ target_resolve(Arena *a, const TargetRequest *q, Machine *out, Diag *d)
 	if (!out->facts.vector_bytes && (out->facts.isa & ISA_VECTOR))
 		out->facts.vector_bytes = 16;
 	out->llvm.features = r.features.s;
+	out->llvm.isa = out->facts.isa;
 	return true;
 }
 

@@ -96,11 +96,13 @@ loop_of(const Access *a, const Expr *atom)
 	return l;
 }
 
+/* The access of element index + more. */
 static Access
-access_at(Aliases *x, const Expr *index)
+access_at(Aliases *x, const Expr *index, int more)
 {
 	Access a = {.loop = x->loop, .order = x->order};
 
+	a.index.k = more;
 	if (!linear_add(&a.index, index, 1, x->def))
 		x->unknown = true;
 	for (int i = 0; i < a.index.n; i++)
@@ -117,8 +119,8 @@ collect_expr(Aliases *x, const Expr *e)
 		return;
 	for (int i = 0; i < e->nargs; i++)
 		collect_expr(x, e->arg[i]);
-	if (e->kind == E_LOAD && e->u.buf == x->in)
-		VEC_PUSH(x->arena, &x->loads, access_at(x, e->arg[0]));
+	for (int i = 0; e->kind == E_LOAD && e->u.buf == x->in && i < load_elements(e); i++)
+		VEC_PUSH(x->arena, &x->loads, access_at(x, e->arg[0], i));
 }
 
 static const Expr *
@@ -185,7 +187,7 @@ collect(Aliases *x, const Stmt *s)
 			collect_expr(x, s->index);
 			collect_expr(x, s->value);
 			if (s->buf == x->out)
-				VEC_PUSH(x->arena, &x->stores, access_at(x, s->index));
+				VEC_PUSH(x->arena, &x->stores, access_at(x, s->index, 0));
 			break;
 		case S_COMMENT: break;
 		}

@@ -460,6 +460,32 @@ loop_load(LBuilder *b, LBuf *buf, Expr *index)
 }
 
 Expr *
+loop_load_wide(LBuilder *b, LBuf *buf, Expr *index)
+{
+	Expr *e = loop_load(b, buf, index);
+
+	assert(dtype_has_wide_load(buf->elem));
+	e->type = DT_I32;
+	return e;
+}
+
+Expr *
+loop_packed(LBuilder *b, POp op, Expr *x, Expr *y, Expr *z)
+{
+	const POpInfo *info = &pop_info[op];
+	Expr *e = new_expr(b, E_PACKED, info->result), *const arg[MAX_POP_ARGS] = {x, y, z};
+
+	e->u.pop = op;
+	e->nargs = info->nargs;
+	for (int i = 0; i < MAX_POP_ARGS; i++) {
+		assert((arg[i] != NULL) == (i < info->nargs));
+		assert(!arg[i] || arg[i]->type == info->arg[i]);
+		e->arg[i] = arg[i];
+	}
+	return e;
+}
+
+Expr *
 loop_load_compute(LBuilder *b, LBuf *buf, Expr *index)
 {
 	return loop_cvt(b, dtype_compute(buf->elem), loop_load(b, buf, index));
@@ -669,6 +695,37 @@ loop_comment(LBuilder *b, const char *format, ...)
 	va_end(args);
 }
 
+static bool
+expr_uses(const Expr *e, const LBuf *buf)
+{
+	if (!e)
+		return false;
+	if (e->kind == E_LOAD && e->u.buf == buf)
+		return true;
+	for (int i = 0; i < e->nargs; i++)
+		if (expr_uses(e->arg[i], buf))
+			return true;
+	return false;
+}
+
+static bool
+block_uses(const Stmt *s, const LBuf *buf)
+{
+	for (; s; s = s->next)
+		if ((s->kind == S_STORE && s->buf == buf) || expr_uses(s->lo, buf) ||
+		    expr_uses(s->hi, buf) || expr_uses(s->cond, buf) || expr_uses(s->value, buf) ||
+		    expr_uses(s->index, buf) || block_uses(s->body, buf) ||
+		    block_uses(s->other, buf))
+			return true;
+	return false;
+}
+
+bool
+lfunc_uses(const LFunc *f, const LBuf *buf)
+{
+	return block_uses(f->body, buf);
+}
+
 bool
 expr_equal(const Expr *a, const Expr *b)
 {
@@ -699,6 +756,10 @@ expr_equal(const Expr *a, const Expr *b)
 		break;
 	case E_KOP:
 		if (a->op != b->op)
+			return false;
+		break;
+	case E_PACKED:
+		if (a->u.pop != b->u.pop)
 			return false;
 		break;
 	case E_SELECT:

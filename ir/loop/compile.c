@@ -529,6 +529,8 @@ compile_load(Compiler *c, const Expr *e)
 {
 	Insn insn = {.op = load_op(e->u.buf->elem), .b = slot_of(c, e->u.buf)};
 
+	if (load_elements(e) > 1)
+		insn.op = load_elements(e) == 4 ? BC_WIDE_8 : BC_WIDE_16;
 	split_index(c, compile_expr(c, e->arg[0]), &insn.c, &insn.d);
 	return emit(c, c->frame->depth, insn);
 }
@@ -566,6 +568,24 @@ compile_call(Compiler *c, const Expr *e)
 }
 
 static Place
+compile_packed(Compiler *c, const Expr *e)
+{
+	static const Bytecode op[POP_COUNT] = {
+#define POP(id, name, result, n, a, b, c) [POP_##id] = BC_##id,
+#include "ir/loop/pops.def"
+	};
+	Place arg[MAX_POP_ARGS] = {{0}};
+	int level = 0;
+
+	for (int i = 0; i < e->nargs; i++) {
+		arg[i] = compile_expr(c, e->arg[i]);
+		level = arg[i].level > level ? arg[i].level : level;
+	}
+	return emit(c, level, (Insn){.op = op[e->u.pop], .b = arg[0].reg, .c = arg[1].reg,
+	                             .d = arg[2].reg});
+}
+
+static Place
 compile_var(Compiler *c, const LVar *v)
 {
 	Place p = c->frame->vars[v->index];
@@ -590,6 +610,7 @@ compile_expr(Compiler *c, const Expr *e)
 	case E_CVT: return compile_cvt(c, e->type, e->arg[0]->type, compile_expr(c, e->arg[0]));
 	case E_BITS: return compile_expr(c, e->arg[0]);
 	case E_CALL: return compile_call(c, e);
+	case E_PACKED: return compile_packed(c, e);
 	}
 	assert(0 && "not an expression");
 	return (Place){0};

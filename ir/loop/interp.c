@@ -124,6 +124,23 @@ to_u64(double x)
 	return x >= 0x1p64 ? UINT64_MAX : x > 0 ? (uint64_t)x : 0;
 }
 
+static uint32_t
+wide_8(const void *at)
+{
+	const uint8_t *p = at;
+
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint32_t
+wide_16(const void *at)
+{
+	uint16_t p[2];
+
+	memcpy(p, at, sizeof p);
+	return p[0] | (uint32_t)p[1] << 16;
+}
+
 /* Checks in debug builds that element `index` exists. */
 static size_t
 in_bounds(const LCode *code, int buf, int32_t index)
@@ -273,12 +290,16 @@ run(const LCode *code, int64_t *iterations)
 		SET(F64_TO_I64, i64, to_i64(B.f64))
 		SET(F32_TO_U64, u64, to_u64((double)B.f32))
 		SET(F64_TO_U64, u64, to_u64(B.f64))
+#define POP(id, name, result, n, a, b, c) SET(id, i32, pop_eval(POP_##id, B.i32, C.i32, D.i32))
+#include "ir/loop/pops.def"
 		LOAD(LOAD_I8, int8_t, i32)
 		LOAD(LOAD_U8, uint8_t, u32)
 		LOAD(LOAD_I16, int16_t, i32)
 		LOAD(LOAD_U16, uint16_t, u32)
 		LOAD(LOAD_32, uint32_t, u32)
 		LOAD(LOAD_64, uint64_t, u64)
+		case BC_WIDE_8: A.u32 = wide_8(ADDRESS(1)); break;
+		case BC_WIDE_16: A.u32 = wide_16(ADDRESS(2)); break;
 		STORE(STORE_8, uint8_t, u32)
 		STORE(STORE_16, uint16_t, u32)
 		STORE(STORE_32, uint32_t, u32)

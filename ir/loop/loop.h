@@ -33,6 +33,13 @@ typedef enum {
 	KOP_COUNT
 } KOp;
 
+/* Packed operations, see pops.def. */
+typedef enum {
+#define POP(id, name, result, n, a, b, c) POP_##id,
+#include "ir/loop/pops.def"
+	POP_COUNT
+} POp;
+
 /* Classes of operand types, as sets of 1 << DT_x. */
 enum {
 	KSET_INDEX = 1 << DT_IDX,
@@ -53,6 +60,20 @@ typedef struct {
 } KOpInfo;
 
 extern const KOpInfo kop_info[KOP_COUNT];
+
+enum { MAX_POP_ARGS = 3 };
+
+typedef struct {
+	const char *name;
+	DType result;
+	int nargs;
+	DType arg[MAX_POP_ARGS];
+} POpInfo;
+
+extern const POpInfo pop_info[POP_COUNT];
+
+/* The value of a packed operation; operands behind the last are ignored. */
+int32_t pop_eval(POp op, int32_t a, int32_t b, int32_t c);
 
 typedef struct LFunc LFunc;
 
@@ -91,7 +112,17 @@ typedef struct LVar {
 	int index;       /* in LFunc.vars */
 } LVar;
 
-typedef enum { E_CONST, E_VAR, E_LOAD, E_KOP, E_SELECT, E_CVT, E_BITS, E_CALL } ExprKind;
+typedef enum {
+	E_CONST,
+	E_VAR,
+	E_LOAD,
+	E_KOP,
+	E_SELECT,
+	E_CVT,
+	E_BITS,
+	E_CALL,
+	E_PACKED
+} ExprKind;
 
 enum { MAX_CALL_ARGS = 4 };
 
@@ -103,8 +134,11 @@ struct Expr {
 		int64_t i;     /* E_CONST of bool, integers (u64: its bits) and idx */
 		double f;      /* E_CONST of f32 (exact) and f64 */
 		LVar *var;     /* E_VAR */
-		LBuf *buf;     /* E_LOAD: arg[0] is the element index (idx) */
+		LBuf *buf;     /* E_LOAD: arg[0] is the element index (idx).  Of type i32 from
+		                * a buffer of i8, u8 or i16 it is a wide load: of the 4 or 2
+		                * elements from that index on, the first in the low bits */
 		LFunc *callee; /* E_CALL: a scalar function */
+		POp pop;       /* E_PACKED */
 	} u;
 	int nargs;
 	struct Expr *arg[MAX_CALL_ARGS]; /* E_SELECT: condition, then, else */
@@ -132,6 +166,20 @@ typedef struct Stmt {
 	struct Stmt *other; /* S_IF: the else branch */
 	const char *text;   /* S_COMMENT: one line */
 } Stmt;
+
+/* How many elements a load reads. */
+static inline int
+load_elements(const Expr *e)
+{
+	return dtype_info[e->type].bytes / dtype_info[e->u.buf->elem].bytes;
+}
+
+/* Whether a buffer of that type can be read by wide loads. */
+static inline bool
+dtype_has_wide_load(DType t)
+{
+	return t == DT_I8 || t == DT_U8 || t == DT_I16;
+}
 
 struct LFunc {
 	Arena *arena;
@@ -214,11 +262,16 @@ Expr *loop_bits(LBuilder *b, DType to, Expr *x);
 Expr *loop_clamp_idx(LBuilder *b, Expr *x, int64_t lo, int64_t hi);
 
 Expr *loop_load(LBuilder *b, LBuf *buf, Expr *index);
+/* A wide load: several elements from `index` on, packed in an i32. */
+Expr *loop_load_wide(LBuilder *b, LBuf *buf, Expr *index);
 /* loop_load() converted to the compute type of the buffer's element type. */
 Expr *loop_load_compute(LBuilder *b, LBuf *buf, Expr *index);
 void loop_store(LBuilder *b, LBuf *buf, Expr *index, Expr *value);
 /* Converts to the buffer's element type, then stores. */
 void loop_store_cvt(LBuilder *b, LBuf *buf, Expr *index, Expr *value);
+
+/* A packed operation with as many operands as pops.def says; the others are NULL. */
+Expr *loop_packed(LBuilder *b, POp op, Expr *x, Expr *y, Expr *z);
 
 /* A call of a function of the mathematical library by name, for example
  * "exp" with f32 arguments calls exp_f32.  See ir/loop/math.h. */
@@ -247,6 +300,9 @@ Expr *loop_get(LBuilder *b, LVar *v);
 void loop_set(LBuilder *b, LVar *v, Expr *value);
 void loop_return(LBuilder *b, Expr *value);
 __attribute__((format(printf, 2, 3))) void loop_comment(LBuilder *b, const char *format, ...);
+
+/* Whether anything is loaded from the buffer or stored there. */
+bool lfunc_uses(const LFunc *f, const LBuf *buf);
 
 /* Structural equality of expressions. */
 bool expr_equal(const Expr *a, const Expr *b);

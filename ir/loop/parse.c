@@ -340,12 +340,53 @@ parse_conversion(Parser *p, ExprKind kind)
 	return make(p, &at, kind, to, 1, arg);
 }
 
+/* wide(load) */
+static Tree
+parse_wide(Parser *p)
+{
+	Token at = p->x.tok;
+	Tree arg[MAX_CALL_ARGS];
+
+	lex_next(&p->x);
+	if (parse_args(p, 1, arg) < 0)
+		return failed;
+	if (arg[0].e->kind != E_LOAD || !dtype_has_wide_load(arg[0].e->type)) {
+		lex_fail(&p->x, &at, E_TYPE, "'wide' needs a load of i8, u8 or i16");
+		return failed;
+	}
+	arg[0].e->type = DT_I32;
+	return arg[0];
+}
+
+static Tree
+make_packed(Parser *p, const Token *at, POp op, const Tree *arg)
+{
+	const POpInfo *info = &pop_info[op];
+	Tree t;
+
+	for (int i = 0; i < info->nargs; i++)
+		if (!has_type(p, at, arg[i].e, info->arg[i]))
+			return failed;
+	t = make(p, at, E_PACKED, info->result, info->nargs, arg);
+	if (t.e)
+		t.e->u.pop = op;
+	return t;
+}
+
 static Tree
 parse_function_op(Parser *p)
 {
 	Token at = p->x.tok;
 	Tree arg[MAX_CALL_ARGS];
 
+	for (int i = 0; i < POP_COUNT; i++) {
+		if (!lex_is(&p->x, pop_info[i].name))
+			continue;
+		lex_next(&p->x);
+		if (parse_args(p, pop_info[i].nargs, arg) < 0)
+			return failed;
+		return make_packed(p, &at, (POp)i, arg);
+	}
 	for (int i = 0; i < KOP_COUNT; i++) {
 		if (kop_info[i].infix || !lex_is(&p->x, kop_info[i].name))
 			continue;
@@ -368,6 +409,8 @@ parse_word(Parser *p)
 {
 	if (lex_is(&p->x, "select"))
 		return parse_select(p);
+	if (lex_is(&p->x, "wide"))
+		return parse_wide(p);
 	if (starts_with(&p->x.tok, "cvt."))
 		return parse_conversion(p, E_CVT);
 	if (starts_with(&p->x.tok, "bits."))

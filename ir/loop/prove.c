@@ -310,14 +310,18 @@ combine(Prover *p, const Expr *e, const Range *arg)
 	case E_VAR:
 		r = p->env[e->u.var->index];
 		return def ? meet_facts(p, def, r) : r;
-	case E_LOAD: r = loaded(p, e->u.buf); break;
+	case E_LOAD:
+		if (load_elements(e) == 1)
+			r = loaded(p, e->u.buf);
+		break;
 	case E_KOP:
 		r = range_kop(e->op, e->arg[0]->type, arg[0], arg[e->nargs - 1], &exact);
 		break;
 	case E_SELECT: r = range_join(arg[1], arg[2]); break;
 	case E_CVT: r = converted(e->arg[0]->type, e->type, arg[0], &exact); break;
 	case E_BITS: r = reinterpreted(e->arg[0]->type, e->type, arg[0]); break;
-	case E_CALL: break;
+	case E_CALL:
+	case E_PACKED: break;
 	}
 	return dtype_is_float(e->type) ? r : meet_facts(p, e, r);
 }
@@ -379,7 +383,8 @@ narrow(Prover *p, const Expr *e, Range r)
 	case E_CONST:
 	case E_SELECT:
 	case E_BITS:
-	case E_CALL: break;
+	case E_CALL:
+	case E_PACKED: break;
 	}
 	if (e->kind == E_KOP && !dtype_is_float(e->type) && e->type != DT_BOOL)
 		return narrow_operands(p, e, both);
@@ -443,14 +448,16 @@ assume_anew(Prover *p, const Expr *e, bool truth)
 
 /* ---- Expressions ---- */
 
+/* `count` elements from `index` on. */
 static void
-check_index(Prover *p, const LBuf *b, const Expr *index)
+check_index(Prover *p, const LBuf *b, const Expr *index, int count)
 {
 	Range r = eval(p, index);
 
-	if (!p->error && !is_proven_in(p, index, r, (Range){0, (int64_t)b->count - 1}))
+	if (!p->error && !is_proven_in(p, index, r, (Range){0, (int64_t)b->count - count}))
 		fail(p, "the index %s is in [%" PRId64 ", %" PRId64 "], but '%s' has %" PRId32
-		        " elements", text_of(p, index), r.lo, r.hi, b->name, b->count);
+		        " elements%s", text_of(p, index), r.lo, r.hi + count - 1, b->name, b->count,
+		     count > 1 ? ", several of which are loaded" : "");
 }
 
 static Range
@@ -516,7 +523,7 @@ eval(Prover *p, const Expr *e)
 	if (e->kind == E_SELECT)
 		return eval_select(p, e);
 	if (e->kind == E_LOAD)
-		check_index(p, e->u.buf, e->arg[0]);
+		check_index(p, e->u.buf, e->arg[0], load_elements(e));
 	else
 		for (int i = 0; i < e->nargs; i++)
 			arg[i] = eval(p, e->arg[i]);
@@ -693,7 +700,7 @@ run_stmt(Prover *p, const Stmt *s)
 		set_range(p, s->var, r);
 		return true;
 	case S_STORE:
-		check_index(p, s->buf, s->index);
+		check_index(p, s->buf, s->index, 1);
 		eval(p, s->value);
 		return true;
 	case S_RETURN: eval(p, s->value); return false;

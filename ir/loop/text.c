@@ -67,10 +67,14 @@ is_bare(const char *name)
 bool
 text_is_reserved(const char *word, size_t length)
 {
-	static const char *const other[] = {"select", "true", "false", "inf", "nan"};
+	static const char *const other[] = {"select", "true", "false", "inf", "nan", "wide"};
 
 	for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
 		if (strlen(other[i]) == length && memcmp(other[i], word, length) == 0)
+			return true;
+	for (int i = 0; i < POP_COUNT; i++)
+		if (strlen(pop_info[i].name) == length &&
+		    memcmp(pop_info[i].name, word, length) == 0)
 			return true;
 	for (int i = 0; i < KOP_COUNT; i++)
 		if (!kop_info[i].infix && strlen(kop_info[i].name) == length &&
@@ -273,6 +277,18 @@ print_call(Str *s, const Expr *e)
 }
 
 static void
+print_load(Str *s, const Expr *e)
+{
+	bool is_wide = e->u.buf && e->type != e->u.buf->elem;
+
+	str_puts(s, is_wide ? "wide(" : "");
+	print_buf_name(s, e->u.buf);
+	str_putc(s, '[');
+	print_expr(s, e->arg[0], PREC_LOWEST);
+	str_puts(s, is_wide ? "])" : "]");
+}
+
+static void
 print_expr(Str *s, const Expr *e, int least)
 {
 	if (!e) {
@@ -282,12 +298,7 @@ print_expr(Str *s, const Expr *e, int least)
 	switch (e->kind) {
 	case E_CONST: print_const(s, e, true); break;
 	case E_VAR: print_var(s, e->u.var); break;
-	case E_LOAD:
-		print_buf_name(s, e->u.buf);
-		str_putc(s, '[');
-		print_expr(s, e->arg[0], PREC_LOWEST);
-		str_putc(s, ']');
-		break;
+	case E_LOAD: print_load(s, e); break;
 	case E_KOP: print_kop(s, e, least); break;
 	case E_SELECT:
 		str_puts(s, "select");
@@ -299,6 +310,10 @@ print_expr(Str *s, const Expr *e, int least)
 		print_args(s, e);
 		break;
 	case E_CALL: print_call(s, e); break;
+	case E_PACKED:
+		str_puts(s, pop_info[e->u.pop].name);
+		print_args(s, e);
+		break;
 	}
 }
 

@@ -112,7 +112,10 @@ check_load(Verifier *v, const Expr *e)
 	const LBuf *b = e->u.buf;
 	int limit = v->loop_end ? v->loop_end : v->number;
 
-	if (!check_buf(v, b, e->type) || !has_type(v, e->arg[0], DT_IDX, "an index"))
+	bool is_wide = b && dtype_has_wide_load(b->elem) && e->type == DT_I32;
+
+	if (!check_buf(v, b, is_wide ? b->elem : e->type) ||
+	    !has_type(v, e->arg[0], DT_IDX, "an index"))
 		return false;
 	if (!lbuf_is_read_only(b) && v->first_store[b->index] >= limit)
 		return fail(v, "'%s' is read before anything is stored there", b->name);
@@ -210,6 +213,20 @@ check_call(Verifier *v, const Expr *e)
 	return !calls_back(v, f) || fail(v, "'%s' calls this function: recursion", f->name);
 }
 
+static bool
+check_packed(Verifier *v, const Expr *e)
+{
+	const POpInfo *info = &pop_info[e->u.pop];
+
+	if (e->nargs != info->nargs)
+		return fail(v, "'%s' with %d operands", info->name, e->nargs);
+	for (int i = 0; i < e->nargs; i++)
+		if (!has_type(v, e->arg[i], info->arg[i], "an operand"))
+			return false;
+	return e->type == info->result || fail(v, "'%s' gives %s", info->name,
+	                                       type_name(e->type));
+}
+
 /* Narrow values are only loaded, chosen, converted and stored. */
 static bool
 check_args(Verifier *v, const Expr *e, int nargs, int depth)
@@ -239,6 +256,7 @@ check_kind(Verifier *v, const Expr *e, int depth)
 	case E_CVT: return check_args(v, e, 1, depth);
 	case E_BITS: return check_args(v, e, 1, depth) && check_bits(v, e);
 	case E_CALL: return check_args(v, e, e->nargs, depth) && check_call(v, e);
+	case E_PACKED: return check_args(v, e, e->nargs, depth) && check_packed(v, e);
 	}
 	return fail(v, "an expression of unknown kind");
 }

@@ -108,7 +108,10 @@ infer_conv(const Node *n, Type *out, Diag *d)
 bool
 qinfer_conv(const Node *n, Type *out, Diag *d)
 {
-	return infer_conv_shape(n, out, d) && check_dot_quantized(n, d, 0);
+	if (!infer_conv_shape(n, out, d) || !check_dot_quantized(n, d, 0))
+		return false;
+	out[0].dtype = dot_output_type(n);
+	return true;
 }
 
 /* Weights of the layout nchw are [C, M/group, ..], of nhwc [M, .., C/group]. */

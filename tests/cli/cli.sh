@@ -93,6 +93,29 @@ graph @small(%x: f32[2,3]) {
 END
 }
 
+# A model that adds up what it gets and remembers the input before, in the file $1, and
+# three calls of it in the file $2.  The states have different alignments.
+stateful() {
+	cat >"$1" <<'END'
+graph @running(%x: f32[2], %odd: i8[3], %sum: f64[2], %last: f32[2]) {
+  %wide = cast(%x) {to=f64}
+  %next = add(%sum, %wide)
+  %narrow = cast(%next) {to=f32}
+  %y = mul(%narrow, %last) as "product"
+  %one: i8[3] = const [1, 1, 1]
+  %more = add(%odd, %one)
+  %reset_odd: i8[3] = const [5, 6, 7]
+  %reset_sum: f64[2] = const [0.0, 0.0]
+  %reset_last: f32[2] = const [1.0, 2.0]
+  return %y, %more, %next, %x
+  states %reset_odd, %reset_sum, %reset_last
+}
+END
+	npy_header "'<f4'" '(3, 2)' >"$2"
+	# 1, 2; 10, 20; 5, 5
+	printf '\000\000\200\077\000\000\000\100\000\000\040\101\000\000\240\101\000\000\240\100\000\000\240\100' >>"$2"
+}
+
 # ---- Exit statuses and messages ----
 
 help_lists_every_option_once() {
@@ -908,11 +931,122 @@ options_of_compression_need_it() {
 	says "the loss is unknown [W0610"
 }
 
+states_go_from_call_to_call() {
+	stateful model.mcc x.npy
+	for engine in interp jit c; do
+		[ $engine != jit ] || has_llvm || continue
+		mcc_run 0 --engine=$engine model.mcc -i x.npy
+		tr -d '\n' <"$scratch/out" >flat
+		grep -qF 'y: f32[3,2]  1.0 4.0  11.0 44.0  160.0 540.0' flat || problem "$engine: $(cat flat)"
+		grep -qF 'more: i8[3,3]  6 7 8  7 8 9  8 9 10' flat || problem "$engine: $(cat flat)"
+		mcc_run 0 --engine=$engine --reset-each model.mcc -i x.npy
+		tr -d '\n' <"$scratch/out" >flat
+		grep -qF 'y: f32[3,2]  1.0 4.0  10.0 40.0  5.0 10.0' flat || problem "$engine: $(cat flat)"
+		# A state that is given is that in every call.
+		mcc_run 0 --engine=$engine model.mcc -i x.npy -i last=x.npy -o y.npy
+		[ $engine = interp ] || cmp -s y.npy first.npy || problem "$engine: another state"
+		cp y.npy first.npy
+	done
+	mcc_run 0 -j 2 model.mcc -i x.npy --dump-layer next
+	tr -d '\n' <"$scratch/out" >flat
+	grep -qF '540.0next: f64[3,2]  1.0 2.0  11.0 22.0  16.0 27.0more:' flat ||
+		problem "a layer is not between outputs and states: $(cat flat)"
+}
+
+states_are_in_objects_as_in_c() {
+	stateful model.mcc x.npy
+	mcc 0 model.mcc -o a.c -fprefix=m --verify
+	has_llvm || return
+	mcc 0 model.mcc -o b.o -fprefix=m --verify
+	silent
+	sed 's/a\.[ch]/X/g' a.h >a.txt
+	sed 's/b\.[oh]/X/g' b.h >b.txt
+	cmp -s a.txt b.txt || problem "the headers differ"
+	[ "$(nm -g --defined-only b.o | sed 's/.* //' | tr '\n' ' ')" = 'm_reset m_run ' ] ||
+		problem "the object exports something else"
+	for target in armv6m avr msp430 riscv32 aarch64 wasm32; do
+		mcc 0 model.mcc -target $target -c -g -o $target.o
+	done
+}
+
+kernels_are_chosen_for_a_target() {
+	cat >q.mcc <<-'EOT'
+		graph @q(%x: i8[1,4,5,8] q(0.5, 3)) {
+		  %w: i8[4,1,1,8] q(0.1, 0) = const [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, -1, -2, -3, -4, -5, -6, -7, -8, 1, 2, 3, 4, 5, 6, 7, 127]
+		  %y: i8[1,4,5,4] q(2.0, -1) = conv(%x, %w) {layout=nhwc} as "conv1"
+		  return %y
+		}
+	EOT
+	mcc 0 -Rpass=kernels q.mcc -o plain.c
+	! grep -q kernels: "$scratch/err" || problem "a choice without a target"
+	mcc 0 -Rpass=kernels -O1 -target armv7em q.mcc -o plain.c
+	! grep -q kernels: "$scratch/err" || problem "a choice at -O1"
+	! grep -q smlad plain.c || problem "a kernel for a target without one"
+	mcc 0 -Rpass=kernels -target armv7em q.mcc -o fast.c
+	says "kernels: dot2 "
+	grep -q smlad fast.c || problem "no kernel for the target"
+	mcc 2 -Rpass=kernel q.mcc -o fast.c
+}
+
+trees_are_computed_as_asked() {
+	model=$ROOT/tests/fuzz/corpus/tabular/categories_json
+	plain=$ROOT/tests/fuzz/corpus/tabular/regression_json
+	mcc 0 "$plain" -o a.c -fprefix=m -Rpass=trees
+	says "trees: 2 trees with "
+	says "would be about"
+	for way in walk tables packed interleaved complete vectors branches tables,rank branches,none; do
+		mcc 0 "$plain" -o b.c -fprefix=m -ftrees=$way --verify
+		silent
+		sed '/^ \* Command:/,/^ \*$/d;s/[ab]\.h//' a.c >a.txt
+		sed '/^ \* Command:/,/^ \*$/d;s/[ab]\.h//' b.c >b.txt
+		! cmp -s a.txt b.txt || same=$way
+	done
+	[ -n "${same:-}" ] || problem "no way is the one that was chosen"
+	mcc 0 "$model" -o c.c -ftrees=branches,none --verify
+	mcc 2 "$plain" -ftrees=fast -o d.c
+	says "'walk', 'tables', "
+	mcc 2 "$plain" -ftrees=tables,fast -o d.c
+	says "'order', 'rank' or 'none'"
+	mcc 0 "$plain" -ftrees=walk,rank -o d.c
+	says "cannot be computed as asked"
+}
+
+many_rows_are_one_call() {
+	plain=$ROOT/tests/fuzz/corpus/tabular/classes_json
+	mcc 0 "$plain" -o a.c -fprefix=m
+	grep -q '^int m_run_batch(size_t count, const float' a.h || problem "no m_run_batch"
+	mcc 0 "$plain" -o b.c -fprefix=m -fno-batch
+	! grep -q batch b.c || problem "a batch that was not wanted"
+	mcc 0 "$MODEL" -o c.c
+	! grep -q batch c.c || problem "a batch of a network"
+	mcc 0 "$MODEL" -o d.c -fbatch
+	grep -q d_run_batch d.h || problem "no batch of a network"
+	cat >main.c <<-'EOT'
+		#include <string.h>
+		#include "a.h"
+		int main(void)
+		{
+			static const float x[6] = {0, 1, 4, 2, 3, 3};
+			float y[9], z[9];
+			for (int i = 0; i < 3; i++)
+				m_run(x + 2 * i, y + 3 * i, 0);
+			return m_run_batch(3, x, z, 0) != M_OK || memcmp(y, z, sizeof y) != 0;
+		}
+	EOT
+	{ ${CC:-cc} main.c a.c -o main && ./main; } || problem "other results than one by one"
+	stateful model.mcc x.npy
+	mcc 1 model.mcc -fbatch -o e.c
+	says "cannot have -fbatch"
+	has_llvm || return
+	mcc 0 "$plain" -o a.o -fprefix=m --verify
+	{ ${CC:-cc} main.c a.o -o main && ./main; } || problem "other results from the object"
+}
+
 # ---- All of them ----
 
 for case in $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0"); do
 	case $case in
-	problem | expect_status | mcc | mcc_run | says | prints | silent | files | has_line | graph | \
+	stateful | problem | expect_status | mcc | mcc_run | says | prints | silent | files | has_line | graph | \
 		npy_header | wait_for_temporary | has_llvm) continue ;;
 	esac
 	bad=0

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/str.h"
+#include "tests/unit/unit.h"
 
 static jmp_buf boundary;
 
@@ -212,8 +213,6 @@ main(void)
 {
 	Suite *s = suite_create("base");
 	TCase *tc = tcase_create("base");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, allocations_are_zeroed_aligned_and_distinct);
 	tcase_add_test(tc, a_limit_calls_the_oom_hook);
@@ -226,8 +225,5 @@ main(void)
 	tcase_add_test(tc, warnings_follow_their_options);
 	tcase_add_test(tc, diagnostic_numbers_are_unique);
 	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(s);
 }

@@ -4,6 +4,7 @@
 #include "codegen/c/names.h"
 #include "ir/num.h"
 #include "tests/unit/print_kernels.h"
+#include "tests/unit/unit.h"
 
 /* ---- Printed text ---- */
 
@@ -462,8 +463,6 @@ main(void)
 {
 	Suite *s = suite_create("cprint");
 	TCase *tc = tcase_create("text");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_model_becomes_a_function);
@@ -482,9 +481,5 @@ main(void)
 	tcase_add_test(tc, what_is_never_read_is_not_printed);
 	tcase_add_test(tc, statements_are_printed_as_c);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -11,6 +11,7 @@
 #include "codegen/llvm/llvm.h"
 #include "ir/num.h"
 #include "tests/unit/print_kernels.h"
+#include "tests/unit/unit.h"
 
 static uint32_t seed;
 static LBuilder b;
@@ -168,6 +169,26 @@ gen_call(DType t, int depth)
 }
 
 static Expr *
+gen_packed(int depth)
+{
+	POp op = (POp)random_below(POP_COUNT);
+	Expr *x[MAX_POP_ARGS] = {NULL};
+
+	for (int i = 0; i < pop_info[op].nargs; i++)
+		x[i] = gen(pop_info[op].arg[i], depth);
+	return loop_packed(&b, op, x[0], x[1], x[2]);
+}
+
+static Expr *
+gen_wide_load(void)
+{
+	static const DType narrow[] = {DT_I8, DT_U8, DT_I16};
+
+	return loop_load_wide(&b, in_buf[narrow[random_below(3)]],
+	                      loop_op2(&b, KOP_MIN, gen_index(0), loop_idx(&b, COUNT - 4)));
+}
+
+static Expr *
 gen_kop(DType t, int depth)
 {
 	for (;;) {
@@ -192,6 +213,8 @@ gen(DType t, int depth)
 {
 	if (depth <= 0)
 		return gen_leaf(t);
+	if (t == DT_I32 && random_below(5) == 0)
+		return random_below(4) ? gen_packed(depth - 1) : gen_wide_load();
 	switch (random_below(10)) {
 	case 0: return gen_leaf(t);
 	case 1: return loop_select(&b, gen(DT_BOOL, depth - 1), gen(t, depth - 1), gen(t, depth - 1));
@@ -478,16 +501,10 @@ main(void)
 {
 	Suite *s = suite_create("cprint_random");
 	TCase *tc = tcase_create("random");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 500);
 	tcase_add_loop_test(tc, random_kernels_compute_the_same_when_compiled, 0, 2);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

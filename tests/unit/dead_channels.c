@@ -14,6 +14,7 @@
 #include "ir/ops/requant.h"
 #include "passes/pass.h"
 #include "tests/run_graph.h"
+#include "tests/unit/unit.h"
 
 enum { GRAPHS = 600, CASES = 5, STEPS = 8 };
 
@@ -655,15 +656,10 @@ main(void)
 {
 	Suite *s = suite_create("dead_channels");
 	TCase *c = tcase_create("graphs");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, c);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, random_graphs_compute_the_same_with_less, 0, 4);
 	tcase_add_test(c, remarks_say_what_each_layer_lost);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

@@ -9,6 +9,7 @@
 #include "driver/help.h"
 #include "driver/options.h"
 #include "driver/tensor.h"
+#include "tests/unit/unit.h"
 
 static Arena *arena;
 static Diag diag;
@@ -370,15 +371,10 @@ main(void)
 {
 	Suite *suite = suite_create("driver");
 	TCase *cases[] = {diagnostics_case(), other_case()};
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		tcase_add_checked_fixture(cases[i], set_up, tear_down);
 		suite_add_tcase(suite, cases[i]);
 	}
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

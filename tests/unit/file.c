@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "tests/unit/unit.h"
 
 static Arena *arena;
 static Diag diag;
@@ -212,8 +213,6 @@ main(void)
 {
 	Suite *suite = suite_create("file");
 	TCase *tc = tcase_create("file");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, a_missing_file_is_an_error);
@@ -227,8 +226,5 @@ main(void)
 	tcase_add_loop_test(tc, sha256_gives_the_known_digests, 0,
 	                    (int)(sizeof hashes / sizeof *hashes));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

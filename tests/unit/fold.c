@@ -4,22 +4,7 @@
 #include <string.h>
 
 #include "ir/graph.h"
-
-static Arena *arena;
-static Diag diag;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 static Graph *
 parse(const char *text)
@@ -162,8 +147,6 @@ main(void)
 {
 	Suite *s = suite_create("fold");
 	TCase *tc = tcase_create("fold");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_folded_value_keeps_its_name_and_the_node_stays_unused);
@@ -174,8 +157,5 @@ main(void)
 	tcase_add_test(tc, folding_empty_tensors_works);
 	tcase_add_test(tc, expansion_leaves_no_sugar_and_the_same_types);
 	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(s);
 }

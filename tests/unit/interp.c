@@ -6,6 +6,8 @@
 
 #include "ir/loop/loop.h"
 #include "ir/num.h"
+#include "tests/unit/float_bits.h"
+#include "tests/unit/unit_arena.h"
 
 /* An assertion for inner loops: Check's own write to a file each time. */
 #define expect(condition) \
@@ -14,57 +16,7 @@
 			ck_abort_msg("%s", #condition); \
 	} while (0)
 
-static Arena *arena;
 static LBuilder b;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
-
-static uint64_t
-bits_of_float(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof u);
-	return u;
-}
-
-static float
-float_of(uint64_t bits)
-{
-	uint32_t u = (uint32_t)bits;
-	float f;
-
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
-static uint64_t
-bits_of_double(double f)
-{
-	uint64_t u;
-
-	memcpy(&u, &f, sizeof u);
-	return u;
-}
-
-static double
-double_of(uint64_t u)
-{
-	double f;
-
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
 
 static uint64_t
 bits_of_int(int64_t v)
@@ -682,6 +634,72 @@ START_TEST(running_stops_when_the_allowance_is_used_up)
 }
 END_TEST
 
+/* ---- Packed operations ---- */
+
+START_TEST(packed_operations_have_their_definitions)
+{
+	static const struct {
+		POp op;
+		int64_t a, b, c, want;
+	} of[] = {
+		{POP_DOT2, 0x0003fffe, 0x00050007, 100, 3 * 5 - 2 * 7 + 100},
+		{POP_DOT2, 0x80008000, 0x80008000, 0, INT32_MIN},
+		{POP_DOT2, 0x00010000, 0x00010000, INT32_MAX, INT32_MIN},
+		{POP_MAC_BB, 0x7fffffff, 0x1234fffe, 5, 7},
+		{POP_MAC_TT, 0xffff1234, 0x00105678, 5, -11},
+		{POP_EVEN8, 0x7f80ff01, 0, 0, 0xff800001},
+		{POP_ODD8, 0x7f80ff01, 0, 0, 0x007fffff},
+		{POP_PACK_LO, 0x11112222, 0x33334444, 0, 0x44442222},
+		{POP_PACK_HI, 0x11112222, 0x33334444, 0, 0x33331111},
+		{POP_ADD2, 0x7fffffff, 0x00010001, 0, 0x80000000},
+		{POP_SUB2, 0x80000000, 0x00010001, 0, 0x7fffffff},
+		{POP_MULH, -1, 1, 0, -1},
+		{POP_MULH, INT32_MIN, INT32_MIN, 0, 0x40000000},
+		{POP_MULH_ROUND, 0x40000000, 2, 0, 1},
+		{POP_MULH_ROUND, -0x40000000, 2, 0, 0},
+		{POP_MULH_ROUND, -0x40000000, 3, 0, -1},
+		{POP_SAT8, 127, 0, 0, 127},
+		{POP_SAT8, 128, 0, 0, 127},
+		{POP_SAT8, INT32_MIN, 0, 0, -128},
+		{POP_KEEP, -5, 0, 0, -5},
+	};
+
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+		const POpInfo *info = &pop_info[of[i].op];
+		Expr *arg[MAX_POP_ARGS] = {NULL};
+		const int64_t value[] = {of[i].a, of[i].b, of[i].c};
+
+		loop_begin_scalar(&b, arena, "f", DT_I32);
+		for (int k = 0; k < info->nargs; k++)
+			arg[k] = loop_int(&b, DT_I32, value[k]);
+		loop_return(&b, loop_packed(&b, of[i].op, arg[0], arg[1], arg[2]));
+		ck_assert_msg((int32_t)lfunc_call(arena, loop_finish(&b), NULL) ==
+		                      (int32_t)(uint32_t)of[i].want,
+		              "%s, case %zu", info->name, i);
+	}
+}
+END_TEST
+
+START_TEST(wide_loads_take_the_first_element_lowest)
+{
+	static const int8_t x[] = {9, -1, 2, -3, 4};
+	static const int16_t z[] = {7, -2, 3};
+	int32_t y[2];
+	LBuf *in, *halves, *out;
+
+	loop_begin(&b, arena, "wide");
+	in = loop_buf(&b, "x", DT_I8, 5, LBUF_IN, NULL);
+	halves = loop_buf(&b, "z", DT_I16, 3, LBUF_IN, NULL);
+	out = loop_buf(&b, "y", DT_I32, 2, LBUF_OUT, NULL);
+	loop_store(&b, out, loop_idx(&b, 0), loop_load_wide(&b, in, loop_idx(&b, 1)));
+	loop_store(&b, out, loop_idx(&b, 1), loop_load_wide(&b, halves, loop_idx(&b, 1)));
+	ck_assert_ptr_null(lfunc_verify(loop_finish(&b)));
+	lfunc_run(arena, loop_finish(&b), (void *[]){(void *)(uintptr_t)x, (void *)(uintptr_t)z, y});
+	ck_assert_uint_eq((uint32_t)y[0], 0x04fd02ff);
+	ck_assert_uint_eq((uint32_t)y[1], 0x0003fffe);
+}
+END_TEST
+
 /* ---- Calls ---- */
 
 static Expr *
@@ -792,6 +810,7 @@ evaluate(const State *s, const Expr *e)
 	case E_SELECT: return evaluate(s, e->arg[x ? 1 : 2]);
 	case E_CVT: return (int32_t)x;
 	case E_BITS:
+	case E_PACKED:
 	case E_CALL: break;
 	}
 	ck_abort();
@@ -867,9 +886,7 @@ START_TEST(functions_may_have_tables)
 		"}\n";
 	int32_t x[3] = {2, 1, 0}, y[3] = {0};
 	LFuncs all = {0};
-	Diag diag;
 
-	diag_init(&diag, arena);
 	ck_assert(lfunc_parse(arena, "t.lir", text, sizeof text - 1, &all, &diag));
 	for (int i = 0; i < 3; i++)
 		ck_assert_ptr_null(lfunc_verify(all.v[i]));
@@ -886,8 +903,6 @@ main(void)
 {
 	Suite *s = suite_create("interp");
 	TCase *tc = tcase_create("interp");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -911,13 +926,11 @@ main(void)
 	tcase_add_test(tc, a_named_value_does_not_follow_its_variable);
 	tcase_add_test(tc, select_loads_only_what_it_chooses);
 	tcase_add_test(tc, scratch_tables_and_constant_inputs_need_no_memory);
+	tcase_add_test(tc, packed_operations_have_their_definitions);
+	tcase_add_test(tc, wide_loads_take_the_first_element_lowest);
 	tcase_add_test(tc, running_stops_when_the_allowance_is_used_up);
 	tcase_add_test(tc, calls_nest_and_return_from_loops);
 	tcase_add_loop_test(tc, values_that_move_out_of_loops_keep_their_meaning, 0, 2000);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

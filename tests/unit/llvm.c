@@ -8,23 +8,9 @@
 
 #include "codegen/llvm/llvm.h"
 #include "ir/num.h"
+#include "tests/unit/unit_arena.h"
 
-static Arena *arena;
-static Diag diag;
 static uint32_t seed;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
 
 static int
 random_below(int n)
@@ -58,7 +44,7 @@ emit(const Program *p, LlvmOptions o, LlvmOutput kind)
 	o.producer = "test";
 	if (!o.target.triple)
 		o.target = (LlvmTarget){"thumbv7em-none-eabihf", "cortex-m4", "", "", "",
-		                        RELOC_STATIC, ""};
+		                        RELOC_STATIC, "", 0};
 	str_init(&s, arena);
 	if (!llvm_emit(p, &o, kind, &s, &diag))
 		ck_abort_msg("%s", diag.first->text);
@@ -114,15 +100,36 @@ END_TEST
 START_TEST(small_machines_have_a_small_int)
 {
 	LlvmOptions o = {.target = {"avr-unknown-unknown", "atmega328p", "", "", "", RELOC_STATIC,
-	                            ""}};
+	                            "", 0}};
 
 	expect_part(emit(program_of(dense), o, LLVM_IR), "define i16 @m_run(");
 }
 END_TEST
 
+START_TEST(states_are_members_of_a_struct)
+{
+	const Program *p = program_of("graph @g(%x: f32[2], %a: i8[3], %b: f32[2]) {\n"
+	                              "  %y = add(%x, %b)\n"
+	                              "  %c = neg(%a)\n"
+	                              "  %five: i8[3] = const [5, 5, 5]\n"
+	                              "  %start: f32[2] = const [1.0, 2.0]\n"
+	                              "  return %y, %c, %x\n"
+	                              "  states %five, %start\n"
+	                              "}\n");
+	const char *ir = emit(p, (LlvmOptions){.opt_level = 0}, LLVM_IR);
+
+	expect_part(ir, "define i32 @m_run(ptr %0, ptr %1, ptr %2, ptr %3)");
+	expect_part(ir, "getelementptr inbounds { [3 x i8], [2 x float] }, ptr %2, i32 0, i32 1");
+	expect_part(ir, "define void @m_reset(ptr %0)");
+	/* What is the same everywhere takes one element. */
+	expect_part(ir, "@m_reset_initial0 = internal constant [1 x i8]");
+	expect_part(ir, "@m_reset_initial1 = internal externally_initialized constant [8 x i8]");
+}
+END_TEST
+
 START_TEST(an_impossible_target_is_an_error)
 {
-	LlvmOptions o = {.target = {"pdp11-dec-unix", "", "", "", "", RELOC_STATIC, ""},
+	LlvmOptions o = {.target = {"pdp11-dec-unix", "", "", "", "", RELOC_STATIC, "", 0},
 	                 .prefix = "m", .model_name = "m", .producer = "m"};
 	Str s;
 
@@ -246,6 +253,53 @@ START_TEST(layers_with_constant_weights_give_the_same_bytes)
 }
 END_TEST
 
+/* Channels outside and pixels inside: the loop over the channels goes in (spread.c). */
+START_TEST(channels_first_give_the_same_bytes)
+{
+	seed = (uint32_t)_i + 1;
+	for (int n = 0; n < 4; n++) {
+		int h = 2 + random_below(6), w = 2 + random_below(8), in = 1 + random_below(5);
+		int groups = 1 + random_below(2), out = groups * (6 + random_below(14));
+		int k = 1 + random_below(2), stride = 1 + random_below(2), pad = random_below(2);
+
+		check_program(arena_printf(
+			arena,
+			"graph @g(%%x: f32[1,%d,%d,%d]) {\n"
+			"  %%w: f32[%d,%d,%d,%d] = const [%s]\n"
+			"  %%b: f32[%d] = const [%s]\n"
+			"  %%y: f32[1,%d,%d,%d] = conv(%%x, %%w, %%b) {strides=[%d,1],"
+			" pads=[%d,%d,0,1], dilations=[1,1], group=%d}\n"
+			"  %%z: f32[1,%d,%d,%d] = relu(%%y)\n"
+			"  return %%z\n"
+			"}\n",
+			groups * in, h, w, out, in, k, k, numbers(out * in * k * k), out,
+			numbers(out), out, (h + pad - k) / stride + 1, w + pad + 2 - k, stride, pad,
+			pad, groups, out, (h + pad - k) / stride + 1, w + pad + 2 - k));
+	}
+}
+END_TEST
+
+START_TEST(the_loop_over_channels_goes_inside)
+{
+	LlvmOptions o = {.target = {"x86_64-unknown-linux-gnu", "x86-64", "", "", "",
+	                            RELOC_PIC, ""},
+	                 .spreads = true};
+	const char *text = arena_printf(arena,
+	                                "graph @g(%%x: f32[1,2,5,5]) {\n"
+	                                "  %%w: f32[8,2,3,3] = const [%s]\n"
+	                                "  %%y: f32[1,8,3,3] = conv(%%x, %%w)\n"
+	                                "  return %%y\n"
+	                                "}\n",
+	                                numbers(8 * 2 * 3 * 3));
+	const char *ir = emit(program_of(text), o, LLVM_IR);
+
+	expect_part(ir, "alloca [8 x float]");
+	ck_assert_ptr_null(strstr(ir, "alloca [3 x float]"));
+	o.spreads = false;
+	ck_assert_ptr_null(strstr(emit(program_of(text), o, LLVM_IR), "alloca [8 x float]"));
+}
+END_TEST
+
 START_TEST(other_sums_give_the_same_bytes)
 {
 	seed = 7;
@@ -285,8 +339,6 @@ main(void)
 {
 	Suite *s = suite_create("llvm");
 	TCase *tc = tcase_create("llvm");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 300);
@@ -294,16 +346,15 @@ main(void)
 		tcase_add_test(tc, names_sections_and_attributes_are_those_of_firmware);
 		tcase_add_test(tc, debug_lines_are_numbers_of_nodes);
 		tcase_add_test(tc, small_machines_have_a_small_int);
+		tcase_add_test(tc, states_are_members_of_a_struct);
 		tcase_add_test(tc, an_impossible_target_is_an_error);
 		tcase_add_loop_test(tc, random_convolutions_give_the_same_bytes, 0, 6);
 		tcase_add_loop_test(tc, layers_with_constant_weights_give_the_same_bytes, 0, 4);
+		tcase_add_loop_test(tc, channels_first_give_the_same_bytes, 0, 6);
+		tcase_add_test(tc, the_loop_over_channels_goes_inside);
 		tcase_add_test(tc, other_sums_give_the_same_bytes);
 		tcase_add_test(tc, shared_kernels_get_the_arguments_that_they_use);
 	}
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

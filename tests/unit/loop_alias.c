@@ -1,23 +1,9 @@
 /* When an output may lie over an input: the analysis, and that its yes is right. */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ir/loop/loop.h"
-
-static Arena *arena;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 static LFunc *
 kernel(const char *body)
@@ -27,10 +13,8 @@ kernel(const char *body)
 	                                "%%y: i32[240] out, %%t: i32[240] scratch) {\n%s\n}\n",
 	                                body);
 	LFuncs all = {0};
-	Diag diag;
 	const char *wrong;
 
-	diag_init(&diag, arena);
 	if (!lfunc_parse(arena, "t.lir", text, strlen(text), &all, &diag))
 		ck_abort_msg("line %d: %s\n%s", diag.first->loc.line, diag.first->text, text);
 	wrong = lfunc_verify(all.v[0]);
@@ -166,9 +150,7 @@ START_TEST(elements_have_to_be_of_one_size)
 
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		LFuncs all = {0};
-		Diag diag;
 
-		diag_init(&diag, arena);
 		ck_assert(lfunc_parse(arena, "t", sizes[i].text, strlen(sizes[i].text), &all,
 		                      &diag));
 		ck_assert_int_eq(lfunc_may_share(all.v[0], all.v[0]->bufs.v[0],
@@ -184,16 +166,11 @@ main(void)
 {
 	Suite *s = suite_create("loop_alias");
 	TCase *tc = tcase_create("alias");
-	SRunner *r = srunner_create(s);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, sharing_is_allowed_where_it_is_proven, 0, COUNT(cases));
 	tcase_add_loop_test(tc, sharing_does_not_change_results, 0, COUNT(cases));
 	tcase_add_test(tc, elements_have_to_be_of_one_size);
 	suite_add_tcase(s, tc);
-	srunner_run_all(r, CK_NORMAL);
-	failures = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

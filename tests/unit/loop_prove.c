@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ir/loop/loop.h"
+#include "tests/unit/unit.h"
 
 enum { KERNELS = 4000 };
 
@@ -180,14 +181,9 @@ main(void)
 {
 	Suite *s = suite_create("loop_prove");
 	TCase *tc = tcase_create("prove");
-	SRunner *r = srunner_create(s);
-	int failures;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, what_can_be_out_of_bounds_is_rejected);
 	suite_add_tcase(s, tc);
-	srunner_run_all(r, CK_NORMAL);
-	failures = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

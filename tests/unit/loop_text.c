@@ -1,27 +1,11 @@
 /* The text form of the loop IR: what is printed reads back as the same text. */
 #include <check.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ir/loop/math.h"
 #include "ir/loop/text.h"
-
-static Arena *arena;
-static Diag diag;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 static LFuncs
 parse(const char *text)
@@ -104,6 +88,7 @@ START_TEST(all_statements_round_trip)
 	           "        %free = 1\n"
 	           "      }\n"
 	           "      %t[0] = cvt.i8(%acc)\n"
+	           "      let %four: i32 = odd8(wide(%t[%small]))\n"
 	           "    }\n"
 	           "    %y[%i] = select(%acc > 0.0f, %acc, cvt.f32(%k))\n"
 	           "  }\n"
@@ -168,6 +153,8 @@ static const struct {
 	{"i32", "%s % %s * (%s % %s)"},
 	{"i64", "-9223372036854775808:i64"},
 	{"u64", "0xffffffffffffffff:u64"},
+	{"i32", "dot2(%s, even8(%s), keep(%s) + 1:i32)"},
+	{"i32", "mulh_round(pack_lo(%s, %s), -%s)"},
 	{"idx", "-2147483648"},
 	{"idx", "%i / 4 % 3 + -1"},
 	{"idx", "cvt.idx(select(%b, 1:i32, 2:i32))"},
@@ -326,6 +313,10 @@ static const struct {
 	{K "  for %i in 0..4 step 0 {", 2, 23, "the number must be from 1 to 2147483647"},
 	{K "  for %i in 0..1.5 {", 2, 16, "this is f64 where idx is needed"},
 	{K "  %y[0] = 1.0", 2, 11, "this is f64 where f32 is needed"},
+	{K "  %y[0] = cvt.f32(wide(%x[0]))", 2, 19, "'wide' needs a load of i8, u8 or i16"},
+	{K "  %y[0] = cvt.f32(dot2(1:i32, 2:i32, %x[0]))", 2, 19,
+	 "this is f32 where i32 is needed"},
+	{K "  %y[0] = cvt.f32(even8(1:i32, 2:i32))", 2, 30, "too many arguments"},
 	{K "  %y[0] = %x[0] + 1.0", 2, 17, "'+' of f32 and f64"},
 	{K "  %y[0] = %x[0] & %x[0]", 2, 17, "'&' of f32"},
 	{K "  %y[0] = min(%x[0])", 2, 14, "2 arguments are needed"},
@@ -499,8 +490,6 @@ main(void)
 {
 	Suite *s = suite_create("loop_text");
 	TCase *tc = tcase_create("text");
-	SRunner *r = srunner_create(s);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -520,8 +509,5 @@ main(void)
 	tcase_add_test(tc, the_library_is_well_formed);
 	tcase_add_test(tc, functions_are_found_by_name_and_type);
 	suite_add_tcase(s, tc);
-	srunner_run_all(r, CK_NORMAL);
-	failures = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -6,29 +6,14 @@
 
 #include "ir/loop/loop.h"
 #include "ir/loop/range.h"
-
-static Arena *arena;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 /* The last function of a text. */
 static LFunc *
 parse(const char *text)
 {
 	LFuncs all = {0};
-	Diag diag;
 
-	diag_init(&diag, arena);
 	if (!lfunc_parse(arena, "t.lir", text, strlen(text), &all, &diag))
 		ck_abort_msg("line %d: %s\n%s", diag.first->loc.line, diag.first->text, text);
 	return all.v[all.n - 1];
@@ -58,6 +43,8 @@ static const char *const good[] = {
 	"for %i in 0..100 step 2 { %y[%i + 1] = 0.0f }",
 	"for %i in 1..100 step 3 { %y[%i] = 0.0f }",
 	"for %i in 0..100 step 8 { %y[%i + 3] = 0.0f }",
+	/* four elements at once */
+	"for %i in 0..97 { %y[0] = cvt.f32(wide(%q[%i])) }",
 	/* never entered */
 	"for %i in 5..5 { %y[%i + 1000] = 0.0f }",
 	"for %i in 0..0 { %y[0 - 1] = 0.0f }",
@@ -153,6 +140,8 @@ static const struct {
 	 "kernel 'k': `%y[%i] = 0.0f`: the index %i is in [0, 100], but 'y' has 100 elements"},
 	{"for %i in 0..100 { %y[0] = %x[%i + 1] }",
 	 "`%y[0] = %x[%i + 1]`: the index %i + 1 is in [1, 100], but 'x' has 100 elements"},
+	{"for %i in 0..98 { %y[0] = cvt.f32(wide(%q[%i])) }",
+	 "the index %i is in [0, 100], but 'q' has 100 elements, several of which are loaded"},
 	{"for %i in 0..100 { %y[%i - 1] = 0.0f }", "is in [-1, 98]"},
 	{"for %i in 0..100 step 8 { %y[%i + 4] = 0.0f }", "is in [4, 100]"},
 	{"for %i in -1..100 { %y[%i] = 0.0f }", "is in [-1, 99]"},
@@ -378,12 +367,10 @@ END_TEST
 START_TEST(recursion_is_rejected)
 {
 	LFuncs all = {0};
-	Diag diag;
 	const char *text = "func @f(%x: f32) -> f32 {\n return %x\n}\n"
 	                   "func @g(%x: f32) -> f32 {\n return f(%x)\n}\n"
 	                   "func @h(%x: f32) -> f32 {\n return g(%x) + g(%x)\n}\n";
 
-	diag_init(&diag, arena);
 	ck_assert(lfunc_parse(arena, "t.lir", text, strlen(text), &all, &diag));
 	for (int i = 0; i < 3; i++)
 		ck_assert_ptr_null(lfunc_verify(all.v[i]));
@@ -543,8 +530,6 @@ main(void)
 {
 	Suite *s = suite_create("loop_verify");
 	TCase *tc = tcase_create("verify");
-	SRunner *r = srunner_create(s);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -559,8 +544,5 @@ main(void)
 	tcase_add_test(tc, ranges_that_may_wrap_are_those_of_the_type);
 	tcase_add_test(tc, time_does_not_explode);
 	suite_add_tcase(s, tc);
-	srunner_run_all(r, CK_NORMAL);
-	failures = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

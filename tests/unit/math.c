@@ -22,6 +22,8 @@
 #include "ir/graph.h"
 #include "ir/loop/math.h"
 #include "tests/math_compiled.h"
+#include "tests/unit/float_bits.h"
+#include "tests/unit/unit.h"
 
 /* An assertion for inner loops: Check's own write to a file each time. */
 #define expect(condition, ...) \
@@ -41,43 +43,6 @@ type_suffix(bool is_double)
 }
 
 /* ---- Bits and random numbers ---- */
-
-static uint64_t
-bits_of_float(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof u);
-	return u;
-}
-
-static float
-float_of(uint64_t bits)
-{
-	uint32_t u = (uint32_t)bits;
-	float f;
-
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
-static uint64_t
-bits_of_double(double f)
-{
-	uint64_t u;
-
-	memcpy(&u, &f, sizeof u);
-	return u;
-}
-
-static double
-double_of(uint64_t bits)
-{
-	double f;
-
-	memcpy(&f, &bits, sizeof f);
-	return f;
-}
 
 static uint64_t
 bits_of(double value, bool is_double)
@@ -836,8 +801,6 @@ main(int argc, char **argv)
 {
 	Suite *s = suite_create("math");
 	TCase *tc = tcase_create("math");
-	SRunner *runner;
-	int failed;
 
 	if (argc > 1 && strcmp(argv[1], "measure") == 0) {
 		unsigned long stride = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
@@ -856,9 +819,5 @@ main(int argc, char **argv)
 	tcase_add_loop_test(tc, integers_are_rounded_to_halves_once, 0, 8);
 	tcase_add_loop_test(tc, machine_code_rounds_integers_to_halves_once, 0, 4);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/npy.h"
+#include "tests/unit/unit.h"
 
 static Arena *arena;
 static Diag diag;
@@ -207,8 +208,6 @@ main(void)
 {
 	Suite *suite = suite_create("npy");
 	TCase *tc = tcase_create("npy");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, a_matrix_is_read, 1, 4);
@@ -222,8 +221,5 @@ main(void)
 	tcase_add_test(tc, unknown_versions_are_errors);
 	tcase_add_loop_test(tc, what_is_written_is_read_back, 0, 18);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

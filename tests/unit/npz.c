@@ -4,22 +4,7 @@
 #include <string.h>
 
 #include "base/npz.h"
-
-static Arena *arena;
-static Diag diag;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 static const float three[] = {1, 2, 3};
 static const unsigned char two[] = {7, 9};
@@ -113,8 +98,6 @@ main(void)
 {
 	Suite *s = suite_create("npz");
 	TCase *tc = tcase_create("npz");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_is_written_is_read_back);
@@ -122,9 +105,5 @@ main(void)
 	tcase_add_test(tc, a_part_of_an_archive_is_an_error);
 	tcase_add_test(tc, damage_is_found_or_harmless);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ir/num.h"
+#include "tests/unit/unit.h"
 
 static float
 float_of(uint32_t bits)
@@ -177,8 +178,6 @@ main(void)
 {
 	Suite *s = suite_create("num");
 	TCase *tc = tcase_create("num");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, every_half_survives_the_way_through_float);
 	tcase_add_test(tc, floats_round_to_the_nearest_even_half);
@@ -190,8 +189,5 @@ main(void)
 	tcase_add_test(tc, types_that_overflow_are_not_representable);
 	tcase_add_test(tc, shapes_broadcast_as_in_numpy);
 	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(s);
 }

@@ -1,6 +1,7 @@
 /* The ONNX reader beyond single operators: dimensions, control flow, functions,
  * names, and what is reported about models that cannot be read. */
 #include "tests/unit/onnx_model.h"
+#include "tests/unit/unit.h"
 
 static Model m;
 
@@ -648,8 +649,6 @@ main(void)
 {
 	Suite *s = suite_create("onnx_graph");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, NULL, teardown);
@@ -689,9 +688,5 @@ main(void)
 	tcase_add_test(t, functions_that_call_each_other_twice_do_not_explode);
 	tcase_add_test(t, errors_in_functions_say_where_they_were_called);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return unit_run(s);
 }

@@ -5,6 +5,7 @@
 
 #include "frontend/onnx/tensor.h"
 #include "tests/unit/onnx_model.h"
+#include "tests/unit/unit.h"
 
 static Model m;
 
@@ -479,8 +480,6 @@ main(void)
 {
 	Suite *s = suite_create("onnx_tensor");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -507,9 +506,5 @@ main(void)
 	tcase_add_loop_test(t, bad_shapes_are_usage_errors, 0, COUNT(bad_arguments));
 	tcase_add_loop_test(t, bad_dimensions_are_usage_errors, 0, COUNT(bad_dims));
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return unit_run(s);
 }

@@ -3,6 +3,7 @@
  * are compared with recorded models in tests/conformance.
  */
 #include "tests/unit/run_node.h"
+#include "tests/unit/unit.h"
 
 static Run r;
 
@@ -79,15 +80,9 @@ main(void)
 {
 	Suite *s = suite_create("ops_sequence");
 	TCase *t = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, svdf_remembers_features);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -5,6 +5,7 @@
 
 #include "ir/lower.h"
 #include "passes/pass.h"
+#include "tests/unit/unit.h"
 
 static Arena *arena;
 static Diag diag;
@@ -291,8 +292,6 @@ main(void)
 {
 	Suite *s = suite_create("passes");
 	TCase *tc = tcase_create("passes");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -306,8 +305,5 @@ main(void)
 	tcase_add_loop_test(tc, merged_clamps_give_the_same_bits, 0, NBOUNDS * NBOUNDS);
 	tcase_add_loop_test(tc, casts_that_go_change_nothing, 0, DT_IDX * DT_IDX);
 	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(s);
 }

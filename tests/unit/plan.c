@@ -4,21 +4,9 @@
 #include <string.h>
 
 #include "codegen/program/plan.h"
+#include "tests/unit/unit_arena.h"
 
-static Arena *arena;
 static uint32_t seed;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
 
 static uint32_t
 random_below(uint32_t n)
@@ -256,8 +244,6 @@ main(void)
 {
 	Suite *s = suite_create("plan");
 	TCase *tc = tcase_create("plan");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -269,9 +255,5 @@ main(void)
 	tcase_add_test(tc, items_fit_into_the_shape_of_others);
 	tcase_add_test(tc, nothing_needs_no_memory);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

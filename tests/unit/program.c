@@ -6,23 +6,9 @@
 #include "codegen/program/program.h"
 #include "ir/lower.h"
 #include "ir/num.h"
+#include "tests/unit/unit_arena.h"
 
-static Arena *arena;
-static Diag diag;
 static uint32_t seed;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
 
 static uint32_t
 random_below(uint32_t n)
@@ -617,8 +603,6 @@ main(void)
 {
 	Suite *s = suite_create("program");
 	TCase *tc = tcase_create("program");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -639,9 +623,5 @@ main(void)
 	tcase_add_test(tc, the_report_shows_the_plan);
 	tcase_add_loop_test(tc, random_graphs_compute_the_same_in_planned_memory, 0, 200);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

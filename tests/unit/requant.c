@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/run_node.h"
+#include "tests/unit/unit.h"
 
 /* ---- The formulas again ---- */
 
@@ -403,8 +404,6 @@ main(void)
 {
 	Suite *s = suite_create("requant");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, a_multiplier_is_the_factor_in_31_bits, 0, 97);
@@ -420,9 +419,5 @@ main(void)
 	tcase_add_loop_test(t, every_channel_has_its_own_factor, 0, 3);
 	tcase_add_test(t, operators_without_a_quantised_meaning_are_refused);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

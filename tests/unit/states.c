@@ -2,28 +2,12 @@
  * Graphs that keep a state between calls: text, verifier, program, generated C.
  */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "codegen/c/c.h"
 #include "codegen/program/program.h"
 #include "ir/graph.h"
-
-static Arena *arena;
-static Diag diag;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 static Graph *
 parse(const char *text)
@@ -157,8 +141,6 @@ main(void)
 {
 	Suite *s = suite_create("states");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, states_survive_the_text_form);
@@ -168,9 +150,5 @@ main(void)
 	tcase_add_test(t, states_that_change_places_are_refused);
 	tcase_add_test(t, generated_c_has_a_struct_and_a_reset);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

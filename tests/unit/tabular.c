@@ -9,6 +9,7 @@
 
 #include "codegen/program/program.h"
 #include "frontend/frontend.h"
+#include "tests/unit/unit.h"
 
 /* ---- Malformed files ---- */
 
@@ -190,8 +191,6 @@ main(void)
 {
 	Suite *s = suite_create("tabular");
 	TCase *tc = tcase_create("tabular");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tc, a_malformed_file_is_reported_where_it_is_wrong, 0,
 	                    (int)(sizeof bad_files / sizeof *bad_files));
@@ -202,9 +201,5 @@ main(void)
 	tcase_add_test(tc, a_model_without_trees_gives_its_base);
 	tcase_add_test(tc, base_scores_in_a_list_are_read);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run(s);
 }

@@ -5,28 +5,12 @@
  */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "codegen/target/resolve.h"
 #include "codegen/target/target.h"
-
-static Arena *arena;
-static Diag diag;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 static Machine
 resolve(TargetRequest r)
@@ -292,8 +276,6 @@ main(void)
 {
 	Suite *s = suite_create("target");
 	TCase *tc = tcase_create("resolve"), *llvm = tcase_create("llvm");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, flags_of_a_firmware_build_name_the_target);
@@ -309,9 +291,5 @@ main(void)
 		tcase_add_test(llvm, llvm_knows_every_floating_point_unit);
 	}
 	suite_add_tcase(s, llvm);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

@@ -6,22 +6,7 @@
 
 #include "ir/graph.h"
 #include "ir/num.h"
-
-static Arena *arena;
-static Diag diag;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 static Graph *
 parse(const char *text)
@@ -343,9 +328,7 @@ main(void)
 {
 	Suite *s = suite_create("text");
 	TCase *tc = tcase_create("text");
-	SRunner *runner = srunner_create(s);
 	enum { TRIPS = sizeof round_trips / sizeof round_trips[0] };
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -359,8 +342,5 @@ main(void)
 	tcase_add_loop_test(tc, the_verifier_sees_broken_rules, 0, 13);
 	tcase_add_test(tc, a_broken_graph_can_be_printed);
 	suite_add_tcase(s, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(s);
 }

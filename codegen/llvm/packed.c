@@ -1,0 +1,196 @@
+/*
+ * Packed operations as LLVM values: an intrinsic where the target has one, else
+ * plain arithmetic, which LLVM turns into the same instruction where it can.
+ */
+#include <assert.h>
+
+#include "codegen/llvm/module.h"
+#include "ir/target.h"
+
+/* The intrinsic of an operation, and the instructions that it needs. */
+static const struct {
+	const char *name; /* NULL: plain arithmetic is as good */
+	unsigned isa;
+} intrinsic[POP_COUNT] = {
+	[POP_DOT2] = {"llvm.arm.smlad", ISA_ARM_DSP},
+	[POP_MAC_BB] = {"llvm.arm.smlabb", ISA_ARM_DSP},
+	[POP_MAC_TT] = {"llvm.arm.smlatt", ISA_ARM_DSP},
+	[POP_EVEN8] = {"llvm.arm.sxtb16", ISA_ARM_DSP},
+	[POP_ADD2] = {"llvm.arm.sadd16", ISA_ARM_DSP},
+	[POP_SUB2] = {"llvm.arm.ssub16", ISA_ARM_DSP},
+};
+
+/* What plain arithmetic is built with. */
+typedef struct {
+	LlvmFunction *f;
+	LLVMBuilderRef b;
+	LLVMTypeRef i8, i16, i32, i64;
+} Plain;
+
+static LLVMValueRef
+number(const Plain *p, uint32_t v)
+{
+	return LLVMConstInt(p->i32, v, 0);
+}
+
+/* Bits of x from `shift` on as a signed number of type `t`, extended. */
+static LLVMValueRef
+lane(const Plain *p, LLVMValueRef x, unsigned shift, LLVMTypeRef t)
+{
+	if (shift)
+		x = LLVMBuildLShr(p->b, x, number(p, shift), "");
+	return LLVMBuildSExt(p->b, LLVMBuildTrunc(p->b, x, t, ""), p->i32, "");
+}
+
+static LLVMValueRef
+lo(const Plain *p, LLVMValueRef x)
+{
+	return lane(p, x, 0, p->i16);
+}
+
+static LLVMValueRef
+hi(const Plain *p, LLVMValueRef x)
+{
+	return LLVMBuildAShr(p->b, x, number(p, 16), "");
+}
+
+static LLVMValueRef
+pair(const Plain *p, LLVMValueRef first, LLVMValueRef second)
+{
+	return LLVMBuildOr(p->b, LLVMBuildAnd(p->b, first, number(p, 0xffff), ""),
+	                   LLVMBuildShl(p->b, second, number(p, 16), ""), "");
+}
+
+static LLVMValueRef
+product(const Plain *p, LLVMValueRef a, LLVMValueRef b)
+{
+	return LLVMBuildNSWMul(p->b, a, b, "");
+}
+
+/* From products of 16-bit halves, for machines that have no longer ones. */
+static LLVMValueRef
+high_of_halves(const Plain *p, LLVMValueRef a, LLVMValueRef b, bool round)
+{
+	LLVMBuilderRef build = p->b;
+	LLVMValueRef mask = number(p, 0xffff), sixteen = number(p, 16);
+	LLVMValueRef low = LLVMBuildAnd(build, a, mask, ""), other = LLVMBuildAnd(build, b, mask, "");
+	LLVMValueRef left = LLVMBuildMul(build, hi(p, a), other, "");
+	LLVMValueRef right = LLVMBuildMul(build, hi(p, b), low, ""), middle, high;
+
+	middle = LLVMBuildLShr(build, LLVMBuildMul(build, low, other, ""), sixteen, "");
+	middle = LLVMBuildAdd(build, middle, LLVMBuildAnd(build, left, mask, ""), "");
+	middle = LLVMBuildAdd(build, middle, LLVMBuildAnd(build, right, mask, ""), "");
+	if (round)
+		middle = LLVMBuildAdd(build, middle, number(p, 0x8000), "");
+	high = LLVMBuildAdd(build, LLVMBuildMul(build, hi(p, a), hi(p, b), ""), hi(p, left), "");
+	high = LLVMBuildAdd(build, high, hi(p, right), "");
+	return LLVMBuildAdd(build, high, LLVMBuildLShr(build, middle, sixteen, ""), "");
+}
+
+static LLVMValueRef
+high_product(const Plain *p, LLVMValueRef a, LLVMValueRef b, uint64_t more)
+{
+	unsigned isa = p->f->m->options->target.isa;
+	LLVMValueRef x;
+
+	if ((isa & ISA_MUL) && !(isa & ISA_MUL_HIGH))
+		return high_of_halves(p, a, b, more != 0);
+	x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
+	                    LLVMBuildSExt(p->b, b, p->i64, ""), "");
+	if (more)
+		x = LLVMBuildAdd(p->b, x, LLVMConstInt(p->i64, more, 0), "");
+	x = LLVMBuildLShr(p->b, x, LLVMConstInt(p->i64, 32, 0), "");
+	return LLVMBuildTrunc(p->b, x, p->i32, "");
+}
+
+static LLVMValueRef
+even8(const Plain *p, LLVMValueRef x)
+{
+	if (p->f->m->options->target.isa & ISA_ARM_DSP)
+		return llvm_call_intrinsic(p->f, "llvm.arm.sxtb16", 0, NULL, 1, &x);
+	return pair(p, lane(p, x, 0, p->i8), lane(p, x, 16, p->i8));
+}
+
+/* Rotated, which is part of the instruction. */
+static LLVMValueRef
+odd8(const Plain *p, LLVMValueRef x)
+{
+	LLVMValueRef args[] = {x, x, number(p, 8)};
+	LLVMTypeRef type = p->i32;
+
+	return even8(p, llvm_call_intrinsic(p->f, "llvm.fshr", 1, &type, 3, args));
+}
+
+static LLVMValueRef
+sat8(const Plain *p, LLVMValueRef a)
+{
+	LLVMValueRef low[] = {a, LLVMConstInt(p->i32, (unsigned long long)-128, 1)};
+	LLVMValueRef high[] = {NULL, number(p, 127)};
+	LLVMTypeRef type = p->i32;
+
+	high[0] = llvm_call_intrinsic(p->f, "llvm.smax", 1, &type, 2, low);
+	return llvm_call_intrinsic(p->f, "llvm.smin", 1, &type, 2, high);
+}
+
+/* a, but LLVM does not know that. */
+static LLVMValueRef
+keep(const Plain *p, LLVMValueRef a)
+{
+	LLVMTypeRef type = LLVMFunctionType(p->i32, (LLVMTypeRef[]){p->i32}, 1, 0);
+	char nothing[] = "", constraints[] = "=r,0,~{memory}";
+	LLVMValueRef code = LLVMGetInlineAsm(type, nothing, 0, constraints, sizeof constraints - 1,
+	                                     1, 0, LLVMInlineAsmDialectATT, 0);
+
+	return LLVMBuildCall2(p->b, type, code, &a, 1, "");
+}
+
+static LLVMValueRef
+plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
+{
+	LLVMBuilderRef build = p->b;
+
+	switch (op) {
+	case POP_DOT2:
+		a = LLVMBuildAdd(build, product(p, lo(p, a), lo(p, b)),
+		                 product(p, hi(p, a), hi(p, b)), "");
+		return LLVMBuildAdd(build, a, c, "");
+	case POP_MAC_BB:
+		return LLVMBuildAdd(build, product(p, lo(p, a), lo(p, b)), c, "");
+	case POP_MAC_TT:
+		return LLVMBuildAdd(build, product(p, hi(p, a), hi(p, b)), c, "");
+	case POP_EVEN8: return even8(p, a);
+	case POP_ODD8: return odd8(p, a);
+	case POP_PACK_LO: return pair(p, a, b);
+	case POP_PACK_HI: return pair(p, hi(p, a), hi(p, b));
+	case POP_ADD2:
+		return pair(p, LLVMBuildAdd(build, a, b, ""),
+		            LLVMBuildAdd(build, hi(p, a), hi(p, b), ""));
+	case POP_SUB2:
+		return pair(p, LLVMBuildSub(build, a, b, ""),
+		            LLVMBuildSub(build, hi(p, a), hi(p, b), ""));
+	case POP_MULH: return high_product(p, a, b, 0);
+	case POP_MULH_ROUND: return high_product(p, a, b, (uint64_t)1 << 31);
+	case POP_SAT8: return sat8(p, a);
+	case POP_KEEP: return keep(p, a);
+	case POP_COUNT: break;
+	}
+	assert(0 && "not a packed operation");
+	return NULL;
+}
+
+LLVMValueRef
+llvm_build_packed(LlvmFunction *f, const Expr *e)
+{
+	LLVMContextRef context = f->m->context;
+	Plain p = {.f = f, .b = f->m->builder, .i8 = LLVMInt8TypeInContext(context),
+	           .i16 = LLVMInt16TypeInContext(context), .i32 = LLVMInt32TypeInContext(context),
+	           .i64 = LLVMInt64TypeInContext(context)};
+	unsigned isa = intrinsic[e->u.pop].isa;
+	LLVMValueRef arg[MAX_POP_ARGS] = {NULL};
+
+	for (int i = 0; i < e->nargs; i++)
+		arg[i] = llvm_build_expr(f, e->arg[i]);
+	if (intrinsic[e->u.pop].name && (f->m->options->target.isa & isa) == isa)
+		return llvm_call_intrinsic(f, intrinsic[e->u.pop].name, 0, NULL, e->nargs, arg);
+	return plain(&p, e->u.pop, arg[0], arg[1], arg[2]);
+}

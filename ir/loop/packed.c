@@ -1,0 +1,88 @@
+/*
+ * The definitions of packed operations (pops.def).
+ */
+#include <assert.h>
+
+#include "ir/loop/loop.h"
+
+const POpInfo pop_info[POP_COUNT] = {
+#define POP(id, name, result, n, a, b, c) \
+	[POP_##id] = {name, DT_##result, n, {DT_##a, DT_##b, DT_##c}},
+#include "ir/loop/pops.def"
+};
+
+/* The low bits of x as a signed number of that width. */
+static int32_t
+extend(uint32_t x, int bits)
+{
+	uint32_t sign = (uint32_t)1 << (bits - 1);
+
+	x &= 2 * sign - 1;
+	return (int32_t)((int64_t)(x ^ sign) - (int64_t)sign);
+}
+
+static int32_t
+lo(int32_t x)
+{
+	return extend((uint32_t)x, 16);
+}
+
+static int32_t
+hi(int32_t x)
+{
+	return extend((uint32_t)x >> 16, 16);
+}
+
+static int32_t
+byte(int32_t x, int lane)
+{
+	return extend((uint32_t)x >> (8 * lane), 8);
+}
+
+static uint32_t
+pair(int32_t first, int32_t second)
+{
+	return ((uint32_t)first & 0xffff) | (uint32_t)second << 16;
+}
+
+/* Two factors of 16 bits. */
+static uint32_t
+product(int32_t a, int32_t b)
+{
+	return (uint32_t)(a * b);
+}
+
+static uint32_t
+high(int32_t a, int32_t b, uint64_t more)
+{
+	return (uint32_t)(((uint64_t)((int64_t)a * b) + more) >> 32);
+}
+
+static uint32_t
+bits_of(POp op, int32_t a, int32_t b, int32_t c)
+{
+	switch (op) {
+	case POP_DOT2: return product(lo(a), lo(b)) + product(hi(a), hi(b)) + (uint32_t)c;
+	case POP_MAC_BB: return product(lo(a), lo(b)) + (uint32_t)c;
+	case POP_MAC_TT: return product(hi(a), hi(b)) + (uint32_t)c;
+	case POP_EVEN8: return pair(byte(a, 0), byte(a, 2));
+	case POP_ODD8: return pair(byte(a, 1), byte(a, 3));
+	case POP_PACK_LO: return pair(lo(a), lo(b));
+	case POP_PACK_HI: return pair(hi(a), hi(b));
+	case POP_ADD2: return pair(lo(a) + lo(b), hi(a) + hi(b));
+	case POP_SUB2: return pair(lo(a) - lo(b), hi(a) - hi(b));
+	case POP_MULH: return high(a, b, 0);
+	case POP_MULH_ROUND: return high(a, b, (uint64_t)1 << 31);
+	case POP_SAT8: return (uint32_t)(a < INT8_MIN ? INT8_MIN : a > INT8_MAX ? INT8_MAX : a);
+	case POP_KEEP: return (uint32_t)a;
+	case POP_COUNT: break;
+	}
+	assert(0 && "not a packed operation");
+	return 0;
+}
+
+int32_t
+pop_eval(POp op, int32_t a, int32_t b, int32_t c)
+{
+	return extend(bits_of(op, a, b, c), 32);
+}
