@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "driver/compression.h"
 #include "driver/diagprint.h"
 #include "driver/guard.h"
 #include "driver/pipeline.h"
@@ -151,6 +152,8 @@ bool
 job_optimise(Job *j)
 {
 	timing_begin(&j->timing, "passes");
+	if (compression_is_wanted(j->options) && !compression_run(j))
+		return false;
 	return pipeline_run(j) && j->diag.errors == 0;
 }
 

@@ -20,6 +20,7 @@ typedef struct {
 	FileBytes file;
 	PathList files; /* all that were read, the model first */
 	Graph *graph;
+	struct CompressReport *compression; /* what it cost; NULL: nothing was compressed */
 	bool has_trees; /* the model, before passes */
 	Str log; /* what goes to standard error beside diagnostics */
 } Job;

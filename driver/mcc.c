@@ -9,6 +9,7 @@
 #include "codegen/c/c.h"
 #include "codegen/llvm/llvm.h"
 #include "codegen/program/program.h"
+#include "driver/compression.h"
 #include "driver/deps.h"
 #include "driver/engine.h"
 #include "driver/guard.h"
@@ -117,6 +118,7 @@ check_options(const Options *o)
 	check_deps(o);
 	check_report(o);
 	check_unused(o);
+	compression_check(o);
 	pipeline_check(o, o->diag);
 }
 
@@ -225,6 +227,18 @@ add_deps(Output *out)
 	return add_text(out, out->names.deps, &s);
 }
 
+static void
+put_json_report(Str *s, const Job *j, const Program *p)
+{
+	str_puts(s, "{\"program\": ");
+	program_report_json(s, p);
+	if (j->compression) {
+		str_puts(s, ",\n \"compression\": ");
+		compress_report_json(s, j->compression);
+	}
+	str_puts(s, "}\n");
+}
+
 static bool
 add_report(Output *out, const Program *p)
 {
@@ -234,6 +248,14 @@ add_report(Output *out, const Program *p)
 	if (!o->report_file)
 		return true;
 	str_init(&s, out->job->arena);
+	if (has_suffix(o->report_file, ".json")) {
+		put_json_report(&s, out->job, p);
+		return add_text(out, o->report_file, &s);
+	}
+	if (out->job->compression) {
+		compress_report_text(&s, out->job->compression);
+		str_putc(&s, '\n');
+	}
 	program_report(&s, p);
 	return add_text(out, o->report_file, &s);
 }
