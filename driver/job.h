@@ -21,6 +21,7 @@ typedef struct {
 	FileBytes file;
 	PathList files; /* all that were read, the model first */
 	Graph *graph;
+	struct CompressReport *compression; /* what it cost; NULL: nothing was compressed */
 	bool has_trees; /* the model, before passes */
 	VEC(TreeShrinkReport) shrunk; /* by ensemble */
 	Str log; /* what goes to standard error beside diagnostics */

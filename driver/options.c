@@ -197,6 +197,50 @@ set_atol(Options *o, const char *value)
 }
 
 static bool
+set_quantize(Options *o, const char *value)
+{
+	static const char *const words[] = {"int8", NULL};
+
+	o->quantize = one_of(o, "-fquantize=", value, words) >= 0;
+	return o->quantize;
+}
+
+static bool
+set_calib_ranges(Options *o, const char *value)
+{
+	static const char *const words[] = {
+		[RANGE_MSE] = "mse", [RANGE_MIN_MAX] = "minmax",
+		[RANGE_PERCENTILE] = "percentile", [RANGE_KL] = "kl", NULL};
+	int i = one_of(o, "-fcalib-ranges=", value, words);
+
+	o->ranges = i >= 0 ? (RangeMethod)i : RANGE_MSE;
+	return i >= 0;
+}
+
+static bool
+read_outer_type(Options *o, const char *option, const char *value, DType *out)
+{
+	static const char *const words[] = {"int8", "uint8", "float", NULL};
+	static const DType types[] = {DT_I8, DT_U8, DT_F32};
+	int i = one_of(o, option, value, words);
+
+	*out = types[i >= 0 ? i : 0];
+	return i >= 0;
+}
+
+static bool
+set_input_type(Options *o, const char *value)
+{
+	return read_outer_type(o, "-finput-type=", value, &o->input_type);
+}
+
+static bool
+set_output_type(Options *o, const char *value)
+{
+	return read_outer_type(o, "-foutput-type=", value, &o->output_type);
+}
+
+static bool
 set_level(Options *o, const char *value)
 {
 	static const char *const words[] = {"0", "1", "2", "3", "s", "z", NULL};
@@ -539,6 +583,8 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.rtol = 1e-4,
 		.atol = 1e-5,
 		.max_memory = (size_t)4 << 30,
+		.input_type = tool == TOOL_MCC ? DT_I8 : DT_F32,
+		.output_type = tool == TOOL_MCC ? DT_I8 : DT_F32,
 	};
 	if (!response_expand(&words, argc - 1, argv + 1, a, d))
 		return false;
@@ -641,7 +687,6 @@ print_machine(Str *s, const Options *o)
 		str_puts(s, q->reloc == RELOC_PIC ? " -fpic" : " -fno-pic");
 }
 
-/* Data are named without folders: the text is the same on every machine. */
 static void
 print_tree_options(Str *s, const Options *o)
 {
@@ -663,8 +708,33 @@ print_tree_options(Str *s, const Options *o)
 		             arena_printf(s->arena, "%d,%d", k->value_bits, k->threshold_bits));
 	else if (k->value_bits)
 		print_joined(s, "-fquantize-trees=", arena_printf(s->arena, "%d", k->value_bits));
+}
+
+static const char *
+outer_type_word(DType t)
+{
+	return t == DT_I8 ? "int8" : t == DT_U8 ? "uint8" : "float";
+}
+
+/* Data are named without folders: the text is the same on every machine. */
+static void
+print_compression(Str *s, const Options *o)
+{
+	static const char *const ranges[] = {"mse", "minmax", "percentile", "kl"};
+
 	if (o->calib)
 		print_joined(s, "-fcalib=", file_basename(o->calib));
+	if (!o->quantize)
+		return;
+	str_puts(s, " -fquantize=int8");
+	if (o->ranges != RANGE_MSE)
+		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
+	for (int i = 0; i < o->keep_float.n; i++)
+		print_joined(s, "-fkeep-float=", o->keep_float.v[i]);
+	if (o->tool == TOOL_MCC) {
+		print_joined(s, "-finput-type=", outer_type_word(o->input_type));
+		print_joined(s, "-foutput-type=", outer_type_word(o->output_type));
+	}
 }
 
 void
@@ -687,6 +757,7 @@ options_print_code(Str *s, const Options *o)
 	print_tree_options(s, o);
 	if (o->batch >= 0)
 		str_puts(s, o->batch ? " -fbatch" : " -fno-batch");
+	print_compression(s, o);
 	if (o->passes)
 		print_joined(s, "-passes=", o->passes);
 	if (o->prefix)
@@ -718,6 +789,7 @@ is_printed_apart(size_t offset)
 		offsetof(Options, hosted),  offsetof(Options, passes),    offsetof(Options, prefix),
 		offsetof(Options, report),  offsetof(Options, attrs),
 		offsetof(Options, single_rounding), offsetof(Options, calib),
+		offsetof(Options, keep_float),
 	};
 	size_t request = offsetof(Options, request);
 

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "codegen/target/target.h"
 #include "frontend/frontend.h"
+#include "passes/compression/compress.h"
 #include "passes/compression/trees.h"
 
 /* The programs that an option belongs to: bits. */
@@ -76,7 +77,11 @@ typedef struct {
 	bool profile, reset_each;
 	double rtol, atol;
 
+	bool quantize;            /* -fquantize= */
 	const char *calib;        /* -fcalib= */
+	RangeMethod ranges;       /* -fcalib-ranges= */
+	DType input_type, output_type; /* -finput-type=, -foutput-type= */
+	Names keep_float;
 	TreeShrink shrink;        /* -fprune-trees= and others */
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */

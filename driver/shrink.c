@@ -1,10 +1,7 @@
 #include "driver/shrink.h"
 
-#include <math.h>
-
-#include "base/npy.h"
+#include "driver/calibrate.h"
 #include "driver/guard.h"
-#include "driver/tensor.h"
 #include "ir/num.h"
 #include "ir/trees.h"
 
@@ -23,95 +20,12 @@ shrink_is_wanted(const Options *o)
 void
 shrink_check(const Options *o)
 {
-	const char *labels = o->tool == TOOL_MCC ? o->labels_file : NULL;
-
 	if (needs_samples(o) && !o->calib)
 		diag_report(o->diag, NULL, E_USAGE,
 		            "'-fprune-trees=' and '-fselect-trees=' need samples: add '-fcalib='");
-	else if (labels && !o->calib)
-		diag_report(o->diag, NULL, E_USAGE, "'--labels' needs '-fcalib='");
-	else if (o->calib && !shrink_is_wanted(o))
-		diag_report(o->diag, NULL, W_UNUSED,
-		            "'-fcalib=' has no effect without an option that compresses");
 }
 
 /* ---- Samples ---- */
-
-static bool
-find_type(const Npy *n, DType *out)
-{
-	for (int i = 0; i < DT_COUNT; i++) {
-		*out = (DType)i;
-		if (tensor_elements_fit(n, *out))
-			return true;
-	}
-	return false;
-}
-
-static bool
-read_numbers(Job *j, const char *path, Npy *out, DType *type)
-{
-	FileBytes bytes;
-	Loc loc = {.file = path};
-
-	if (!file_read(j->arena, path, &bytes, &j->diag) ||
-	    !npy_read(j->arena, path, bytes.data, bytes.size, out, &j->diag))
-		return false;
-	VEC_PUSH(j->arena, &j->files, path);
-	return find_type(out, type) || diag_report(&j->diag, &loc, E_TYPE,
-	                                           "this is %s; numbers are needed",
-	                                           tensor_text(j->arena, out));
-}
-
-/* Rows of as many numbers as the trees have features. */
-static bool
-read_samples(Job *j, int32_t features, TreeSamples *s)
-{
-	const char *path = j->options->calib;
-	Loc loc = {.file = path};
-	double *x;
-	DType type;
-	Npy n;
-
-	if (!read_numbers(j, path, &n, &type))
-		return false;
-	if (n.rank < 1 || n.count == 0 || n.count % (size_t)features != 0 ||
-	    n.count / (size_t)features != n.dim[0] || n.dim[0] > (size_t)INT32_MAX / 64)
-		return diag_report(&j->diag, &loc, E_SHAPE,
-		                   "this is %s; rows of %d features are needed",
-		                   tensor_text(j->arena, &n), features);
-	x = ARENA_ARRAY(j->arena, double, n.count);
-	for (size_t i = 0; i < n.count; i++)
-		x[i] = dtype_is_float(type) ? num_load(type, n.data, i)
-		                            : (double)num_load_int(type, n.data, i);
-	s->n = (int32_t)n.dim[0];
-	s->x = x;
-	return true;
-}
-
-static bool
-read_labels(Job *j, TreeSamples *s)
-{
-	const char *path = j->options->labels_file;
-	Loc loc = {.file = path};
-	int64_t *label;
-	DType type;
-	Npy n;
-
-	if (!path || j->options->tool != TOOL_MCC)
-		return true;
-	if (!read_numbers(j, path, &n, &type))
-		return false;
-	if (dtype_is_float(type) || n.count != (size_t)s->n)
-		return diag_report(&j->diag, &loc, E_SHAPE,
-		                   "this is %s; %d integers are needed, one for each sample",
-		                   tensor_text(j->arena, &n), (int)s->n);
-	label = ARENA_ARRAY(j->arena, int64_t, n.count);
-	for (size_t i = 0; i < n.count; i++)
-		label[i] = num_load_int(type, n.data, i);
-	s->labels = label;
-	return true;
-}
 
 /* Samples are what the trees see when nothing but a cast or a reshape is in between. */
 static bool
@@ -125,9 +39,16 @@ sees_input(const Job *j, const Value *x)
 	return false;
 }
 
+/* The samples as rows of numbers; all calls together have them one behind the other. */
 static bool
 get_samples(Job *j, const Node *n, TreeSamples *s)
 {
+	int32_t features = trees_of(n).features;
+	const Type *type = &j->graph->inputs.v[0]->type;
+	size_t each = (size_t)type_numel(type);
+	Samples in;
+	double *x;
+
 	*s = (TreeSamples){0};
 	if (!j->options->calib)
 		return true;
@@ -135,7 +56,17 @@ get_samples(Job *j, const Node *n, TreeSamples *s)
 		return diag_report(&j->diag, &n->loc, E_UNSUPPORTED,
 		                   "samples of the model's input are not what these trees see: there "
 		                   "are other layers in between, or there are several inputs");
-	return read_samples(j, trees_of(n).features, s) && read_labels(j, s);
+	if (!calibrate_read(&in, j))
+		return false;
+	if (each != (size_t)features || in.n > (size_t)INT32_MAX / each)
+		return diag_report(&j->diag, &n->loc, E_UNSUPPORTED,
+		                   "samples must be of one row of %d features", features);
+	x = ARENA_ARRAY(j->arena, double, in.n * each);
+	for (size_t i = 0; i < in.n * each; i++)
+		x[i] = num_load(type->dtype,
+		                (const char *)in.in[0].data + i / each * in.in[0].stride, i % each);
+	*s = (TreeSamples){.n = (int32_t)in.n, .x = x, .labels = in.labels};
+	return true;
 }
 
 /* ---- All ensembles ---- */
@@ -174,4 +105,13 @@ shrink_report(Str *s, const Job *j)
 		trees_shrink_report(s, &j->shrunk.v[i]);
 	if (j->shrunk.n)
 		str_putc(s, '\n');
+}
+
+void
+shrink_report_json(Str *s, const Job *j)
+{
+	for (int i = 0; i < j->shrunk.n; i++) {
+		str_puts(s, i ? ", " : "");
+		trees_shrink_report_json(s, &j->shrunk.v[i]);
+	}
 }

@@ -15,7 +15,9 @@ void shrink_check(const Options *o);
 /* Shrinks all ensembles of the job's graph, and keeps the report in it. */
 bool shrink_run(Job *j);
 
-/* Appends that report, if there is one. */
+/* Appends that report, if there is one: as text, or as JSON objects with commas between
+ * them. */
 void shrink_report(Str *s, const Job *j);
+void shrink_report_json(Str *s, const Job *j);
 
 #endif

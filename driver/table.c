@@ -22,6 +22,7 @@ typedef struct {
 	const char *file, *p, *end, *line;
 	int line_number;
 	Str cell; /* the last one */
+	const char *raw; /* the same with the blanks around it */
 	int column; /* where it started in its line, from 1 */
 	bool was_last; /* of its line */
 } Csv;
@@ -64,6 +65,8 @@ is_end_of_cell(const Csv *c)
 static bool
 read_cell(Csv *c)
 {
+	const char *start = c->p;
+
 	str_init(&c->cell, c->job->arena);
 	while (c->p < c->end && (*c->p == ' ' || *c->p == '\t'))
 		c->p++;
@@ -78,6 +81,7 @@ read_cell(Csv *c)
 	}
 	while (!is_end_of_cell(c))
 		str_putc(&c->cell, *c->p++);
+	c->raw = arena_strndup(c->job->arena, start, (size_t)(c->p - start));
 	while (c->cell.n > 0 && strchr(" \t", c->cell.s[c->cell.n - 1]))
 		c->cell.s[--c->cell.n] = 0;
 	c->was_last = c->p == c->end || *c->p != ',';
@@ -145,7 +149,9 @@ read_value(Csv *c, const Field *f, double *out)
 	}
 	switch (f->kind) {
 	case FIELD_category:
-		label = find_label(f, s);
+		/* Labels may have blanks of their own. */
+		label = find_label(f, c->raw);
+		label = label >= 0 ? label : find_label(f, s);
 		*out = label >= 0 ? label : f->nlabels;
 		return label >= 0 || f->other || bad_cell(c, "'%.60s' is no %s", s, f->name);
 	case FIELD_date:

@@ -590,10 +590,16 @@ print_checks(const Emit *e, Str *s)
 		           "typedef char %s_needs_64_bit_double[sizeof(double) == 8 ? 1 : -1];\n",
 		           e->file.prefix);
 	if (uses->packed)
-		str_puts(s, "\n/* Instructions of Arm's DSP extension, where there is one. */\n"
+		str_puts(s, "\n/* Statements stand in an order that needs few registers. */\n"
+		            "#if defined(__GNUC__) && !defined(__clang__)\n"
+		            "#pragma GCC optimize (\"no-schedule-insns\")\n"
+		            "#endif\n"
+		            "\n/* Instructions of Arm's DSP extension, where there is one. */\n"
 		            "#if defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_SAT)\n"
 		            "#include <arm_acle.h>\n"
 		            "#endif\n");
+	if (uses->dot)
+		str_puts(s, "\n#if defined(__ARM_FEATURE_MVE)\n#include <arm_mve.h>\n#endif\n");
 	if (uses->signed_shift)
 		str_puts(s, "\n#if (-1 >> 1) != -1\n"
 		            "#error \"shifting a negative number right must keep its sign\"\n"

@@ -1,9 +1,12 @@
 #include "codegen/kernels/cost.h"
 
+#include <string.h>
+
 #include "ir/graph.h"
 
 static const Costs costs[] = {
-#define COST(isa, load, op, loop, output, reference) {isa, load, op, loop, output, reference},
+#define COST(target, isa, load, op, loop, output, reference) \
+	{target, isa, load, op, loop, output, reference},
 #include "codegen/kernels/costs.def"
 };
 
@@ -11,7 +14,8 @@ const Costs *
 costs_of(const Target *t)
 {
 	for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
-		if ((t->isa & costs[i].isa) == costs[i].isa)
+		if ((t->isa & costs[i].isa) == costs[i].isa &&
+		    (!*costs[i].target || strcmp(costs[i].target, t->name) == 0))
 			return &costs[i];
 	return NULL;
 }
@@ -57,6 +61,33 @@ cost_dense(const Costs *k, const Conv *c, const DenseShape *s)
 	group = words * word + divide_up(words, s->body) * k->loop + c->kh * k->loop;
 	group += s->pairs * (2 * k->load + s->pixels * 2 * k->output);
 	return (blocks * groups * group + (s->direct ? 0 : cost_rows(k, c))) / 10;
+}
+
+int64_t
+cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
+{
+	bool flat = conv_is_pointwise(c);
+	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t lines = flat ? 1 : c->batch * c->out_h, taps = (int64_t)c->kh * c->kw * c->ic;
+	int64_t blocks = divide_up(pixels, s->pixels) * lines, group;
+
+	if (s->vectors)
+		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
+	group = taps * ((s->channels + s->pixels) * k->load + s->channels * s->pixels * k->op);
+	group += divide_up(taps, s->body) * k->loop;
+	group += s->channels * (3 * k->load + s->pixels * k->output);
+	return (blocks * divide_up(c->oc, s->channels) * group + (flat ? 0 : cost_rows(k, c))) / 10;
+}
+
+int64_t
+cost_winograd(const Costs *k, const Conv *c)
+{
+	int64_t tiles = divide_up(c->out_w, 4) * divide_up(c->out_h, 4) * c->batch, products, in, out;
+
+	products = 36 * divide_up(c->ic, 2) * divide_up(c->oc, 2) * (6 * k->load + 16 * k->op) / 4;
+	in = divide_up(c->ic, 2) * (81 * (k->load + k->op) + 240 * k->op);
+	out = c->oc * (80 * (k->load + k->op) + 110 * k->op + 16 * k->output);
+	return tiles * (products + in + out) / 10;
 }
 
 int64_t

@@ -8,6 +8,7 @@
 #include "ir/target.h"
 
 typedef struct {
+	const char *target;
 	unsigned isa;
 	int load, op, loop, output, reference; /* tenths of a cycle */
 } Costs;
@@ -18,6 +19,8 @@ const Costs *costs_of(const Target *t);
 /* Cycles. */
 int64_t cost_reference(const Costs *k, const Conv *c);
 int64_t cost_dense(const Costs *k, const Conv *c, const DenseShape *s);
+int64_t cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s);
+int64_t cost_winograd(const Costs *k, const Conv *c);
 int64_t cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s);
 
 #endif

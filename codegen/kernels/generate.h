@@ -27,4 +27,21 @@ typedef struct {
 /* A convolution of each channel by itself, for products of 16-bit halves (depthwise.c). */
 LFunc *depthwise_lower(Arena *a, const Conv *c, const DepthwiseShape *shape);
 
+/* Pixels by output channels at a time. */
+typedef struct {
+	int pixels, channels; /* up to 4; of a depthwise convolution one channel */
+	int body;             /* steps in the body of the loop over a row of the kernel */
+	bool vectors;         /* sixteen products at once; not depthwise */
+} ScalarShape;
+
+/* Whether there is such a kernel for a convolution, and the kernel: elements as they
+ * are (scalar.c). */
+bool scalar_fits(const Conv *c);
+LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
+
+/* Whether a convolution can be computed by exact Winograd F(4x4, 3x3); and that, with 8
+ * bytes a weight (winograd.c). */
+bool winograd_fits(const Conv *c);
+LFunc *winograd_lower(Arena *a, const Conv *c);
+
 #endif

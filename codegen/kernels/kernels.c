@@ -100,6 +100,10 @@ list_dense(Chooser *ch)
 		add_dense(ch, &direct);
 		return;
 	}
+	if (ch->options->level == '3' && winograd_fits(c) &&
+	    cost_winograd(ch->costs, c) < cost_dense(ch->costs, c, &s))
+		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c),
+		           cost_winograd(ch->costs, c));
 	all.all_rows = true;
 	if (c->ic < 4 && c->kh > 1 && !is_small(ch))
 		add_dense(ch, &all);
@@ -120,6 +124,51 @@ list_depthwise(Chooser *ch)
 	           depthwise_lower(ch->arena, c, &s), cost_depthwise(ch->costs, c, &s));
 }
 
+/* ---- One product at a time ---- */
+
+/* Blocks that few registers have room for. */
+static ScalarShape
+scalar_shape(const Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
+	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	ScalarShape s = {.body = is_small(ch) ? 1 : 4};
+
+	if (c->groups > 1) {
+		s.channels = 1;
+		s.pixels = tiny ? 2 : 4;
+	} else {
+		s.channels = one || tiny ? 4 : 2;
+		s.pixels = one || tiny ? 1 : 3;
+	}
+	return s;
+}
+
+static void
+list_scalar(Chooser *ch)
+{
+	ScalarShape s = scalar_shape(ch);
+
+	if (scalar_fits(ch->conv))
+		add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
+		           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
+}
+
+/* ---- Vectors ---- */
+
+static void
+list_vectors(Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
+	                 .vectors = true};
+
+	add_kernel(ch, arena_printf(ch->arena, "dot16 %dx%d", s.pixels, s.channels),
+	           scalar_lower(ch->arena, c, &s), cost_scalar(ch->costs, c, &s));
+}
+
 /* ---- All ---- */
 
 NodeKernels
@@ -133,7 +182,11 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	if (wanted && (ch.costs = costs_of(o->target)) != NULL && conv_read(&c, a, n)) {
 		ch.conv = &c;
 		cycles = cost_reference(ch.costs, &c);
-		if (c.groups == 1)
+		if (!(o->target->isa & ISA_ARM_DSP))
+			list_scalar(&ch);
+		else if (c.groups == 1 && (o->target->isa & ISA_ARM_MVE))
+			list_vectors(&ch);
+		else if (c.groups == 1)
 			list_dense(&ch);
 		else if (c.groups == c.oc && c.ic == 1)
 			list_depthwise(&ch);

@@ -7,7 +7,8 @@
  *	ROWS_QUADS	the same, but (0, 2), (1, 3), (4, 6), … which costs less to make;
  *			pixels start at multiples of four elements
  *	ROWS_BYTES	four elements as they are in a word
- *	ROWS_SINGLE	elements as they are (i8), three more behind the last for loads of four
+ *	ROWS_SINGLE	elements as they are (i8), and some more behind the last, so that what
+ *			starts at an element can be loaded by fours or sixteens
  *
  * For pairs, pixels get a channel more where they would otherwise start between words.
  * Positions and sizes are counted in units: words, or elements of ROWS_SINGLE.
@@ -37,9 +38,11 @@ typedef struct {
 int32_t rows_per_unit(const Rows *r);
 
 /* Plans a buffer for windows that start at up to `columns` positions of a row; with
- * `all`, for all rows.  As numbers of 16 bits, or as they are. */
+ * `all`, for all rows.  As numbers of 16 bits, as they are, in words where that can
+ * be, or as they are. */
 Rows rows_plan_wide(const Conv *c, int32_t columns, bool all);
 Rows rows_plan_bytes(const Conv *c, int32_t columns, bool all);
+Rows rows_plan_single(const Conv *c, int32_t columns, bool all);
 
 /* Makes the buffer, and code that fills it with the zero point. */
 void rows_begin(LowerCtx *cx, Rows *r);

@@ -136,6 +136,10 @@ find_wishes(const Xml *e, bool is_top, Result *r)
 	static const char *const entity[] = {"entityId", "clusterId", "ruleId", "entityAffinity",
 	                                     "affinity", "clusterAffinity", NULL};
 
+	static const char *const error[] = {"standardError", "standardDeviation", NULL};
+
+	if (asks_for(e, error))
+		r->want_error = true;
 	if (asks_for(e, probability) || (is_top && !xml_child(e, "Output")))
 		r->want_probability = true;
 	if (asks_for(e, entity))

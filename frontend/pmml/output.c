@@ -59,6 +59,9 @@ feature_display(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *o
 	for (int i = 0; i < v.labels->v.n; i++) {
 		const char *text = v.labels->v.v[i], *display = NULL;
 
+		if (r->display && i < r->ndisplay)
+			display = r->display[i];
+
 		for (const Xml *c = xml_child(field, "Value"); c && !display; c = xml_same(c))
 			if (xml_attr(c, "value") && strcmp(xml_attr(c, "value"), text) == 0)
 				display = xml_attr(c, "displayValue");
@@ -233,8 +236,8 @@ feature_error(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out
 
 /* ---- The fields of an <Output> ---- */
 
-static void
-remember(Pmml *p, Result *r, const char *name, Val v)
+void
+result_add_output(Pmml *p, Result *r, const char *name, Val v)
 {
 	if (!r->outputs)
 		r->outputs = ARENA_NEW(p->a, ModelOutputs);
@@ -357,7 +360,7 @@ output_read(Pmml *p, const Xml *model, bool is_top, Result *r)
 			return false;
 		v = value_let(p, name, v);
 		scope_define(p, name, v);
-		remember(p, r, name, v);
+		result_add_output(p, r, name, v);
 		if (is_top && !output_add(p, e, name, v))
 			return false;
 	}

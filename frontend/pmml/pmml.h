@@ -298,9 +298,11 @@ typedef enum { FN_REGRESSION, FN_CLASSIFICATION, FN_CLUSTERING, FN_MIXED, FN_OTH
  * order of `classes`.
  */
 typedef struct Result {
-	bool want_probability, want_entity; /* set before: what is asked for */
+	bool want_probability, want_entity, want_error; /* set before: what is asked for */
 	Val predicted;
 	Labels *classes;   /* labels of the target, of clusters; NULL: a number */
+	const char **display; /* by class: words to show, NULL where there is none */
+	int ndisplay;
 	Kernel *home;
 	LBuf *probability; /* by class; NULL: none */
 	LBuf *confidence;  /* by class; NULL: as probability */
@@ -358,6 +360,8 @@ Labels *model_target_labels(Pmml *p, const Xml *e);
 /* The predicted label: that of the largest number, the first of equals; missing where
  * that is NaN. */
 bool result_from_probability(Pmml *p, Result *r);
+/* A result beside the first: of another target. */
+void result_add_output(Pmml *p, Result *r, const char *name, Val v);
 /* A number by class. */
 Expr *result_probability(Pmml *p, const Result *r, int class);
 Expr *result_confidence(Pmml *p, const Result *r, int class);

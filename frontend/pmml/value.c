@@ -161,7 +161,11 @@ Expr *
 code_lookup(Pmml *p, LBuf *table, int32_t n, Expr *index, Expr *otherwise)
 {
 	LBuilder *b = code(p);
-	Expr *inside = code_and(p, code_op(p, KOP_GE, index, code_int(p, 0)),
+	Expr *inside;
+
+	/* What is proven of a long expression is not remembered. */
+	index = code_let(p, "index", index);
+	inside = code_and(p, code_op(p, KOP_GE, index, code_int(p, 0)),
 	                        code_op(p, KOP_LT, index, code_int(p, n)));
 
 	return loop_select(b, inside, loop_load(b, table, loop_cvt(b, DT_IDX, index)), otherwise);

@@ -193,6 +193,24 @@ trees_shrink_report(Str *s, const TreeShrinkReport *r)
 		str_printf(s, "  leaves were refined, with %g holding them where they were\n", r->ridge);
 }
 
+void
+trees_shrink_report_json(Str *s, const TreeShrinkReport *r)
+{
+	str_puts(s, "{\"name\": ");
+	str_put_json(s, r->name);
+	str_printf(s, ", \"trees_before\": %d, \"trees\": %d, \"tests_before\": %d, "
+	              "\"tests\": %d, \"bytes_before\": %lld, \"bytes\": %lld, \"samples\": %d",
+	           r->trees[0], r->trees[1], r->tests[0], r->tests[1], (long long)r->bytes[0],
+	           (long long)r->bytes[1], r->samples);
+	if (r->samples)
+		str_printf(s, ", \"rms\": %.9g, \"error\": %.9g", r->rms, r->error);
+	if (r->samples && r->same >= 0)
+		str_printf(s, ", \"same_class\": %d", r->same);
+	if (r->right[0] >= 0)
+		str_printf(s, ", \"right_before\": %d, \"right\": %d", r->right[0], r->right[1]);
+	str_puts(s, "}");
+}
+
 /* ---- All of it ---- */
 
 static bool

@@ -57,6 +57,8 @@ typedef struct {
 bool trees_shrink(Graph *g, Node *n, const TreeShrink *how, const TreeSamples *samples,
                   TreeShrinkReport *report, Diag *d);
 
+/* The report as text, and as one JSON object. */
 void trees_shrink_report(Str *s, const TreeShrinkReport *r);
+void trees_shrink_report_json(Str *s, const TreeShrinkReport *r);
 
 #endif

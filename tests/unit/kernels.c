@@ -217,11 +217,26 @@ check_depthwise(const Conv *c, const Node *n, const Layer *l)
 }
 
 static void
+check_scalar(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		ScalarShape s = {.pixels = pixels, .channels = c->groups > 1 ? 1 : 1 + draw(4),
+		                 .body = 1 + draw(4),
+		                 .vectors = c->groups == 1 && draw(2)};
+
+		expect_same(scalar_lower(arena, c, &s),
+		            arena_printf(arena, "scalar %dx%d", pixels, s.channels), n, l);
+	}
+}
+
+static void
 check_node(const Node *n, const Layer *l)
 {
 	Conv c;
 
 	ck_assert_msg(conv_read(&c, arena, n), "%s is not read", layer_text(l));
+	if (scalar_fits(&c))
+		check_scalar(&c, n, l);
 	if (c.groups == 1)
 		check_dense(&c, n, l);
 	else
@@ -280,6 +295,51 @@ START_TEST(depthwise_convolutions_have_the_reference_bytes)
 }
 END_TEST
 
+START_TEST(winograd_has_the_reference_bytes)
+{
+	int made = 0;
+	static const int32_t channels[] = {8, 12, 16, 36, 9, 11};
+
+	for (seed = 31000u + 1000u * (uint32_t)_i; made < 12;) {
+		Layer l = draw_layer();
+		Node *n;
+		Conv c;
+
+		l.ic = channels[draw(4)];
+		l.oc = channels[draw(6)];
+		l.kh = l.kw = 3;
+		l.h += draw(12);
+		l.w += draw(12);
+		l.sy = l.sx = l.dy = l.dx = 1;
+		n = make_conv(&l);
+		if (!n)
+			continue;
+		ck_assert(conv_read(&c, arena, n));
+		ck_assert(winograd_fits(&c));
+		expect_same(winograd_lower(arena, &c), "winograd", n, &l);
+		made++;
+	}
+}
+END_TEST
+
+/* Sums of more than 25 bits do not survive. */
+START_TEST(winograd_refuses_large_sums)
+{
+	Layer l = {.batch = 1, .h = 4, .w = 4, .ic = 256, .groups = 1, .oc = 8, .kh = 3, .kw = 3,
+	           .sy = 1, .sx = 1, .dy = 1, .dx = 1, .kind = EXTREME};
+	Conv c;
+
+	for (seed = 1; seed < 4; seed++) {
+		int64_t most = 0;
+
+		ck_assert(conv_read(&c, arena, make_conv(&l)));
+		for (int32_t i = 0; i < c.oc; i++)
+			most = c.channel[i].hi > most ? c.channel[i].hi : most;
+		ck_assert_int_eq(winograd_fits(&c), most < 1 << 25);
+	}
+}
+END_TEST
+
 START_TEST(products_have_the_reference_bytes)
 {
 	seed = 5;
@@ -315,6 +375,8 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, convolutions_have_the_reference_bytes, 0, 6);
 	tcase_add_loop_test(tc, depthwise_convolutions_have_the_reference_bytes, 0, 3);
+	tcase_add_loop_test(tc, winograd_has_the_reference_bytes, 0, 4);
+	tcase_add_test(tc, winograd_refuses_large_sums);
 	tcase_add_test(tc, products_have_the_reference_bytes);
 	tcase_add_test(tc, large_sums_are_exact);
 	suite_add_tcase(s, tc);
