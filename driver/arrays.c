@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "driver/table.h"
 #include "driver/tensor.h"
 #include "ir/num.h"
 
@@ -227,36 +228,71 @@ arrays_of_outputs(Job *j)
 	return v;
 }
 
+/* The CSV file among the files of an option, and the others. */
+static bool
+take_table(Job *j, const char *option, const Names *names, Names *others, const char **table)
+{
+	*table = NULL;
+	*others = (Names){0};
+	for (int i = 0; i < names->n; i++) {
+		if (!table_is_csv(names->v[i])) {
+			VEC_PUSH(j->arena, others, names->v[i]);
+			continue;
+		}
+		if (*table)
+			return diag_report(&j->diag, NULL, E_ARITY, "two CSV files with '%s'", option);
+		*table = names->v[i];
+	}
+	return true;
+}
+
 bool
-arrays_prepare(Arrays *x, Job *j)
+arrays_prepare_inputs(Arrays *x, Job *j, const char *option, const Names *names)
 {
 	const Graph *g = j->graph;
-	const Options *o = j->options;
+	Names files;
+	const char *table;
 
 	*x = (Arrays){.ninputs = g->inputs.n, .noutputs = g->outputs.n,
-	              .nstates = g->states.n, .reset_each = o->reset_each, .calls = 1};
+	              .nstates = g->states.n, .reset_each = j->options->reset_each, .calls = 1};
 	x->input = ARENA_ARRAY(j->arena, Array, g->inputs.n);
 	for (int i = 0; i < g->inputs.n; i++)
 		x->input[i] = (Array){.name = g->inputs.v[i]->name, .type = g->inputs.v[i]->type};
-	x->output = arrays_of_outputs(j);
-	x->reference = arrays_of_outputs(j);
-	if (!assign_files(j, "-i", &o->run_inputs, x->input, x->ninputs) ||
-	    !assign_files(j, "-o", &o->run_outputs, x->output, x->noutputs) ||
-	    !assign_files(j, "--compare", &o->run_references, x->reference, x->noutputs))
+	if (!take_table(j, option, names, &files, &table) ||
+	    !assign_files(j, option, &files, x->input, x->ninputs) ||
+	    (table && !table_read(x, j, table)))
 		return false;
-	for (int i = 0; i < x->ninputs; i++) {
+	for (int i = 0; i < x->ninputs && !table; i++) {
 		Array *a = &x->input[i];
 
 		if (!a->file && i >= graph_plain_inputs(g))
 			a->npy.data = g->states.v[i - graph_plain_inputs(g)]->data;
 		else if (!a->file)
-			diag_report(&j->diag, NULL, E_ARITY, "the input '%s' (%s) has no file; add -i",
-			            a->name, type_text(j->arena, &a->type));
+			diag_report(&j->diag, NULL, E_ARITY, "the input '%s' (%s) has no file; add %s",
+			            a->name, type_text(j->arena, &a->type), option);
 		else if (read_array(x, j, a, i, x->ninputs))
 			take_shape(x, j, a);
 	}
-	if (j->diag.errors)
+	return j->diag.errors == 0;
+}
+
+bool
+arrays_prepare(Arrays *x, Job *j)
+{
+	const Options *o = j->options;
+	Names outputs;
+
+	if (!arrays_prepare_inputs(x, j, "-i", &o->run_inputs))
 		return false;
+	x->output = arrays_of_outputs(j);
+	x->reference = arrays_of_outputs(j);
+	if (!take_table(j, "-o", &o->run_outputs, &outputs, &x->table) ||
+	    !assign_files(j, "-o", &outputs, x->output, x->noutputs) ||
+	    !assign_files(j, "--compare", &o->run_references, x->reference, x->noutputs))
+		return false;
+	if (x->table && !graph_has_output_fields(j->graph))
+		return diag_report(&j->diag, &(Loc){.file = x->table}, E_NAME,
+		                   "the model does not name its results, so they are .npy files");
 	for (int i = 0; i < x->noutputs; i++)
 		if (!make_room(x, j, &x->output[i]) ||
 		    (x->reference[i].file && (!read_array(x, j, &x->reference[i], i, x->noutputs) ||
@@ -310,6 +346,14 @@ arrays_write(const Arrays *x, Job *j, const Str *text)
 			return diag_report(&j->diag, &(Loc){.file = x->output[i].file}, E_SIZE,
 			                   "the arrays are too large for one archive");
 		if (!file_set_add(set, x->output[i].file, s.s, s.n, &j->diag))
+			return false;
+	}
+	if (x->table) {
+		Str s;
+
+		str_init(&s, j->arena);
+		table_print(&s, x, j->graph);
+		if (!file_set_add(set, x->table, s.s, s.n, &j->diag))
 			return false;
 	}
 	return file_set_add(set, "-", text->s, text->n, &j->diag) &&

@@ -31,15 +31,20 @@ typedef struct {
 	size_t calls;
 	bool is_batched; /* the outputs get an axis for the calls */
 	bool in_first_axis; /* the calls are the first axis, of length 1, of the model's */
+	const char *table; /* a CSV file for all output fields; NULL: none */
 	const char *archive_file; /* the .npz that was read last, and its arrays */
 	Npz archive;
 } Arrays;
 
 /*
- * Pairs the files of -i, -o and --compare with the graph's inputs and outputs,
+ * A CSV file with -i has all inputs, one with -o gets all outputs (driver/table.h).  Else
+ * pairs the files of -i, -o and --compare with the graph's inputs and outputs,
  * reads them, checks element types and shapes, and makes room for the outputs.
  */
 bool arrays_prepare(Arrays *x, Job *j);
+
+/* The inputs alone: pairs the files of `names`, values of `option`, with the graph's. */
+bool arrays_prepare_inputs(Arrays *x, Job *j, const char *option, const Names *names);
 
 /* Writes the outputs that have a file, and `text` to standard output. */
 bool arrays_write(const Arrays *x, Job *j, const Str *text);

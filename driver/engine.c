@@ -49,10 +49,10 @@ engine_interpret(const Program *p, const Arrays *x, Job *j)
 }
 
 void *
-engine_arena(const Program *p, Job *j)
+engine_arena(const Program *p, Arena *a)
 {
 	size_t align = p->arena_align ? p->arena_align : 1;
-	char *memory = arena_alloc(j->arena, p->arena_size + align);
+	char *memory = arena_alloc(a, p->arena_size + align);
 
 	return memory + (align - (size_t)((uintptr_t)memory % align)) % align;
 }
@@ -63,14 +63,16 @@ engine_arena(const Program *p, Job *j)
 typedef struct {
 	const char *folder, *source, *header, *wrapper, *library;
 	const Str *object; /* stands in for the source; NULL: none */
+	bool batch;        /* there is model_run_batch, and all calls are one of it */
 } Build;
 
 /*
  * The entry point of the library has this type, whatever the model looks like.  States
  * are the last of `in` and `out`; the library keeps them between calls, and those whose
- * `in` is not NULL are set to that.
+ * `in` is not NULL are set to that.  With a `count` other than 1 it calls model_run_batch.
  */
-typedef int CallModel(const void *const *in, void *const *out, void *arena, int reset);
+typedef int CallModel(const void *const *in, void *const *out, void *arena, int reset,
+                      size_t count);
 
 static bool
 name_files(Build *b, Job *j)
@@ -104,20 +106,21 @@ put_state_struct(Str *s, const Arrays *x)
 
 /* A function that takes the arguments as arrays. */
 static void
-put_wrapper(Str *s, const Arrays *x)
+put_wrapper(Str *s, const Arrays *x, bool batch)
 {
 	int nin = x->ninputs - x->nstates, nout = x->noutputs - x->nstates;
 
 	str_puts(s, "#include <string.h>\n#include \"model.h\"\n");
 	put_state_struct(s, x);
 	str_puts(s, "int mcc_call_model(const void *const *in, void *const *out, void *arena, "
-	            "int reset)\n{\n\tint status;\n\n");
+	            "int reset, size_t count)\n{\n\tint status;\n\n");
 	str_puts(s, x->nstates ? "\tif (reset)\n\t\tmodel_reset((model_state *)(void *)&state);\n"
 	                       : "\t(void)reset;\n");
 	for (int i = nin; i < x->ninputs; i++)
 		str_printf(s, "\tif (in[%d])\n\t\tmemcpy(state.m%d, in[%d], %zuu);\n", i, i, i,
 		           type_bytes(&x->input[i].type));
-	str_puts(s, "\tstatus = model_run(");
+	str_puts(s, batch ? "\tstatus = model_run_batch(count, "
+	                  : "\t(void)count;\n\tstatus = model_run(");
 	for (int i = 0; i < nin; i++)
 		str_printf(s, "in[%d], ", i);
 	for (int i = 0; i < nout; i++)
@@ -148,6 +151,7 @@ write_sources(const Build *b, const Program *p, const Arrays *x, Job *j)
 		.command = "mcc-run",
 		.version = mcc_version,
 		.hosted = j->options->hosted,
+		.batch = b->batch,
 	};
 	FileSet *set = file_set_new(j->arena);
 	Str source, header, wrapper;
@@ -155,7 +159,7 @@ write_sources(const Build *b, const Program *p, const Arrays *x, Job *j)
 	str_init(&source, j->arena);
 	str_init(&header, j->arena);
 	str_init(&wrapper, j->arena);
-	put_wrapper(&wrapper, x);
+	put_wrapper(&wrapper, x, b->batch);
 	return c_emit(p, &emit, &source, &header, &j->diag) &&
 	       add_source(b, set, &source, &j->diag) &&
 	       file_set_add(set, b->header, header.s, header.n, &j->diag) &&
@@ -250,14 +254,40 @@ load_library(const Build *b, Job *j)
 	return call;
 }
 
+/* Whether the memory of the calls is what run_batch takes. */
 static bool
-build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
+is_one_behind_the_other(const Arrays *x)
+{
+	for (int i = 0; i < x->ninputs; i++)
+		if (x->input[i].stride != type_bytes(&x->input[i].type))
+			return false;
+	return x->calls > 0 && x->nstates == 0;
+}
+
+/* Calls the model for `count` calls of the arrays from number `call` on. */
+static bool
+call_some(CallModel *call_model, const Arrays *x, size_t call, size_t count, void *memory, Job *j)
 {
 	const void **in = ARENA_ARRAY(j->arena, const void *, x->ninputs);
 	void **out = ARENA_ARRAY(j->arena, void *, x->noutputs);
-	void *memory = engine_arena(p, j);
+	int status;
+
+	engine_memory_of_call(x, call, in, out);
+	for (int i = x->ninputs - x->nstates; i < x->ninputs; i++)
+		if (!x->input[i].file)
+			in[i] = NULL;
+	status = call_model(in, out, memory, call == 0 || x->reset_each, count);
+	return status == 0 ||
+	       diag_report(&j->diag, NULL, E_TOOL, "the compiled model returned %d", status);
+}
+
+static bool
+build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
+{
+	void *memory = engine_arena(p, j->arena);
 	CallModel *call_model;
 
+	b->batch = job_wants_batch(j) && is_one_behind_the_other(x);
 	guard_set_activity("compiling C", j->input->path);
 	timing_begin(&j->timing, "compile");
 	if (!name_files(b, j) || !write_sources(b, p, x, j) || !build_library(b, j))
@@ -267,18 +297,11 @@ build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
 		return false;
 	guard_set_activity("running compiled C", j->input->path);
 	timing_begin(&j->timing, "run");
-	for (size_t call = 0; call < x->calls; call++) {
-		int status;
-
-		engine_memory_of_call(x, call, in, out);
-		for (int i = x->ninputs - x->nstates; i < x->ninputs; i++)
-			if (!x->input[i].file)
-				in[i] = NULL;
-		status = call_model(in, out, memory, call == 0 || x->reset_each);
-		if (status)
-			return diag_report(&j->diag, NULL, E_TOOL, "the compiled model returned %d",
-			                   status);
-	}
+	if (b->batch)
+		return call_some(call_model, x, 0, x->calls, memory, j);
+	for (size_t call = 0; call < x->calls; call++)
+		if (!call_some(call_model, x, call, 1, memory, j))
+			return false;
 	return true;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "driver/compression.h"
 #include "driver/diagprint.h"
 #include "driver/guard.h"
 #include "driver/pipeline.h"
@@ -100,6 +101,23 @@ job_model_name(const Job *j)
 	return strcmp(j->input->path, "-") == 0 ? "<stdin>" : file_basename(j->input->path);
 }
 
+static bool
+has_trees(const Graph *g)
+{
+	for (const Node *n = g->first; n; n = n->next)
+		if (n->op == OP_TREES)
+			return true;
+	return false;
+}
+
+bool
+job_wants_batch(const Job *j)
+{
+	int wish = j->options->batch;
+
+	return (wish < 0 ? j->has_trees : wish) && j->graph->states.n == 0;
+}
+
 bool
 job_read(Job *j)
 {
@@ -123,6 +141,7 @@ job_read(Job *j)
 	                         &j->diag);
 	if (!j->graph)
 		return false;
+	j->has_trees = has_trees(j->graph);
 	j->graph->single_rounding = j->options->single_rounding;
 	guard_set_activity("verification", j->input->path);
 	timing_begin(&j->timing, "verify");
@@ -133,6 +152,8 @@ bool
 job_optimise(Job *j)
 {
 	timing_begin(&j->timing, "passes");
+	if (compression_is_wanted(j->options) && !compression_run(j))
+		return false;
 	return pipeline_run(j) && j->diag.errors == 0;
 }
 

@@ -20,6 +20,8 @@ typedef struct {
 	FileBytes file;
 	PathList files; /* all that were read, the model first */
 	Graph *graph;
+	struct CompressReport *compression; /* what it cost; NULL: nothing was compressed */
+	bool has_trees; /* the model, before passes */
 	Str log; /* what goes to standard error beside diagnostics */
 } Job;
 
@@ -30,6 +32,9 @@ bool job_read(Job *j);
 
 /* Runs the passes. */
 bool job_optimise(Job *j);
+
+/* Whether NAME_run_batch is generated. */
+bool job_wants_batch(const Job *j);
 
 /* The model's file as diagnostics and generated code name it: without folders. */
 const char *job_model_name(const Job *j);

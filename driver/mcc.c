@@ -9,6 +9,7 @@
 #include "codegen/c/c.h"
 #include "codegen/llvm/llvm.h"
 #include "codegen/program/program.h"
+#include "driver/compression.h"
 #include "driver/deps.h"
 #include "driver/engine.h"
 #include "driver/guard.h"
@@ -117,6 +118,7 @@ check_options(const Options *o)
 	check_deps(o);
 	check_report(o);
 	check_unused(o);
+	compression_check(o);
 	pipeline_check(o, o->diag);
 }
 
@@ -225,6 +227,18 @@ add_deps(Output *out)
 	return add_text(out, out->names.deps, &s);
 }
 
+static void
+put_json_report(Str *s, const Job *j, const Program *p)
+{
+	str_puts(s, "{\"program\": ");
+	program_report_json(s, p);
+	if (j->compression) {
+		str_puts(s, ",\n \"compression\": ");
+		compress_report_json(s, j->compression);
+	}
+	str_puts(s, "}\n");
+}
+
 static bool
 add_report(Output *out, const Program *p)
 {
@@ -234,6 +248,14 @@ add_report(Output *out, const Program *p)
 	if (!o->report_file)
 		return true;
 	str_init(&s, out->job->arena);
+	if (has_suffix(o->report_file, ".json")) {
+		put_json_report(&s, out->job, p);
+		return add_text(out, o->report_file, &s);
+	}
+	if (out->job->compression) {
+		compress_report_text(&s, out->job->compression);
+		str_putc(&s, '\n');
+	}
 	program_report(&s, p);
 	return add_text(out, o->report_file, &s);
 }
@@ -269,6 +291,7 @@ c_options(const Output *out)
 		.command = command_text(j, names),
 		.version = mcc_version,
 		.hosted = j->options->hosted,
+		.batch = job_wants_batch(j),
 	};
 }
 
@@ -317,6 +340,7 @@ llvm_options(const Job *j, const char *prefix)
 		.size_level = level == 's' ? 1 : level == 'z' ? 2 : 0,
 		.spreads = has_room_for_vectors(&j->options->machine.facts) && level > '1' &&
 		           level <= '3',
+		.batch = job_wants_batch(j),
 		.debug = j->options->debug,
 		.prefix = prefix,
 		.model_name = job_model_name(j),
@@ -421,9 +445,15 @@ static bool
 add_program(Output *out)
 {
 	Job *j = out->job;
-	ProgramOptions plan = {0};
+	const Options *o = j->options;
+	KernelOptions kernels = {.target = &o->machine.facts, .level = o->level,
+	                         .remarks = pipeline_remarks_kernels(o)};
+	ProgramOptions plan = {.kernels = &kernels};
 	Program *p;
 
+	if (o->batch > 0 && j->graph->states.n)
+		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
+		                   "a model with a state cannot have -fbatch");
 	guard_set_activity("planning", j->input->path);
 	timing_begin(&j->timing, "plan");
 	p = program_build(j->arena, j->graph, &plan, &j->diag);

@@ -6,12 +6,14 @@
 #include "codegen/program/program.h"
 #include "driver/arrays.h"
 #include "driver/compare.h"
+#include "driver/compression.h"
 #include "driver/engine.h"
 #include "driver/guard.h"
 #include "driver/job.h"
 #include "driver/main.h"
 #include "driver/pipeline.h"
 #include "driver/score.h"
+#include "driver/table.h"
 #include "driver/tensor.h"
 
 #define USAGE(o, ...) diag_report((o)->diag, NULL, E_USAGE, __VA_ARGS__)
@@ -25,6 +27,7 @@ check_options(const Options *o)
 		USAGE(o, "only one model can be run; inputs are given with '-i FILE'");
 	if (o->profile && o->engine != ENGINE_JIT)
 		USAGE(o, "'--profile' needs '--engine=jit'");
+	compression_check(o);
 	pipeline_check(o, o->diag);
 }
 
@@ -37,6 +40,16 @@ print_arrays(Str *s, const Arrays *x)
 		str_printf(s, "%s: %s\n", a->name, tensor_text(s->arena, &a->npy));
 		tensor_print(s, &a->npy, a->type.dtype);
 	}
+}
+
+/* Fields as a table, where the model names them. */
+static void
+print_results(Str *s, const Arrays *x, const Graph *g)
+{
+	if (graph_has_output_fields(g) && !g->states.n)
+		table_print(s, x, g);
+	else
+		print_arrays(s, x);
 }
 
 /* The place of a flat index, as in [3,0,7]. */
@@ -170,7 +183,7 @@ run_model(Job *j)
 	if (o->labels_file && !score_outputs(&s, &x, j))
 		return;
 	if (!o->run_outputs.n && !o->run_references.n && !o->labels_file && !o->profile)
-		print_arrays(&s, &x);
+		print_results(&s, &x, j->graph);
 	timing_begin(&j->timing, "write");
 	arrays_write(&x, j, &s);
 }

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "codegen/llvm/llvm.h"
 #include "driver/response.h"
+#include "ir/op.h"
 
 #define USAGE(o, ...) diag_report((o)->diag, NULL, E_USAGE, __VA_ARGS__)
 
@@ -114,6 +116,22 @@ set_save_temps(Options *o, const char *value)
 }
 
 static bool
+set_batch(Options *o, const char *value)
+{
+	(void)value;
+	o->batch = 1;
+	return true;
+}
+
+static bool
+set_no_batch(Options *o, const char *value)
+{
+	(void)value;
+	o->batch = 0;
+	return true;
+}
+
+static bool
 set_engine(Options *o, const char *value)
 {
 	static const char *const words[] = {
@@ -179,6 +197,50 @@ set_atol(Options *o, const char *value)
 }
 
 static bool
+set_quantize(Options *o, const char *value)
+{
+	static const char *const words[] = {"int8", NULL};
+
+	o->quantize = one_of(o, "-fquantize=", value, words) >= 0;
+	return o->quantize;
+}
+
+static bool
+set_calib_ranges(Options *o, const char *value)
+{
+	static const char *const words[] = {
+		[RANGE_MSE] = "mse", [RANGE_MIN_MAX] = "minmax",
+		[RANGE_PERCENTILE] = "percentile", [RANGE_KL] = "kl", NULL};
+	int i = one_of(o, "-fcalib-ranges=", value, words);
+
+	o->ranges = i >= 0 ? (RangeMethod)i : RANGE_MSE;
+	return i >= 0;
+}
+
+static bool
+read_outer_type(Options *o, const char *option, const char *value, DType *out)
+{
+	static const char *const words[] = {"int8", "uint8", "float", NULL};
+	static const DType types[] = {DT_I8, DT_U8, DT_F32};
+	int i = one_of(o, option, value, words);
+
+	*out = types[i >= 0 ? i : 0];
+	return i >= 0;
+}
+
+static bool
+set_input_type(Options *o, const char *value)
+{
+	return read_outer_type(o, "-finput-type=", value, &o->input_type);
+}
+
+static bool
+set_output_type(Options *o, const char *value)
+{
+	return read_outer_type(o, "-foutput-type=", value, &o->output_type);
+}
+
+static bool
 set_level(Options *o, const char *value)
 {
 	static const char *const words[] = {"0", "1", "2", "3", "s", "z", NULL};
@@ -203,6 +265,19 @@ find_warning(Options *o, const char *option, const char *name, DiagCode *code)
 		if (diag_info[i].option)
 			str_printf(&list, "%s'%s'", list.n ? ", " : "", diag_info[i].option);
 	return USAGE(o, "unknown warning '%s%s'; there are %s", option, name, list.s);
+}
+
+static bool
+set_trees(Options *o, const char *value)
+{
+	const char *comma = strchr(value, ',');
+	const char *code = comma ? arena_strndup(o->arena, value, (size_t)(comma - value)) : value;
+
+	o->tree_code = one_of(o, "-ftrees=", code, op_enum_words(OP_TREES, "code"));
+	o->tree_keys = -1;
+	if (comma)
+		o->tree_keys = one_of(o, "-ftrees=WAY,", comma + 1, op_enum_words(OP_TREES, "keys"));
+	return o->tree_code >= 0 && (!comma || o->tree_keys >= 0);
 }
 
 static bool
@@ -456,11 +531,16 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.tool = tool,
 		.tool_name = tool == TOOL_MCC ? "mcc" : "mcc-run",
 		.level = '2',
+		.batch = -1,
+		.tree_code = -1,
+		.tree_keys = -1,
 		.threads = 1,
 		.engine = llvm_major_version() ? ENGINE_JIT : ENGINE_INTERP,
 		.rtol = 1e-4,
 		.atol = 1e-5,
 		.max_memory = (size_t)4 << 30,
+		.input_type = tool == TOOL_MCC ? DT_I8 : DT_F32,
+		.output_type = tool == TOOL_MCC ? DT_I8 : DT_F32,
 	};
 	if (!response_expand(&words, argc - 1, argv + 1, a, d))
 		return false;
@@ -563,6 +643,33 @@ print_machine(Str *s, const Options *o)
 		str_puts(s, q->reloc == RELOC_PIC ? " -fpic" : " -fno-pic");
 }
 
+static const char *
+outer_type_word(DType t)
+{
+	return t == DT_I8 ? "int8" : t == DT_U8 ? "uint8" : "float";
+}
+
+/* Data are named without folders: the text is the same on every machine. */
+static void
+print_compression(Str *s, const Options *o)
+{
+	static const char *const ranges[] = {"mse", "minmax", "percentile", "kl"};
+
+	if (!o->quantize)
+		return;
+	str_puts(s, " -fquantize=int8");
+	if (o->calib)
+		print_joined(s, "-fcalib=", file_basename(o->calib));
+	if (o->ranges != RANGE_MSE)
+		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
+	for (int i = 0; i < o->keep_float.n; i++)
+		print_joined(s, "-fkeep-float=", o->keep_float.v[i]);
+	if (o->tool == TOOL_MCC) {
+		print_joined(s, "-finput-type=", outer_type_word(o->input_type));
+		print_joined(s, "-foutput-type=", outer_type_word(o->output_type));
+	}
+}
+
 void
 options_print_code(Str *s, const Options *o)
 {
@@ -580,6 +687,7 @@ options_print_code(Str *s, const Options *o)
 		str_puts(s, " -fhosted");
 	if (o->single_rounding)
 		str_puts(s, " -fsingle-rounding");
+	print_compression(s, o);
 	if (o->passes)
 		print_joined(s, "-passes=", o->passes);
 	if (o->prefix)
@@ -610,7 +718,8 @@ is_printed_apart(size_t offset)
 		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
 		offsetof(Options, hosted),  offsetof(Options, passes),    offsetof(Options, prefix),
 		offsetof(Options, report),  offsetof(Options, attrs),
-		offsetof(Options, single_rounding),
+		offsetof(Options, single_rounding), offsetof(Options, calib),
+		offsetof(Options, keep_float),
 	};
 	size_t request = offsetof(Options, request);
 

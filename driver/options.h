@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "codegen/target/target.h"
 #include "frontend/frontend.h"
+#include "passes/compression/compress.h"
 
 /* The programs that an option belongs to: bits. */
 typedef enum { TOOL_MCC = 1, TOOL_RUN = 2 } Tool;
@@ -54,6 +55,7 @@ typedef struct {
 	bool single_rounding;
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
+	int batch; /* -fbatch: 1, -fno-batch: 0, neither: -1 */
 	bool verify;
 	const char *verify_data; /* --verify=; NULL: made up */
 	bool deps, deps_phony;
@@ -74,7 +76,14 @@ typedef struct {
 	bool profile, reset_each;
 	double rtol, atol;
 
+	bool quantize;            /* -fquantize= */
+	const char *calib;        /* -fcalib= */
+	RangeMethod ranges;       /* -fcalib-ranges= */
+	DType input_type, output_type; /* -finput-type=, -foutput-type= */
+	Names keep_float;
+
 	char level;         /* of -O: '0' to '3', 's', 'z' */
+	int tree_code, tree_keys; /* -ftrees: a TreeCode and a TreeKeyKind; -1: any */
 	const char *passes; /* NULL: those of the level */
 	Names print_before, print_after;
 	bool print_after_all, verify_each, pass_stats, time_report;

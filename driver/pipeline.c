@@ -6,7 +6,8 @@
 #include "passes/pass.h"
 
 /*
- * The passes of each level.  -O1 keeps every bit of the result, dead-channels as long
+ * The passes of each level.  fuse-qdq decides what a quantised model computes, and so
+ * is part of all of them.  -O1 keeps every bit of the result, dead-channels as long
  * as floats are finite; from -O2 on factors and biases move into weights, which rounds
  * in another order.
  */
@@ -14,13 +15,22 @@ static const struct {
 	char level;
 	const char *passes;
 } pipelines[] = {
-	{'0', "expand,dce"},
-	{'1', "expand,fold,simplify,dead-channels,trees,cse,dce"},
-	{'2', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
-	{'3', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
-	{'s', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
-	{'z', "expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,trees,cse,dce"},
+	{'0', "expand,fuse-qdq,dce"},
+	{'1', "expand,fuse-qdq,fold,simplify,dead-channels,trees,cse,dce"},
+	{'2', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,"
+	      "trees,cse,dce"},
+	{'3', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,"
+	      "trees,cse,dce"},
+	{'s', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,"
+	      "trees,cse,dce"},
+	{'z', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,dead-channels,"
+	      "trees,cse,dce"},
 };
+
+/* At every level: what is compressed should be as simple as it can be. */
+static const char before_compression[] =
+	"expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,layers,fuse-activation,"
+	"dead-channels,cse,dce";
 
 /* The passes of a level are repeated until nothing changes, but not for ever;
  * those of -passes= run once. */
@@ -66,11 +76,16 @@ note_passes(const Options *o, Diag *d)
 	diag_note(d, NULL, "the passes are %s", list.s);
 }
 
+/* What -Rpass= can name besides passes. */
+static const char pipeline_kernels[] = "kernels";
+
 static bool
 check_names(const char *option, const Names *names, bool or_all, Diag *d)
 {
 	for (int i = 0; i < names->n; i++)
-		if (!pass_find(names->v[i]) && !(or_all && strcmp(names->v[i], "all") == 0))
+		if (!pass_find(names->v[i]) &&
+		    !(or_all && (strcmp(names->v[i], "all") == 0 ||
+		                 strcmp(names->v[i], pipeline_kernels) == 0)))
 			return diag_report(d, NULL, E_PASS, "'%s%s': there is no such pass", option,
 			                   names->v[i]);
 	return true;
@@ -91,6 +106,12 @@ pipeline_check(const Options *o, Diag *d)
 }
 
 /* ---- What happens around a pass ---- */
+
+bool
+pipeline_remarks_kernels(const Options *o)
+{
+	return names_pass(&o->remarks, pipeline_kernels) || names_pass(&o->remarks, "all");
+}
 
 static void
 log_graph(Job *j, const char *when, const PassInfo *p, const Graph *g)
@@ -133,25 +154,44 @@ log_stats(Job *j, const PassCtx *cx)
 			           cx->stats[i].runs, cx->stats[i].changed, cx->stats[i].seconds);
 }
 
-bool
-pipeline_run(Job *j)
+static bool
+run_passes(Job *j, const PassList *list, int rounds)
 {
 	const Options *o = j->options;
-	PassList list = {0};
 	PassCtx cx;
 	bool ok;
 
 	pass_init(&cx, j->arena, &j->diag);
 	cx.verify_each = o->verify_each;
 	cx.small = o->level == 's' || o->level == 'z';
+	cx.target = &o->machine.facts;
+	cx.tree_code = o->tree_code;
+	cx.tree_keys = o->tree_keys;
 	for (int i = 0; i < PASS_COUNT; i++)
 		cx.remarks[i] = names_pass(&o->remarks, pass_info[i].name) ||
 		                names_pass(&o->remarks, "all");
 	cx.hooks = (PassHooks){before_pass, after_pass, j};
-	ok = parse_passes(o, j->arena, &list, &j->diag) &&
-	     pass_run_list(&list, j->graph, &cx, o->passes ? 1 : MAX_ROUNDS);
+	ok = pass_run_list(list, j->graph, &cx, rounds);
 	if (o->pass_stats)
 		log_stats(j, &cx);
 	guard_set_activity("verification", j->input->path);
 	return ok && graph_verify(j->graph, &j->diag);
+}
+
+bool
+pipeline_run(Job *j)
+{
+	PassList list = {0};
+
+	return parse_passes(j->options, j->arena, &list, &j->diag) &&
+	       run_passes(j, &list, j->options->passes ? 1 : MAX_ROUNDS);
+}
+
+bool
+pipeline_run_before_compression(Job *j)
+{
+	PassList list = {0};
+
+	return pass_parse_list(j->arena, before_compression, &list, &j->diag) &&
+	       run_passes(j, &list, MAX_ROUNDS);
 }

@@ -12,7 +12,13 @@ const char *pipeline_passes(const Options *o);
 /* Whether all passes that the options name exist; reports E_PASS. */
 bool pipeline_check(const Options *o, Diag *d);
 
+/* Whether -Rpass= asks about the choice of kernels. */
+bool pipeline_remarks_kernels(const Options *o);
+
 /* Runs the passes on the job's graph. */
 bool pipeline_run(Job *j);
+
+/* Runs those that make a float graph ready for compression. */
+bool pipeline_run_before_compression(Job *j);
 
 #endif

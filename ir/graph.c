@@ -5,6 +5,11 @@
 
 #include "ir/num.h"
 
+const char *const field_kind_name[FIELD_KIND_COUNT] = {
+	[FIELD_number] = "number", [FIELD_category] = "category", [FIELD_date] = "date",
+	[FIELD_time] = "time",     [FIELD_date_time] = "date_time",
+};
+
 /* Names to values: open addressing, power of two. */
 typedef struct NameTable {
 	Value **slot;
@@ -259,16 +264,20 @@ moved_quant(const Node *n, int i)
 {
 	const Quant *q = n->nins && n->in[0] ? n->in[0]->type.q : NULL;
 
-	return i == 0 && q && q->n == 1 && op_info[n->op].traits & (MOVES | VIEW) ? q : NULL;
+	return i == 0 && q && q->n == 1 && op_info[n->op].traits & (MOVES | VIEW) &&
+	                       n->op != OP_CODES
+	               ? q
+	               : NULL;
 }
 
 bool
 node_infer(Node *n, Diag *d)
 {
 	const OpInfo *info = &op_info[n->op];
-	Type out[8] = {{0}};
+	Type few[8] = {{0}}, *out = few;
 
-	assert(n->nouts <= 8);
+	if (n->nouts > (int)(sizeof few / sizeof *few))
+		out = ARENA_ARRAY(n->graph->arena, Type, n->nouts);
 	if (n->nins < info->inputs_min || n->nins > info->inputs_max ||
 	    n->nouts < info->outputs_min || n->nouts > info->outputs_max)
 		return diag_report(d, &n->loc, E_ARITY, "'%s' cannot have %d inputs and %d outputs",
@@ -305,18 +314,27 @@ node_is_quantized(const Node *n)
 	return false;
 }
 
+/* The attribute of that name, or NULL. */
+static void *
+find_attr(const Node *n, const char *name)
+{
+	const AttrInfo *a = op_info[n->op].attrs;
+
+	while (a->name && strcmp(a->name, name) != 0)
+		a++;
+	return a->name ? (char *)n->attr + a->offset : NULL;
+}
+
 /* The value of an attribute that is an enumeration, 0 when there is none of that
  * name. */
 static int
 enum_attr(const Node *n, const char *name)
 {
-	const AttrInfo *a = op_info[n->op].attrs;
+	const void *a = find_attr(n, name);
 	int value = 0;
 
-	while (a->name && strcmp(a->name, name) != 0)
-		a++;
-	if (a->name)
-		memcpy(&value, (const char *)n->attr + a->offset, sizeof value);
+	if (a)
+		memcpy(&value, a, sizeof value);
 	return value;
 }
 
@@ -330,6 +348,26 @@ TensorLayout
 node_layout(const Node *n)
 {
 	return (TensorLayout)enum_attr(n, "layout");
+}
+
+bool
+node_set_activation(Node *n, Activation a)
+{
+	Activation *own = find_attr(n, "activation");
+
+	if (own)
+		*own = a;
+	return own != NULL;
+}
+
+bool
+node_set_layout(Node *n, TensorLayout layout)
+{
+	TensorLayout *own = find_attr(n, "layout");
+
+	if (own)
+		*own = layout;
+	return own != NULL;
 }
 
 bool
@@ -408,4 +446,48 @@ double
 value_float(const Value *v, int32_t i)
 {
 	return num_load(v->type.dtype, v->data, (size_t)i);
+}
+
+/* ---- Fields ---- */
+
+static const Field *
+find_field(const Field *v, int n, int index, int32_t element)
+{
+	for (int i = 0; i < n; i++)
+		if (v[i].index == index && v[i].element == element)
+			return &v[i];
+	return NULL;
+}
+
+const Field *
+graph_input_field(const Graph *g, int index, int32_t element)
+{
+	return find_field(g->input_fields.v, g->input_fields.n, index, element);
+}
+
+const Field *
+graph_output_field(const Graph *g, int index, int32_t element)
+{
+	return find_field(g->output_fields.v, g->output_fields.n, index, element);
+}
+
+/* The verifier has seen that no element is two fields, so counting is enough. */
+bool
+graph_has_input_fields(const Graph *g)
+{
+	int64_t elements = 0;
+
+	for (int i = 0; i < graph_plain_inputs(g); i++)
+		elements += type_numel(&g->inputs.v[i]->type);
+	return elements > 0 && elements == g->input_fields.n;
+}
+
+bool
+graph_has_output_fields(const Graph *g)
+{
+	int64_t elements = 0;
+
+	for (int i = 0; i < graph_plain_outputs(g); i++)
+		elements += type_numel(&g->outputs.v[i]->type);
+	return elements > 0 && elements == g->output_fields.n;
 }

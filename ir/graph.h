@@ -41,6 +41,42 @@ struct Node {
 	Loc loc;
 };
 
+/*
+ * What one element of an input or output is to the user, where the model names it.
+ *
+ * A category is the number of its label; -1 is a value that is missing, and the number
+ * of labels (or any other) one that has no label.  Of a number NaN is a missing value.
+ * Dates are days and times seconds, since 1970-01-01 or midnight.
+ */
+typedef enum {
+	FIELD_number,
+	FIELD_category,
+	FIELD_date,
+	FIELD_time,
+	FIELD_date_time,
+	FIELD_KIND_COUNT
+} FieldKind;
+
+extern const char *const field_kind_name[FIELD_KIND_COUNT];
+
+typedef struct {
+	const char *name;
+	int index;       /* of the graph's input or output */
+	int32_t element; /* in it */
+	FieldKind kind;
+	int nlabels;     /* categories */
+	const char *const *label;
+	bool missing, other; /* such values may occur */
+} Field;
+
+/*
+ * Rows of input fields and what the maker of the model got for them.  A result y agrees
+ * with x when |y - x| <= zero, or |y - x| <= precision |x|.
+ */
+typedef struct {
+	const double *in, *out; /* one entry a field; an output that is NaN was not recorded */
+} Record;
+
 struct Graph {
 	Arena *arena;
 	const char *name;
@@ -61,6 +97,9 @@ struct Graph {
 	 * the same order; states.v are constants: what they hold before the first call.
 	 */
 	VEC(Value *) states;
+	VEC(Field) input_fields, output_fields;
+	VEC(Record) records;
+	const double *precision, *zero; /* one entry an output field; NULL without records */
 };
 
 Graph *graph_new(Arena *a, const char *name);
@@ -92,6 +131,14 @@ bool value_is_repeated(const Value *v);
 /* Constants made from numbers, converted to `t` (which is not a half type). */
 Value *graph_const_float(Graph *g, const char *name, DType t, double value);
 Value *graph_const_ints(Graph *g, const char *name, int n, const int64_t *v);
+
+/* The field that is element `element` of input `index`, or of the output; NULL: none. */
+const Field *graph_input_field(const Graph *g, int index, int32_t element);
+const Field *graph_output_field(const Graph *g, int index, int32_t element);
+
+/* Whether every element of the plain inputs, or outputs, is a field. */
+bool graph_has_input_fields(const Graph *g);
+bool graph_has_output_fields(const Graph *g);
 
 /* Adds `v` to the outputs, known to the user as `name`. */
 void graph_output(Graph *g, const char *name, Value *v);
@@ -131,6 +178,10 @@ bool node_is_quantized(const Node *n);
 /* The attributes of these names, or their defaults where the operator has none. */
 Activation node_activation(const Node *n);
 TensorLayout node_layout(const Node *n);
+
+/* Set them; false where the operator has none. */
+bool node_set_activation(Node *n, Activation a);
+bool node_set_layout(Node *n, TensorLayout layout);
 
 /* Whether n computes on plain numbers, in the layout nchw and without a fused
  * activation: what rules about the operators' formulas take for granted. */

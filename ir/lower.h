@@ -2,7 +2,12 @@
  * Lowering: from a node of the graph to a function of the loop IR.
  *
  * Buffers of the function are, in this order: the inputs that are present, the
- * outputs that are wanted, then scratch and tables.
+ * outputs that are wanted, then scratch, tables, and constants that a lowering made
+ * of the node's own and takes as an argument (role LBUF_IN, with data).  So functions
+ * that differ in constants only are the same.
+ *
+ * A node has a reference lowering, which says what it means; codegen/kernels has
+ * others with the same results.
  */
 #ifndef MCC_IR_LOWER_H
 #define MCC_IR_LOWER_H
@@ -19,6 +24,10 @@ struct LowerCtx {
 	bool single_rounding; /* Graph.single_rounding */
 };
 
+/* Starts the function of a lowering of `n`: its name, and the buffers of inputs and
+ * outputs. */
+void lower_begin(LowerCtx *cx, Arena *a, const Node *n);
+
 /* The reference lowering of `n`, which must not be sugar.  The function is named
  * after the operator and the node's first output.  Where all outputs are empty its
  * body is, so a lower_ID() function only meets empty inputs. */
@@ -29,6 +38,10 @@ int64_t node_macs(const Node *n);
 
 /* A scratch buffer. */
 LBuf *lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count);
+
+/* Constants that become an argument; the data must live as long as the function. */
+LBuf *lower_constant(LowerCtx *cx, const char *name, DType elem, int32_t count,
+                     const void *data);
 
 /* A table of constants, which are copied (role LBUF_TABLE). */
 LBuf *lower_table(LowerCtx *cx, const char *name, DType elem, int32_t count, const void *data);

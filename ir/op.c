@@ -1,6 +1,7 @@
 #include "ir/op.h"
 
 #include <limits.h>
+#include <assert.h>
 #include <string.h>
 
 /* The words of each enumeration. */
@@ -64,4 +65,15 @@ op_find(const char *name, size_t length)
 		if (strlen(op_info[i].name) == length && memcmp(op_info[i].name, name, length) == 0)
 			return (Op)i;
 	return OP_COUNT;
+}
+
+const char *const *
+op_enum_words(Op op, const char *attr)
+{
+	const AttrInfo *a = op_info[op].attrs;
+
+	while (a->name && strcmp(a->name, attr) != 0)
+		a++;
+	assert(a->name && a->kind == ATTR_KIND_enum);
+	return a->word;
 }

@@ -173,4 +173,7 @@ extern const OpInfo op_info[OP_COUNT];
 /* The operator of that name in the text form, or OP_COUNT. */
 Op op_find(const char *name, size_t length);
 
+/* The words of an attribute that is an enumeration, NULL at the end. */
+const char *const *op_enum_words(Op op, const char *attr);
+
 #endif

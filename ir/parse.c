@@ -9,7 +9,11 @@
  *	op      = word "(" [arg {"," arg}] ")" ["{" attr {"," attr} "}"] ["as" string]
  *	arg     = "_" | %name
  *	attr    = word "=" (number | "[" numbers "]" | word | string)
- *	return  = "return" [%name ["as" string] {"," ...}]
+ *	return  = "return" [%name ["as" string] {"," ...}] ["states" %name {"," %name}]
+ *	          {("input" | "output") field} ["tolerance" lists {"record" lists}]
+ *	field   = number "[" number "]" string kind ["missing"] ["other"]
+ *	          ["{" string {"," string} "}"]
+ *	lists   = "[" numbers "]" "[" numbers "]"
  *
  * A comment runs from ";" to the end of the line.  Behind a node, "; at FILE: WHERE"
  * is the node's place in the file that the graph was made from.  The type of a
@@ -963,6 +967,121 @@ parse_states(Parser *p)
 	return true;
 }
 
+/* ---- Fields and records ---- */
+
+static bool
+parse_index(Parser *p, int64_t limit, const char *what, int64_t *v)
+{
+	const char *start;
+
+	skip_blanks(p);
+	start = p->p;
+	return parse_int(p, v) && ((*v >= 0 && *v < limit) ||
+	                           error_at(p, start, 1, E_VALUE, "there is no such %s", what));
+}
+
+static bool
+parse_kind(Parser *p, FieldKind *kind)
+{
+	for (int k = 0; k < FIELD_KIND_COUNT; k++)
+		if (accept_word(p, field_kind_name[k])) {
+			*kind = (FieldKind)k;
+			return true;
+		}
+	return expected(p, "a kind of field");
+}
+
+static bool
+parse_labels(Parser *p, Field *f)
+{
+	VEC(const char *) list = {0};
+
+	if (f->kind != FIELD_category || !accept(p, '{'))
+		return true;
+	do {
+		const char *text = parse_string(p);
+
+		if (!text)
+			return false;
+		VEC_PUSH(p->arena, &list, text);
+	} while (accept(p, ','));
+	f->nlabels = list.n;
+	f->label = list.v;
+	return expect(p, '}');
+}
+
+/* Behind "input" or "output". */
+static bool
+parse_field(Parser *p, bool is_input, Field *f)
+{
+	const Graph *g = p->g;
+	int64_t index, element;
+	const Type *t;
+
+	if (!parse_index(p, is_input ? g->inputs.n : g->outputs.n, "value", &index))
+		return false;
+	t = is_input ? &g->inputs.v[index]->type : &g->outputs.v[index]->type;
+	if (!expect(p, '[') || !parse_index(p, type_numel(t), "element", &element) ||
+	    !expect(p, ']') || !(f->name = parse_string(p)) || !parse_kind(p, &f->kind))
+		return false;
+	f->index = (int)index;
+	f->element = (int32_t)element;
+	f->missing = accept_word(p, "missing");
+	f->other = accept_word(p, "other");
+	return parse_labels(p, f);
+}
+
+static bool
+parse_fields(Parser *p)
+{
+	for (;;) {
+		bool is_input = accept_word(p, "input");
+		Field f = {0};
+
+		if (!is_input && !accept_word(p, "output"))
+			return true;
+		if (!parse_field(p, is_input, &f))
+			return false;
+		if (is_input)
+			VEC_PUSH(p->g->arena, &p->g->input_fields, f);
+		else
+			VEC_PUSH(p->g->arena, &p->g->output_fields, f);
+	}
+}
+
+static bool
+parse_two_lists(Parser *p, int nx, int ny, const double **x, const double **y)
+{
+	Floats fx, fy;
+
+	if (!parse_float_list(p, &fx) || !parse_float_list(p, &fy))
+		return false;
+	*x = fx.v;
+	*y = fy.v;
+	return (fx.n == nx && fy.n == ny) ||
+	       error_at(p, p->p, 1, E_SHAPE, "there have to be %d and %d numbers", nx, ny);
+}
+
+static bool
+parse_records(Parser *p)
+{
+	Graph *g = p->g;
+	int nin = g->input_fields.n, nout = g->output_fields.n;
+
+	if (!accept_word(p, "tolerance"))
+		return true;
+	if (!parse_two_lists(p, nout, nout, &g->precision, &g->zero))
+		return false;
+	while (accept_word(p, "record")) {
+		Record r;
+
+		if (!parse_two_lists(p, nin, nout, &r.in, &r.out))
+			return false;
+		VEC_PUSH(g->arena, &g->records, r);
+	}
+	return true;
+}
+
 static bool
 parse_inputs(Parser *p)
 {
@@ -1000,7 +1119,8 @@ parse_graph(Parser *p)
 	while (!accept_word(p, "return"))
 		if (!parse_stmt(p))
 			return false;
-	if (!parse_return(p) || !parse_states(p) || !expect(p, '}'))
+	if (!parse_return(p) || !parse_states(p) || !parse_fields(p) || !parse_records(p) ||
+	    !expect(p, '}'))
 		return false;
 	skip_blanks(p);
 	return p->p == p->end || expected(p, "nothing more");

@@ -324,7 +324,48 @@ print_return(Str *s, const Graph *g)
 		str_puts(s, i ? ", " : "\n  states ");
 		print_value(s, g->states.v[i]);
 	}
-	str_puts(s, "\n}\n");
+	str_putc(s, '\n');
+}
+
+/* ---- Fields and records ---- */
+
+static void
+print_fields(Str *s, const char *word, const Field *v, int n)
+{
+	for (const Field *f = v; f < v + n; f++) {
+		str_printf(s, "  %s %d[%d] ", word, f->index, (int)f->element);
+		print_quoted(s, f->name);
+		str_printf(s, " %s%s%s", field_kind_name[f->kind], f->missing ? " missing" : "",
+		           f->other ? " other" : "");
+		for (int i = 0; i < f->nlabels; i++) {
+			str_puts(s, i ? ", " : " {");
+			print_quoted(s, f->label[i]);
+		}
+		str_puts(s, f->nlabels ? "}\n" : "\n");
+	}
+}
+
+static void
+print_two_lists(Str *s, const char *word, Floats x, Floats y)
+{
+	str_printf(s, "  %s ", word);
+	print_floats(s, &x);
+	str_putc(s, ' ');
+	print_floats(s, &y);
+	str_putc(s, '\n');
+}
+
+static void
+print_records(Str *s, const Graph *g)
+{
+	int nin = g->input_fields.n, nout = g->output_fields.n;
+
+	if (g->records.n)
+		print_two_lists(s, "tolerance", (Floats){nout, g->precision},
+		                (Floats){nout, g->zero});
+	for (int i = 0; i < g->records.n; i++)
+		print_two_lists(s, "record", (Floats){nin, g->records.v[i].in},
+		                (Floats){nout, g->records.v[i].out});
 }
 
 void
@@ -353,5 +394,9 @@ graph_print(Str *s, const Graph *g)
 	for (int i = 0; i < g->states.n; i++)
 		print_const_once(s, g->states.v[i], printed);
 	print_return(s, g);
+	print_fields(s, "input", g->input_fields.v, g->input_fields.n);
+	print_fields(s, "output", g->output_fields.v, g->output_fields.n);
+	print_records(s, g);
+	str_puts(s, "}\n");
 	arena_free(scratch);
 }

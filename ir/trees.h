@@ -140,6 +140,10 @@ Node *ensemble_finish(Ensemble *e, Graph *g, Value *x, Value *base, TreeAggregat
 /* The constants of a node of the graph. */
 typedef struct {
 	int32_t nodes, trees, leaves, width, outputs, features, sets, words;
+	int32_t rows;  /* of x */
+	DType x_type;  /* its elements */
+	TreeKeyKind keys; /* attributes of the node */
+	TreeAggregate aggregate;
 	const int32_t *feature, *yes, *no, *missing, *root;
 	const int32_t *target; /* NULL: 0 */
 	const uint8_t *mode;
@@ -161,19 +165,40 @@ int32_t trees_depth(Arena *a, const Trees *t, int32_t *depth);
  * give the same bits.
  *
  *	walk         the reference lowering, over the constants as they are
- *	tables       a loop over compact tables: the smallest
- *	interleaved  compact tables, eight trees at a time without branches
+ *	tables       a loop over compact tables, in which equal subtrees are one
+ *	packed       a loop over trees in preorder, without numbers of children: the smallest
+ *	interleaved  tables, several trees at a time without branches that depend on data
+ *	complete     trees of one depth, several at a time, without numbers of children
+ *	vectors      for each tree a set of leaves that can be the one, as bits: all tests
+ *	             are made, each takes leaves out.  Several rows at a time: in lanes
  *	branches     nested conditions
+ *
+ * All but walk compare keys (ir/ops/trees_keys.h): integers that have the order of
+ * floats, or ranks among the thresholds of a feature, as the attribute `keys` says;
+ * branches may also compare floats.
  */
 
-/* Whether tables can hold the ensemble: all nodes do < and >=, or <= and >; there is no
- * third child, and zero is not missing. */
-bool trees_have_tables(const Trees *t);
-/* Bytes of constants then, leaves included. */
-int64_t trees_table_bytes(const Trees *t);
+/* Whether there can be keys: nodes have no third child, and not too many of them test
+ * sets or for equality. */
+bool trees_have_keys(const Trees *t);
 
-/* Whether the trees are not too deep for conditions in each other. */
-bool trees_have_branches(Arena *a, const Trees *t);
+/* Whether the way is possible for the ensemble. */
+bool trees_have_code(Arena *a, const Trees *t, TreeCode code, TreeKeyKind keys);
+
+/* What a way takes. */
+typedef struct {
+	int64_t bytes; /* of constants, and of code where that depends on the ensemble */
+	int64_t scratch;
+	double steps;  /* nodes that a row visits, or tests that are made for it */
+	int32_t slots; /* keys of a row */
+	int32_t cuts;  /* numbers that ranks are found in */
+} TreeCost;
+
+TreeCost trees_cost(Arena *a, const Trees *t, TreeCode code, TreeKeyKind keys);
+
+/* Nodes that test, with each tree's own in by_tree unless that is NULL.  A subtree that
+ * is used several times counts as often; INT32_MAX when there are more. */
+int32_t trees_count_tests(Arena *a, const Trees *t, int32_t *by_tree);
 
 static inline TreeMode
 trees_mode(const Trees *t, int32_t node)

@@ -140,7 +140,8 @@ check_types(Verifier *v, const Node *n)
 	for (int i = 0; i < n->nouts; i++)
 		if (n->out[i] && !type_equal(&out[i], &n->out[i]->type))
 			broken(v, n, "output %d should be %s", i, type_text(v->scratch, &out[i]));
-	if (op_info[n->op].traits & (MOVES | VIEW) && n->out[0] && n->in[0]->type.q &&
+	if (op_info[n->op].traits & (MOVES | VIEW) && n->op != OP_CODES && n->out[0] &&
+	    n->in[0]->type.q &&
 	    n->in[0]->type.q->n == 1 && !type_same_quant(&n->in[0]->type, &n->out[0]->type))
 		broken(v, n, "the output has another quantisation than the elements moved there");
 }
@@ -198,6 +199,32 @@ check_states(Verifier *v)
 	}
 }
 
+/* Fields name each element once at most, and categories are integers. */
+static void
+check_fields(Verifier *v, const Field *f, int n, Value *const *values, int nvalues)
+{
+	bool **seen = ARENA_ARRAY(v->scratch, bool *, nvalues);
+
+	for (int i = 0; i < n; i++, f++) {
+		const Type *t;
+
+		if (f->index < 0 || f->index >= nvalues) {
+			broken(v, NULL, "the field '%s' is no input or output", f->name);
+			continue;
+		}
+		t = &values[f->index]->type;
+		if (!seen[f->index])
+			seen[f->index] = ARENA_ARRAY(v->scratch, bool, type_numel(t));
+		if (f->element < 0 || f->element >= type_numel(t) || seen[f->index][f->element])
+			broken(v, NULL, "the field '%s' is no element, or one that has a name",
+			       f->name);
+		else
+			seen[f->index][f->element] = true;
+		if (f->kind == FIELD_category ? !dtype_is_integer(t->dtype) : f->nlabels > 0)
+			broken(v, NULL, "the field '%s' cannot have labels", f->name);
+	}
+}
+
 static void
 check_use_counts(Verifier *v)
 {
@@ -229,6 +256,8 @@ graph_verify(const Graph *g, Diag *d)
 		check_node(&v, n);
 	check_graph_outputs(&v);
 	check_states(&v);
+	check_fields(&v, g->input_fields.v, g->input_fields.n, g->inputs.v, g->inputs.n);
+	check_fields(&v, g->output_fields.v, g->output_fields.n, g->outputs.v, g->outputs.n);
 	check_use_counts(&v);
 	arena_free(scratch);
 	return v.ok;

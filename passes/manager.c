@@ -36,6 +36,8 @@ pass_init(PassCtx *cx, Arena *a, Diag *d)
 	*cx = (PassCtx){
 		.diag = d,
 		.scratch = arena_child(a),
+		.tree_code = -1,
+		.tree_keys = -1,
 		.fold_iterations = FOLD_ALLOWANCE * FOLD_ITERATIONS,
 	};
 }

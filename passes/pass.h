@@ -5,17 +5,18 @@
  * never prints, and does the same to the same graph every time.  Each pass stands
  * on its own; the usual order, which repeats until nothing changes, is
  *
- *	expand, fold, simplify, fuse-batch-norm, fuse-bias, fuse-pad, dead-channels, trees,
- *	cse, dce
+ *	expand, fuse-qdq, fold, simplify, fuse-batch-norm, fuse-bias, fuse-pad,
+ *	dead-channels, trees, cse, dce
  *
  * Code generation needs `expand`: it does not know sugar.  All others are optional.
- * All but fuse-batch-norm and fuse-bias keep every bit of the result; those two
- * change the order of roundings.  dead-channels takes zero times any float for zero.
+ * All but fuse-qdq, fuse-batch-norm and fuse-bias keep every bit of the result; those
+ * change roundings.  dead-channels takes zero times any float for zero.
  */
 #ifndef MCC_PASSES_PASS_H
 #define MCC_PASSES_PASS_H
 
 #include "ir/graph.h"
+#include "ir/target.h"
 
 typedef enum {
 #define PASS(id, name, summary) PASS_##id,
@@ -64,6 +65,9 @@ struct PassCtx {
 	int64_t fold_iterations; /* that folding may still take; see node_fold_within() */
 	bool verify_each;
 	bool small;     /* prefer small programs to fast ones */
+	const Target *target; /* NULL: any */
+	int tree_code, tree_keys; /* a TreeCode and a TreeKeyKind that the pass trees is to
+	                           * take; -1: as it likes */
 	bool remarks[PASS_COUNT]; /* passes that are to report R_PASS for each node */
 	PassHooks hooks;
 	PassStats stats[PASS_COUNT];

@@ -1,72 +1,259 @@
 /*
  * trees: choose how decision trees are computed.
  *
- *	%y = trees(%x, ...)		=>	%y = trees(%x, ...) {code=interleaved}
+ *	%y = trees(%x, ...)		=>	%y = trees(%x, ...) {code=complete}
  *
- * All ways give the same bits (ir/trees.h); what is chosen is speed or, with -Os and
- * -Oz, size:
+ * All ways give the same bits (ir/trees.h); a model of what they cost says which is
+ * taken.  With -Os and -Oz that is the smallest, then the fastest; else the fastest, and
+ * of those that are nearly as fast the smallest.
  *
- *  - few nodes are fastest as conditions, which the branch predictor of a processor or
- *    the short pipeline of a microcontroller serves well;
- *  - many are fastest eight trees at a time, where no branch depends on data;
- *  - tables with a loop are smallest, but for a handful of nodes;
- *  - what tables cannot hold, as sets of categories, becomes conditions; compilers take
- *    much longer than linear time for long functions, so a node with many trees is
- *    split, each one going on from the result of the one before:
+ *  - A large processor guesses branches well as long as there are few, and has some
+ *    loads under way at a time: many tests are best done several trees at a time.  With
+ *    many rows and shallow trees all tests of a tree are done in vectors.
+ *  - A microcontroller does one thing after the other: nested conditions have the
+ *    fewest instructions, and cost the most flash.
+ *  - What has no keys (sets of many kinds, a third child) becomes conditions that compare
+ *    floats; the largest of these remain a walk over the arrays.
+ *
+ * Compilers take much longer than linear time for long functions, so a node with many
+ * trees that becomes conditions is split, each part going on from the result of the one
+ * before:
  *
  *	%1 = trees(%x, ..., root[0..9]) {code=branches}
  *	%y = trees(%x, ..., root[10..19], base=%1) {code=branches}
  *
- *  - and the largest of these remain a walk over the arrays.
- *
- * A node whose code is not `walk` has been chosen for and is left alone.
+ * A node whose code is not `walk`, or whose keys are `none`, has been chosen for and is
+ * left alone.
  */
+#include <math.h>
+#include <string.h>
+
 #include "ir/trees.h"
 #include "passes/pass.h"
 
 enum {
-	FEW_TESTS = 256,        /* conditions are faster up to here */
-	VERY_FEW_TESTS = 12,    /* and not larger up to here */
-	FUNCTION_TESTS = 400,   /* in one function of conditions */
-	MOST_TESTS = 20000      /* in all of them */
+	FUNCTION_TESTS = 400, /* in one function of conditions */
+	MOST_TESTS = 20000    /* in all of them */
 };
 
-/* Nodes of each tree that test. */
-static int32_t
-count_tests(Arena *a, const Trees *t, int32_t *by_tree)
+/* A way with its keys, and what it costs. */
+typedef struct {
+	TreeCode code;
+	TreeKeyKind keys;
+	int64_t bytes;
+	double cycles;
+	bool possible;
+} Choice;
+
+enum { MAX_CHOICES = TREE_CODE_COUNT * TREE_KEYS_COUNT };
+
+/* ---- What a step costs ---- */
+
+/* Cycles of a step, of making one key, and of taking a leaf into the result. */
+typedef struct {
+	double step[TREE_CODE_COUNT];
+	double plain_branch; /* a condition on floats */
+	double key, halving; /* halving: once more for ranks */
+	double sum;
+	double miss;         /* a branch that was not guessed, */
+	double hard_tests;   /* how many tests make half of them so; 0: none are guessed */
+} Machine;
+
+/* Measured with tests/bench/trees.py on x86-64 and on the models of Cortex-M4 and M0. */
+static const Machine large = {
+	.step = {[TREE_CODE_walk] = 25, [TREE_CODE_tables] = 8, [TREE_CODE_packed] = 14,
+	         [TREE_CODE_interleaved] = 1.6, [TREE_CODE_complete] = 1.6,
+	         [TREE_CODE_vectors] = 3, [TREE_CODE_branches] = 1.5},
+	.plain_branch = 1.6, .key = 2, .halving = 3, .sum = 2, .miss = 18, .hard_tests = 5000};
+static const Machine small = {
+	.step = {[TREE_CODE_walk] = 60, [TREE_CODE_tables] = 19, [TREE_CODE_packed] = 28,
+	         [TREE_CODE_interleaved] = 36, [TREE_CODE_complete] = 15,
+	         [TREE_CODE_vectors] = 20, [TREE_CODE_branches] = 8},
+	.plain_branch = 9, .key = 14, .halving = 9, .sum = 6};
+static const Machine small_soft = {
+	.step = {[TREE_CODE_walk] = 180, [TREE_CODE_tables] = 50, [TREE_CODE_packed] = 55,
+	         [TREE_CODE_interleaved] = 90, [TREE_CODE_complete] = 40,
+	         [TREE_CODE_vectors] = 50, [TREE_CODE_branches] = 20},
+	.plain_branch = 75, .key = 30, .halving = 16, .sum = 75};
+
+/* Without a word about the machine it is a large one. */
+static const Machine *
+machine_of(const Target *t)
 {
-	int32_t *below = ARENA_ARRAY(a, int32_t, t->nodes);
-	int64_t all = 0;
+	if (!t || t->pointer_bytes == 8 || strcmp(t->name, "generic") == 0)
+		return &large;
+	return t->isa & ISA_FLOAT ? &small : &small_soft;
+}
 
-	for (int32_t i = t->nodes - 1; i >= 0; i--) {
-		int64_t n = 1;
+/* Rows in lanes: a test is an instruction or two for as many as fit a vector. */
+static double
+vector_speedup(const PassCtx *cx, const Trees *t)
+{
+	int bytes = cx->target && cx->target->vector_bytes ? cx->target->vector_bytes : 16;
 
-		if (trees_mode(t, i) == TREE_LEAF)
+	if (t->rows < 8 || machine_of(cx->target) != &large)
+		return 1;
+	return bytes / 4.0;
+}
+
+static double
+cycles_of(const PassCtx *cx, const Trees *t, const Choice *c, const TreeCost *cost)
+{
+	const Machine *m = machine_of(cx->target);
+	double step = m->step[c->code], keys = cost->slots * m->key;
+	int32_t tests = trees_count_tests(cx->scratch, t, NULL);
+
+	if (c->code == TREE_CODE_branches && c->keys == TREE_KEYS_none)
+		step = m->plain_branch;
+	if (cost->cuts)
+		keys += cost->slots * m->halving * (1 + log2(1 + (double)cost->cuts / cost->slots));
+	if (c->code == TREE_CODE_branches) {
+		keys *= 1 + tests / FUNCTION_TESTS; /* each function makes its own */
+		if (m->hard_tests > 0)
+			step += m->miss / 2 * fmin(1, tests / m->hard_tests);
+	}
+	if (c->code == TREE_CODE_vectors)
+		step /= vector_speedup(cx, t);
+	return cost->steps * step + keys + t->trees * m->sum;
+}
+
+/* Bytes of code that do not depend on the ensemble, at -Os. */
+static int64_t
+fixed_bytes(const Choice *c)
+{
+	static const int16_t bytes[TREE_CODE_COUNT] = {
+		[TREE_CODE_walk] = 200, [TREE_CODE_tables] = 150, [TREE_CODE_packed] = 170,
+		[TREE_CODE_interleaved] = 900, [TREE_CODE_complete] = 1400,
+		[TREE_CODE_vectors] = 500, [TREE_CODE_branches] = 60};
+
+	return bytes[c->code] + (c->keys == TREE_KEYS_rank ? 250 : c->keys == TREE_KEYS_order ? 60 : 0);
+}
+
+/* ---- Choosing ---- */
+
+static Choice
+weigh(const PassCtx *cx, const Trees *t, TreeCode code, TreeKeyKind keys)
+{
+	Choice c = {.code = code, .keys = keys};
+	TreeCost cost;
+
+	/* Only conditions and the walk can do without keys, and the walk has none. */
+	if ((keys == TREE_KEYS_none) != (code == TREE_CODE_walk) && code != TREE_CODE_branches)
+		return c;
+	c.possible = trees_have_code(cx->scratch, t, code, keys);
+	if (!c.possible)
+		return c;
+	cost = trees_cost(cx->scratch, t, code, keys);
+	c.bytes = cost.bytes + fixed_bytes(&c);
+	c.cycles = cycles_of(cx, t, &c, &cost);
+	if (code == TREE_CODE_branches && trees_count_tests(cx->scratch, t, NULL) > MOST_TESTS)
+		c.possible = cx->tree_code == TREE_CODE_branches;
+	return c;
+}
+
+static bool
+is_wished(const PassCtx *cx, const Choice *c)
+{
+	return (cx->tree_code < 0 || cx->tree_code == (int)c->code) &&
+	       (cx->tree_keys < 0 || cx->tree_keys == (int)c->keys);
+}
+
+/* All that are possible; returns how many. */
+static int
+list_choices(const PassCtx *cx, const Trees *t, Choice *list)
+{
+	int n = 0;
+
+	for (int code = 0; code < TREE_CODE_COUNT; code++)
+		for (int keys = 0; keys < TREE_KEYS_COUNT; keys++) {
+			Choice c = weigh(cx, t, (TreeCode)code, (TreeKeyKind)keys);
+
+			if (c.possible)
+				list[n++] = c;
+		}
+	return n;
+}
+
+/* Speed that is given away for size. */
+#define NEARLY 1.05
+
+/* The best of the list, of which `wished` takes those that the user asks for; NULL: none. */
+static const Choice *
+best_of(const PassCtx *cx, const Choice *list, int n, bool wished)
+{
+	const Choice *best = NULL;
+	double fastest = HUGE_VAL;
+
+	for (int i = 0; i < n; i++)
+		if (!wished || is_wished(cx, &list[i]))
+			fastest = fmin(fastest, list[i].cycles);
+	for (int i = 0; i < n; i++) {
+		const Choice *c = &list[i];
+
+		if (wished && !is_wished(cx, c))
 			continue;
-		n += below[t->yes[i]];
-		n += below[t->no[i]];
-		if (t->missing[i] != t->yes[i] && t->missing[i] != t->no[i])
-			n += below[t->missing[i]];
-		below[i] = n < INT32_MAX ? (int32_t)n : INT32_MAX;
+		if (!cx->small && c->cycles > fastest * NEARLY)
+			continue;
+		if (!best || c->bytes < best->bytes ||
+		    (c->bytes == best->bytes && c->cycles < best->cycles))
+			best = c;
 	}
-	for (int32_t i = 0; i < t->trees; i++) {
-		by_tree[i] = below[t->root[i]];
-		all += by_tree[i];
-	}
-	return all < INT32_MAX ? (int32_t)all : INT32_MAX;
+	return best;
 }
 
-static TreeCode
-choose(const PassCtx *cx, const Trees *t, int32_t tests)
+static const char *
+name_of(Arena *a, const Choice *c)
 {
-	bool branches = trees_have_branches(cx->scratch, t);
+	const char *code = op_enum_words(OP_TREES, "code")[c->code];
 
-	if (branches && tests <= (cx->small ? VERY_FEW_TESTS : FEW_TESTS))
-		return TREE_CODE_branches;
-	if (trees_have_tables(t))
-		return cx->small ? TREE_CODE_tables : TREE_CODE_interleaved;
-	return branches && tests <= MOST_TESTS ? TREE_CODE_branches : TREE_CODE_walk;
+	switch (c->keys) {
+	case TREE_KEYS_order: return arena_printf(a, "%s on integers", code);
+	case TREE_KEYS_rank: return arena_printf(a, "%s on ranks", code);
+	case TREE_KEYS_none:
+	case TREE_KEYS_COUNT: break;
+	}
+	return code;
 }
+
+/* What was chosen, and what else there was. */
+static void
+remark(const PassCtx *cx, const Node *n, const Trees *t, const Choice *list, int count,
+       const Choice *best)
+{
+	Arena *a = cx->scratch;
+
+	if (!cx->remarks[PASS_trees])
+		return;
+	diag_report(cx->diag, &n->loc, R_PASS,
+	            "trees: %d trees with %d tests, %d deep, as %s: about %lld bytes and %.0f cycles "
+	            "a row",
+	            t->trees, trees_count_tests(a, t, NULL), trees_depth(a, t, NULL), name_of(a, best),
+	            (long long)best->bytes, best->cycles);
+	for (int i = 0; i < count; i++)
+		if (&list[i] != best)
+			diag_note(cx->diag, &n->loc, "%s would be about %lld bytes and %.0f cycles",
+			          name_of(a, &list[i]), (long long)list[i].bytes, list[i].cycles);
+}
+
+/* What to take for the ensemble.  A wish that cannot be is a warning. */
+static Choice
+choose(const PassCtx *cx, const Node *n, const Trees *t)
+{
+	Choice list[MAX_CHOICES];
+	int count = list_choices(cx, t, list);
+	const Choice *best = best_of(cx, list, count, true);
+
+	if (!best) {
+		best = best_of(cx, list, count, false);
+		diag_report(cx->diag, &n->loc, W_MODEL,
+		            "these trees cannot be computed as asked; they become %s",
+		            name_of(cx->scratch, best));
+	}
+	remark(cx, n, t, list, count, best);
+	return *best;
+}
+
+/* ---- Parts ---- */
 
 static Value *
 slice_of_roots(Graph *g, const Trees *t, int32_t from, int32_t to)
@@ -126,19 +313,23 @@ pass_trees(Graph *g, PassCtx *cx)
 {
 	for (Node *n = g->first, *next; n; n = next) {
 		Attr_TREES *a = n->attr;
-		int32_t *by_tree, tests;
+		int32_t *by_tree;
+		Choice c;
 		Trees t;
 
 		next = n->next;
-		if (n->op != OP_TREES || a->code != TREE_CODE_walk)
+		if (n->op != OP_TREES || a->code != TREE_CODE_walk || a->keys == TREE_KEYS_none)
 			continue;
 		t = trees_of(n);
+		c = choose(cx, n, &t);
+		a->code = c.code;
+		a->keys = c.keys;
+		cx->changed++;
+		if (a->code != TREE_CODE_branches)
+			continue;
 		by_tree = ARENA_ARRAY(cx->scratch, int32_t, t.trees);
-		tests = count_tests(cx->scratch, &t, by_tree);
-		a->code = choose(cx, &t, tests);
-		if (a->code != TREE_CODE_walk)
-			cx->changed++;
-		if (a->code == TREE_CODE_branches && !split(g, n, &t, by_tree, cx->diag))
+		trees_count_tests(cx->scratch, &t, by_tree);
+		if (!split(g, n, &t, by_tree, cx->diag))
 			return false;
 	}
 	return true;

@@ -19,6 +19,7 @@ typedef struct {
 	const char *command;     /* the command line that made the files */
 	const char *version;     /* of mcc */
 	bool hosted;             /* call <math.h> where it has the function */
+	bool batch;              /* NAME_run_batch too; not of a graph with states */
 } CEmitOptions;
 
 /* A prefix for the names of a model from its file name: without folders and

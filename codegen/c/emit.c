@@ -35,6 +35,7 @@ typedef struct {
 	const char **name;      /* by buffer: in run(), or of the constant; NULL: unused */
 	const char **size_name; /* inputs, then outputs: the macros of their sizes */
 	Names run_names;        /* parameters and variables of run() */
+	const char *count, *call; /* more of them in run_batch() */
 } Emit;
 
 static const char *
@@ -303,17 +304,24 @@ name_parameters(Emit *e)
 			name_upper(a, arena_printf(a, "%s_%s_SIZE", e->file.prefix,
 		                                   name_stem(a, name))));
 	}
+	if (e->options->batch) {
+		e->count = names_add(&e->run_names, "count");
+		e->call = names_add(&e->run_names, "call");
+	}
 }
 
+/* Of run(), or with `batch` of run_batch(). */
 static void
-print_prototype(const Emit *e, Str *s)
+print_prototype(const Emit *e, Str *s, bool batch)
 {
 	const Program *p = e->program;
 	const Graph *g = p->graph;
 	Str line;
 
 	str_init(&line, e->file.arena);
-	str_printf(&line, "int %s_run(", e->file.prefix);
+	str_printf(&line, "int %s_run%s(", e->file.prefix, batch ? "_batch" : "");
+	if (batch)
+		str_printf(&line, "size_t %s, ", e->count);
 	for (int i = 0; i < graph_plain_inputs(g); i++)
 		str_printf(&line, "const %s *%s, ", c_type_of(p->input[i]),
 		           e->name[p->input[i]->index]);
@@ -491,7 +499,7 @@ static void
 print_run(const Emit *e, Str *s)
 {
 	str_putc(s, '\n');
-	print_prototype(e, s);
+	print_prototype(e, s, false);
 	str_puts(s, "\n{\n");
 	print_state_pointers(e, s);
 	print_pointers(e, s);
@@ -504,6 +512,32 @@ print_run(const Emit *e, Str *s)
 	print_unused(e, s);
 	print_calls(e, s);
 	str_puts(s, "\treturn 0;\n}\n");
+}
+
+static void
+print_run_batch(const Emit *e, Str *s)
+{
+	const Program *p = e->program;
+	const Graph *g = p->graph;
+	Str line;
+
+	if (!e->options->batch)
+		return;
+	str_putc(s, '\n');
+	print_prototype(e, s, true);
+	str_printf(s, "\n{\n\tfor (size_t %s = 0; %s < %s; %s++) {\n", e->call, e->call, e->count,
+	           e->call);
+	str_init(&line, e->file.arena);
+	str_printf(&line, "const int status = %s_run(", e->file.prefix);
+	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
+		const Buffer *b = i < g->inputs.n ? p->input[i] : p->output[i - g->inputs.n];
+
+		str_printf(&line, "%s + %s * %s, ", e->name[b->index], e->call, e->size_name[i]);
+	}
+	str_puts(&line, "arena);");
+	line_print(s, 2, line.s, line.n);
+	str_printf(s, "\n\t\tif (status != %s_OK) {\n\t\t\treturn status;\n\t\t}\n\t}\n"
+	              "\treturn %s_OK;\n}\n", e->file.upper, e->file.upper);
 }
 
 /* ---- Source ---- */
@@ -556,10 +590,16 @@ print_checks(const Emit *e, Str *s)
 		           "typedef char %s_needs_64_bit_double[sizeof(double) == 8 ? 1 : -1];\n",
 		           e->file.prefix);
 	if (uses->packed)
-		str_puts(s, "\n/* Instructions of Arm's DSP extension, where there is one. */\n"
-		            "#if defined(__ARM_FEATURE_DSP)\n"
+		str_puts(s, "\n/* Statements stand in an order that needs few registers. */\n"
+		            "#if defined(__GNUC__) && !defined(__clang__)\n"
+		            "#pragma GCC optimize (\"no-schedule-insns\")\n"
+		            "#endif\n"
+		            "\n/* Instructions of Arm's DSP extension, where there is one. */\n"
+		            "#if defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_SAT)\n"
 		            "#include <arm_acle.h>\n"
 		            "#endif\n");
+	if (uses->dot)
+		str_puts(s, "\n#if defined(__ARM_FEATURE_MVE)\n#include <arm_mve.h>\n#endif\n");
 	if (uses->signed_shift)
 		str_puts(s, "\n#if (-1 >> 1) != -1\n"
 		            "#error \"shifting a negative number right must keep its sign\"\n"
@@ -639,6 +679,7 @@ print_source(Emit *e, Str *s)
 	print_kernels(e, &rest);
 	print_reset(e, &rest);
 	print_run(e, &rest);
+	print_run_batch(e, &rest);
 	print_banner(e, s, e->file.prefix);
 	str_puts(s, " */\n");
 	str_printf(s, "#include \"%s\"\n", e->options->header_name);
@@ -771,9 +812,25 @@ print_reset_prototype(const Emit *e, Str *s)
 }
 
 static void
-print_header(const Emit *e, Str *s)
+print_batch_prototype(const Emit *e, Str *s)
+{
+	if (!e->options->batch)
+		return;
+	str_printf(s, "\n/* The same for `%s` inputs that lie one behind the other in memory; so do the\n"
+	              " * outputs.  Stops at the first call that fails. */\n", e->count);
+	print_prototype(e, s, true);
+	str_puts(s, ";\n");
+}
+
+static void
+print_header(Emit *e, Str *s)
 {
 	const char *u = e->file.upper;
+	Str types, function;
+
+	str_init(&types, e->file.arena);
+	str_init(&function, e->file.arena);
+	interface_print(&e->file, e->program->graph, &types, &function);
 
 	print_banner(e, s, e->options->header_name);
 	print_manual(e, s);
@@ -781,12 +838,16 @@ print_header(const Emit *e, Str *s)
 	str_puts(s, "#include <stddef.h>\n#include <stdint.h>\n");
 	print_macros(e, s);
 	print_state_type(e, s);
+	str_write(s, types.s, types.n);
 	str_puts(s, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
 	print_reset_prototype(e, s);
 	str_puts(s, "/* Computes the outputs.  The arrays must not overlap; `arena` may be NULL when its\n"
 	            " * size is 0. */\n");
-	print_prototype(e, s);
-	str_puts(s, ";\n\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
+	print_prototype(e, s, false);
+	str_puts(s, ";\n");
+	print_batch_prototype(e, s);
+	str_write(s, function.s, function.n);
+	str_puts(s, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }
 
 /* ---- Both ---- */
@@ -794,9 +855,10 @@ print_header(const Emit *e, Str *s)
 static void
 start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 {
-	static const char *const taken[] = {"_run", "_reset", "_state", "_H", "_ARENA_SIZE", "_ARENA_ALIGN", "_OK",
+	static const char *const taken[] = {"_run", "_run_batch", "_reset", "_state", "_H", "_ARENA_SIZE", "_ARENA_ALIGN", "_OK",
 	                                    "_ERROR_ARENA", "_CONST", "_RESTRICT", "_LAYER",
 	                                    "_INFINITY", "_NAN", "_needs_64_bit_double"};
+	static const char *const typed[] = {"_input", "_output", "_predict"};
 
 	e->program = p;
 	e->options = o;
@@ -811,6 +873,8 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 		if (strcmp(name, upper) != 0)
 			names_add(&e->file.names, upper);
 	}
+	for (size_t i = 0; i < 3 && interface_is_whole(p->graph); i++)
+		names_add(&e->file.names, arena_printf(a, "%s%s", o->prefix, typed[i]));
 	names_init(&e->run_names, a);
 	e->name = ARENA_ARRAY(a, const char *, p->buffers.n);
 	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);

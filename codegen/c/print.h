@@ -25,7 +25,7 @@ typedef struct {
 /* What the printed code needs from its surroundings. */
 typedef struct {
 	bool helper[HELPER_COUNT][DT_COUNT][DT_COUNT];
-	bool math, floats, doubles, signed_shift, infinity, nan, packed;
+	bool math, floats, doubles, signed_shift, infinity, nan, packed, dot;
 } Uses;
 
 /* The file that is being printed. */
@@ -104,6 +104,14 @@ void func_print(CFile *f, const LFunc *fn, const bool *plain, bool *used, Str *p
 
 /* Adds a line with `depth` tabs, broken at spaces when it is too long. */
 void line_print(Str *s, int depth, const char *text, size_t n);
+
+/* ---- interface.c ---- */
+
+/* Whether the graph names all its fields, so that there are structs. */
+bool interface_is_whole(const Graph *g);
+
+/* The types of the fields, and the function that takes them; nothing without fields. */
+void interface_print(CFile *file, const Graph *g, Str *types, Str *function);
 
 /* ---- data.c ---- */
 

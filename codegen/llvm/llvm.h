@@ -41,6 +41,7 @@ typedef struct {
 	int size_level;         /* 0, 1 (-Os), 2 (-Oz) */
 	bool spreads;           /* vectors of neighbouring sums, which take stack (spread.c); in
 	                         * memory always */
+	bool batch;             /* NAME_run_batch too; not of a graph with states */
 	bool debug;             /* line tables: file = model, line = number of the node */
 	const char *prefix;     /* of all names, as in C */
 	const char *model_name; /* the model's file name */

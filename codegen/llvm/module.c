@@ -390,6 +390,68 @@ build_run(LlvmModule *m)
 	LLVMBuildRet(m->builder, LLVMConstInt(m->c_int, 0, 0));
 }
 
+/* The pointer to what call number `call` has of a tensor. */
+static LLVMValueRef
+part_of_call(LlvmModule *m, LLVMValueRef base, LLVMValueRef call, const Buffer *b)
+{
+	LLVMValueRef bytes = LLVMConstInt(m->c_address, type_bytes(&b->type), 0);
+	LLVMValueRef offset = LLVMBuildNUWMul(m->builder, call, bytes, "");
+
+	return LLVMBuildInBoundsGEP2(m->builder, LLVMInt8TypeInContext(m->context), base, &offset, 1,
+	                             "");
+}
+
+/* int NAME_run_batch(size_t count, inputs, outputs, void *arena): a loop over NAME_run. */
+static void
+build_run_batch(LlvmModule *m)
+{
+	const Program *p = m->program;
+	int nin = p->graph->inputs.n, n = nin + p->graph->outputs.n;
+	LLVMBuilderRef b = m->builder;
+	LLVMTypeRef *params = ARENA_ARRAY(m->arena, LLVMTypeRef, n + 2);
+	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, n + 1), fn, run, call, next, status;
+	LLVMValueRef zero = LLVMConstInt(m->c_int, 0, 0);
+	LLVMBasicBlockRef entry, head, body, good, end;
+	const char *name = text(m, "_run_batch", m->options->prefix);
+
+	if (!m->options->batch)
+		return;
+	params[0] = m->c_address;
+	for (int i = 0; i <= n; i++)
+		params[i + 1] = m->ptr;
+	fn = LLVMAddFunction(m->module, name,
+	                     LLVMFunctionType(m->c_int, params, (unsigned)n + 2, 0));
+	llvm_finish_function(m, fn, name);
+	run = LLVMGetNamedFunction(m->module, text(m, "_run", m->options->prefix));
+	entry = LLVMAppendBasicBlockInContext(m->context, fn, "entry");
+	head = LLVMAppendBasicBlockInContext(m->context, fn, "head");
+	body = LLVMAppendBasicBlockInContext(m->context, fn, "body");
+	good = LLVMAppendBasicBlockInContext(m->context, fn, "good");
+	end = LLVMAppendBasicBlockInContext(m->context, fn, "end");
+	LLVMPositionBuilderAtEnd(b, entry);
+	place_entry(m, fn, name);
+	LLVMBuildBr(b, head);
+	LLVMPositionBuilderAtEnd(b, head);
+	call = LLVMBuildPhi(b, m->c_address, "call");
+	LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntULT, call, LLVMGetParam(fn, 0), ""), body, end);
+	LLVMPositionBuilderAtEnd(b, body);
+	for (int i = 0; i < n; i++)
+		args[i] = part_of_call(m, LLVMGetParam(fn, (unsigned)i + 1), call,
+		                       i < nin ? p->input[i] : p->output[i - nin]);
+	args[n] = LLVMGetParam(fn, (unsigned)n + 1);
+	status = LLVMBuildCall2(b, LLVMGlobalGetValueType(run), run, args, (unsigned)n + 1, "");
+	LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntEQ, status, zero, ""), good, end);
+	LLVMPositionBuilderAtEnd(b, good);
+	next = LLVMBuildNUWAdd(b, call, LLVMConstInt(m->c_address, 1, 0), "");
+	LLVMBuildBr(b, head);
+	LLVMAddIncoming(call, (LLVMValueRef[]){LLVMConstInt(m->c_address, 0, 0), next},
+	                (LLVMBasicBlockRef[]){entry, good}, 2);
+	LLVMPositionBuilderAtEnd(b, end);
+	fn = LLVMBuildPhi(b, m->c_int, "status");
+	LLVMAddIncoming(fn, (LLVMValueRef[]){zero, status}, (LLVMBasicBlockRef[]){head, body}, 2);
+	LLVMBuildRet(b, fn);
+}
+
 /* void NAME_reset(NAME_state *state) */
 static void
 build_reset(LlvmModule *m)
@@ -502,6 +564,7 @@ llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *
 	} else {
 		build_reset(m);
 		build_run(m);
+		build_run_batch(m);
 	}
 	if (m->di)
 		LLVMDIBuilderFinalize(m->di);

@@ -67,12 +67,36 @@ product(const Plain *p, LLVMValueRef a, LLVMValueRef b)
 	return LLVMBuildNSWMul(p->b, a, b, "");
 }
 
+/* From products of 16-bit halves, for machines that have no longer ones. */
+static LLVMValueRef
+high_of_halves(const Plain *p, LLVMValueRef a, LLVMValueRef b, bool round)
+{
+	LLVMBuilderRef build = p->b;
+	LLVMValueRef mask = number(p, 0xffff), sixteen = number(p, 16);
+	LLVMValueRef low = LLVMBuildAnd(build, a, mask, ""), other = LLVMBuildAnd(build, b, mask, "");
+	LLVMValueRef left = LLVMBuildMul(build, hi(p, a), other, "");
+	LLVMValueRef right = LLVMBuildMul(build, hi(p, b), low, ""), middle, high;
+
+	middle = LLVMBuildLShr(build, LLVMBuildMul(build, low, other, ""), sixteen, "");
+	middle = LLVMBuildAdd(build, middle, LLVMBuildAnd(build, left, mask, ""), "");
+	middle = LLVMBuildAdd(build, middle, LLVMBuildAnd(build, right, mask, ""), "");
+	if (round)
+		middle = LLVMBuildAdd(build, middle, number(p, 0x8000), "");
+	high = LLVMBuildAdd(build, LLVMBuildMul(build, hi(p, a), hi(p, b), ""), hi(p, left), "");
+	high = LLVMBuildAdd(build, high, hi(p, right), "");
+	return LLVMBuildAdd(build, high, LLVMBuildLShr(build, middle, sixteen, ""), "");
+}
+
 static LLVMValueRef
 high_product(const Plain *p, LLVMValueRef a, LLVMValueRef b, uint64_t more)
 {
-	LLVMValueRef x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
-	                                 LLVMBuildSExt(p->b, b, p->i64, ""), "");
+	unsigned isa = p->f->m->options->target.isa;
+	LLVMValueRef x;
 
+	if ((isa & ISA_MUL) && !(isa & ISA_MUL_HIGH))
+		return high_of_halves(p, a, b, more != 0);
+	x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
+	                    LLVMBuildSExt(p->b, b, p->i64, ""), "");
 	if (more)
 		x = LLVMBuildAdd(p->b, x, LLVMConstInt(p->i64, more, 0), "");
 	x = LLVMBuildLShr(p->b, x, LLVMConstInt(p->i64, 32, 0), "");
@@ -95,6 +119,17 @@ odd8(const Plain *p, LLVMValueRef x)
 	LLVMTypeRef type = p->i32;
 
 	return even8(p, llvm_call_intrinsic(p->f, "llvm.fshr", 1, &type, 3, args));
+}
+
+static LLVMValueRef
+sat8(const Plain *p, LLVMValueRef a)
+{
+	LLVMValueRef low[] = {a, LLVMConstInt(p->i32, (unsigned long long)-128, 1)};
+	LLVMValueRef high[] = {NULL, number(p, 127)};
+	LLVMTypeRef type = p->i32;
+
+	high[0] = llvm_call_intrinsic(p->f, "llvm.smax", 1, &type, 2, low);
+	return llvm_call_intrinsic(p->f, "llvm.smin", 1, &type, 2, high);
 }
 
 /* a, but LLVM does not know that. */
@@ -135,6 +170,7 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 		            LLVMBuildSub(build, hi(p, a), hi(p, b), ""));
 	case POP_MULH: return high_product(p, a, b, 0);
 	case POP_MULH_ROUND: return high_product(p, a, b, (uint64_t)1 << 31);
+	case POP_SAT8: return sat8(p, a);
 	case POP_KEEP: return keep(p, a);
 	case POP_COUNT: break;
 	}
@@ -157,4 +193,35 @@ llvm_build_packed(LlvmFunction *f, const Expr *e)
 	if (intrinsic[e->u.pop].name && (f->m->options->target.isa & isa) == isa)
 		return llvm_call_intrinsic(f, intrinsic[e->u.pop].name, 0, NULL, e->nargs, arg);
 	return plain(&p, e->u.pop, arg[0], arg[1], arg[2]);
+}
+
+/* The factors on one side, as a vector. */
+static LLVMValueRef
+factors(LlvmFunction *f, const Expr *load, LLVMTypeRef type)
+{
+	LLVMValueRef at = llvm_element(f, DT_I8, f->buf[load->u.buf->index],
+	                               llvm_build_expr(f, load->arg[0]));
+	LLVMValueRef x = LLVMBuildLoad2(f->m->builder, type, at, "");
+
+	LLVMSetAlignment(x, 1);
+	return x;
+}
+
+LLVMValueRef
+llvm_build_dot(LlvmFunction *f, const Expr *e)
+{
+	LLVMBuilderRef b = f->m->builder;
+	LLVMContextRef context = f->m->context;
+	LLVMTypeRef i32 = LLVMInt32TypeInContext(context);
+	LLVMTypeRef bytes = LLVMVectorType(LLVMInt8TypeInContext(context), DOT_ELEMENTS);
+	LLVMTypeRef words = LLVMVectorType(i32, DOT_ELEMENTS);
+	LLVMValueRef zero = LLVMConstInt(i32, 0, 0), sum = llvm_build_expr(f, e->arg[0]);
+	LLVMValueRef x = factors(f, e->arg[1], bytes), w = factors(f, e->arg[2], bytes);
+
+	if (f->m->options->target.isa & ISA_ARM_MVE)
+		return llvm_call_intrinsic(f, "llvm.arm.mve.vmldava", 1, &bytes, 6,
+		                           (LLVMValueRef[]){zero, zero, zero, sum, x, w});
+	x = LLVMBuildMul(b, LLVMBuildSExt(b, x, words, ""), LLVMBuildSExt(b, w, words, ""), "");
+	x = llvm_call_intrinsic(f, "llvm.vector.reduce.add", 1, &words, 1, &x);
+	return LLVMBuildAdd(b, sum, x, "");
 }

@@ -27,6 +27,9 @@
 
 enum { DEFAULT_ALIGN = 4 };
 
+/* Into how small parts spare memory is divided for scratch. */
+enum { MAX_PARTS = 4096 };
+
 typedef struct {
 	bool views, concat, in_place;
 } Policy;
@@ -51,7 +54,9 @@ typedef struct {
 	size_t align;
 	int nnodes;
 	const Node **node;
-	LFunc **kernel;       /* by node */
+	NodeKernels *choices; /* by node */
+	int *chosen;          /* by node: which of them */
+	LFunc **kernel;       /* by node: the chosen one */
 	const Layout *layout; /* the chosen one */
 	Program *program;
 	Buffer **buffer;      /* by value */
@@ -467,14 +472,33 @@ buffer_of(Build *b, const Value *v)
 	return buffer;
 }
 
+static const char *
+buffer_name(const Build *b, int t, const LBuf *buf)
+{
+	const Node *n = b->node[t];
+	const char *layer = n->name ? n->name : n->nouts && n->out[0] ? n->out[0]->name : "";
+
+	return arena_printf(b->arena, "%s/%s", layer, buf->name);
+}
+
+/* Constants that a lowering made of the node's own. */
+static Buffer *
+constant_buffer(Build *b, int t, const LBuf *buf)
+{
+	Type type = type_make(buf->elem, 1, (int32_t[]){buf->count});
+	Buffer *buffer = new_buffer(b, buffer_name(b, t, buf), &type, BUFFER_CONST);
+
+	buffer->data = buf->data;
+	buffer->first = -1;
+	buffer->last = b->nnodes;
+	return buffer;
+}
+
 static Buffer *
 scratch_buffer(Build *b, int t, const LBuf *buf, int item)
 {
 	Type type = type_make(buf->elem, 1, (int32_t[]){buf->count});
-	const Node *n = b->node[t];
-	const char *layer = n->name ? n->name : n->nouts && n->out[0] ? n->out[0]->name : "";
-	Buffer *buffer = new_buffer(b, arena_printf(b->arena, "%s/%s", layer, buf->name), &type,
-	                            BUFFER_ARENA);
+	Buffer *buffer = new_buffer(b, buffer_name(b, t, buf), &type, BUFFER_ARENA);
 
 	buffer->offset = b->layout->item[item].place;
 	buffer->first = buffer->last = t;
@@ -525,6 +549,8 @@ kernel_step(Build *b, int t)
 	for (int i = 0; i < f->bufs.n; i++)
 		if (is_scratch(f->bufs.v[i]))
 			step->arg[i].buffer = scratch_buffer(b, t, f->bufs.v[i], item++);
+		else if (i >= at && f->bufs.v[i]->role == LBUF_IN)
+			step->arg[i].buffer = constant_buffer(b, t, f->bufs.v[i]);
 }
 
 static void
@@ -674,21 +700,118 @@ make_program(Build *b)
 	return true;
 }
 
+static bool
+take_kernel(Build *b, int t, int choice)
+{
+	const char *problem;
+
+	b->chosen[t] = choice;
+	b->kernel[t] = b->choices[t].v[choice].fn;
+	problem = lfunc_verify(b->kernel[t]);
+	return !problem || diag_report(b->diag, &b->node[t]->loc, E_INTERNAL, "kernel '%s': %s",
+	                               b->kernel[t]->name, problem);
+}
+
 /* Lowers and verifies everything, also what sharing may make superfluous. */
 static bool
 make_kernels(Build *b)
 {
 	for (int t = 0; t < b->nnodes; t++) {
-		const Node *n = b->node[t];
-		const char *problem;
-
-		b->kernel[t] = node_lower(b->arena, n);
-		problem = lfunc_verify(b->kernel[t]);
-		if (problem)
-			return diag_report(b->diag, &n->loc, E_INTERNAL, "kernel '%s': %s",
-			                   b->kernel[t]->name, problem);
+		b->choices[t] = kernels_of(b->arena, b->node[t], b->options->kernels);
+		b->chosen[t] = b->choices[t].n - 1;
+		if (!take_kernel(b, t, b->chosen[t]))
+			return false;
 	}
 	return true;
+}
+
+/* ---- Choosing kernels ---- */
+
+/* Bytes that the arena may have, by the level, when the smallest one has `least`. */
+static size_t
+most_memory(const Build *b, size_t least)
+{
+	switch (b->options->kernels ? b->options->kernels->level : 's') {
+	case '3': return SIZE_MAX;
+	case '2': return 2 * least;
+	default: return least;
+	}
+}
+
+/* Bytes of the arena that are alive while node t runs. */
+static size_t
+memory_at(const Layout *l, int t)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < l->nitems; i++)
+		for (int k = 0; k < l->item[i].nrects; k++)
+			if (l->item[i].rect[k].first <= t && l->item[i].rect[k].last >= t)
+				bytes += l->item[i].rect[k].size;
+	return bytes;
+}
+
+/* Takes for every node the best kernel whose scratch is at most spare[t] / part. */
+static bool
+take_best(Build *b, const size_t *spare, size_t part)
+{
+	for (int t = 0; t < b->nnodes; t++) {
+		const NodeKernels *all = &b->choices[t];
+		int k = 0;
+
+		while (k < all->n - 1 && (size_t)all->v[k].scratch > spare[t] / part)
+			k++;
+		if (k != b->chosen[t] && !take_kernel(b, t, k))
+			return false;
+	}
+	return true;
+}
+
+/* The best kernels whose plan fits the level's memory; the layout with reference
+ * lowerings sets what that is.  Where kernels spoil more than their scratch, less of it
+ * is allowed, in the end none. */
+static bool
+choose_kernels(Build *b)
+{
+	size_t *spare = ARENA_ARRAY(b->arena, size_t, b->nnodes), most;
+	const Layout *least = choose_layout(b);
+
+	b->layout = least;
+	most = most_memory(b, least->result.size);
+	for (int t = 0; t < b->nnodes; t++) {
+		size_t used = memory_at(least, t);
+
+		spare[t] = used < most ? most - used : 0;
+	}
+	for (size_t part = 1; part <= MAX_PARTS; part *= 4) {
+		if (!take_best(b, spare, part))
+			return false;
+		b->layout = choose_layout(b);
+		if (b->layout->result.size <= most)
+			return true;
+	}
+	for (int t = 0; t < b->nnodes; t++)
+		if (!take_kernel(b, t, b->choices[t].n - 1))
+			return false;
+	b->layout = least;
+	return true;
+}
+
+static void
+report_choices(const Build *b)
+{
+	for (int t = 0; t < b->nnodes && b->options->kernels && b->options->kernels->remarks; t++) {
+		const NodeKernels *all = &b->choices[t];
+		const NodeKernel *k = &all->v[b->chosen[t]], *last = &all->v[all->n - 1];
+
+		if (all->n > 1)
+			diag_report(b->diag, &b->node[t]->loc, R_PASS,
+			            "kernels: %s: about %lld cycles (reference lowering %lld), %lld "
+			            "bytes of constants, %lld of scratch%s",
+			            k->name, (long long)k->cycles, (long long)last->cycles,
+			            (long long)k->constants, (long long)k->scratch,
+			            b->chosen[t] ? "; faster ones need too much memory" : "");
+	}
 }
 
 static void
@@ -712,9 +835,11 @@ program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d)
 	assert((b.align & (b.align - 1)) == 0);
 	list_nodes(&b);
 	b.kernel = ARENA_ARRAY(a, LFunc *, b.nnodes);
-	if (!make_kernels(&b))
+	b.choices = ARENA_ARRAY(a, NodeKernels, b.nnodes);
+	b.chosen = ARENA_ARRAY(a, int, b.nnodes);
+	if (!make_kernels(&b) || !choose_kernels(&b))
 		return NULL;
-	b.layout = choose_layout(&b);
+	report_choices(&b);
 	b.program = ARENA_NEW(a, Program);
 	b.program->arena = a;
 	b.program->graph = g;
@@ -728,11 +853,22 @@ program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d)
 size_t
 program_const_bytes(const Program *p)
 {
+	Arena *a = arena_child(p->arena);
+	bool *used = ARENA_ARRAY(a, bool, p->buffers.n);
 	size_t bytes = 0;
 
+	for (int t = 0; t < p->steps.n; t++) {
+		const Step *step = p->steps.v[t];
+
+		for (int i = 0; i < step->fn->bufs.n; i++)
+			if (step->arg[i].buffer && lfunc_uses(step->fn, step->fn->bufs.v[i]))
+				used[step->arg[i].buffer->base ? step->arg[i].buffer->base->index
+				                               : step->arg[i].buffer->index] = true;
+	}
 	for (int i = 0; i < p->buffers.n; i++)
-		if (p->buffers.v[i]->kind == BUFFER_CONST && p->buffers.v[i]->base == p->buffers.v[i])
+		if (p->buffers.v[i]->kind == BUFFER_CONST && used[i])
 			bytes += type_bytes(&p->buffers.v[i]->type);
+	arena_free(a);
 	return bytes;
 }
 

@@ -25,6 +25,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/str.h"
+#include "codegen/kernels/kernels.h"
 #include "ir/graph.h"
 #include "ir/loop/loop.h"
 
@@ -95,10 +96,13 @@ typedef struct {
 	bool no_concat;      /* baseline that the plan is compared with */
 	bool no_in_place;
 	long search_budget;  /* of the exact planner, 0: the default */
+	const KernelOptions *kernels; /* NULL: reference lowerings only */
 } ProgramOptions;
 
 /*
- * Lowers every node of a graph without sugar and plans the memory.  The sharing
+ * Lowers every node of a graph without sugar and plans the memory.  With kernels for a
+ * target each node gets its fastest, as far as memory allows: at -O3 any, at -O2 twice
+ * the arena of the reference lowerings, else just that.  The sharing
  * named above is used unless the plan is smaller without a part of it, so that the
  * arena is never larger than what an ordinary planner needs.  Reports E_INTERNAL and
  * returns NULL when a kernel breaks a rule of the loop IR.
@@ -114,6 +118,9 @@ int64_t program_macs(const Program *p);
 /* The memory plan as text: all buffers with place, size and lifetime, and the
  * lower bound. */
 void program_report(Str *s, const Program *p);
+
+/* Sizes, steps and buffers as one JSON object. */
+void program_report_json(Str *s, const Program *p);
 
 /*
  * Runs the program in the interpreter.  `in` and `out` are parallel to the

@@ -15,6 +15,9 @@ Value *onnx_dequantize(ONode *n, Value *x, Value *scale, Value *zero, int axis);
  * is allowed). */
 Value *onnx_centered(ONode *n, Value *x, Value *zero, int axis);
 
+/* An int32 bias in steps of x_scale * w_scale, real; NULL without one. */
+Value *onnx_real_bias(ONode *n, Value *bias, Value *x_scale, Value *w_scale);
+
 Value *onnx_integer_matmul(ONode *n, Value *a, Value *a_zero, Value *b, Value *b_zero);
 
 /* Sums in steps of a_scale * b_scale, quantised. */

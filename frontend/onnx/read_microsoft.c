@@ -166,30 +166,73 @@ onnx_read_qlinear_unary(ONode *n)
 	return quantized(n, x, 3);
 }
 
+/* QLinearSoftmax: the axes behind `axis` too in old opsets. */
+bool
+onnx_read_qlinear_softmax(ONode *n)
+{
+	Value *x = real(n, 0);
+	bool flat = onnx_int(n, "opset", 13) < 13;
+	int axis;
+
+	if (!x)
+		return false;
+	axis = onnx_axis(n, "axis", flat ? 1 : -1, x->type.rank);
+	if (n->failed)
+		return false;
+	if (flat && axis != x->type.rank - 1)
+		return onnx_unsupported(n, "an axis before the last one in opsets below 13");
+	return quantized(n, onnx_softmax(n, OP_SOFTMAX, x, axis), 3);
+}
+
+/* condition, x, scale, zero, y, scale, zero, result scale, zero */
+bool
+onnx_read_qlinear_where(ONode *n)
+{
+	Value *x = real(n, 1), *y = real(n, 4);
+
+	return onnx_result(n, onnx_quantize(n, onnx_where(n, n->in[0], x, y), n->in[7],
+	                                    onnx_in(n, 8), 0, n->in[1]->type.dtype));
+}
+
+/* Where the channels are the last axis, they become the second one; and back. */
+static Value *
+channels_second(ONode *n, Value *x, bool last)
+{
+	return x && last ? onnx_move_axis(n, x, x->type.rank - 1, 1) : x;
+}
+
+static Value *
+channels_last(ONode *n, Value *x, bool last)
+{
+	return x && last ? onnx_move_axis(n, x, 1, x->type.rank - 1) : x;
+}
+
 bool
 onnx_read_qlinear_global_average_pool(ONode *n)
 {
+	bool last = onnx_flag(n, "channels_last", false);
 	Value *x = real(n, 0);
 
-	if (onnx_flag(n, "channels_last", false))
-		return onnx_unsupported(n, "channels_last");
 	if (x && x->type.rank < 3)
 		return onnx_error_in(n, 0, E_SHAPE, "'%s' has no spatial axes", n->in[0]->name);
+	x = channels_second(n, x, last);
 	x = x ? onnx_reduce(n, OP_REDUCE_MEAN, x, onnx_range(n, 2, x->type.rank), true) : NULL;
-	return quantized(n, x, 3);
+	return quantized(n, channels_last(n, x, last), 3);
 }
 
 bool
 onnx_read_qlinear_average_pool(ONode *n)
 {
-	Value *x = real(n, 0);
 	bool ceil = onnx_flag(n, "ceil_mode", false);
 	bool all = onnx_flag(n, "count_include_pad", false);
+	bool last = onnx_flag(n, "channels_last", false);
+	Value *x = real(n, 0);
 	Window w;
 	Node *k;
 
-	if (onnx_flag(n, "channels_last", false))
-		return onnx_unsupported(n, "channels_last");
+	if (x && x->type.rank < 3)
+		return onnx_error_in(n, 0, E_SHAPE, "'%s' has no spatial axes", n->in[0]->name);
+	x = channels_second(n, x, last);
 	if (!x || !onnx_window(n, &x->type, NULL, false, &w))
 		return false;
 	k = onnx_node(n, OP_AVG_POOL, 1, &x, 1);
@@ -200,7 +243,7 @@ onnx_read_qlinear_average_pool(ONode *n)
 		                                            .dilations = w.dilations,
 		                                            .ceil_mode = ceil,
 		                                            .count_include_pad = all};
-	return quantized(n, onnx_finish(n, k), 3);
+	return quantized(n, channels_last(n, onnx_finish(n, k), last), 3);
 }
 
 /* y scale, y zero point, then a tensor, scale and zero point each. */
@@ -223,6 +266,36 @@ onnx_read_qlinear_concat(ONode *n)
 	                                    n->in[1], 0, DT_U8));
 }
 
+static bool
+all_known(ONode *n, int from)
+{
+	for (int i = from; i < n->nins; i++)
+		if (n->in[i] && !value_is_const(n->in[i]))
+			return false;
+	return true;
+}
+
+/* The product of real numbers: what the pass fuse-qdq makes an integer kernel. */
+static bool
+read_real_gemm(ONode *n)
+{
+	Attr_GEMM attr = {.alpha = 1, .beta = 1};
+	Value **in = n->in, *v[3];
+	Node *k;
+
+	attr.trans_a = onnx_flag(n, "transA", false);
+	attr.trans_b = onnx_flag(n, "transB", false);
+	v[0] = real(n, 0);
+	v[1] = onnx_dequantize(n, in[3], in[4], in[5], attr.trans_b ? 0 : 1);
+	v[2] = onnx_real_bias(n, in[6], in[1], in[4]);
+	if (!v[0] || !v[1] || n->failed)
+		return false;
+	k = onnx_node(n, OP_GEMM, v[2] ? 3 : 2, v, 1);
+	if (k)
+		*(Attr_GEMM *)k->attr = attr;
+	return onnx_result(n, onnx_quantize(n, onnx_finish(n, k), in[7], onnx_in(n, 8), 1, DT_U8));
+}
+
 /* a, scale, zero, b, scale, zero, bias (int32), y scale, y zero; without a y scale
  * the result is float. */
 bool
@@ -236,6 +309,9 @@ onnx_read_qgemm(ONode *n)
 		return false;
 	if (a->type.rank != 2 || b->type.rank != 2)
 		return onnx_error(n, E_SHAPE, "'QGemm' needs matrices");
+	if (alpha == 1 && onnx_in(n, 7) && all_known(n, 4) && value_is_const(n->in[1]) &&
+	    value_is_const(n->in[2]))
+		return read_real_gemm(n);
 	sum = onnx_integer_matmul(n, a, n->in[2], b, n->in[5]);
 	if (onnx_in(n, 6))
 		sum = onnx_binary(n, OP_ADD, sum, n->in[6]);

@@ -191,6 +191,41 @@ onnx_centered(ONode *n, Value *x, Value *zero, int axis)
 	return onnx_binary(n, OP_SUB, onnx_cast(n, x, DT_I32), zero);
 }
 
+/* Whether a zero point is one number that is known. */
+static bool
+is_known_zero(const Value *zero)
+{
+	return !zero || (value_is_const(zero) && type_numel(&zero->type) == 1);
+}
+
+/* x, of 8 bits, as numbers of scale 1. */
+static Value *
+codes(ONode *n, Value *x, const Value *zero)
+{
+	Arena *a = n->r->g->arena;
+	float scale = 1;
+	int32_t place = zero ? (int32_t)value_int(zero, 0) : 0;
+	Quant *q = ARENA_NEW(a, Quant);
+	Node *k = x ? onnx_node(n, OP_CODES, 1, &x, 1) : NULL;
+
+	if (!k)
+		return NULL;
+	q->n = 1;
+	q->scale = arena_copy(a, &scale, sizeof scale);
+	q->zero = arena_copy(a, &place, sizeof place);
+	k->out[0]->type.dtype = x->type.dtype;
+	k->out[0]->type.q = q;
+	return onnx_finish(n, k);
+}
+
+/* Whether x and w can be multiplied as codes. */
+static bool
+are_codes(const Value *x, const Value *x_zero, const Value *w, const Value *w_zero)
+{
+	return dtype_info[x->type.dtype].bytes == 1 && dtype_info[w->type.dtype].bytes == 1 &&
+	       is_known_zero(x_zero) && is_known_zero(w_zero);
+}
+
 static bool
 is_conv_shaped(ONode *n, const Value *x, const Value *w)
 {
@@ -209,8 +244,13 @@ integer_conv(ONode *n, Value *x, Value *x_zero, Value *w, Value *w_zero, Value *
 	if (!is_conv_shaped(n, x, w) ||
 	    !onnx_window(n, &x->type, w->type.dim + 2, false, &window))
 		return NULL;
-	x = onnx_centered(n, x, x_zero, -1);
-	w = onnx_centered(n, w, w_zero, 0);
+	if (are_codes(x, x_zero, w, w_zero)) {
+		x = codes(n, x, x_zero);
+		w = codes(n, w, w_zero);
+	} else {
+		x = onnx_centered(n, x, x_zero, -1);
+		w = onnx_centered(n, w, w_zero, 0);
+	}
 	return onnx_conv(n, x, w, bias, &window, group);
 }
 
@@ -221,10 +261,36 @@ onnx_read_conv_integer(ONode *n)
 	                                   NULL));
 }
 
-/* Zero points along the rows of a and the columns of b. */
+/* The sum over each column of b, a constant matrix, times `factor`. */
+static Value *
+column_sums(ONode *n, Value *b, Value *b_zero, Value *factor)
+{
+	Ints rows = onnx_range(n, 0, 1);
+
+	b = onnx_centered(n, b, b_zero, -1);
+	b = b ? onnx_reduce(n, OP_REDUCE_SUM, b, rows, false) : NULL;
+	factor = onnx_cast(n, plain(n, factor), DT_I32);
+	return onnx_binary(n, OP_MUL, b, factor);
+}
+
+/* Zero points along the rows of a and the columns of b.  A zero point of a that is one
+ * unknown number comes off the sums. */
 Value *
 onnx_integer_matmul(ONode *n, Value *a, Value *a_zero, Value *b, Value *b_zero)
 {
+	bool constant = value_is_const(b) && b->type.rank == 2;
+
+	if (are_codes(a, a_zero, b, b_zero)) {
+		a = codes(n, a, a_zero);
+		return onnx_matmul(n, a, codes(n, b, b_zero));
+	}
+	if (constant && are_codes(a, NULL, b, b_zero) && type_numel(&a_zero->type) == 1) {
+		Value *sums = column_sums(n, b, b_zero, a_zero);
+
+		a = codes(n, a, NULL);
+		a = onnx_matmul(n, a, codes(n, b, b_zero));
+		return onnx_binary(n, OP_SUB, a, sums);
+	}
 	a = onnx_centered(n, a, a_zero, a->type.rank - 2);
 	b = onnx_centered(n, b, b_zero, b->type.rank - 1);
 	return onnx_matmul(n, a, b);
@@ -249,20 +315,72 @@ onnx_requantize(ONode *n, Value *sum, Value *a_scale, Value *b_scale, Value *y_s
 	return onnx_quantize(n, sum, y_scale, y_zero, axis, DT_U8);
 }
 
+/* Whether inputs `from` to `to` - 1 are constants, where they are there. */
+static bool
+are_known(ONode *n, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		if (onnx_in(n, i) && !onnx_is_const(n, i))
+			return false;
+	return true;
+}
+
+/* A bias in steps of x_scale * w_scale as real numbers; NULL without one. */
+Value *
+onnx_real_bias(ONode *n, Value *bias, Value *x_scale, Value *w_scale)
+{
+	Value *scale;
+
+	if (!bias)
+		return NULL;
+	x_scale = plain(n, x_scale);
+	scale = onnx_binary(n, OP_MUL, x_scale, plain(n, w_scale));
+	return onnx_dequantize(n, bias, scale, NULL, 0);
+}
+
+/* The convolution of real numbers: what the pass fuse-qdq makes an integer kernel. */
+static bool
+read_real_conv(ONode *n)
+{
+	Value **in = n->in, *x, *w, *bias;
+	int64_t group = onnx_int_in(n, "group", 1, 1, INT32_MAX);
+	Window window;
+
+	if (!is_conv_shaped(n, in[0], in[3]) ||
+	    !onnx_window(n, &in[0]->type, in[3]->type.dim + 2, false, &window))
+		return false;
+	bias = onnx_real_bias(n, onnx_in(n, 8), in[1], in[4]);
+	x = onnx_dequantize(n, in[0], in[1], in[2], 0);
+	w = onnx_dequantize(n, in[3], in[4], in[5], 0);
+	x = onnx_conv(n, x, w, bias, &window, group);
+	return !n->failed && onnx_result(n, onnx_quantize(n, x, in[6], in[7], 1, DT_U8));
+}
+
 /* x, scale, zero, w, scale, zero, y scale, zero, bias in int32 */
 bool
 onnx_read_qlinear_conv(ONode *n)
 {
-	Value **in = n->in, *sum = integer_conv(n, in[0], in[2], in[3], in[5], onnx_in(n, 8));
+	Value **in = n->in, *sum;
 
+	if (are_known(n, 1, 9))
+		return read_real_conv(n);
+	sum = integer_conv(n, in[0], in[2], in[3], in[5], onnx_in(n, 8));
 	return onnx_result(n, onnx_requantize(n, sum, in[1], in[4], in[6], in[7], 1));
 }
 
 bool
 onnx_read_qlinear_matmul(ONode *n)
 {
-	Value **in = n->in, *sum = onnx_integer_matmul(n, in[0], in[2], in[3], in[5]);
+	Value **in = n->in, *sum, *b;
 
+	if (are_known(n, 1, 3) && are_known(n, 4, 8)) {
+		b = onnx_dequantize(n, in[3], in[4], in[5], in[3]->type.rank - 1);
+		sum = onnx_dequantize(n, in[0], in[1], in[2], in[0]->type.rank - 2);
+		sum = onnx_matmul(n, sum, b);
+		return sum && onnx_result(n, onnx_quantize(n, sum, in[6], in[7],
+		                                           sum->type.rank - 1, DT_U8));
+	}
+	sum = onnx_integer_matmul(n, in[0], in[2], in[3], in[5]);
 	return sum && onnx_result(n, onnx_requantize(n, sum, in[1], in[4], in[6], in[7],
 	                                             sum->type.rank - 1));
 }

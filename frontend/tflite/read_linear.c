@@ -346,12 +346,25 @@ average_pool(TNode *n, Value *x, Activation activation)
 	return node;
 }
 
+/* The reference averages the stored numbers, whatever the output's scale. */
+static bool
+check_average(TNode *n)
+{
+	const Type *x = tfl_type(n, 0), *y = tfl_out_type(n);
+
+	if (!x->q || !y->q || x->q->n != 1 || y->q->n != 1 ||
+	    (x->q->zero[0] == y->q->zero[0] &&
+	     fabs((double)x->q->scale[0] - (double)y->q->scale[0]) <= 1e-6))
+		return true;
+	return tfl_error(n, E_UNSUPPORTED, "pooling to another quantisation is not supported");
+}
+
 bool
 tfl_read_average_pool(TNode *n)
 {
 	Activation a;
 
-	return tfl_activation(n, n->options.as_Pool2DOptions.activation, &a) &&
+	return check_average(n) && tfl_activation(n, n->options.as_Pool2DOptions.activation, &a) &&
 	       tfl_result(n, average_pool(n, tfl_in(n, 0), a));
 }
 

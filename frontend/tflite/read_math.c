@@ -351,6 +351,8 @@ tfl_read_resize_bilinear(TNode *n)
 {
 	const FbResizeBilinearOptions *o = &n->options.as_ResizeBilinearOptions;
 
+	if (!type_same_quant(tfl_type(n, 0), tfl_out_type(n)))
+		return tfl_error(n, E_UNSUPPORTED, "resizing to another quantisation is not supported");
 	return tfl_result(n, resize(n, o->align_corners, o->half_pixel_centers, INTERP_linear));
 }
 

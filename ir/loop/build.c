@@ -486,6 +486,19 @@ loop_packed(LBuilder *b, POp op, Expr *x, Expr *y, Expr *z)
 }
 
 Expr *
+loop_dot(LBuilder *b, Expr *sum, LBuf *x, Expr *x_at, LBuf *w, Expr *w_at)
+{
+	Expr *e = new_expr(b, E_DOT, DT_I32);
+
+	assert(sum->type == DT_I32 && x->elem == DT_I8 && w->elem == DT_I8);
+	e->nargs = 3;
+	e->arg[0] = sum;
+	e->arg[1] = loop_load(b, x, x_at);
+	e->arg[2] = loop_load(b, w, w_at);
+	return e;
+}
+
+Expr *
 loop_load_compute(LBuilder *b, LBuf *buf, Expr *index)
 {
 	return loop_cvt(b, dtype_compute(buf->elem), loop_load(b, buf, index));
@@ -695,6 +708,37 @@ loop_comment(LBuilder *b, const char *format, ...)
 	va_end(args);
 }
 
+static bool
+expr_uses(const Expr *e, const LBuf *buf)
+{
+	if (!e)
+		return false;
+	if (e->kind == E_LOAD && e->u.buf == buf)
+		return true;
+	for (int i = 0; i < e->nargs; i++)
+		if (expr_uses(e->arg[i], buf))
+			return true;
+	return false;
+}
+
+static bool
+block_uses(const Stmt *s, const LBuf *buf)
+{
+	for (; s; s = s->next)
+		if ((s->kind == S_STORE && s->buf == buf) || expr_uses(s->lo, buf) ||
+		    expr_uses(s->hi, buf) || expr_uses(s->cond, buf) || expr_uses(s->value, buf) ||
+		    expr_uses(s->index, buf) || block_uses(s->body, buf) ||
+		    block_uses(s->other, buf))
+			return true;
+	return false;
+}
+
+bool
+lfunc_uses(const LFunc *f, const LBuf *buf)
+{
+	return block_uses(f->body, buf);
+}
+
 bool
 expr_equal(const Expr *a, const Expr *b)
 {
@@ -733,7 +777,8 @@ expr_equal(const Expr *a, const Expr *b)
 		break;
 	case E_SELECT:
 	case E_CVT:
-	case E_BITS: break;
+	case E_BITS:
+	case E_DOT: break;
 	}
 	for (int i = 0; i < a->nargs; i++)
 		if (!expr_equal(a->arg[i], b->arg[i]))

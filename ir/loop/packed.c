@@ -73,6 +73,7 @@ bits_of(POp op, int32_t a, int32_t b, int32_t c)
 	case POP_SUB2: return pair(lo(a) - lo(b), hi(a) - hi(b));
 	case POP_MULH: return high(a, b, 0);
 	case POP_MULH_ROUND: return high(a, b, (uint64_t)1 << 31);
+	case POP_SAT8: return (uint32_t)(a < INT8_MIN ? INT8_MIN : a > INT8_MAX ? INT8_MAX : a);
 	case POP_KEEP: return (uint32_t)a;
 	case POP_COUNT: break;
 	}

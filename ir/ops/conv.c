@@ -108,7 +108,10 @@ infer_conv(const Node *n, Type *out, Diag *d)
 bool
 qinfer_conv(const Node *n, Type *out, Diag *d)
 {
-	return infer_conv_shape(n, out, d) && check_dot_quantized(n, d, 0);
+	if (!infer_conv_shape(n, out, d) || !check_dot_quantized(n, d, 0))
+		return false;
+	out[0].dtype = dot_output_type(n);
+	return true;
 }
 
 /* Weights of the layout nchw are [C, M/group, ..], of nhwc [M, .., C/group]. */
@@ -148,7 +151,11 @@ infer_conv_transpose(const Node *n, Type *out, Diag *d)
 bool
 qinfer_conv_transpose(const Node *n, Type *out, Diag *d)
 {
-	return infer_conv_transpose_shape(n, out, d) && check_dot_quantized(n, d, 0);
+	const Attr_CONV_TRANSPOSE *a = n->attr;
+	/* The output channels of the layout nchw lie along an axis when there is one group. */
+	int axis = a->layout == LAYOUT_nhwc ? 0 : a->group == 1 ? 1 : -1;
+
+	return infer_conv_transpose_shape(n, out, d) && check_dot_quantized(n, d, axis);
 }
 
 /* The loops around one output element. */

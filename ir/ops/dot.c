@@ -24,6 +24,12 @@ factor_of(const Node *n, int32_t i)
 	return (double)x * (double)w->scale[i] / (double)y;
 }
 
+Multiplier
+dot_multiplier(const Node *n, int32_t channel)
+{
+	return quantize_multiplier(factor_of(n, channel), n->graph->single_rounding);
+}
+
 static Multipliers
 factors(LowerCtx *cx, const Node *n, bool wide)
 {
@@ -61,6 +67,8 @@ dot_begin(LowerCtx *cx, const Node *n)
 	l.x_zero = quant_zero(x);
 	/* With a scale a channel the reference kernels take no notice of zero points. */
 	l.w_zero = w->q->n == 1 ? quant_zero(w) : 0;
+	if (!y->q)
+		return l;
 	l.y_zero = quant_zero(y);
 	l.by = factors(cx, n, l.type == DT_I64);
 	l.range = quant_range(y, node_activation(n));
@@ -98,7 +106,7 @@ dot_add(LowerCtx *cx, const Dot *l, LVar *sum, Expr *x_at, Expr *w_at)
 void
 dot_store(LowerCtx *cx, const Dot *l, Expr *y_at, Expr *channel, Expr *sum)
 {
-	if (!l->quantized) {
+	if (!l->quantized || !l->n->out[0]->type.q) {
 		loop_store_cvt(&cx->b, cx->out[0], y_at, lower_activation(cx, l->n, sum));
 		return;
 	}
@@ -111,11 +119,10 @@ static bool
 check_weights(const Node *n, Diag *d, int axis)
 {
 	const Type *x = &n->in[0]->type, *w = &n->in[1]->type;
-	DType wanted = x->dtype == DT_U8 ? DT_U8 : DT_I8;
 
-	if (w->dtype != wanted)
-		return bad_input(n, d, E_UNSUPPORTED, 1, "the weights must be stored as %s",
-		                 dtype_info[wanted].name);
+	if (w->dtype != DT_I8 && (w->dtype != DT_U8 || x->dtype == DT_I16))
+		return bad_input(n, d, E_UNSUPPORTED, 1, "the weights must be stored as i8%s",
+		                 x->dtype == DT_I16 ? "" : " or u8");
 	if (!w->q)
 		return bad_input(n, d, E_UNSUPPORTED, 1, "must be quantised, as input 0 is");
 	if (w->q->n == 1)
@@ -138,13 +145,29 @@ check_bias(const Node *n, Diag *d)
 	                 wide ? " or i64" : "");
 }
 
+/* 8-bit numbers of scale 1, whose sum is an integer. */
+static bool
+is_sum_of_codes(const Node *n)
+{
+	const Type *x = &n->in[0]->type, *w = &n->in[1]->type;
+
+	return !n->out[0]->type.q && dtype_info[x->dtype].bytes == 1 && quant_scale(x) == 1 &&
+	       w->q->n == 1 && quant_scale(w) == 1 && node_activation(n) == ACTIVATION_none;
+}
+
+DType
+dot_output_type(const Node *n)
+{
+	return node_is_quantized(n) && !n->out[0]->type.q ? DT_I32 : n->in[0]->type.dtype;
+}
+
 bool
 check_dot_quantized(const Node *n, Diag *d, int axis)
 {
 	bool wide = n->in[0]->type.dtype == DT_I16;
 
 	return check_quantized(n, d, 0) && check_weights(n, d, axis) && check_bias(n, d) &&
-	       check_output_like_input(n, d) &&
+	       (is_sum_of_codes(n) || check_output_like_input(n, d)) &&
 	       (!wide || (check_symmetric(n, d, 0) && check_symmetric(n, d, 1) &&
 	                  check_symmetric(n, d, -1))) &&
 	       check_dot_factors(n, d);

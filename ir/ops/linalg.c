@@ -46,17 +46,20 @@ infer_matmul(const Node *n, Type *out, Diag *d)
 	return check_dtypes(n, d, SET_PRODUCT) && infer_matmul_shape(n, out, d);
 }
 
-/* Both inputs have the same element type and one scale. */
+/* Both inputs have one scale; 16-bit numbers are multiplied by 16-bit numbers. */
 bool
 qinfer_matmul(const Node *n, Type *out, Diag *d)
 {
 	bool wide = n->in[0]->type.dtype == DT_I16;
 
-	return check_all_quantized(n, d) && check_same_dtype(n, d, 1) &&
-	       check_output_like_input(n, d) &&
-	       (!wide || (check_symmetric(n, d, 0) && check_symmetric(n, d, 1) &&
-	                  check_symmetric(n, d, -1))) &&
-	       check_dot_factors(n, d) && infer_matmul_shape(n, out, d);
+	if (!infer_matmul_shape(n, out, d) || !check_all_quantized(n, d))
+		return false;
+	out[0].dtype = dot_output_type(n);
+	if (!wide)
+		return check_dot_quantized(n, d, 0);
+	return check_same_dtype(n, d, 1) && check_output_like_input(n, d) &&
+	       check_symmetric(n, d, 0) && check_symmetric(n, d, 1) &&
+	       check_symmetric(n, d, -1) && check_dot_factors(n, d);
 }
 
 /* Where matrices and their elements lie. */
@@ -204,8 +207,11 @@ qinfer_gemm(const Node *n, Type *out, Diag *d)
 	if (a->alpha != 1 || a->beta != 1)
 		return bad_attribute(n, d, a->alpha != 1 ? "alpha" : "beta",
 		                     "must be 1 for quantised numbers");
-	return infer_gemm_shape(n, out, d) && check_vector(n, d, 2, out->dim[1]) &&
-	       check_dot_quantized(n, d, a->trans_b ? 0 : 1);
+	if (!infer_gemm_shape(n, out, d) || !check_vector(n, d, 2, out->dim[1]) ||
+	    !check_dot_quantized(n, d, a->trans_b ? 0 : 1))
+		return false;
+	out->dtype = dot_output_type(n);
+	return true;
 }
 
 /* factor * x, where the factor is not 1. */

@@ -18,6 +18,12 @@ lower_scratch(LowerCtx *cx, const char *name, DType elem, int32_t count)
 }
 
 LBuf *
+lower_constant(LowerCtx *cx, const char *name, DType elem, int32_t count, const void *data)
+{
+	return loop_buf(&cx->b, name, elem, count, LBUF_IN, data);
+}
+
+LBuf *
 lower_table(LowerCtx *cx, const char *name, DType elem, int32_t count, const void *data)
 {
 	size_t bytes = (size_t)count * (size_t)dtype_info[elem].bytes;
@@ -232,27 +238,36 @@ outputs_are_empty(const LowerCtx *cx, const Node *n)
 	return true;
 }
 
+void
+lower_begin(LowerCtx *cx, Arena *a, const Node *n)
+{
+	const OpInfo *info = &op_info[n->op];
+
+	*cx = (LowerCtx){.arena = a, .single_rounding = n->graph->single_rounding};
+	loop_begin(&cx->b, a,
+	           arena_printf(a, "%s_%s", info->name, n->out[0] ? n->out[0]->name : "none"));
+	cx->in = ARENA_ARRAY(a, LBuf *, n->nins);
+	cx->out = ARENA_ARRAY(a, LBuf *, n->nouts);
+	for (int i = 0; i < n->nins; i++)
+		if (n->in[i])
+			cx->in[i] = loop_buf(&cx->b, n->nins == 1 ? "x" : arena_printf(a, "x%d", i),
+			                     n->in[i]->type.dtype, type_numel(&n->in[i]->type),
+			                     LBUF_IN, n->in[i]->data);
+	for (int i = 0; i < n->nouts; i++)
+		if (n->out[i])
+			cx->out[i] = loop_buf(&cx->b, n->nouts == 1 ? "y" : arena_printf(a, "y%d", i),
+			                      n->out[i]->type.dtype,
+			                      type_numel(&n->out[i]->type), LBUF_OUT, NULL);
+}
+
 LFunc *
 node_lower(Arena *a, const Node *n)
 {
 	const OpInfo *info = &op_info[n->op];
-	LowerCtx cx = {.arena = a, .single_rounding = n->graph->single_rounding};
+	LowerCtx cx;
 
 	assert(info->kind != OP_SUGAR);
-	loop_begin(&cx.b, a,
-	           arena_printf(a, "%s_%s", info->name, n->out[0] ? n->out[0]->name : "none"));
-	cx.in = ARENA_ARRAY(a, LBuf *, n->nins);
-	cx.out = ARENA_ARRAY(a, LBuf *, n->nouts);
-	for (int i = 0; i < n->nins; i++)
-		if (n->in[i])
-			cx.in[i] = loop_buf(&cx.b, n->nins == 1 ? "x" : arena_printf(a, "x%d", i),
-			                    n->in[i]->type.dtype, type_numel(&n->in[i]->type),
-			                    LBUF_IN, n->in[i]->data);
-	for (int i = 0; i < n->nouts; i++)
-		if (n->out[i])
-			cx.out[i] = loop_buf(&cx.b, n->nouts == 1 ? "y" : arena_printf(a, "y%d", i),
-			                     n->out[i]->type.dtype, type_numel(&n->out[i]->type),
-			                     LBUF_OUT, NULL);
+	lower_begin(&cx, a, n);
 	if (outputs_are_empty(&cx, n))
 		return loop_finish(&cx.b);
 	if (node_is_quantized(n))

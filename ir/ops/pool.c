@@ -72,23 +72,66 @@ infer_pool(const Node *n, Type *out, Diag *d)
 	       infer_pool_shape(n, out, d);
 }
 
-/* Raw numbers are compared or averaged, so the quantisation must stay. */
-bool
-qinfer_pool(const Node *n, Type *out, Diag *d)
+static bool
+keeps_quantization(const Node *n)
 {
 	const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
 
+	return quant_zero(x) == quant_zero(y) &&
+	       fabs((double)quant_scale(x) - (double)quant_scale(y)) <= 1e-6;
+}
+
+/* Whether an average is one of real numbers, not of the stored ones: to another
+ * quantisation, or with padding, which is 0, among them. */
+static bool
+averages_real_numbers(const Node *n)
+{
+	const Attr_AVG_POOL *a = n->attr;
+
+	return node_is_quantized(n) &&
+	       (!keeps_quantization(n) ||
+	        (a->count_include_pad && quant_zero(&n->in[0]->type) != 0));
+}
+
+/* An average has this many bits behind the point before it is scaled. */
+enum { AVERAGE_BITS = 8, MAX_AVERAGED = 1 << 15 };
+
+static double
+average_factor(const Node *n)
+{
+	return (double)quant_scale(&n->in[0]->type) / (double)quant_scale(&n->out[0]->type);
+}
+
+static bool
+check_average(const Node *n, Diag *d)
+{
+	Ints kernel = ((const Attr_AVG_POOL *)n->attr)->kernel;
+	int64_t count = 1;
+
+	for (int i = 0; i < kernel.n && count <= MAX_AVERAGED; i++)
+		count *= kernel.v[i];
+	if (count > MAX_AVERAGED)
+		return bad_attribute(n, d, "kernel", "more than %d elements", MAX_AVERAGED);
+	return check_dtype(n, d, 0, SET_Q8) &&
+	       check_scale_factor(n, d, average_factor(n), 0x1p20);
+}
+
+/* Raw numbers are compared, so the quantisation must stay. */
+bool
+qinfer_pool(const Node *n, Type *out, Diag *d)
+{
 	if (n->nouts > 1)
 		return diag_report(d, &n->loc, E_UNSUPPORTED,
 		                   "'%s' of quantised numbers has no indices", op_info[n->op].name);
-	if (!check_quantized(n, d, 0) || !check_output_like_input(n, d))
+	if (!check_quantized(n, d, 0) || !check_output_like_input(n, d) ||
+	    !infer_pool_shape(n, out, d))
 		return false;
-	if (quant_zero(x) != quant_zero(y) ||
-	    fabs((double)quant_scale(x) - (double)quant_scale(y)) > 1e-6)
-		return diag_report(d, &n->loc, E_UNSUPPORTED,
-		                   "'%s' to another quantisation is not supported",
-		                   op_info[n->op].name);
-	return infer_pool_shape(n, out, d);
+	if (n->op == OP_AVG_POOL)
+		return !averages_real_numbers(n) || check_average(n, d);
+	return keeps_quantization(n) ||
+	       diag_report(d, &n->loc, E_UNSUPPORTED,
+	                   "'%s' to another quantisation is not supported",
+	                   op_info[n->op].name);
 }
 
 /* The number of taps k in [0, kernel) with lo <= start + k * dilation < hi; sets
@@ -322,9 +365,22 @@ average(LowerCtx *cx, const Node *n, Expr *sum, Expr *count)
 	return loop_op2(b, KOP_DIV, loop_add(b, sum, half), count);
 }
 
+/* sum / count in the output's quantisation, for a sum less its zero points. */
+static void
+store_real_average(LowerCtx *cx, const Node *n, Expr *y_at, Expr *sum, Expr *count)
+{
+	const Type *y = &n->out[0]->type;
+
+	sum = lower_let(cx, "shifted", loop_op2(&cx->b, KOP_SHL, sum, q_int(cx, AVERAGE_BITS)));
+	sum = q_scale(cx, average(cx, n, sum, count), ldexp(average_factor(n), -AVERAGE_BITS));
+	q_store(cx, cx->out[0], y_at, sum, quant_zero(y), quant_range(y, node_activation(n)));
+}
+
 void
 lower_avg_pool(LowerCtx *cx, const Node *n)
 {
+	bool real = averages_real_numbers(n);
+	int32_t zero = real ? quant_zero(&n->in[0]->type) : 0;
 	bool include_pad = ((const Attr_AVG_POOL *)n->attr)->count_include_pad;
 	DType t = dtype_compute(n->in[0]->type.dtype);
 	LBuilder *b = &cx->b;
@@ -337,13 +393,16 @@ lower_avg_pool(LowerCtx *cx, const Node *n)
 		Expr *i[MAX_SPATIAL], *x_at = open_taps(cx, &p, i);
 
 		loop_set(b, sum,
-		         loop_add(b, loop_get(b, sum), loop_load_compute(b, cx->in[0], x_at)));
+		         loop_add(b, loop_get(b, sum), q_load(cx, cx->in[0], x_at, zero)));
 		lower_end_to(cx, depth);
 	}
 	count = count_window(cx, &p);
 	count = count->kind == E_CONST ? loop_const(b, t, (double)count->u.i)
 	                               : loop_cvt(b, t, count);
-	store(cx, n, p.y_at, average(cx, n, loop_get(b, sum), count));
+	if (real)
+		store_real_average(cx, n, p.y_at, loop_get(b, sum), count);
+	else
+		store(cx, n, p.y_at, average(cx, n, loop_get(b, sum), count));
 	lower_end_to(cx, 0);
 }
 

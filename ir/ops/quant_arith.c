@@ -338,6 +338,32 @@ qlower_extremum(LowerCtx *cx, const Node *n)
 	lower_end_to(cx, 0);
 }
 
+/* The stored numbers are chosen from. */
+bool
+qinfer_where(const Node *n, Type *out, Diag *d)
+{
+	if (!check_quantized(n, d, 1) || !check_quantized(n, d, 2) || !infer_where(n, out, d))
+		return false;
+	if (n->out[0]->type.q && type_same_quant(&n->in[1]->type, &n->in[2]->type) &&
+	    type_same_quant(&n->in[1]->type, &n->out[0]->type))
+		return true;
+	return diag_report(d, &n->loc, E_UNSUPPORTED,
+	                   "inputs and output of '%s' must have one quantisation",
+	                   op_info[n->op].name);
+}
+
+void
+qlower_where(LowerCtx *cx, const Node *n)
+{
+	Expr *at[MAX_ELEMENTWISE + 1], *x[3];
+
+	lower_elements(cx, n, at);
+	for (int i = 0; i < 3; i++)
+		x[i] = loop_load(&cx->b, cx->in[i], at[i]);
+	loop_store(&cx->b, cx->out[0], at[3], loop_select(&cx->b, x[0], x[1], x[2]));
+	lower_end_to(cx, 0);
+}
+
 bool
 qinfer_compare(const Node *n, Type *out, Diag *d)
 {

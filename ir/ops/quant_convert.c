@@ -57,24 +57,31 @@ qinfer_requantize(const Node *n, Type *out, Diag *d)
 	return infer_requantize(n, out, d);
 }
 
+/* Half away from zero; a whole number and less is exact. */
+static Expr *
+round_away(LowerCtx *cx, Expr *x)
+{
+	LBuilder *b = &cx->b;
+	Expr *v = loop_let(b, "v", x), *whole = loop_let(b, "whole", loop_call1(b, "trunc", v));
+	Expr *rest = loop_op1(b, KOP_ABS, loop_sub(b, v, whole));
+	Expr *away = loop_call2(b, "copysign", loop_float(b, DT_F32, 1), v);
+
+	away = loop_select(b, loop_op2(b, KOP_GE, rest, loop_float(b, DT_F32, 0.5)), away,
+	                   loop_float(b, DT_F32, 0));
+	return loop_add(b, whole, away);
+}
+
 /* round(x / scale) + zero, where the sum of whole numbers is taken in 64 bits. */
 static void
-quantize(LowerCtx *cx, const Type *to)
+quantize(LowerCtx *cx, const Type *to, bool half_even)
 {
 	LBuilder *b = &cx->b;
 	QRange r = quant_limits(to->dtype);
-	Expr *i = lower_for(cx, "i", cx->in[0]->count), *x, *whole, *rest, *away;
+	Expr *i = lower_for(cx, "i", cx->in[0]->count), *x;
 
-	x = loop_load(b, cx->in[0], i);
-	x = loop_let(b, "v", loop_op2(b, KOP_DIV, x,
-	                              loop_float(b, DT_F32, (double)quant_scale(to))));
-	/* Half away from zero; a whole number and less is exact. */
-	whole = loop_let(b, "whole", loop_call1(b, "trunc", x));
-	rest = loop_op1(b, KOP_ABS, loop_sub(b, x, whole));
-	away = loop_call2(b, "copysign", loop_float(b, DT_F32, 1), x);
-	away = loop_select(b, loop_op2(b, KOP_GE, rest, loop_float(b, DT_F32, 0.5)), away,
-	                   loop_float(b, DT_F32, 0));
-	x = loop_cvt(b, DT_I32, loop_add(b, whole, away));
+	x = loop_op2(b, KOP_DIV, loop_load(b, cx->in[0], i),
+	             loop_float(b, DT_F32, (double)quant_scale(to)));
+	x = loop_cvt(b, DT_I32, half_even ? loop_call1(b, "rint", x) : round_away(cx, x));
 	if (dtype_info[to->dtype].bytes == 4)
 		x = loop_cvt(b, DT_I64, x);
 	else
@@ -157,7 +164,7 @@ lower_requantize(LowerCtx *cx, const Node *n)
 	const Type *from = &n->in[0]->type, *to = &n->out[0]->type;
 
 	if (is_float(from))
-		quantize(cx, to);
+		quantize(cx, to, ((const Attr_REQUANTIZE *)n->attr)->half_even);
 	else if (!is_float(to))
 		requantize(cx, n);
 	else if (from->q && from->q->n != 1)

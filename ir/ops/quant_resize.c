@@ -43,19 +43,25 @@ check_linear(const Node *n, Diag *d)
 	return true;
 }
 
+static double
+scale_ratio(const Node *n)
+{
+	return (double)quant_scale(&n->in[0]->type) / (double)quant_scale(&n->out[0]->type);
+}
+
 bool
 qinfer_resize(const Node *n, Type *out, Diag *d)
 {
 	if (!check_all_quantized(n, d) || !infer_resize(n, out, d) ||
 	    !check_output_like_input(n, d))
 		return false;
-	if (!type_same_quant(&n->in[0]->type, &n->out[0]->type))
-		return diag_report(d, &n->loc, E_UNSUPPORTED,
-		                   "input and output of '%s' must have one quantisation",
-		                   op_info[n->op].name);
-	if (((const Attr_RESIZE *)n->attr)->mode == INTERP_nearest)
-		return true;
-	return check_dtype(n, d, 0, SET_Q8) && check_linear(n, d);
+	if (((const Attr_RESIZE *)n->attr)->mode != INTERP_nearest)
+		return check_dtype(n, d, 0, SET_Q8) && check_linear(n, d) &&
+		       check_scale_factor(n, d, scale_ratio(n), 0x1p20);
+	return type_same_quant(&n->in[0]->type, &n->out[0]->type) ||
+	       diag_report(d, &n->loc, E_UNSUPPORTED,
+	                   "input and output of '%s' must have one quantisation",
+	                   op_info[n->op].name);
 }
 
 /* Two neighbours and their weights, which are UNIT together. */
@@ -107,17 +113,41 @@ weighted_sum(LowerCtx *cx, const Type *t, int i, int count, const int *axis,
 	return sum;
 }
 
+/* sum / 2^bits, rounded half away from zero. */
+static void
+store_rounded(LowerCtx *cx, Expr *index, Expr *x, int bits)
+{
+	LBuilder *b = &cx->b;
+	Expr *sum = loop_let(b, "sum", x), *half = q_int(cx, 1 << (bits - 1));
+	Expr *negative = q_int(cx, -(1 << (bits - 1)));
+
+	half = loop_select(b, loop_op2(b, KOP_GT, sum, q_int(cx, 0)), half, negative);
+	sum = loop_op2(b, KOP_DIV, loop_add(b, sum, half), q_int(cx, 1 << bits));
+	loop_store_cvt(b, cx->out[0], index, sum);
+}
+
+/* The same to another quantisation. */
+static void
+store_scaled(LowerCtx *cx, const Node *n, Expr *index, Expr *sum, int bits)
+{
+	const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
+
+	sum = loop_sub(&cx->b, sum, q_int(cx, (int64_t)quant_zero(x) * (1 << bits)));
+	sum = q_scale(cx, sum, ldexp(scale_ratio(n), -bits));
+	q_store(cx, cx->out[0], index, sum, quant_zero(y), quant_limits(y->dtype));
+}
+
 void
 qlower_resize(LowerCtx *cx, const Node *n)
 {
-	LBuilder *b = &cx->b;
 	const Attr_RESIZE *a = n->attr;
 	const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
 	int axis[MAX_RANK], count = resized_axes(n, axis), bits = PLACE_BITS * count;
-	Expr *at[MAX_RANK], *index, *sum, *half, *negative;
+	bool same = type_same_quant(x, y);
+	Expr *at[MAX_RANK], *index, *sum;
 	Neighbours k[MAX_AXES];
 
-	if (a->mode == INTERP_nearest || count == 0) {
+	if (a->mode == INTERP_nearest || (count == 0 && same)) {
 		lower_resize(cx, n);
 		return;
 	}
@@ -126,11 +156,10 @@ qlower_resize(LowerCtx *cx, const Node *n)
 	for (int i = 0; i < count; i++)
 		k[i] = find_neighbours(cx, a->coordinates, at[axis[i]], x->dim[axis[i]],
 		                       y->dim[axis[i]]);
-	sum = loop_let(b, "sum", weighted_sum(cx, x, 0, count, axis, k, at));
-	half = q_int(cx, 1 << (bits - 1));
-	negative = q_int(cx, -(1 << (bits - 1)));
-	half = loop_select(b, loop_op2(b, KOP_GT, sum, q_int(cx, 0)), half, negative);
-	sum = loop_op2(b, KOP_DIV, loop_add(b, sum, half), q_int(cx, 1 << bits));
-	loop_store_cvt(b, cx->out[0], index, sum);
+	sum = weighted_sum(cx, x, 0, count, axis, k, at);
+	if (same)
+		store_rounded(cx, index, sum, bits);
+	else
+		store_scaled(cx, n, index, sum, bits);
 	lower_end_loops(cx, y);
 }

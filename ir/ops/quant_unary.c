@@ -145,15 +145,23 @@ output_zero(const Node *n)
 	return n->op == OP_SIGMOID ? r.lo : (r.lo + r.hi + 1) / 2;
 }
 
+/* Whether the output is quantised as the reference kernels have it. */
+static bool
+has_usual_output(const Node *n)
+{
+	return fabs((double)out_scale(n) / output_unit(n) - 1) <= 1e-3 &&
+	       quant_zero(&n->out[0]->type) == output_zero(n);
+}
+
+/* 8-bit numbers may have any output, by the table of the real function. */
 bool
 qinfer_sigmoid(const Node *n, Type *out, Diag *d)
 {
-	const Type *t = &n->out[0]->type;
-
 	if (!infer_kept(n, out, d) || !check_symmetric_16(n, d))
 		return false;
-	if (fabs((double)out_scale(n) / output_unit(n) - 1) > 1e-3 ||
-	    quant_zero(t) != output_zero(n))
+	if (!has_usual_output(n) && dtype_info[n->in[0]->type.dtype].bytes == 1)
+		return qinfer_real_function(n, out, d);
+	if (!has_usual_output(n))
 		return diag_report(d, &n->loc, E_UNSUPPORTED,
 		                   "the output of '%s' must have the scale %g and the zero "
 		                   "point %d",
@@ -213,7 +221,7 @@ qlower_sigmoid(LowerCtx *cx, const Node *n)
 	Expr *i, *x;
 
 	if (dtype_info[n->in[0]->type.dtype].bytes == 1) {
-		q_lower_table(cx, n, fixed_sigmoid);
+		q_lower_table(cx, n, has_usual_output(n) ? fixed_sigmoid : real_function);
 		return;
 	}
 	table = q_logistic_table(cx);

@@ -20,6 +20,10 @@ trees_of(const Node *n)
 	           .width = value->dim[1],
 	           .outputs = (int32_t)a->outputs,
 	           .features = in[TREES_X]->type.dim[in[TREES_X]->type.rank - 1],
+	           .rows = type_product(&in[TREES_X]->type, 0, in[TREES_X]->type.rank - 1),
+	           .x_type = in[TREES_X]->type.dtype,
+	           .keys = a->keys,
+	           .aggregate = a->aggregate,
 	           .feature = in[TREES_FEATURE]->data,
 	           .yes = in[TREES_YES]->data,
 	           .no = in[TREES_NO]->data,
@@ -458,23 +462,18 @@ lower_trees(LowerCtx *cx, const Node *n)
 	const Attr_TREES *a = n->attr;
 	Trees t = trees_of(n);
 
+	static void (*const lower[TREE_CODE_COUNT])(LowerCtx *, const Node *, const Trees *) = {
+		[TREE_CODE_tables] = trees_lower_tables,
+		[TREE_CODE_packed] = trees_lower_packed,
+		[TREE_CODE_interleaved] = trees_lower_interleaved,
+		[TREE_CODE_complete] = trees_lower_complete,
+		[TREE_CODE_vectors] = trees_lower_vectors,
+		[TREE_CODE_branches] = trees_lower_branches,
+	};
+
 	/* What a pass has chosen, unless the text of a graph asks for the impossible. */
-	switch (a->code) {
-	case TREE_CODE_tables:
-	case TREE_CODE_interleaved:
-		if (trees_have_tables(&t)) {
-			trees_lower_tables(cx, n, a->code == TREE_CODE_interleaved);
-			return;
-		}
-		break;
-	case TREE_CODE_branches:
-		if (trees_have_branches(cx->arena, &t)) {
-			trees_lower_branches(cx, n);
-			return;
-		}
-		break;
-	case TREE_CODE_walk:
-	case TREE_CODE_COUNT: break;
-	}
-	lower_walk(cx, n);
+	if (lower[a->code] && trees_have_code(cx->arena, &t, a->code, a->keys))
+		lower[a->code](cx, n, &t);
+	else
+		lower_walk(cx, n);
 }

@@ -1,7 +1,11 @@
 /*
  * The lowering of `trees` to nested conditions with the thresholds as literals, one
  * tree after the other.  A pass sees to it that a node has not too many trees for one
- * function.
+ * function, and the child that is told to be likely comes first.
+ *
+ * With keys (attribute `keys`, not `none`) conditions compare integers with literals,
+ * which a processor without floats does in one instruction; else they compare what the
+ * trees compare.
  */
 #include "ir/ops/trees.h"
 
@@ -10,6 +14,8 @@ typedef struct {
 	LBuilder *b;
 	const Node *n;
 	Trees t;
+	const TreeKeys *k; /* NULL: none */
+	LBuf *keys;
 	Expr *row, *out;
 	LVar *sum;  /* the only result, when there is one */
 	LVar *leaf; /* of the tree at hand: its row of `value`; NULL: `v` has the value */
@@ -20,7 +26,7 @@ typedef struct {
 enum { MAX_BRANCH_DEPTH = 40 };
 
 bool
-trees_have_branches(Arena *a, const Trees *t)
+trees_fit_branches(Arena *a, const Trees *t)
 {
 	return trees_depth(a, t, NULL) <= MAX_BRANCH_DEPTH;
 }
@@ -28,12 +34,12 @@ trees_have_branches(Arena *a, const Trees *t)
 /* ---- Conditions ---- */
 
 static Expr *
-set_test(Branches *s, int32_t node, Expr *x)
+set_test(LowerCtx *cx, const Trees *t, int32_t node, Expr *x)
 {
-	LBuilder *b = s->b;
-	int32_t set = (int32_t)value_float(s->t.threshold, node);
-	int32_t start = s->t.set_start[set], count = s->t.set_start[set + 1] - start;
-	TreeMode mode = trees_mode(&s->t, node);
+	LBuilder *b = &cx->b;
+	int32_t set = (int32_t)value_float(t->threshold, node);
+	int32_t start = t->set_start[set], count = t->set_start[set + 1] - start;
+	TreeMode mode = trees_mode(t, node);
 	Expr *c = loop_let(b, "c", loop_cvt(b, DT_I32, x)), *inside, *word, *bit;
 
 	if (count == 0)
@@ -46,12 +52,12 @@ set_test(Branches *s, int32_t node, Expr *x)
 		inside = loop_op2(b, KOP_AND, inside,
 		                  loop_op2(b, KOP_GE, x, loop_float(b, x->type, 0)));
 	if (count == 1) {
-		word = loop_int(b, DT_U32, s->t.set_word[start]);
+		word = loop_int(b, DT_U32, t->set_word[start]);
 	} else {
 		Expr *at = loop_op2(b, KOP_SHR, c, loop_int(b, DT_I32, 5));
 
 		at = loop_add(b, loop_clamp_idx(b, at, 0, count - 1), loop_idx(b, start));
-		word = loop_load(b, s->cx->in[TREES_SET_WORD], at);
+		word = loop_load(b, cx->in[TREES_SET_WORD], at);
 	}
 	bit = loop_op2(b, KOP_AND, loop_cvt(b, DT_U32, c), loop_int(b, DT_U32, 31));
 	bit = loop_op2(b, KOP_AND, loop_op2(b, KOP_SHR, word, bit), loop_int(b, DT_U32, 1));
@@ -60,30 +66,20 @@ set_test(Branches *s, int32_t node, Expr *x)
 }
 
 static Expr *
-compare(Branches *s, int32_t node, KOp op, Expr *x)
+compare(LowerCtx *cx, const Trees *t, int32_t node, KOp op, Expr *x)
 {
-	return loop_op2(s->b, op, x,
-	                loop_float(s->b, x->type, value_float(s->t.threshold, node)));
+	return loop_op2(&cx->b, op, x,
+	                loop_float(&cx->b, x->type, value_float(t->threshold, node)));
 }
 
-/* Whether the test of the node says yes to x, where NaN is a no.  (Not equal says yes.) */
-static Expr *
-test(Branches *s, int32_t node, Expr *x)
+Expr *
+trees_test(LowerCtx *cx, const Trees *t, int32_t node, Expr *x)
 {
-	switch (trees_mode(&s->t, node)) {
-	case TREE_LE: return compare(s, node, KOP_LE, x);
-	case TREE_LT: return compare(s, node, KOP_LT, x);
-	case TREE_GE: return compare(s, node, KOP_GE, x);
-	case TREE_GT: return compare(s, node, KOP_GT, x);
-	case TREE_EQ: return compare(s, node, KOP_EQ, x);
-	case TREE_NE: return compare(s, node, KOP_NE, x);
-	case TREE_IN_EXACT:
-	case TREE_IN_FLOOR:
-	case TREE_IN_TRUNC: return set_test(s, node, x);
-	case TREE_LEAF:
-	case TREE_MODE_COUNT: break;
-	}
-	return loop_bool(s->b, false);
+	static const KOp op[] = {[TREE_LE] = KOP_LE, [TREE_LT] = KOP_LT, [TREE_GE] = KOP_GE,
+	                         [TREE_GT] = KOP_GT, [TREE_EQ] = KOP_EQ, [TREE_NE] = KOP_NE};
+	TreeMode m = trees_mode(t, node);
+
+	return tree_mode_is_set(m) ? set_test(cx, t, node, x) : compare(cx, t, node, op[m], x);
 }
 
 /* The same, but yes for NaN where that is as cheap; NULL where it is not. */
@@ -95,10 +91,10 @@ test_or_nan(Branches *s, int32_t node, Expr *x)
 	TreeMode m = trees_mode(&s->t, node);
 
 	if (m == TREE_NE)
-		return test(s, node, x);
+		return trees_test(s->cx, &s->t, node, x);
 	if (m < TREE_LE || m > TREE_GT)
 		return NULL;
-	return loop_op1(s->b, KOP_NOT, compare(s, node, opposite[m], x));
+	return loop_op1(s->b, KOP_NOT, compare(s->cx, &s->t, node, opposite[m], x));
 }
 
 static Expr *
@@ -124,13 +120,25 @@ goes_to_yes(Branches *s, int32_t node, Expr *x)
 
 	if (e)
 		return e;
-	e = test(s, node, x);
+	e = trees_test(s->cx, &s->t, node, x);
 	if (missing_yes)
 		return loop_op2(s->b, KOP_OR, is_missing(s, node, x), e);
 	/* What casting makes of NaN is in a set, perhaps. */
 	if (!zero && trees_mode(&s->t, node) >= TREE_LE && trees_mode(&s->t, node) <= TREE_EQ)
 		return e;
 	return loop_op2(s->b, KOP_AND, loop_op1(s->b, KOP_NOT, is_missing(s, node, x)), e);
+}
+
+/* Whether the key of the node sends the row to `yes`. */
+static Expr *
+key_goes_to_yes(Branches *s, int32_t node)
+{
+	LBuilder *b = s->b;
+	Expr *key = loop_load_compute(b, s->keys, loop_idx(b, s->k->slot_of[node]));
+	bool low = trees_low(&s->t, node) == s->t.yes[node];
+
+	return loop_op2(b, low ? KOP_LT : KOP_GE, key,
+	                loop_int(b, key->type, (int64_t)s->k->limit[node]));
 }
 
 /* ---- Trees ---- */
@@ -149,6 +157,14 @@ print_node(Branches *s, int32_t node)
 			loop_set(b, s->v, loop_const(b, s->v->type, value_float(t->value, t->yes[node])));
 		return;
 	}
+	if (s->k) {
+		loop_if(b, key_goes_to_yes(s, node));
+		print_node(s, t->yes[node]);
+		loop_else(b);
+		print_node(s, t->no[node]);
+		loop_end(b);
+		return;
+	}
 	x = loop_load_compute(b, s->cx->in[TREES_X],
 	                      loop_add(b, s->row, loop_idx(b, t->feature[node])));
 	x = loop_let(b, "x", loop_cvt(b, t->threshold->type.dtype, x));
@@ -156,7 +172,7 @@ print_node(Branches *s, int32_t node)
 		loop_if(b, is_missing(s, node, x));
 		print_node(s, t->missing[node]);
 		loop_else(b);
-		loop_if(b, test(s, node, x));
+		loop_if(b, trees_test(s->cx, t, node, x));
 		print_node(s, t->yes[node]);
 		loop_else(b);
 		print_node(s, t->no[node]);
@@ -169,33 +185,6 @@ print_node(Branches *s, int32_t node)
 	loop_else(b);
 	print_node(s, t->no[node]);
 	loop_end(b);
-}
-
-/* Whether all leaves below the node go to one output; *target is that, or -1 at first. */
-static bool
-has_one_target(const Trees *t, int32_t node, int32_t *target)
-{
-	int32_t to;
-
-	if (trees_mode(t, node) != TREE_LEAF)
-		return has_one_target(t, t->yes[node], target) &&
-		       has_one_target(t, t->no[node], target) &&
-		       (t->missing[node] == t->yes[node] || t->missing[node] == t->no[node] ||
-		        has_one_target(t, t->missing[node], target));
-	to = t->target ? t->target[t->yes[node]] : 0;
-	if (*target >= 0 && *target != to)
-		return false;
-	*target = to;
-	return true;
-}
-
-/* The output that the numbers of the tree's leaves go to, or -1 where it depends. */
-static int32_t
-only_target(const Trees *t, int32_t tree)
-{
-	int32_t target = -1;
-
-	return t->width == 1 && has_one_target(t, t->root[tree], &target) ? target : -1;
 }
 
 static void
@@ -239,7 +228,7 @@ static void
 print_tree(Branches *s, int32_t tree)
 {
 	LBuilder *b = s->b;
-	int32_t target = only_target(&s->t, tree);
+	int32_t target = trees_only_target(s->cx->arena, &s->t, tree);
 
 	s->leaf = NULL;
 	if (target >= 0)
@@ -254,20 +243,26 @@ print_tree(Branches *s, int32_t tree)
 }
 
 void
-trees_lower_branches(LowerCtx *cx, const Node *n)
+trees_lower_branches(LowerCtx *cx, const Node *n, const Trees *t)
 {
 	LBuilder *b = &cx->b;
-	Branches s = {.cx = cx, .b = b, .n = n, .t = trees_of(n)};
-	const Type *x = &n->in[TREES_X]->type;
-	Expr *r = lower_for(cx, "r", type_product(x, 0, x->rank - 1));
+	Branches s = {.cx = cx, .b = b, .n = n, .t = *t};
+	Expr *r;
 
-	s.out = lower_let(cx, "out", loop_affine(b, r, s.t.outputs, 0));
-	s.row = lower_let(cx, "row", loop_affine(b, r, s.t.features, 0));
-	if (s.t.outputs == 1)
+	if (t->keys != TREE_KEYS_none)
+		s.k = trees_keys(cx->arena, t, t->keys);
+	if (s.k)
+		s.keys = trees_keys_buffer(cx, s.k, 1);
+	r = lower_for(cx, "r", t->rows);
+	s.out = lower_let(cx, "out", loop_affine(b, r, t->outputs, 0));
+	s.row = lower_let(cx, "row", loop_affine(b, r, t->features, 0));
+	if (s.k)
+		trees_fill_keys(cx, s.k, s.keys, r, 1);
+	if (t->outputs == 1)
 		s.sum = loop_var(b, "sum", trees_base(cx, n, s.out, loop_idx(b, 0)));
 	else
 		trees_store_base(cx, n, s.out);
-	for (int32_t i = 0; i < s.t.trees; i++)
+	for (int32_t i = 0; i < t->trees; i++)
 		print_tree(&s, i);
 	if (s.sum)
 		loop_store(b, cx->out[0], s.out, loop_get(b, s.sum));

@@ -858,6 +858,79 @@ layers_are_dumped_and_profiled() {
 	mcc_run 2 "$MODEL" --engine=interp --profile
 }
 
+# ---- Compression ----
+
+quantised_models_take_integers_or_what_is_asked_for() {
+	has_llvm || return
+	data=$ROOT/samples/digits
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL" -o q.c --verify
+	silent
+	grep -q 'const int8_t \*' q.h || problem "the input is not of int8"
+	! grep -qw 'float' q.c || problem "something computes in float"
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" -finput-type=uint8 -foutput-type=float \
+		"$MODEL" -o u.c
+	grep -q 'const uint8_t \*' u.h || problem "the input is not of uint8"
+	grep -q 'float \*' u.h || problem "the output is not of float"
+	mkdir again
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL" -o again/q.c
+	cmp -s q.c again/q.c || problem "the same samples give other code"
+}
+
+quantised_models_are_scored_on_floats() {
+	data=$ROOT/samples/digits
+	mcc_run 0 -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL" -i "$data/test_x.npy" \
+		--labels="$data/test_y.npy"
+	prints "top-1: 35"
+}
+
+reports_say_what_quantisation_cost() {
+	data=$ROOT/samples/digits
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --labels "$data/calib_y.npy" --report "$MODEL"
+	prints "on 51 samples that were held out"
+	prints "right by the labels"
+	prints "conv1"
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --report=r.json "$MODEL"
+	silent
+	! command -v python3 >/dev/null ||
+		python3 -c 'import json; r = json.load(open("r.json")); r["compression"]["layers"][0]["snr_db"]; r["program"]["arena_bytes"]' ||
+		problem "the report is no JSON"
+	mcc 0 --report=p.json "$MODEL"
+	grep -q arena_bytes p.json || problem "the report of a float model lacks its arena"
+}
+
+calibration_data_are_checked() {
+	mcc 1 -fquantize=int8 -fcalib="$ROOT/samples/digits/test_y.npy" "$MODEL"
+	says "but 'image' is f32"
+	mcc 1 -fquantize=int8 -fcalib=nothing.npy "$MODEL"
+	says "nothing.npy"
+	mkdir folder
+	mcc 1 -fquantize=int8 -fcalib=folder "$MODEL"
+	says "[E0510]"
+	cp "$ROOT/samples/digits/calib_x.npy" folder/image.npy
+	mcc 0 -fquantize=int8 -fcalib=folder "$MODEL" -o a.c
+	mv folder/image.npy folder/1.npy
+	mcc 0 -fquantize=int8 -fcalib=folder "$MODEL" -o a.c
+	cp folder/1.npy folder/2.npy
+	mcc 0 -fquantize=int8 -fcalib=folder --report "$MODEL" -o a.c
+	prints "on 102 samples"
+	mcc 1 -fquantize=int8 -fcalib=folder/1.npy --labels folder/1.npy "$MODEL"
+	says "not integers"
+	mcc 1 -fquantize=int8 -fcalib=folder/1.npy -fkeep-float=nothing "$MODEL"
+	says "no layer or value 'nothing'"
+}
+
+options_of_compression_need_it() {
+	mcc 0 -fcalib=x.npy -fkeep-float=a -fsyntax-only "$MODEL"
+	says "'-fcalib=' has no effect without '-fquantize='"
+	says "'-fkeep-float=' has no effect"
+	mcc 2 -fquantize=int7 "$MODEL"
+	says "must be 'int8'"
+	mcc 2 -fquantize=int8 --labels=y.npy "$MODEL"
+	says "needs '-fcalib='"
+	mcc 0 -fquantize=int8 "$MODEL" -o a.c
+	says "the loss is unknown [W0610"
+}
+
 states_go_from_call_to_call() {
 	stateful model.mcc x.npy
 	for engine in interp jit c; do
@@ -894,6 +967,79 @@ states_are_in_objects_as_in_c() {
 	for target in armv6m avr msp430 riscv32 aarch64 wasm32; do
 		mcc 0 model.mcc -target $target -c -g -o $target.o
 	done
+}
+
+kernels_are_chosen_for_a_target() {
+	cat >q.mcc <<-'EOT'
+		graph @q(%x: i8[1,4,5,8] q(0.5, 3)) {
+		  %w: i8[4,1,1,8] q(0.1, 0) = const [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, -1, -2, -3, -4, -5, -6, -7, -8, 1, 2, 3, 4, 5, 6, 7, 127]
+		  %y: i8[1,4,5,4] q(2.0, -1) = conv(%x, %w) {layout=nhwc} as "conv1"
+		  return %y
+		}
+	EOT
+	mcc 0 -Rpass=kernels q.mcc -o plain.c
+	! grep -q kernels: "$scratch/err" || problem "a choice without a target"
+	mcc 0 -Rpass=kernels -O1 -target armv7em q.mcc -o plain.c
+	! grep -q kernels: "$scratch/err" || problem "a choice at -O1"
+	! grep -q smlad plain.c || problem "a kernel for a target without one"
+	mcc 0 -Rpass=kernels -target armv7em q.mcc -o fast.c
+	says "kernels: dot2 "
+	grep -q smlad fast.c || problem "no kernel for the target"
+	mcc 2 -Rpass=kernel q.mcc -o fast.c
+}
+
+trees_are_computed_as_asked() {
+	model=$ROOT/tests/fuzz/corpus/tabular/categories_json
+	plain=$ROOT/tests/fuzz/corpus/tabular/regression_json
+	mcc 0 "$plain" -o a.c -fprefix=m -Rpass=trees
+	says "trees: 2 trees with "
+	says "would be about"
+	for way in walk tables packed interleaved complete vectors branches tables,rank branches,none; do
+		mcc 0 "$plain" -o b.c -fprefix=m -ftrees=$way --verify
+		silent
+		sed '/^ \* Command:/,/^ \*$/d;s/[ab]\.h//' a.c >a.txt
+		sed '/^ \* Command:/,/^ \*$/d;s/[ab]\.h//' b.c >b.txt
+		! cmp -s a.txt b.txt || same=$way
+	done
+	[ -n "${same:-}" ] || problem "no way is the one that was chosen"
+	mcc 0 "$model" -o c.c -ftrees=branches,none --verify
+	mcc 2 "$plain" -ftrees=fast -o d.c
+	says "'walk', 'tables', "
+	mcc 2 "$plain" -ftrees=tables,fast -o d.c
+	says "'order', 'rank' or 'none'"
+	mcc 0 "$plain" -ftrees=walk,rank -o d.c
+	says "cannot be computed as asked"
+}
+
+many_rows_are_one_call() {
+	plain=$ROOT/tests/fuzz/corpus/tabular/classes_json
+	mcc 0 "$plain" -o a.c -fprefix=m
+	grep -q '^int m_run_batch(size_t count, const float' a.h || problem "no m_run_batch"
+	mcc 0 "$plain" -o b.c -fprefix=m -fno-batch
+	! grep -q batch b.c || problem "a batch that was not wanted"
+	mcc 0 "$MODEL" -o c.c
+	! grep -q batch c.c || problem "a batch of a network"
+	mcc 0 "$MODEL" -o d.c -fbatch
+	grep -q d_run_batch d.h || problem "no batch of a network"
+	cat >main.c <<-'EOT'
+		#include <string.h>
+		#include "a.h"
+		int main(void)
+		{
+			static const float x[6] = {0, 1, 4, 2, 3, 3};
+			float y[9], z[9];
+			for (int i = 0; i < 3; i++)
+				m_run(x + 2 * i, y + 3 * i, 0);
+			return m_run_batch(3, x, z, 0) != M_OK || memcmp(y, z, sizeof y) != 0;
+		}
+	EOT
+	{ ${CC:-cc} main.c a.c -o main && ./main; } || problem "other results than one by one"
+	stateful model.mcc x.npy
+	mcc 1 model.mcc -fbatch -o e.c
+	says "cannot have -fbatch"
+	has_llvm || return
+	mcc 0 "$plain" -o a.o -fprefix=m --verify
+	{ ${CC:-cc} main.c a.o -o main && ./main; } || problem "other results from the object"
 }
 
 # ---- All of them ----

@@ -7,7 +7,8 @@
    and booster: sums of leaves must be equal bit for bit, predictions within 1e-6
    (left out where xgboost is not installed).
 
-Each is compiled to C at several levels; all levels must give the same bits.
+Each is compiled to C at several levels and with trees computed in all ways; all must
+give the same bits.
 """
 import argparse
 import ctypes
@@ -21,6 +22,9 @@ import numpy as np
 import harness
 
 sys.dont_write_bytecode = True
+# Ways to compute trees; what a model cannot have becomes another way with a warning.
+WAYS = ["tables,rank", "packed,order", "interleaved,order", "interleaved,rank", "complete,order",
+        "vectors,order", "branches,order"]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -149,7 +153,8 @@ def odd_rows(booster, x):
             row = x[r.randint(len(x))].copy()
             row[int(n["split"][1:]) if n["split"].startswith("f") else 0] = v
             rows.append(row[None])
-    for v in (0.0, -0.0, np.nan, 1e-40, -1e-40, 3e38, -3e38):
+    negative_nan = np.array([0xffc00001], np.uint32).view(np.float32)[0]
+    for v in (0.0, -0.0, np.nan, negative_nan, 1e-40, -1e-40, 3e38, -3e38):
         rows.append(np.full((1, x.shape[1]), v, np.float32))
     return np.concatenate(rows).astype(np.float32)
 
@@ -206,6 +211,7 @@ def main():
     args = p.parse_args()
     args.cc = args.cc or ["gcc"]
     args.levels = [["-O0"], ["-O2"], ["-Os"]]
+    args.levels += [["-w", "-ftrees=" + way] for way in WAYS]
     cases = []
     if os.path.isdir(args.models):
         cases += recorded(args)

@@ -658,6 +658,9 @@ START_TEST(packed_operations_have_their_definitions)
 		{POP_MULH_ROUND, 0x40000000, 2, 0, 1},
 		{POP_MULH_ROUND, -0x40000000, 2, 0, 0},
 		{POP_MULH_ROUND, -0x40000000, 3, 0, -1},
+		{POP_SAT8, 127, 0, 0, 127},
+		{POP_SAT8, 128, 0, 0, 127},
+		{POP_SAT8, INT32_MIN, 0, 0, -128},
 		{POP_KEEP, -5, 0, 0, -5},
 	};
 
@@ -808,6 +811,7 @@ evaluate(const State *s, const Expr *e)
 	case E_CVT: return (int32_t)x;
 	case E_BITS:
 	case E_PACKED:
+	case E_DOT:
 	case E_CALL: break;
 	}
 	ck_abort();

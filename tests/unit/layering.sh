@@ -17,7 +17,7 @@ driver: base ir frontend passes codegen driver"
 # "pattern of a foreign header: folder that may include it"
 foreign="^llvm(-c)?/: codegen/llvm
 ^zlib.h: base
-^libxml/: frontend/pmml frontend/openvino
+^libxml/: frontend/xml
 ^(protobuf-c|onnx)/: frontend/onnx
 ^jansson: frontend/xgboost"
 

@@ -443,7 +443,8 @@ START_TEST(dequantised_constants_stay_quantised)
 }
 END_TEST
 
-START_TEST(quantised_convolution_counts_in_int32)
+static void
+begin_quantised_convolution(void)
 {
 	model_begin(&m, 13);
 	input(&m, "x", UINT8, "1,1,3,3");
@@ -451,15 +452,47 @@ START_TEST(quantised_convolution_counts_in_int32)
 	smalls(&m, "w", INT8, "1,1,2,2", "1,2,3,4");
 	for (int i = 0; i < 3; i++)
 		floats(&m, (const char *[]){"xs", "ws", "ys"}[i], "", "0.5");
-	smalls(&m, "xz", UINT8, "", "3");
 	smalls(&m, "wz", INT8, "", "0");
 	smalls(&m, "yz", UINT8, "", "7");
+}
+
+/* What the pass fuse-qdq recognises. */
+START_TEST(quantised_convolution_is_one_of_real_numbers)
+{
+	begin_quantised_convolution();
+	smalls(&m, "xz", UINT8, "", "3");
 	node(&m, "QLinearConv", "x,xs,xz,w,ws,wz,ys,yz", "y");
-	expect_body(&m, "10 = cast(%x) {to=i32}\n"
-	                "11 = sub(%10, %8)\n"
-	                "16 = conv(%11, %14) {strides=[1,1], pads=[0,0,0,0], dilations=[1,1]}\n"
-	                "19 = dequantize(%16, %17) {axis=1}\n"
-	                "y = quantize(%19, %ys, %yz) {axis=1}\n");
+	expect_body(&m, "8 = dequantize(%x, %xs, %xz)\n"
+	                "9 = dequantize(%w, %ws, %wz)\n"
+	                "10 = conv(%8, %9) {strides=[1,1], pads=[0,0,0,0], dilations=[1,1]}\n"
+	                "y = quantize(%10, %ys, %yz) {axis=1}\n");
+}
+END_TEST
+
+START_TEST(quantised_convolution_with_an_unknown_zero_counts_in_int32)
+{
+	begin_quantised_convolution();
+	input(&m, "xz", UINT8, "");
+	node(&m, "QLinearConv", "x,xs,xz,w,ws,wz,ys,yz", "y");
+	expect_body(&m, "8 = cast(%xz) {to=i32}\n"
+	                "9 = cast(%x) {to=i32}\n"
+	                "10 = sub(%9, %8)\n"
+	                "15 = conv(%10, %13) {strides=[1,1], pads=[0,0,0,0], dilations=[1,1]}\n"
+	                "18 = dequantize(%15, %16) {axis=1}\n"
+	                "y = quantize(%18, %ys, %yz) {axis=1}\n");
+}
+END_TEST
+
+START_TEST(integer_convolution_is_one_of_codes)
+{
+	begin_quantised_convolution();
+	smalls(&m, "xz", UINT8, "", "3");
+	output(&m, "z", INT32, NULL);
+	node(&m, "ConvInteger", "x,w,xz,wz", "z");
+	node(&m, "Relu", "x", "y");
+	expect_body(&m, "8 = codes(%x)\n"
+	                "z = conv(%8, %9) {strides=[1,1], pads=[0,0,0,0], dilations=[1,1]}\n"
+	                "y = relu(%x)\n");
 }
 END_TEST
 
@@ -552,7 +585,9 @@ main(void)
 	tcase_add_test(t, global_pools_are_reductions);
 	tcase_add_test(t, batch_norm_in_training_computes_its_statistics);
 	tcase_add_test(t, dequantised_constants_stay_quantised);
-	tcase_add_test(t, quantised_convolution_counts_in_int32);
+	tcase_add_test(t, quantised_convolution_is_one_of_real_numbers);
+	tcase_add_test(t, quantised_convolution_with_an_unknown_zero_counts_in_int32);
+	tcase_add_test(t, integer_convolution_is_one_of_codes);
 	tcase_add_test(t, attributes_that_nobody_reads_are_errors);
 	tcase_add_test(t, attributes_have_types);
 	tcase_add_test(t, words_are_listed_when_one_is_wrong);

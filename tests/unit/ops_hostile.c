@@ -133,7 +133,7 @@ is_small(const Run *r)
 	return elements <= MAX_ELEMENTS;
 }
 
-/* Windows, cells and trees, whose attributes and shapes must fit in too many ways; their
+/* Windows, cells, trees and kernels, whose attributes and shapes must fit in too many ways; their
  * own tests have random nodes that do. */
 static bool
 needs_more_than_chance(Op op)
@@ -141,7 +141,8 @@ needs_more_than_chance(Op op)
 	return op_info[op].infer == infer_conv || op_info[op].infer == infer_conv_transpose ||
 	       op_info[op].infer == infer_pool || op_info[op].infer == infer_lstm ||
 	       op_info[op].infer == infer_roi_align || op_info[op].infer == infer_trees ||
-	       op_info[op].infer == infer_sequence_lstm || op_info[op].infer == infer_svdf;
+	       op_info[op].infer == infer_sequence_lstm || op_info[op].infer == infer_svdf ||
+	       op_info[op].infer == infer_kernel;
 }
 
 /* A quantisation with scales from all of float's range, also of no number. */

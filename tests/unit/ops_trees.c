@@ -16,7 +16,7 @@ typedef struct {
 	Node *node;
 	DType decide, sum;
 	TreeAggregate aggregate;
-	int outputs, width;
+	int outputs, width, rows;
 	bool has_base;
 	uint32_t word[SETS][SET_WORDS];
 	TreeNode tree[TREES][MAX_NODES];
@@ -39,6 +39,11 @@ random_number(Random *r, uint32_t *seed)
 
 /* Beside modes: no node has a child of its own for missing values. */
 enum { TWO_CHILDREN = 1 << 15 };
+
+/* Modes that compare, and zero for missing. */
+enum {
+	ORDERED = 1 << TREE_LE | 1 << TREE_LT | 1 << TREE_GE | 1 << TREE_GT | 1 | TWO_CHILDREN
+};
 
 /* Grows a subtree with numbers given from the end of the array, so that children
  * come before parents in the file. */
@@ -83,11 +88,14 @@ make_random(uint32_t seed, DType decide, DType sum, TreeAggregate aggregate, uns
 {
 	Arena *a = arena_new(NULL, NULL);
 	Random *r = ARENA_NEW(a, Random);
-	Type type = type_make(decide, 2, (int32_t[]){ROWS, FEATURES});
+	/* A few rows, or enough to be done side by side. */
+	int rows = seed % 3 == 0 ? 5 : ROWS;
+	Type type = type_make(decide, 2, (int32_t[]){rows, FEATURES});
 	Ensemble *e;
 	Value *x, *base = NULL;
 
 	r->arena = a;
+	r->rows = rows;
 	diag_init(&r->diag, a);
 	r->g = graph_new(a, "g");
 	r->decide = decide;
@@ -219,6 +227,26 @@ expected_row(const Random *r, const double *row, double *y)
 	}
 }
 
+static bool
+has_keys(const LFunc *f)
+{
+	for (int i = 0; i < f->bufs.n; i++)
+		if (strcmp(f->bufs.v[i]->name, "keys") == 0)
+			return true;
+	return false;
+}
+
+/* Whether the attributes ask for something that is possible and has keys. */
+static bool
+wants_keys(const Random *r)
+{
+	const Attr_TREES *a = r->node->attr;
+	Trees t = trees_of(r->node);
+
+	return a->code != TREE_CODE_walk && a->keys != TREE_KEYS_none &&
+	       trees_have_code(r->arena, &t, a->code, a->keys);
+}
+
 static void
 expect_lowering(Random *r)
 {
@@ -230,14 +258,15 @@ expect_lowering(Random *r)
 	int nbufs = 1;
 
 	ck_assert_msg(!flaw, "%s", flaw);
-	for (int i = 0; i < ROWS * FEATURES; i++)
+	ck_assert_int_eq(has_keys(f), wants_keys(r));
+	for (int i = 0; i < r->rows * FEATURES; i++)
 		num_store(r->decide, x, (size_t)i, r->x[i]);
 	bufs[0] = x;
 	for (int i = 1; i < r->node->nins; i++)
 		nbufs += r->node->in[i] != NULL;
 	bufs[nbufs] = y;
 	lfunc_run(r->arena, f, bufs);
-	for (int i = 0; i < ROWS; i++) {
+	for (int i = 0; i < r->rows; i++) {
 		double want[8];
 
 		expected_row(r, r->x + i * FEATURES, want);
@@ -282,12 +311,16 @@ START_TEST(an_ensemble_means_what_its_nodes_say)
 	unsigned modes = mode_sets[_i / 18];
 	Trees t = trees_of(r->node);
 
-	ck_assert(trees_have_branches(r->arena, &t));
-	ck_assert(trees_have_tables(&t) || !(modes & TWO_CHILDREN) || (modes & 1));
-	for (int code = 0; code < TREE_CODE_COUNT; code++) {
-		((Attr_TREES *)r->node->attr)->code = (TreeCode)code;
-		expect_lowering(r);
-	}
+	ck_assert(trees_have_code(r->arena, &t, TREE_CODE_branches, TREE_KEYS_none));
+	ck_assert(trees_have_keys(&t) || !(modes & TWO_CHILDREN) || (modes & ~(unsigned)ORDERED));
+	for (int code = 0; code < TREE_CODE_COUNT; code++)
+		for (int keys = 0; keys < TREE_KEYS_COUNT; keys++) {
+			Attr_TREES *a = r->node->attr;
+
+			a->code = (TreeCode)code;
+			a->keys = (TreeKeyKind)keys;
+			expect_lowering(r);
+		}
 	arena_free(r->arena);
 }
 END_TEST

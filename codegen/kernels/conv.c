@@ -1,0 +1,179 @@
+#include "codegen/kernels/conv.h"
+
+#include "ir/op.h"
+
+static int64_t
+int_at(Ints list, int i, int64_t otherwise)
+{
+	return i < list.n ? list.v[i] : otherwise;
+}
+
+/* Windows of one axis are windows over one row. */
+static bool
+read_window(Conv *c, const Node *n)
+{
+	const Attr_CONV *a = n->attr;
+	const Type *x = &n->in[0]->type, *y = &n->out[0]->type, *w = &n->in[1]->type;
+	int axes = x->rank - 2, last = axes - 1;
+	bool flat = axes == 1;
+
+	if (a->layout != LAYOUT_nhwc || axes < 1 || axes > 2)
+		return false;
+	c->batch = x->dim[0];
+	c->groups = (int32_t)a->group;
+	c->oc = w->dim[0];
+	c->ic = w->dim[w->rank - 1];
+	c->in_h = flat ? 1 : x->dim[1];
+	c->in_w = x->dim[1 + last];
+	c->out_h = flat ? 1 : y->dim[1];
+	c->out_w = y->dim[1 + last];
+	c->kh = flat ? 1 : w->dim[1];
+	c->kw = w->dim[1 + last];
+	c->sy = flat ? 1 : (int32_t)int_at(a->strides, 0, 1);
+	c->sx = (int32_t)int_at(a->strides, last, 1);
+	c->dy = flat ? 1 : (int32_t)int_at(a->dilations, 0, 1);
+	c->dx = (int32_t)int_at(a->dilations, last, 1);
+	c->top = flat ? 0 : (int32_t)int_at(a->pads, 0, 0);
+	c->left = (int32_t)int_at(a->pads, last, 0);
+	return c->top >= 0 && c->left >= 0;
+}
+
+/* The rows of x as pixels. */
+static void
+set_product(Conv *c, int32_t rows, int32_t k, int32_t columns)
+{
+	*c = (Conv){.n = c->n, .batch = 1, .in_h = 1, .in_w = rows, .out_h = 1, .out_w = rows,
+	            .groups = 1, .ic = k, .oc = columns, .kh = 1, .kw = 1, .sy = 1, .sx = 1,
+	            .dy = 1, .dx = 1};
+}
+
+static bool
+read_gemm(Conv *c, const Node *n, bool *transposed)
+{
+	const Attr_GEMM *a = n->attr;
+	const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
+
+	if (a->trans_a || a->alpha != 1 || a->beta != 1)
+		return false;
+	*transposed = !a->trans_b;
+	set_product(c, x->dim[0], x->dim[1], y->dim[1]);
+	return true;
+}
+
+static bool
+read_matmul(Conv *c, const Node *n, bool *transposed)
+{
+	const Type *x = &n->in[0]->type, *w = &n->in[1]->type;
+
+	if (x->rank < 2 || w->rank != 2)
+		return false;
+	*transposed = true;
+	set_product(c, type_product(x, 0, x->rank - 1), w->dim[0], w->dim[1]);
+	return true;
+}
+
+static bool
+read_shape(Conv *c, const Node *n, bool *transposed)
+{
+	*transposed = false;
+	switch ((int)n->op) {
+	case OP_CONV: return read_window(c, n);
+	case OP_GEMM: return read_gemm(c, n, transposed);
+	case OP_MATMUL: return read_matmul(c, n, transposed);
+	default: return false;
+	}
+}
+
+/* Columns become rows. */
+static const int8_t *
+transpose(Arena *a, const int8_t *w, int32_t rows, int32_t columns)
+{
+	int8_t *t = ARENA_ARRAY(a, int8_t, rows * columns);
+
+	for (int32_t i = 0; i < rows; i++)
+		for (int32_t k = 0; k < columns; k++)
+			t[k * rows + i] = w[i * columns + k];
+	return t;
+}
+
+/* One number a channel, or none. */
+static bool
+is_bias(const Conv *c, const Value *bias)
+{
+	return !bias || (bias->data && bias->type.dtype == DT_I32 &&
+	                 type_numel(&bias->type) == c->oc &&
+	                 bias->type.dim[bias->type.rank - 1] == c->oc);
+}
+
+/* Moves the zero point of x into the bias; false where that does not fit. */
+static bool
+read_channel(const Conv *c, int32_t oc, const int32_t *bias, ConvChannel *out)
+{
+	int64_t b = bias ? bias[oc] : 0, sum = 0, taps = (int64_t)c->kh * c->kw * c->ic;
+	const int8_t *w = c->w + oc * taps;
+
+	out->lo = out->hi = b;
+	for (int64_t i = 0; i < taps; i++) {
+		int32_t low = w[i] * (INT8_MIN - c->x_zero), high = w[i] * (INT8_MAX - c->x_zero);
+
+		sum += w[i];
+		out->lo += low < high ? low : high;
+		out->hi += low < high ? high : low;
+	}
+	b -= sum * c->x_zero;
+	out->bias = (int32_t)b;
+	out->by = dot_multiplier(c->n, c->n->in[1]->type.q->n == 1 ? 0 : oc);
+	return b == out->bias && out->lo >= INT32_MIN / 2 && out->hi <= INT32_MAX / 2;
+}
+
+static bool
+read_channels(Conv *c, Arena *a, const int32_t *bias)
+{
+	ConvChannel *channel = ARENA_ARRAY(a, ConvChannel, c->oc);
+
+	c->channel = channel;
+	for (int32_t i = 0; i < c->oc; i++)
+		if (!read_channel(c, i, bias, &channel[i]))
+			return false;
+	return true;
+}
+
+static bool
+has_elements(const Node *n)
+{
+	for (int i = 0; i < 2; i++)
+		if (type_numel(&n->in[i]->type) == 0)
+			return false;
+	return type_numel(&n->out[0]->type) > 0;
+}
+
+bool
+conv_read(Conv *c, Arena *a, const Node *n)
+{
+	const Value *bias = n->nins > 2 ? n->in[2] : NULL;
+	bool transposed;
+
+	*c = (Conv){.n = n};
+	if (n->nins < 2 || !n->in[0] || !n->in[1] || !n->out[0] || !node_is_quantized(n))
+		return false;
+	if (n->in[0]->type.dtype != DT_I8 || n->out[0]->type.dtype != DT_I8 ||
+	    n->in[1]->type.dtype != DT_I8 || !n->in[1]->type.q || !n->in[1]->data ||
+	    !has_elements(n) || !read_shape(c, n, &transposed) || !is_bias(c, bias))
+		return false;
+	if (n->in[1]->type.q->n == 1 && quant_zero(&n->in[1]->type) != 0)
+		return false;
+	c->w = n->in[1]->data;
+	if (transposed)
+		c->w = transpose(a, c->w, c->ic, c->oc);
+	c->x_zero = quant_zero(&n->in[0]->type);
+	c->y_zero = quant_zero(&n->out[0]->type);
+	c->range = quant_range(&n->out[0]->type, node_activation(n));
+	return read_channels(c, a, bias ? bias->data : NULL);
+}
+
+bool
+conv_is_pointwise(const Conv *c)
+{
+	return c->kh == 1 && c->kw == 1 && c->sy == 1 && c->sx == 1 && c->top == 0 &&
+	       c->left == 0 && c->in_h == c->out_h && c->in_w == c->out_w;
+}

@@ -1,0 +1,76 @@
+/*
+ * What a kernel generator knows of a quantised convolution or matrix product: its
+ * shape, its constants in one form, and bounds of its sums.
+ *
+ * A matrix product with constant weights is the convolution of rows * 1 pixels with a
+ * kernel of one tap.
+ */
+#ifndef MCC_CODEGEN_KERNELS_CONV_H
+#define MCC_CODEGEN_KERNELS_CONV_H
+
+#include "ir/lower.h"
+#include "ir/ops/dot.h"
+
+/* What is known of an output channel at compile time. */
+typedef struct {
+	int32_t bias;     /* to be added to the sum of w * x, with x as it is stored */
+	int64_t lo, hi;   /* bounds of that sum with the bias, for every input */
+	Multiplier by;
+} ConvChannel;
+
+typedef struct {
+	const Node *n;
+	int32_t batch, in_h, in_w, out_h, out_w;
+	int32_t groups;
+	int32_t ic, oc; /* input channels of a group, output channels of all */
+	int32_t kh, kw, sy, sx, dy, dx;
+	int32_t top, left; /* padding */
+	const int8_t *w;   /* [oc][kh][kw][ic] */
+	const ConvChannel *channel; /* oc of them */
+	int32_t x_zero, y_zero;
+	QRange range; /* of the output */
+} Conv;
+
+/*
+ * Reads a node; false where it is no such convolution or product: elements other than
+ * i8, weights or bias that are not constant, weights with a zero point, the layout
+ * nchw, more than two spatial axes.
+ */
+bool conv_read(Conv *c, Arena *a, const Node *n);
+
+/* Whether the kernel has one tap and takes every pixel. */
+bool conv_is_pointwise(const Conv *c);
+
+/* The weight of an output channel at a tap for an input channel of its group. */
+static inline int32_t
+conv_weight(const Conv *c, int32_t oc, int32_t ky, int32_t kx, int32_t ic)
+{
+	return c->w[((oc * c->kh + ky) * c->kw + kx) * c->ic + ic];
+}
+
+/* ---- From sums to outputs (scale.c) ---- */
+
+/* How the sums of all channels become outputs. */
+typedef struct {
+	bool fast;    /* as scale_fast() does; else as the reference lowering does */
+	bool single;  /* rounds once */
+	bool uniform; /* one multiplier for all channels */
+	int32_t y_zero;
+	QRange range;
+	Dot dot;
+} Scale;
+
+Scale scale_begin(LowerCtx *cx, const Conv *c);
+
+/* What scale_fast() wants to know of a channel: multiplier, and shift. */
+int32_t scale_multiplier(const Conv *c, int32_t channel);
+int32_t scale_shift(const Conv *c, int32_t channel);
+
+/*
+ * Stores the output of a channel.  `sum2` is twice the sum where scale.fast, else the
+ * sum; m and shift are used where scale.fast.
+ */
+void scale_store(LowerCtx *cx, const Scale *s, Expr *y_at, Expr *channel, Expr *sum2, Expr *m,
+                 Expr *shift);
+
+#endif

@@ -1,0 +1,103 @@
+#include "codegen/kernels/cost.h"
+
+#include <string.h>
+
+#include "ir/graph.h"
+
+static const Costs costs[] = {
+#define COST(target, isa, load, op, loop, output, reference) \
+	{target, isa, load, op, loop, output, reference},
+#include "codegen/kernels/costs.def"
+};
+
+const Costs *
+costs_of(const Target *t)
+{
+	for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
+		if ((t->isa & costs[i].isa) == costs[i].isa &&
+		    (!*costs[i].target || strcmp(costs[i].target, t->name) == 0))
+			return &costs[i];
+	return NULL;
+}
+
+static int64_t
+outputs(const Conv *c)
+{
+	return (int64_t)c->batch * c->out_h * c->out_w * c->oc;
+}
+
+static int64_t
+divide_up(int64_t x, int64_t y)
+{
+	return (x - 1) / y + 1;
+}
+
+int64_t
+cost_reference(const Costs *k, const Conv *c)
+{
+	return (outputs(c) * c->kh * c->kw * c->ic * k->reference + outputs(c) * k->output) / 10;
+}
+
+/* Bringing the input into a row buffer, a row once for each window that it begins. */
+static int64_t
+cost_rows(const Costs *k, const Conv *c)
+{
+	int64_t elements = (int64_t)c->batch * c->in_h * c->in_w * c->groups * c->ic;
+
+	return elements / 4 * (k->load + 5 * k->op + k->loop);
+}
+
+int64_t
+cost_dense(const Costs *k, const Conv *c, const DenseShape *s)
+{
+	bool flat = conv_is_pointwise(c);
+	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t blocks = divide_up(pixels, s->pixels) * (flat ? 1 : c->batch * c->out_h);
+	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
+
+	words = (int64_t)c->kh * divide_up(c->kw * c->ic, 2);
+	word = s->pairs * (k->load + k->op) +
+	       s->pixels * ((s->direct ? k->load / 2 + k->op : k->load) + 2 * s->pairs * k->op);
+	group = words * word + divide_up(words, s->body) * k->loop + c->kh * k->loop;
+	group += s->pairs * (2 * k->load + s->pixels * 2 * k->output);
+	return (blocks * groups * group + (s->direct ? 0 : cost_rows(k, c))) / 10;
+}
+
+int64_t
+cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
+{
+	bool flat = conv_is_pointwise(c);
+	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t lines = flat ? 1 : c->batch * c->out_h, taps = (int64_t)c->kh * c->kw * c->ic;
+	int64_t blocks = divide_up(pixels, s->pixels) * lines, group;
+
+	if (s->vectors)
+		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
+	group = taps * ((s->channels + s->pixels) * k->load + s->channels * s->pixels * k->op);
+	group += divide_up(taps, s->body) * k->loop;
+	group += s->channels * (3 * k->load + s->pixels * k->output);
+	return (blocks * divide_up(c->oc, s->channels) * group + (flat ? 0 : cost_rows(k, c))) / 10;
+}
+
+int64_t
+cost_winograd(const Costs *k, const Conv *c)
+{
+	int64_t tiles = divide_up(c->out_w, 4) * divide_up(c->out_h, 4) * c->batch, products, in, out;
+
+	products = 36 * divide_up(c->ic, 2) * divide_up(c->oc, 2) * (6 * k->load + 16 * k->op) / 4;
+	in = divide_up(c->ic, 2) * (81 * (k->load + k->op) + 240 * k->op);
+	out = c->oc * (80 * (k->load + k->op) + 110 * k->op + 16 * k->output);
+	return tiles * (products + in + out) / 10;
+}
+
+int64_t
+cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s)
+{
+	int64_t blocks = divide_up(c->out_w, s->pixels) * c->batch * c->out_h;
+	int64_t columns = c->sx == 1 && c->dx == 1 ? c->kw + s->pixels - 1 : c->kw * s->pixels;
+	int64_t group = c->kh * (columns * (k->load + 2 * k->op) + c->kw * 2 * k->load);
+
+	group += c->kh * c->kw * s->pixels * 4 * k->op + k->loop;
+	group += 4 * (3 * k->load + s->pixels * k->output);
+	return (blocks * divide_up(c->oc, 4) * group + cost_rows(k, c)) / 10;
+}

@@ -1,0 +1,26 @@
+/*
+ * How long kernels take, by the table of costs.def.
+ */
+#ifndef MCC_CODEGEN_KERNELS_COST_H
+#define MCC_CODEGEN_KERNELS_COST_H
+
+#include "codegen/kernels/generate.h"
+#include "ir/target.h"
+
+typedef struct {
+	const char *target;
+	unsigned isa;
+	int load, op, loop, output, reference; /* tenths of a cycle */
+} Costs;
+
+/* The row for a machine; NULL: there are no kernels for it. */
+const Costs *costs_of(const Target *t);
+
+/* Cycles. */
+int64_t cost_reference(const Costs *k, const Conv *c);
+int64_t cost_dense(const Costs *k, const Conv *c, const DenseShape *s);
+int64_t cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s);
+int64_t cost_winograd(const Costs *k, const Conv *c);
+int64_t cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s);
+
+#endif

@@ -1,0 +1,554 @@
+/*
+ * Convolutions and matrix products for machines that multiply pairs of 16-bit numbers.
+ *
+ * A block is P pixels by D pairs of output channels.  The pixels come from a row
+ * buffer (rows.h), or, where one pixel is all there is, from the input itself, four
+ * elements at a time.  Weights are one stream of words that is read from its start for
+ * every block of pixels:
+ *
+ *	[m, shift]	where all channels have the same multiplier
+ *	for each D pairs of channels:
+ *		two words a pair: what the sums start with
+ *		words of weights, in the order of use
+ *		[m of each, then shift of each channel]
+ *
+ * The weights of a pair (a, b) for two elements of x are one word: its lanes are
+ * 256 * b + a, one for each element.  With T the sum of x times lanes, and A the sum of
+ * x times a, which even8() takes out of the word, the sum of x times b is (T - A) / 256,
+ * exact as long as it has 24 bits; T may wrap around.  So two channels take one load and
+ * one instruction to unpack instead of two each.
+ *
+ * Where that is not possible (sums of more than 24 bits, weights of -128), a pair has
+ * two words of two 16-bit weights each.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "codegen/kernels/generate.h"
+#include "codegen/kernels/rows.h"
+
+enum { MAX_PIXELS = 4, MAX_PAIRS = 4 };
+
+typedef struct {
+	LowerCtx cx;
+	const Conv *c;
+	DenseShape shape;
+	Scale scale;
+	Rows rows;
+	bool dual;           /* two channels in one word */
+	int32_t ic;          /* channels of a pixel, with padding */
+	int32_t runs, run_words; /* of a row of the kernel: its pieces, their words */
+	int32_t groups;      /* of D pairs of channels */
+	int32_t header, group_words;
+	LBuf *stream, *x;    /* x: where the pixels come from */
+	LVar *sum[MAX_PIXELS][MAX_PAIRS][2]; /* T and A, or those of b and of a */
+} Dense;
+
+/* ---- The stream ---- */
+
+/* Whether a weight and its neighbour fit a lane, and all sums 24 bits. */
+static bool
+can_be_dual(const Conv *c)
+{
+	int32_t n = c->kh * c->kw * c->ic * c->oc;
+
+	for (int32_t i = 0; i < c->oc; i++)
+		if (c->channel[i].lo < -(1 << 23) || c->channel[i].hi >= 1 << 23)
+			return false;
+	for (int32_t i = 0; i < n; i++)
+		if (c->w[i] == INT8_MIN)
+			return false;
+	return true;
+}
+
+/* Element `at` of a run of a row of the kernel; 0 where there is none. */
+static int32_t
+run_weight(const Dense *d, int32_t oc, int32_t ky, int32_t run, int32_t at)
+{
+	const Conv *c = d->c;
+	int32_t kx = d->runs > 1 ? run : at / d->ic, ic = d->runs > 1 ? at : at % d->ic;
+
+	if (oc >= c->oc || kx >= c->kw || ic >= c->ic)
+		return 0;
+	return conv_weight(c, oc, ky, kx, ic);
+}
+
+/* The two elements that are in a word. */
+static void
+word_elements(const Dense *d, int32_t word, int32_t at[2])
+{
+	at[0] = d->rows.form == ROWS_QUADS ? word / 2 * 4 + word % 2 : 2 * word;
+	at[1] = at[0] + (d->rows.form == ROWS_QUADS ? 2 : 1);
+}
+
+static uint32_t
+lanes(int32_t first, int32_t second)
+{
+	return ((uint32_t)first & 0xffff) | (uint32_t)second << 16;
+}
+
+typedef struct {
+	int32_t *word;
+	int32_t n;
+} Stream;
+
+static void
+put_word(Stream *s, uint32_t word)
+{
+	memcpy(&s->word[s->n++], &word, sizeof word);
+}
+
+static void
+put_weights(const Dense *d, Stream *s, int32_t a, int32_t ky, int32_t run, int32_t word)
+{
+	int32_t at[2], w[2][2];
+
+	word_elements(d, word, at);
+	for (int i = 0; i < 2; i++)
+		for (int lane = 0; lane < 2; lane++)
+			w[i][lane] = run_weight(d, a + i, ky, run, at[lane]);
+	if (d->dual) {
+		put_word(s, lanes(256 * w[1][0] + w[0][0], 256 * w[1][1] + w[0][1]));
+		return;
+	}
+	put_word(s, lanes(w[1][0], w[1][1]));
+	put_word(s, lanes(w[0][0], w[0][1]));
+}
+
+static void
+put_start(const Dense *d, Stream *s, int32_t a)
+{
+	const Conv *c = d->c;
+	uint32_t bias_a = (uint32_t)c->channel[a].bias;
+	uint32_t bias_b = a + 1 < c->oc ? (uint32_t)c->channel[a + 1].bias : 0;
+
+	put_word(s, d->dual ? bias_b * 256 + bias_a : bias_b);
+	put_word(s, bias_a);
+}
+
+static void
+put_scales(const Dense *d, Stream *s, int32_t first)
+{
+	const Conv *c = d->c;
+	int32_t n = 2 * d->shape.pairs;
+
+	for (int32_t i = 0; i < n; i++)
+		put_word(s, first + i < c->oc ? (uint32_t)scale_multiplier(c, first + i) : 0);
+	for (int32_t i = 0; i < n; i++)
+		put_word(s, first + i < c->oc ? (uint32_t)scale_shift(c, first + i) : 0);
+}
+
+static void
+put_group(const Dense *d, Stream *s, int32_t first)
+{
+	const Conv *c = d->c;
+	int32_t pairs = d->shape.pairs;
+
+	for (int32_t i = 0; i < pairs; i++)
+		if (first + 2 * i < c->oc)
+			put_start(d, s, first + 2 * i);
+		else
+			s->n += 2;
+	for (int32_t ky = 0; ky < c->kh; ky++)
+		for (int32_t run = 0; run < d->runs; run++)
+			for (int32_t word = 0; word < d->run_words; word++)
+				for (int32_t i = 0; i < pairs; i++)
+					put_weights(d, s, first + 2 * i, ky, run, word);
+	if (d->scale.fast && !d->scale.uniform)
+		put_scales(d, s, first);
+}
+
+static void
+make_stream(Dense *d)
+{
+	int32_t pairs = d->shape.pairs, scales = d->scale.fast && !d->scale.uniform ? 4 * pairs : 0;
+	int32_t words = d->c->kh * d->runs * d->run_words * (d->dual ? 1 : 2);
+	Stream s = {0};
+
+	d->groups = (d->c->oc - 1) / (2 * pairs) + 1;
+	d->header = d->scale.fast && d->scale.uniform ? 2 : 0;
+	d->group_words = (2 + words) * pairs + scales;
+	s.word = ARENA_ARRAY(d->cx.arena, int32_t, d->header + d->groups * d->group_words);
+	if (d->header) {
+		put_word(&s, (uint32_t)scale_multiplier(d->c, 0));
+		put_word(&s, (uint32_t)scale_shift(d->c, 0));
+	}
+	for (int32_t g = 0; g < d->groups; g++)
+		put_group(d, &s, g * 2 * pairs);
+	assert(s.n == d->header + d->groups * d->group_words);
+	d->stream = lower_constant(&d->cx, "weights", DT_I32, s.n, s.word);
+}
+
+/* ---- Sums ---- */
+
+static LBuilder *
+builder(Dense *d)
+{
+	return &d->cx.b;
+}
+
+static Expr *
+stream_word(Dense *d, Expr *at, int32_t more)
+{
+	LBuilder *b = builder(d);
+
+	return loop_load(b, d->stream, loop_add(b, at, loop_idx(b, more)));
+}
+
+static void
+add_product(Dense *d, LVar *sum, Expr *x, Expr *w)
+{
+	LBuilder *b = builder(d);
+
+	loop_set(b, sum, loop_packed(b, POP_DOT2, x, w, loop_get(b, sum)));
+}
+
+/* Keeps compilers from loading words before those at hand are done with: there are
+ * just enough registers for a block. */
+static void
+keep_sums(Dense *d, int pair)
+{
+	LBuilder *b = builder(d);
+
+	for (int p = 0; p < d->shape.pixels; p++)
+		for (int which = 0; which < 2; which++) {
+			LVar *sum = d->sum[p][pair][which];
+
+			loop_set(b, sum, loop_packed(b, POP_KEEP, loop_get(b, sum), NULL, NULL));
+		}
+}
+
+/* The words of x for `n` words of the stream from word k of a run on; x_at is where
+ * the run starts. */
+static void
+load_x(Dense *d, Expr *x_at, Expr *k, int n, Expr *x[])
+{
+	LBuilder *b = builder(d);
+
+	if (!d->shape.direct) {
+		for (int i = 0; i < n; i++)
+			x[i] = loop_let(b, "xk", loop_load(b, d->x, loop_add(b, loop_add(b, x_at, k),
+			                                                loop_idx(b, i))));
+		return;
+	}
+	for (int i = 0; i < n; i += 2) {
+		Expr *at = loop_add(b, loop_mul(b, k, loop_idx(b, 2)), loop_idx(b, 2 * i));
+		Expr *four = loop_let(b, "four",
+		                      loop_load_wide(b, d->x, loop_add(b, x_at, at)));
+
+		x[i] = loop_let(b, "xk", loop_packed(b, POP_EVEN8, four, NULL, NULL));
+		x[i + 1] = loop_let(b, "xk", loop_packed(b, POP_ODD8, four, NULL, NULL));
+	}
+}
+
+enum { MAX_STEP = 4 }; /* words at a time */
+
+/* n words of a run, for all pixels and pairs. */
+static void
+add_words(Dense *d, Expr *const *x_at, Expr *k, Expr *w_at, int n)
+{
+	LBuilder *b = builder(d);
+	int32_t pairs = d->shape.pairs, each = d->dual ? 1 : 2;
+	Expr *x[MAX_STEP];
+
+	if (d->shape.pixels == 1)
+		load_x(d, x_at[0], k, n, x);
+	w_at = loop_add(b, w_at, loop_mul(b, k, loop_idx(b, pairs * each)));
+	for (int p = 0; p < pairs; p++) {
+		Expr *w[MAX_STEP][2];
+
+		for (int i = 0; i < n; i++)
+			w[i][0] = loop_let(b, "wk", stream_word(d, w_at, (i * pairs + p) * each));
+		for (int i = 0; i < n; i++)
+			w[i][1] = loop_let(b, "w_a", d->dual ? loop_packed(b, POP_EVEN8, w[i][0], NULL, NULL)
+			                                     : stream_word(d, w_at, (i * pairs + p) * each + 1));
+		for (int px = 0; px < d->shape.pixels; px++) {
+			if (d->shape.pixels > 1)
+				load_x(d, x_at[px], k, n, x);
+			for (int i = 0; i < n; i++) {
+				add_product(d, d->sum[px][p][0], x[i], w[i][0]);
+				add_product(d, d->sum[px][p][1], x[i], w[i][1]);
+			}
+		}
+		keep_sums(d, p);
+	}
+}
+
+/* A run: a loop over most of its words, and the rest. */
+static void
+add_run(Dense *d, Expr *const *x_at, Expr *w_at)
+{
+	LBuilder *b = builder(d);
+	int32_t step = d->shape.step, body = d->shape.body, whole = d->run_words / body * body;
+
+	if (d->run_words <= d->shape.unroll)
+		whole = 0;
+	if (whole > 0) {
+		Expr *k = loop_for_step(b, "k", 0, whole, body);
+
+		for (int32_t i = 0; i < body; i += step)
+			add_words(d, x_at, loop_add(b, k, loop_idx(b, i)), w_at, step);
+		loop_end(b);
+	}
+	for (int32_t k = whole; k < d->run_words; k += step) {
+		int32_t left = d->run_words - k;
+
+		add_words(d, x_at, loop_idx(b, k), w_at, left < step ? left : step);
+	}
+}
+
+/* Where the runs of a row of the kernel start, for each pixel of the block. */
+static void
+add_kernel_row(Dense *d, Expr *row_at, Expr *w_at)
+{
+	LBuilder *b = builder(d);
+	const Conv *c = d->c;
+	int depth = b->depth;
+	Expr *run = lower_for(&d->cx, "kx", d->runs), *x_at[MAX_PIXELS];
+	int32_t words = d->run_words * d->shape.pairs * (d->dual ? 1 : 2);
+
+	w_at = lower_let(&d->cx, "w_kx", loop_add(b, w_at, loop_affine(b, run, words, 0)));
+	row_at = loop_add(b, row_at, loop_affine(b, run, c->dx * d->ic / 2, 0));
+	row_at = lower_let(&d->cx, "x_kx", row_at);
+	for (int p = 0; p < d->shape.pixels; p++)
+		x_at[p] = loop_add(b, row_at, loop_idx(b, p * c->sx * d->ic / (d->shape.direct ? 1 : 2)));
+	add_run(d, x_at, w_at);
+	lower_end_to(&d->cx, depth);
+}
+
+/* All rows of the kernel.  `first` is the slot of the window's first row, `x_at` where
+ * the block starts in a row. */
+static void
+add_window(Dense *d, Expr *first, Expr *x_at, Expr *w_at)
+{
+	LBuilder *b = builder(d);
+	int32_t words = d->runs * d->run_words * d->shape.pairs * (d->dual ? 1 : 2);
+	int depth = b->depth;
+	bool unroll = d->c->kh * d->runs * d->run_words <= d->shape.unroll;
+
+	for (int32_t i = 0; i < (unroll ? d->c->kh : 1); i++) {
+		Expr *ky = unroll ? loop_idx(b, i) : lower_for(&d->cx, "ky", d->c->kh), *row = x_at;
+
+		if (!d->shape.direct)
+			row = loop_add(b, rows_row(&d->cx, &d->rows, first, ky), x_at);
+		row = lower_let(&d->cx, "x_ky", row);
+		add_kernel_row(d, row,
+		               lower_let(&d->cx, "w_ky",
+		                         loop_add(b, w_at, loop_affine(b, ky, words, 0))));
+	}
+	lower_end_to(&d->cx, depth);
+}
+
+/* ---- Outputs ---- */
+
+/* Twice a sum, or the sum itself where that is wanted. */
+static Expr *
+sum_of(Dense *d, int pixel, int pair, int which)
+{
+	LBuilder *b = builder(d);
+	Expr *a = loop_get(b, d->sum[pixel][pair][1]), *t = loop_get(b, d->sum[pixel][pair][0]);
+
+	if (which == 1 && d->dual)
+		return loop_op2(b, KOP_SHR, loop_sub(b, t, a),
+		                loop_int(b, DT_I32, d->scale.fast ? 7 : 8));
+	a = which ? t : a;
+	return d->scale.fast ? loop_op2(b, KOP_SHL, a, loop_int(b, DT_I32, 1)) : a;
+}
+
+typedef struct {
+	Expr *left; /* pixels from the block's first one on; NULL: all of them exist */
+	Expr *y_at; /* of its first pixel and channel */
+	Expr *channel;
+	Expr *w_at; /* behind the weights */
+	Expr *m, *shift; /* of all channels, or NULL */
+} Outputs;
+
+/* Channel `i` of the group, for all pixels. */
+static void
+store_channel(Dense *d, const Outputs *o, int i)
+{
+	LBuilder *b = builder(d);
+	Expr *more = loop_idx(b, i), *channel = loop_add(b, o->channel, more);
+	Expr *m = o->m, *shift = o->shift;
+	int depth = b->depth;
+
+	if (d->c->oc % (2 * d->shape.pairs) != 0 && (d->c->oc - 1) % (2 * d->shape.pairs) < i)
+		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, d->c->oc)));
+	if (d->scale.fast && !m) {
+		m = loop_let(b, "m", stream_word(d, o->w_at, i));
+		shift = loop_let(b, "shift", stream_word(d, o->w_at, 2 * d->shape.pairs + i));
+	}
+	for (int p = 0; p < d->shape.pixels; p++) {
+		bool may_end = o->left && p > 0;
+
+		if (may_end)
+			loop_if(b, loop_op2(b, KOP_GT, o->left, loop_idx(b, p)));
+		scale_store(&d->cx, &d->scale,
+		            loop_add(b, o->y_at, loop_idx(b, p * d->c->oc + i)), channel,
+		            sum_of(d, p, i / 2, i % 2), m, shift);
+		if (may_end)
+			loop_end(b);
+	}
+	lower_end_to(&d->cx, depth);
+}
+
+static void
+start_sums(Dense *d, Expr *w_at)
+{
+	for (int pair = 0; pair < d->shape.pairs; pair++)
+		for (int which = 0; which < 2; which++)
+			for (int p = 0; p < d->shape.pixels; p++)
+				d->sum[p][pair][which] = loop_var(builder(d), which ? "a" : "t",
+				                                  stream_word(d, w_at, 2 * pair + which));
+}
+
+/* All channels of a block of pixels. */
+static void
+lower_block(Dense *d, Outputs *o, Expr *first, Expr *x_at)
+{
+	LBuilder *b = builder(d);
+	int32_t pairs = d->shape.pairs;
+	int depth = b->depth;
+	Expr *g = lower_for(&d->cx, "group", d->groups), *w_at, *y_at = o->y_at;
+
+	w_at = lower_let(&d->cx, "w_g", loop_affine(b, g, d->group_words, d->header));
+	start_sums(d, w_at);
+	add_window(d, first, x_at, lower_let(&d->cx, "w_0", loop_add(b, w_at, loop_idx(b, 2 * pairs))));
+	o->channel = loop_affine(b, g, 2 * pairs, 0);
+	o->y_at = lower_let(&d->cx, "y_g", loop_add(b, y_at, o->channel));
+	o->w_at = loop_add(b, w_at, loop_idx(b, d->group_words - 4 * pairs));
+	for (int i = 0; i < 2 * pairs && i < d->c->oc; i++)
+		store_channel(d, o, i);
+	o->y_at = y_at;
+	lower_end_to(&d->cx, depth);
+}
+
+static void
+load_uniform(Dense *d, Outputs *o)
+{
+	LBuilder *b = builder(d);
+
+	if (!d->header)
+		return;
+	o->m = loop_let(b, "m", stream_word(d, loop_idx(b, 0), 0));
+	o->shift = loop_let(b, "shift", stream_word(d, loop_idx(b, 0), 1));
+}
+
+/* ---- Pointwise: blocks of pixels one after the other ---- */
+
+/* Converts the pixels of a block, of which `left` exist. */
+static void
+convert_block(Dense *d, Expr *x_at, Expr *pixel)
+{
+	const Conv *c = d->c;
+	LBuilder *b = builder(d);
+	int32_t each = d->rows.form == ROWS_QUADS ? 4 : 2, total = c->batch * c->out_h * c->out_w;
+	int depth = b->depth;
+	Expr *zero = loop_idx(b, 0), *left, *i;
+
+	if (total % d->shape.pixels == 0 && c->ic % 2 == 0) {
+		rows_convert(&d->cx, &d->rows, x_at, zero, d->shape.pixels * c->ic);
+		return;
+	}
+	if (c->ic % each == 0) {
+		int32_t groups = c->ic / each;
+
+		left = loop_sub(b, loop_idx(b, total * groups), loop_affine(b, pixel, groups, 0));
+		left = lower_let(&d->cx, "left",
+		                 loop_op2(b, KOP_MIN, left, loop_idx(b, d->shape.pixels * groups)));
+		i = loop_for_expr(b, "i", zero, left);
+		rows_convert(&d->cx, &d->rows, loop_add(b, x_at, loop_affine(b, i, each, 0)),
+		             loop_affine(b, i, each / 2, 0), each);
+		loop_end(b);
+		return;
+	}
+	left = loop_op2(b, KOP_MIN, loop_sub(b, loop_idx(b, total), pixel),
+	                loop_idx(b, d->shape.pixels));
+	i = loop_for_expr(b, "p", zero, lower_let(&d->cx, "left", left));
+	rows_convert(&d->cx, &d->rows,
+	             lower_let(&d->cx, "x_p", loop_add(b, x_at, loop_affine(b, i, c->ic, 0))),
+	             lower_let(&d->cx, "to", loop_affine(b, i, d->ic / 2, 0)), c->ic);
+	lower_end_to(&d->cx, depth);
+}
+
+static void
+lower_pointwise(Dense *d)
+{
+	const Conv *c = d->c;
+	LBuilder *b = builder(d);
+	int32_t total = c->batch * c->out_h * c->out_w, pixels = d->shape.pixels;
+	Expr *block, *pixel, *x_at;
+	Outputs o = {0};
+
+	if (!d->shape.direct)
+		d->rows.buf = lower_scratch(&d->cx, "pixels", DT_I32, pixels * d->ic / 2);
+	d->x = d->shape.direct ? d->cx.in[0] : d->rows.buf;
+	load_uniform(d, &o);
+	block = total > pixels ? loop_for_step(b, "pixel", 0, total, pixels) : loop_idx(b, 0);
+	pixel = block;
+	x_at = lower_let(&d->cx, "x_p", loop_affine(b, pixel, c->ic, 0));
+	if (!d->shape.direct)
+		convert_block(d, x_at, pixel);
+	if (total % pixels != 0)
+		o.left = loop_sub(b, loop_idx(b, total), pixel);
+	o.y_at = lower_let(&d->cx, "y_p", loop_affine(b, pixel, c->oc, 0));
+	lower_block(d, &o, loop_idx(b, 0), d->shape.direct ? x_at : loop_idx(b, 0));
+	lower_end_to(&d->cx, 0);
+}
+
+/* ---- Windows: blocks along output rows ---- */
+
+static void
+lower_windows(Dense *d)
+{
+	const Conv *c = d->c;
+	LBuilder *b = builder(d);
+	int32_t pixels = d->shape.pixels;
+	Expr *image, *oy, *ox, *first, *y_at;
+	Outputs o = {0};
+
+	rows_begin(&d->cx, &d->rows);
+	d->x = d->rows.buf;
+	load_uniform(d, &o);
+	image = lower_for(&d->cx, "n", c->batch);
+	y_at = loop_affine(b, image, c->out_h * c->out_w * c->oc, 0);
+	image = lower_let(&d->cx, "x_n", loop_affine(b, image, c->in_h * c->in_w * c->ic, 0));
+	if (d->rows.all)
+		rows_fill(&d->cx, &d->rows, image, NULL);
+	oy = lower_for(&d->cx, "oy", c->out_h);
+	if (!d->rows.all)
+		rows_fill(&d->cx, &d->rows, image, oy);
+	first = rows_first_slot(&d->cx, &d->rows, oy);
+	y_at = loop_add(b, y_at, loop_affine(b, oy, c->out_w * c->oc, 0));
+	y_at = lower_let(&d->cx, "y_oy", y_at);
+	ox = c->out_w > pixels ? loop_for_step(b, "ox", 0, c->out_w, pixels) : loop_idx(b, 0);
+	if (c->out_w % pixels != 0)
+		o.left = loop_sub(b, loop_idx(b, c->out_w), ox);
+	o.y_at = lower_let(&d->cx, "y_ox", loop_add(b, y_at, loop_affine(b, ox, c->oc, 0)));
+	lower_block(d, &o, first,
+	            lower_let(&d->cx, "x_ox", loop_affine(b, ox, c->sx * d->ic / 2, 0)));
+	lower_end_to(&d->cx, 0);
+}
+
+LFunc *
+dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
+{
+	Dense d = {.c = c, .shape = *shape, .dual = can_be_dual(c)};
+	int32_t columns = (c->out_w - 1) / shape->pixels * shape->pixels + shape->pixels;
+
+	assert(c->groups == 1 && shape->pixels <= MAX_PIXELS && shape->pairs <= MAX_PAIRS);
+	assert(!shape->direct || (conv_is_pointwise(c) && c->ic % 4 == 0 && shape->step % 2 == 0));
+	lower_begin(&d.cx, a, c->n);
+	d.scale = scale_begin(&d.cx, c);
+	d.rows = rows_plan_wide(c, columns, shape->all_rows);
+	d.ic = conv_is_pointwise(c) ? c->ic + c->ic % 2 : d.rows.padded;
+	d.runs = c->dx > 1 ? c->kw : 1;
+	d.run_words = ((d.runs > 1 ? d.ic : c->kw * d.ic) + 1) / 2;
+	make_stream(&d);
+	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
+	if (conv_is_pointwise(c))
+		lower_pointwise(&d);
+	else
+		lower_windows(&d);
+	return loop_finish(&d.cx.b);
+}

@@ -1,0 +1,47 @@
+/*
+ * The kernel generators, and the shapes that they can be asked for.
+ */
+#ifndef MCC_CODEGEN_KERNELS_GENERATE_H
+#define MCC_CODEGEN_KERNELS_GENERATE_H
+
+#include "codegen/kernels/conv.h"
+
+/* Pixels by pairs of output channels at a time. */
+typedef struct {
+	int pixels, pairs;
+	int step;       /* words of the kernel's rows at a time, even */
+	int body;       /* words in the body of the loop over them, a multiple of step */
+	int unroll;     /* windows or rows of up to so many words have no loop */
+	bool direct;    /* without a buffer: pointwise, whole quads, whole blocks */
+	bool all_rows;  /* buffer all rows of an image */
+} DenseShape;
+
+/* A convolution with one group, for two 16-bit products an instruction (dense.c). */
+LFunc *dense_lower(Arena *a, const Conv *c, const DenseShape *shape);
+
+typedef struct {
+	int pixels;  /* of a row at a time */
+	int unroll;  /* kernels of up to so many taps have no loop over their rows */
+} DepthwiseShape;
+
+/* A convolution of each channel by itself, for products of 16-bit halves (depthwise.c). */
+LFunc *depthwise_lower(Arena *a, const Conv *c, const DepthwiseShape *shape);
+
+/* Pixels by output channels at a time. */
+typedef struct {
+	int pixels, channels; /* up to 4; of a depthwise convolution one channel */
+	int body;             /* steps in the body of the loop over a row of the kernel */
+	bool vectors;         /* sixteen products at once; not depthwise */
+} ScalarShape;
+
+/* Whether there is such a kernel for a convolution, and the kernel: elements as they
+ * are (scalar.c). */
+bool scalar_fits(const Conv *c);
+LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
+
+/* Whether a convolution can be computed by exact Winograd F(4x4, 3x3); and that, with 8
+ * bytes a weight (winograd.c). */
+bool winograd_fits(const Conv *c);
+LFunc *winograd_lower(Arena *a, const Conv *c);
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * The chooser.
+ */
+#include "codegen/kernels/kernels.h"
+
+#include "codegen/kernels/cost.h"
+#include "codegen/kernels/generate.h"
+#include "ir/lower.h"
+
+/* What is being listed for a node. */
+typedef struct {
+	Arena *arena;
+	const KernelOptions *options;
+	const Costs *costs;
+	const Conv *conv;
+	NodeKernels all;
+} Chooser;
+
+static int64_t
+buffer_bytes(const LFunc *f, bool scratch)
+{
+	int64_t bytes = 0;
+
+	for (int i = 0; i < f->bufs.n; i++) {
+		const LBuf *b = f->bufs.v[i];
+		bool is_own = b->role == LBUF_TABLE || (b->role == LBUF_IN && b->data);
+
+		if (scratch ? b->role == LBUF_SCRATCH : is_own && lfunc_uses(f, b))
+			bytes += (int64_t)b->count * dtype_info[b->elem].bytes;
+	}
+	return bytes;
+}
+
+static void
+add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
+{
+	NodeKernel k = {.name = name, .fn = fn, .cycles = cycles};
+
+	k.scratch = buffer_bytes(fn, true);
+	k.constants = buffer_bytes(fn, false);
+	VEC_PUSH(ch->arena, &ch->all, k);
+}
+
+static bool
+is_small(const Chooser *ch)
+{
+	return ch->options->level == 's' || ch->options->level == 'z';
+}
+
+/* ---- Dense convolutions ---- */
+
+static DenseShape
+dense_shape(const Chooser *ch, int pixels, int pairs)
+{
+	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
+	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 20};
+}
+
+static void
+add_dense(Chooser *ch, const DenseShape *s)
+{
+	const char *name = arena_printf(ch->arena, "dot2 %dx%d%s%s", s->pixels, 2 * s->pairs,
+	                                s->direct ? " direct" : "",
+	                                s->all_rows ? " with all rows" : "");
+
+	add_kernel(ch, name, dense_lower(ch->arena, ch->conv, s),
+	           cost_dense(ch->costs, ch->conv, s));
+}
+
+/* The fastest shape that fits the registers; one pixel alone takes more channels. */
+static DenseShape
+best_dense(const Chooser *ch, bool direct)
+{
+	const Conv *c = ch->conv;
+	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	DenseShape best = {0};
+
+	for (int size = 1; size <= (one ? 4 : 3); size++) {
+		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
+
+		s.direct = direct;
+		if (direct && c->batch * c->out_h * c->out_w % s.pixels != 0)
+			continue;
+		if (!best.pixels || cost_dense(ch->costs, c, &s) < cost_dense(ch->costs, c, &best))
+			best = s;
+	}
+	return best;
+}
+
+/* With a buffer, all rows of it where pixels are short, and without one where the
+ * input can be read as it is: always for one pixel, else as the smaller choice. */
+static void
+list_dense(Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool can_be_direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), all = s;
+
+	if (can_be_direct && c->batch * c->out_h * c->out_w == 1) {
+		add_dense(ch, &direct);
+		return;
+	}
+	if (ch->options->level == '3' && winograd_fits(c) &&
+	    cost_winograd(ch->costs, c) < cost_dense(ch->costs, c, &s))
+		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c),
+		           cost_winograd(ch->costs, c));
+	all.all_rows = true;
+	if (c->ic < 4 && c->kh > 1 && !is_small(ch))
+		add_dense(ch, &all);
+	add_dense(ch, &s);
+	if (can_be_direct)
+		add_dense(ch, &direct);
+}
+
+/* ---- Depthwise convolutions ---- */
+
+static void
+list_depthwise(Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = is_small(ch) ? 1 : 9};
+
+	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
+	           depthwise_lower(ch->arena, c, &s), cost_depthwise(ch->costs, c, &s));
+}
+
+/* ---- One product at a time ---- */
+
+/* Blocks that few registers have room for. */
+static ScalarShape
+scalar_shape(const Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
+	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	ScalarShape s = {.body = is_small(ch) ? 1 : 4};
+
+	if (c->groups > 1) {
+		s.channels = 1;
+		s.pixels = tiny ? 2 : 4;
+	} else {
+		s.channels = one || tiny ? 4 : 2;
+		s.pixels = one || tiny ? 1 : 3;
+	}
+	return s;
+}
+
+static void
+list_scalar(Chooser *ch)
+{
+	ScalarShape s = scalar_shape(ch);
+
+	if (scalar_fits(ch->conv))
+		add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
+		           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
+}
+
+/* ---- Vectors ---- */
+
+static void
+list_vectors(Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
+	                 .vectors = true};
+
+	add_kernel(ch, arena_printf(ch->arena, "dot16 %dx%d", s.pixels, s.channels),
+	           scalar_lower(ch->arena, c, &s), cost_scalar(ch->costs, c, &s));
+}
+
+/* ---- All ---- */
+
+NodeKernels
+kernels_of(Arena *a, const Node *n, const KernelOptions *o)
+{
+	Chooser ch = {.arena = a, .options = o};
+	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	int64_t cycles = 0;
+	Conv c;
+
+	if (wanted && (ch.costs = costs_of(o->target)) != NULL && conv_read(&c, a, n)) {
+		ch.conv = &c;
+		cycles = cost_reference(ch.costs, &c);
+		if (!(o->target->isa & ISA_ARM_DSP))
+			list_scalar(&ch);
+		else if (c.groups == 1 && (o->target->isa & ISA_ARM_MVE))
+			list_vectors(&ch);
+		else if (c.groups == 1)
+			list_dense(&ch);
+		else if (c.groups == c.oc && c.ic == 1)
+			list_depthwise(&ch);
+	}
+	add_kernel(&ch, "reference", node_lower(a, n), cycles);
+	return ch.all;
+}

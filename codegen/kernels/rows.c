@@ -1,0 +1,278 @@
+#include "codegen/kernels/rows.h"
+
+int32_t
+rows_per_unit(const Rows *r)
+{
+	switch (r->form) {
+	case ROWS_PAIRS:
+	case ROWS_QUADS: return 2;
+	case ROWS_BYTES: return 4;
+	case ROWS_SINGLE: break;
+	}
+	return 1;
+}
+
+static Rows
+plan(const Conv *c, RowsForm form, int32_t padded, int32_t columns, bool all)
+{
+	Rows r = {.c = c, .form = form, .channels = c->groups * c->ic, .padded = padded,
+	          .all = all};
+	int32_t pixels = (columns - 1) * c->sx + (c->kw - 1) * c->dx + 1;
+
+	/* An odd run of elements ends within a word. */
+	r.row_units = (pixels * padded - 1) / rows_per_unit(&r) + 1;
+	r.span = (c->kh - 1) * c->dy + 1;
+	r.slots = all ? (c->out_h - 1) * c->sy + r.span : r.span;
+	return r;
+}
+
+Rows
+rows_plan_wide(const Conv *c, int32_t columns, bool all)
+{
+	int32_t channels = c->groups * c->ic;
+	bool between = c->sx % 2 != 0 || c->dx > 1;
+
+	return plan(c, channels % 4 == 0 ? ROWS_QUADS : ROWS_PAIRS,
+	            between ? channels + channels % 2 : channels, columns, all);
+}
+
+Rows
+rows_plan_bytes(const Conv *c, int32_t columns, bool all)
+{
+	int32_t channels = c->groups * c->ic;
+
+	return plan(c, channels % 4 == 0 ? ROWS_BYTES : ROWS_SINGLE, channels, columns, all);
+}
+
+Rows
+rows_plan_single(const Conv *c, int32_t columns, bool all)
+{
+	return plan(c, ROWS_SINGLE, c->groups * c->ic, columns, all);
+}
+
+/* The zero point in every element of a unit. */
+static Expr *
+zero_unit(LowerCtx *cx, const Rows *r)
+{
+	uint32_t zero = (uint32_t)r->c->x_zero;
+
+	switch (r->form) {
+	case ROWS_PAIRS:
+	case ROWS_QUADS: zero = (zero & 0xffff) * 0x10001u; break;
+	case ROWS_BYTES: zero = (zero & 0xff) * 0x1010101u; break;
+	case ROWS_SINGLE: return loop_int(&cx->b, DT_I8, r->c->x_zero);
+	}
+	return loop_int(&cx->b, DT_I32, (int32_t)zero);
+}
+
+static void
+fill_zero(LowerCtx *cx, const Rows *r, Expr *from, int32_t units)
+{
+	LBuilder *b = &cx->b;
+	Expr *i = loop_for(b, "i", 0, units);
+
+	loop_store(b, r->buf, loop_add(b, from, i), zero_unit(cx, r));
+	loop_end(b);
+}
+
+void
+rows_begin(LowerCtx *cx, Rows *r)
+{
+	int32_t units = r->slots * r->row_units, more = r->form == ROWS_SINGLE ? DOT_ELEMENTS - 1 : 0;
+
+	r->buf = lower_scratch(cx, "rows", r->form == ROWS_SINGLE ? DT_I8 : DT_I32, units + more);
+	fill_zero(cx, r, loop_idx(&cx->b, 0), units + more);
+}
+
+static Expr *
+element(LowerCtx *cx, Expr *at)
+{
+	return loop_load_compute(&cx->b, cx->in[0], at);
+}
+
+/* Four elements, of all forms but ROWS_SINGLE. */
+static void
+convert_four(LowerCtx *cx, const Rows *r, Expr *from, Expr *to)
+{
+	LBuilder *b = &cx->b;
+	Expr *v = loop_load_wide(b, cx->in[0], from), *even, *odd;
+	Expr *next = loop_add(b, to, loop_idx(b, 1));
+
+	if (r->form == ROWS_BYTES) {
+		loop_store(b, r->buf, to, v);
+		return;
+	}
+	v = loop_let(b, "v", v);
+	even = loop_let(b, "even", loop_packed(b, POP_EVEN8, v, NULL, NULL));
+	odd = loop_packed(b, POP_ODD8, v, NULL, NULL);
+	if (r->form == ROWS_PAIRS)
+		odd = loop_let(b, "odd", odd);
+	loop_store(b, r->buf, to, r->form == ROWS_QUADS ? even : loop_packed(b, POP_PACK_LO, even, odd, NULL));
+	loop_store(b, r->buf, next,
+	           r->form == ROWS_QUADS ? odd : loop_packed(b, POP_PACK_HI, even, odd, NULL));
+}
+
+void
+rows_convert(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t count)
+{
+	LBuilder *b = &cx->b;
+	int32_t fours = count / 4 * 4;
+
+	if (r->form == ROWS_SINGLE) {
+		Expr *i = loop_for(b, "i", 0, count);
+
+		loop_store(b, r->buf, loop_add(b, to, i),
+		           loop_load(b, cx->in[0], loop_add(b, x_at, i)));
+		loop_end(b);
+		return;
+	}
+	if (fours > 4) {
+		Expr *i = loop_for(b, "i", 0, fours / 4);
+
+		convert_four(cx, r, loop_add(b, x_at, loop_affine(b, i, 4, 0)),
+		             loop_add(b, to, loop_affine(b, i, 4 / rows_per_unit(r), 0)));
+		loop_end(b);
+	} else if (fours == 4) {
+		convert_four(cx, r, x_at, to);
+	}
+	for (int32_t i = fours; i < count; i += 2) {
+		Expr *second = i + 1 < count ? element(cx, loop_add(b, x_at, loop_idx(b, i + 1)))
+		                             : loop_int(b, DT_I32, r->c->x_zero);
+
+		loop_store(b, r->buf, loop_add(b, to, loop_idx(b, i / 2)),
+		           loop_packed(b, POP_PACK_LO,
+		                       element(cx, loop_add(b, x_at, loop_idx(b, i))), second,
+		                       NULL));
+	}
+}
+
+/* Pixels of the input that a row of the buffer has room for. */
+static int32_t
+pixels_of(const Rows *r)
+{
+	int32_t room = rows_per_unit(r) * r->row_units / r->padded - r->c->left;
+
+	return room < r->c->in_w ? room : r->c->in_w;
+}
+
+/* The first element is the second of its word, behind padding. */
+static void
+copy_from_middle(LowerCtx *cx, const Rows *r, Expr *from, Expr *to, int32_t count)
+{
+	LBuilder *b = &cx->b;
+	Expr *zero = loop_int(b, DT_I32, r->c->x_zero), *one = loop_idx(b, 1);
+
+	loop_store(b, r->buf, to, loop_packed(b, POP_PACK_LO, zero, element(cx, from), NULL));
+	rows_convert(cx, r, loop_add(b, from, one), loop_add(b, to, one), count - 1);
+}
+
+/* Row iy of the input, which exists, to the slot that starts at word `to`. */
+static void
+copy_row(LowerCtx *cx, const Rows *r, Expr *image, Expr *iy, Expr *to)
+{
+	const Conv *c = r->c;
+	LBuilder *b = &cx->b;
+	Expr *from = loop_affine(b, iy, c->in_w * r->channels, 0), *i;
+
+	if (pixels_of(r) <= 0)
+		return;
+	from = lower_let(cx, "from", loop_add(b, image, from));
+	to = lower_let(cx, "to", loop_add(b, to, loop_idx(b, c->left * r->padded / rows_per_unit(r))));
+	if (c->left * r->padded % rows_per_unit(r) != 0) {
+		copy_from_middle(cx, r, from, to, pixels_of(r) * r->channels);
+		return;
+	}
+	if (r->padded == r->channels) {
+		rows_convert(cx, r, from, to, pixels_of(r) * r->channels);
+		return;
+	}
+	i = lower_for(cx, "ix", pixels_of(r));
+	rows_convert(cx, r, lower_let(cx, "x_i", loop_add(b, from, loop_affine(b, i, r->channels, 0))),
+	             lower_let(cx, "to_i", loop_add(b, to, loop_affine(b, i, r->padded / rows_per_unit(r), 0))),
+	             r->channels);
+	if (pixels_of(r) > 1)
+		loop_end(b);
+}
+
+static Expr *
+is_inside(LowerCtx *cx, const Conv *c, Expr *iy)
+{
+	LBuilder *b = &cx->b;
+
+	return loop_op2(b, KOP_AND, loop_op2(b, KOP_GE, iy, loop_idx(b, 0)),
+	                loop_op2(b, KOP_LT, iy, loop_idx(b, c->in_h)));
+}
+
+/* Of a ring the rows that the output row before did not use: copied, or zero. */
+static void
+fill_ring(LowerCtx *cx, const Rows *r, Expr *image, Expr *oy)
+{
+	const Conv *c = r->c;
+	LBuilder *b = &cx->b;
+	int32_t kept = r->span > c->sy ? r->span - c->sy : 0;
+	Expr *is_first = loop_op2(b, KOP_EQ, oy, loop_idx(b, 0));
+	Expr *lo = loop_select(b, is_first, loop_idx(b, 0), loop_idx(b, kept));
+	Expr *row = loop_affine(b, oy, c->sy, 0), *iy, *slot;
+
+	if (c->out_h == 1 || kept == 0)
+		lo = loop_idx(b, 0);
+	row = loop_add(b, row, loop_for_expr(b, "row", lo, loop_idx(b, r->span)));
+	iy = lower_let(cx, "iy", loop_affine(b, row, 1, -c->top));
+	slot = loop_op2(b, KOP_REM, row, loop_idx(b, r->slots));
+	slot = lower_let(cx, "slot", loop_affine(b, slot, r->row_units, 0));
+	loop_if(b, is_inside(cx, c, iy));
+	copy_row(cx, r, image, iy, slot);
+	loop_else(b);
+	fill_zero(cx, r, slot, r->row_units);
+	loop_end(b);
+	loop_end(b);
+}
+
+static void
+fill_all(LowerCtx *cx, const Rows *r, Expr *image)
+{
+	const Conv *c = r->c;
+	LBuilder *b = &cx->b;
+	int32_t room = r->slots - c->top, rows = room < c->in_h ? room : c->in_h;
+	int depth = b->depth;
+	Expr *iy;
+
+	if (rows <= 0)
+		return;
+	iy = lower_for(cx, "iy", rows);
+	copy_row(cx, r, image, iy, loop_affine(b, iy, r->row_units, c->top * r->row_units));
+	lower_end_to(cx, depth);
+}
+
+void
+rows_fill(LowerCtx *cx, const Rows *r, Expr *image, Expr *oy)
+{
+	if (!oy)
+		fill_all(cx, r, image);
+	else
+		fill_ring(cx, r, image, oy);
+}
+
+Expr *
+rows_first_slot(LowerCtx *cx, const Rows *r, Expr *oy)
+{
+	LBuilder *b = &cx->b;
+	Expr *row = loop_affine(b, oy, r->c->sy, 0);
+
+	return lower_let(cx, "first",
+	                 r->all ? row : loop_op2(b, KOP_REM, row, loop_idx(b, r->slots)));
+}
+
+Expr *
+rows_row(LowerCtx *cx, const Rows *r, Expr *first, Expr *ky)
+{
+	LBuilder *b = &cx->b;
+	Expr *slot = loop_add(b, first, loop_affine(b, ky, r->c->dy, 0)), *past;
+
+	if (!r->all && r->slots > 1) {
+		slot = lower_let(cx, "slot", slot);
+		past = loop_op2(b, KOP_GE, slot, loop_idx(b, r->slots));
+		slot = loop_select(b, past, loop_sub(b, slot, loop_idx(b, r->slots)), slot);
+	}
+	return loop_mul(b, slot, loop_idx(b, r->row_units));
+}

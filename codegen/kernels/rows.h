@@ -1,0 +1,62 @@
+/*
+ * Row buffers: rows of the input in scratch memory, with the padding around them.
+ *
+ * The elements lie in one of these forms:
+ *
+ *	ROWS_PAIRS	two elements of 16 bits in a word (i32): (0, 1), (2, 3), …
+ *	ROWS_QUADS	the same, but (0, 2), (1, 3), (4, 6), … which costs less to make;
+ *			pixels start at multiples of four elements
+ *	ROWS_BYTES	four elements as they are in a word
+ *	ROWS_SINGLE	elements as they are (i8), and some more behind the last, so that what
+ *			starts at an element can be loaded by fours or sixteens
+ *
+ * For pairs, pixels get a channel more where they would otherwise start between words.
+ * Positions and sizes are counted in units: words, or elements of ROWS_SINGLE.
+ *
+ * A buffer holds all rows, or as many as a window covers, in a ring: padded row r is
+ * in slot r mod slots.
+ */
+#ifndef MCC_CODEGEN_KERNELS_ROWS_H
+#define MCC_CODEGEN_KERNELS_ROWS_H
+
+#include "codegen/kernels/conv.h"
+
+typedef enum { ROWS_PAIRS, ROWS_QUADS, ROWS_BYTES, ROWS_SINGLE } RowsForm;
+
+typedef struct {
+	const Conv *c;
+	LBuf *buf;
+	RowsForm form;
+	int32_t channels;  /* of a pixel in the input, */
+	int32_t padded;    /* and in the buffer */
+	int32_t row_units, slots;
+	int32_t span;      /* rows that a window covers, with gaps */
+	bool all;          /* all rows are there */
+} Rows;
+
+/* Elements of a unit. */
+int32_t rows_per_unit(const Rows *r);
+
+/* Plans a buffer for windows that start at up to `columns` positions of a row; with
+ * `all`, for all rows.  As numbers of 16 bits, as they are, in words where that can
+ * be, or as they are. */
+Rows rows_plan_wide(const Conv *c, int32_t columns, bool all);
+Rows rows_plan_bytes(const Conv *c, int32_t columns, bool all);
+Rows rows_plan_single(const Conv *c, int32_t columns, bool all);
+
+/* Makes the buffer, and code that fills it with the zero point. */
+void rows_begin(LowerCtx *cx, Rows *r);
+
+/* Code that brings in the rows of an output row; with all rows, before the first. */
+void rows_fill(LowerCtx *cx, const Rows *r, Expr *image, Expr *oy);
+
+/* The slot of the first row of an output row's window, and where a row of it starts. */
+Expr *rows_first_slot(LowerCtx *cx, const Rows *r, Expr *oy);
+Expr *rows_row(LowerCtx *cx, const Rows *r, Expr *first, Expr *ky);
+
+/* Code that converts `count` elements of x from x_at on, to units from `to` on; the
+ * rest of the last word is the zero point.  For ROWS_QUADS and ROWS_BYTES count is a
+ * multiple of 4. */
+void rows_convert(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t count);
+
+#endif

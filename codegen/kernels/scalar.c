@@ -1,0 +1,385 @@
+/*
+ * Convolutions and matrix products that take elements as they are: one product at a
+ * time, or sixteen at once from a vector of either side.  Blocks of pixels by output
+ * channels, so that each element is loaded once for several products.
+ *
+ * Pixels come from the input where the kernel has one tap, else from a row buffer of
+ * elements as they are.  Weights lie in the order of use, for vectors with zeros behind
+ * the end of a run; what sums start with, and multipliers and shifts, in a second
+ * constant, group by group.  Depthwise convolutions
+ * have one channel a block, and columns that several pixels share are loaded once.
+ */
+#include <assert.h>
+
+#include "codegen/kernels/generate.h"
+#include "codegen/kernels/rows.h"
+
+enum { MAX_PIXELS = 4, MAX_CHANNELS = 4, MAX_COLUMNS = 16 };
+
+typedef struct {
+	LowerCtx cx;
+	const Conv *c;
+	ScalarShape shape;
+	Scale scale;
+	Rows rows;
+	bool depthwise;
+	int32_t x_channels; /* of a pixel */
+	int32_t runs, run;  /* of a row of the kernel: pieces without gaps, and steps of one */
+	int32_t step;       /* elements at once */
+	int32_t group_weights, group_params;
+	LBuf *x, *weights, *params;
+	LVar *sum[MAX_PIXELS][MAX_CHANNELS];
+} Scalar;
+
+static LBuilder *
+builder(Scalar *d)
+{
+	return &d->cx.b;
+}
+
+static int32_t
+groups_of(const Scalar *d)
+{
+	return (d->c->oc - 1) / d->shape.channels + 1;
+}
+
+/* ---- Constants ---- */
+
+/* Step k of a run, for all channels of a group. */
+static int8_t *
+put_step(const Scalar *d, int8_t *at, int32_t group, int32_t ky, int32_t run, int32_t k)
+{
+	const Conv *c = d->c;
+
+	for (int i = 0; i < d->shape.channels; i++)
+		for (int32_t e = k * d->step; e < (k + 1) * d->step; e++) {
+			int32_t oc = group * d->shape.channels + i;
+			int32_t kx = d->runs > 1 ? run : e / c->ic, ic = d->runs > 1 ? e : e % c->ic;
+			bool exists = oc < c->oc && kx < c->kw && ic < c->ic;
+
+			*at++ = exists ? (int8_t)conv_weight(c, oc, ky, kx, ic) : 0;
+		}
+	return at;
+}
+
+static void
+make_weights(Scalar *d)
+{
+	const Conv *c = d->c;
+	int32_t n = groups_of(d) * d->group_weights;
+	int8_t *w = ARENA_ARRAY(d->cx.arena, int8_t, n), *at = w;
+
+	for (int32_t g = 0; g < groups_of(d); g++)
+		for (int32_t ky = 0; ky < c->kh; ky++)
+			for (int32_t run = 0; run < d->runs; run++)
+				for (int32_t k = 0; k < d->run; k++)
+					at = put_step(d, at, g, ky, run, k);
+	assert(at == w + n);
+	d->weights = lower_constant(&d->cx, "weights", DT_I8, n, w);
+}
+
+static bool
+has_scales(const Scalar *d)
+{
+	return d->scale.fast && !d->scale.uniform;
+}
+
+static void
+make_params(Scalar *d)
+{
+	const Conv *c = d->c;
+	int32_t header = d->scale.fast && d->scale.uniform ? 2 : 0, channels = d->shape.channels;
+	int32_t n = header + groups_of(d) * d->group_params;
+	int32_t *p = ARENA_ARRAY(d->cx.arena, int32_t, n), *at = p + header;
+
+	if (header) {
+		p[0] = scale_multiplier(c, 0);
+		p[1] = scale_shift(c, 0);
+	}
+	for (int32_t g = 0; g < groups_of(d); g++, at += d->group_params)
+		for (int i = 0; i < channels && g * channels + i < c->oc; i++) {
+			int32_t oc = g * channels + i;
+
+			at[i] = c->channel[oc].bias;
+			if (has_scales(d)) {
+				at[channels + i] = scale_multiplier(c, oc);
+				at[2 * channels + i] = scale_shift(c, oc);
+			}
+		}
+	d->params = lower_constant(&d->cx, "params", DT_I32, n, p);
+}
+
+/* ---- Sums ---- */
+
+static Expr *
+load_i32(Scalar *d, LBuf *buf, Expr *at, int32_t more)
+{
+	LBuilder *b = builder(d);
+
+	return loop_load_compute(b, buf, loop_add(b, at, loop_idx(b, more)));
+}
+
+static void
+add_product(Scalar *d, LVar *sum, Expr *x, Expr *w)
+{
+	LBuilder *b = builder(d);
+
+	Expr *next = loop_add(b, loop_get(b, sum), loop_mul(b, x, w));
+
+	loop_set(b, sum, loop_packed(b, POP_KEEP, next, NULL, NULL));
+}
+
+/* Sixteen elements of a run, for all pixels and channels. */
+static void
+add_vector(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
+{
+	LBuilder *b = builder(d);
+	int channels = d->shape.channels;
+
+	for (int p = 0; p < pixels; p++)
+		for (int i = 0; i < channels; i++) {
+			LVar *sum = d->sum[p][i];
+			int32_t x_more = p * d->c->sx * d->x_channels + k * d->step;
+			int32_t w_more = (k * channels + i) * d->step;
+
+			loop_set(b, sum, loop_dot(b, loop_get(b, sum), d->x,
+			                          loop_add(b, x_at, loop_idx(b, x_more)), d->weights,
+			                          loop_add(b, w_at, loop_idx(b, w_more))));
+		}
+}
+
+/* Step k of a run, for all pixels and channels. */
+static void
+add_element(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
+{
+	LBuilder *b = builder(d);
+	int channels = d->shape.channels;
+	Expr *w[MAX_CHANNELS];
+
+	if (d->step > 1) {
+		add_vector(d, x_at, w_at, k, pixels);
+		return;
+	}
+	for (int i = 0; i < channels; i++)
+		w[i] = loop_let(b, "wk", load_i32(d, d->weights, w_at, k * channels + i));
+	for (int p = 0; p < pixels; p++) {
+		Expr *x = loop_let(b, "xk", load_i32(d, d->x, x_at,
+		                                     p * d->c->sx * d->x_channels + k));
+
+		for (int i = 0; i < channels; i++)
+			add_product(d, d->sum[p][i], x, w[i]);
+	}
+}
+
+static void
+add_run(Scalar *d, Expr *x_at, Expr *w_at, int pixels)
+{
+	LBuilder *b = builder(d);
+	int32_t body = d->shape.body, whole = d->run / body * body;
+
+	if (whole > body) {
+		Expr *k = loop_for_step(b, "k", 0, whole, body);
+		Expr *x = lower_let(&d->cx, "x_k", loop_add(b, x_at, loop_affine(b, k, d->step, 0)));
+		Expr *w = lower_let(&d->cx, "w_k",
+		                    loop_add(b, w_at,
+		                             loop_affine(b, k, d->shape.channels * d->step, 0)));
+
+		for (int32_t i = 0; i < body; i++)
+			add_element(d, x, w, i, pixels);
+		loop_end(b);
+	} else {
+		whole = 0;
+	}
+	for (int32_t i = whole; i < d->run; i++)
+		add_element(d, x_at, w_at, i, pixels);
+}
+
+/* A row of a depthwise kernel. */
+static void
+add_columns(Scalar *d, Expr *x_at, Expr *w_at, int pixels)
+{
+	const Conv *c = d->c;
+	LBuilder *b = builder(d);
+	int32_t columns = (pixels - 1) * c->sx + (c->kw - 1) * c->dx + 1;
+	Expr *w[MAX_COLUMNS];
+
+	for (int32_t kx = 0; kx < c->kw; kx++)
+		w[kx] = loop_let(b, "wk", load_i32(d, d->weights, w_at, kx));
+	for (int32_t column = 0; column < columns; column++) {
+		Expr *x = NULL;
+
+		for (int p = 0; p < pixels; p++) {
+			int32_t at = column - p * c->sx;
+
+			if (at < 0 || at % c->dx != 0 || at / c->dx >= c->kw)
+				continue;
+			if (!x)
+				x = loop_let(b, "xk", load_i32(d, d->x, x_at, column * d->x_channels));
+			add_product(d, d->sum[p][0], x, w[at / c->dx]);
+		}
+	}
+}
+
+/* The whole window; x_at is where the block starts in its row. */
+static void
+add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
+{
+	const Conv *c = d->c;
+	LBuilder *b = builder(d);
+	int depth = b->depth;
+	Expr *ky = lower_for(&d->cx, "ky", c->kh), *row = x_at, *kx;
+	int32_t each = d->depthwise ? 1 : d->run * d->shape.channels * d->step;
+
+	if (d->rows.buf)
+		row = loop_add(b, rows_row(&d->cx, &d->rows, first, ky), x_at);
+	w_at = loop_add(b, w_at, loop_affine(b, ky, (d->depthwise ? c->kw : d->runs) * each, 0));
+	if (d->depthwise) {
+		add_columns(d, lower_let(&d->cx, "x_ky", row), lower_let(&d->cx, "w_ky", w_at),
+		            pixels);
+	} else {
+		kx = lower_for(&d->cx, "kx", d->runs);
+		row = loop_add(b, row, loop_affine(b, kx, c->dx * d->x_channels, 0));
+		w_at = loop_add(b, w_at, loop_affine(b, kx, each, 0));
+		add_run(d, lower_let(&d->cx, "x_ky", row), lower_let(&d->cx, "w_ky", w_at), pixels);
+	}
+	lower_end_to(&d->cx, depth);
+}
+
+/* ---- Outputs ---- */
+
+static void
+store_channel(Scalar *d, Expr *y_at, Expr *group, Expr *p_at, int i, int pixels)
+{
+	LBuilder *b = builder(d);
+	const Conv *c = d->c;
+	int channels = d->shape.channels, depth = b->depth;
+	Expr *channel = loop_affine(b, group, channels, i), *m = NULL, *shift = NULL;
+
+	if (c->oc % channels != 0 && (c->oc - 1) % channels < i)
+		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, c->oc)));
+	if (has_scales(d)) {
+		m = loop_let(b, "m", load_i32(d, d->params, p_at, channels + i));
+		shift = loop_let(b, "shift", load_i32(d, d->params, p_at, 2 * channels + i));
+	} else if (d->scale.fast) {
+		m = loop_let(b, "m", load_i32(d, d->params, loop_idx(b, 0), 0));
+		shift = loop_let(b, "shift", load_i32(d, d->params, loop_idx(b, 0), 1));
+	}
+	for (int p = 0; p < pixels; p++) {
+		Expr *sum = loop_get(b, d->sum[p][i]);
+
+		if (d->scale.fast)
+			sum = loop_op2(b, KOP_SHL, sum, loop_int(b, DT_I32, 1));
+		scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, p * c->oc + i)),
+		            channel, sum, m, shift);
+	}
+	lower_end_to(&d->cx, depth);
+}
+
+/* All channels of a block of pixels. */
+static void
+lower_block(Scalar *d, Expr *first, Expr *x_at, Expr *y_at, int pixels)
+{
+	LBuilder *b = builder(d);
+	int channels = d->shape.channels, depth = b->depth;
+	int32_t header = d->scale.fast && d->scale.uniform ? 2 : 0;
+	Expr *g = lower_for(&d->cx, "group", groups_of(d)), *p_at;
+
+	p_at = lower_let(&d->cx, "p_g", loop_affine(b, g, d->group_params, header));
+	for (int i = 0; i < channels; i++)
+		for (int p = 0; p < pixels; p++)
+			d->sum[p][i] = loop_var(b, "sum", load_i32(d, d->params, p_at, i));
+	if (d->depthwise)
+		x_at = lower_let(&d->cx, "x_g", loop_add(b, x_at, g));
+	add_window(d, first, x_at,
+	           lower_let(&d->cx, "w_g", loop_affine(b, g, d->group_weights, 0)), pixels);
+	y_at = lower_let(&d->cx, "y_g", loop_add(b, y_at, loop_affine(b, g, channels, 0)));
+	for (int i = 0; i < channels && i < d->c->oc; i++)
+		store_channel(d, y_at, g, p_at, i, pixels);
+	lower_end_to(&d->cx, depth);
+}
+
+/* Blocks along `count` pixels: a loop over whole ones, and what is left. */
+static void
+lower_line(Scalar *d, Expr *first, Expr *x_at, Expr *y_at, int32_t count)
+{
+	LBuilder *b = builder(d);
+	const Conv *c = d->c;
+	int32_t pixels = d->shape.pixels, whole = count / pixels * pixels;
+	int32_t step = c->sx * d->x_channels;
+
+	if (whole > 0) {
+		int depth = b->depth;
+		Expr *ox = whole > pixels ? loop_for_step(b, "ox", 0, whole, pixels)
+		                          : loop_idx(b, 0);
+
+		lower_block(d, first,
+		            lower_let(&d->cx, "x_ox", loop_add(b, x_at, loop_affine(b, ox, step, 0))),
+		            lower_let(&d->cx, "y_ox", loop_add(b, y_at, loop_affine(b, ox, c->oc, 0))),
+		            pixels);
+		lower_end_to(&d->cx, depth);
+	}
+	if (whole < count)
+		lower_block(d, first, loop_add(b, x_at, loop_idx(b, whole * step)),
+		            loop_add(b, y_at, loop_idx(b, whole * c->oc)), count - whole);
+}
+
+static void
+lower_windows(Scalar *d)
+{
+	const Conv *c = d->c;
+	LBuilder *b = builder(d);
+	Expr *image, *oy, *y_at;
+
+	rows_begin(&d->cx, &d->rows);
+	d->x = d->rows.buf;
+	image = lower_for(&d->cx, "n", c->batch);
+	y_at = loop_affine(b, image, c->out_h * c->out_w * c->oc, 0);
+	image = lower_let(&d->cx, "x_n",
+	                  loop_affine(b, image, c->in_h * c->in_w * d->x_channels, 0));
+	oy = lower_for(&d->cx, "oy", c->out_h);
+	rows_fill(&d->cx, &d->rows, image, oy);
+	y_at = loop_add(b, y_at, loop_affine(b, oy, c->out_w * c->oc, 0));
+	lower_line(d, rows_first_slot(&d->cx, &d->rows, oy), loop_idx(b, 0),
+	           lower_let(&d->cx, "y_oy", y_at), c->out_w);
+	lower_end_to(&d->cx, 0);
+}
+
+bool
+scalar_fits(const Conv *c)
+{
+	bool depthwise = c->groups > 1 && c->ic == 1 && c->groups == c->oc;
+	int32_t columns = (MAX_PIXELS - 1) * c->sx + (c->kw - 1) * c->dx + 1;
+
+	return c->groups == 1 || (depthwise && c->kw <= MAX_COLUMNS && columns <= 64);
+}
+
+LFunc *
+scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape)
+{
+	Scalar d = {.c = c, .shape = *shape, .depthwise = c->groups > 1};
+
+	assert(scalar_fits(c) && shape->pixels <= MAX_PIXELS && shape->channels <= MAX_CHANNELS);
+	assert(!d.depthwise || (shape->channels == 1 && !shape->vectors));
+	lower_begin(&d.cx, a, c->n);
+	d.scale = scale_begin(&d.cx, c);
+	d.x_channels = c->groups * c->ic;
+	d.runs = c->dx > 1 ? c->kw : 1;
+	d.step = shape->vectors ? DOT_ELEMENTS : 1;
+	d.run = ((d.runs > 1 ? c->ic : c->kw * c->ic) - 1) / d.step + 1;
+	d.group_weights = c->kh * d.runs * d.run * d.step * shape->channels;
+	d.group_params = shape->channels * (has_scales(&d) ? 3 : 1);
+	make_weights(&d);
+	make_params(&d);
+	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
+	if (conv_is_pointwise(c) && c->ic % d.step == 0) {
+		LBuilder *b = &d.cx.b;
+
+		d.x = d.cx.in[0];
+		lower_line(&d, loop_idx(b, 0), loop_idx(b, 0), loop_idx(b, 0),
+		           c->batch * c->out_h * c->out_w);
+	} else {
+		d.rows = rows_plan_single(c, c->out_w, false);
+		lower_windows(&d);
+	}
+	return loop_finish(&d.cx.b);
+}

@@ -1,0 +1,92 @@
+/*
+ * The cheapest exact form of requantisation with multipliers known at compile time.
+ *
+ * With v the rounded high product, TFLite rounds v / 2^n half away from zero, which is
+ * (((v + (v >> 31)) >> (n - 1)) + 1) >> 1 for n >= 1.  The zero point is added before
+ * the last shift.  v is (2 * sum * m + 2^31) >> 32, one instruction on some machines;
+ * 2 * sum does not wrap around, as conv_read() has seen to.  With one rounding it is
+ * ((mulh(2 * sum, m) >> (n - 1)) + 1) >> 1.
+ *
+ * Factors of a half and more (n < 1) take the form of the reference lowering.
+ */
+#include "codegen/kernels/conv.h"
+
+static bool
+is_uniform(const Conv *c)
+{
+	for (int32_t i = 1; i < c->oc; i++)
+		if (c->channel[i].by.m != c->channel[0].by.m ||
+		    c->channel[i].by.shift != c->channel[0].by.shift)
+			return false;
+	return true;
+}
+
+static bool
+is_fast(const Conv *c)
+{
+	for (int32_t i = 0; i < c->oc; i++)
+		if (c->channel[i].by.m != 0 &&
+		    (c->channel[i].by.shift > -1 || c->channel[i].by.shift < -31))
+			return false;
+	return true;
+}
+
+Scale
+scale_begin(LowerCtx *cx, const Conv *c)
+{
+	Scale s = {.fast = is_fast(c), .single = cx->single_rounding, .uniform = is_uniform(c),
+	           .y_zero = c->y_zero, .range = c->range};
+
+	if (!s.fast)
+		s.dot = dot_begin(cx, c->n);
+	return s;
+}
+
+int32_t
+scale_multiplier(const Conv *c, int32_t channel)
+{
+	return c->channel[channel].by.m;
+}
+
+int32_t
+scale_shift(const Conv *c, int32_t channel)
+{
+	/* A factor of 0 gives 0 after any shift. */
+	return c->channel[channel].by.m == 0 ? 0 : -c->channel[channel].by.shift - 1;
+}
+
+static Expr *
+plus(LBuilder *b, Expr *x, int32_t v)
+{
+	return v == 0 ? x : loop_add(b, x, loop_int(b, DT_I32, v));
+}
+
+static Expr *
+scale_fast(LowerCtx *cx, const Scale *s, Expr *sum2, Expr *m, Expr *shift)
+{
+	LBuilder *b = &cx->b;
+	Expr *v = loop_packed(b, s->single ? POP_MULH : POP_MULH_ROUND, sum2, m, NULL);
+
+	if (!s->single) {
+		v = loop_let(b, "v", v);
+		v = loop_add(b, v, loop_op2(b, KOP_SHR, v, loop_int(b, DT_I32, 31)));
+	}
+	v = plus(b, loop_op2(b, KOP_SHR, v, shift), 1 + 2 * s->y_zero);
+	return loop_op2(b, KOP_SHR, v, loop_int(b, DT_I32, 1));
+}
+
+void
+scale_store(LowerCtx *cx, const Scale *s, Expr *y_at, Expr *channel, Expr *sum2, Expr *m,
+            Expr *shift)
+{
+	LBuilder *b = &cx->b;
+
+	if (s->fast && s->range.lo == INT8_MIN && s->range.hi == INT8_MAX)
+		loop_store_cvt(b, cx->out[0], y_at,
+		               loop_packed(b, POP_SAT8, scale_fast(cx, s, sum2, m, shift), NULL,
+		                           NULL));
+	else if (s->fast)
+		q_store(cx, cx->out[0], y_at, scale_fast(cx, s, sum2, m, shift), 0, s->range);
+	else
+		dot_store(cx, &s->dot, y_at, channel, sum2);
+}

@@ -1,0 +1,285 @@
+/*
+ * Attributes, arrays and errors.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/pmml/pmml.h"
+
+Loc
+pmml_loc(const Pmml *p, const Xml *e)
+{
+	return (Loc){.file = p->file->path, .line = e->line, .column = e->column};
+}
+
+bool
+pmml_error(Pmml *p, const Xml *e, const char *format, ...)
+{
+	Loc loc = pmml_loc(p, e);
+	const char *text;
+	va_list args;
+
+	va_start(args, format);
+	text = arena_vprintf(p->d->arena, format, args);
+	va_end(args);
+	return diag_report(p->d, &loc, E_MALFORMED, "<%.60s>: %s", e->name, text);
+}
+
+bool
+pmml_unsupported(Pmml *p, const Xml *e, const char *format, ...)
+{
+	Loc loc = pmml_loc(p, e);
+	const char *text;
+	va_list args;
+
+	va_start(args, format);
+	text = arena_vprintf(p->d->arena, format, args);
+	va_end(args);
+	return diag_report(p->d, &loc, E_UNSUPPORTED, "<%.60s>: %s is not supported", e->name,
+	                   text);
+}
+
+enum { MAX_NESTED = 400 };
+
+bool
+pmml_enter(Pmml *p, const Xml *e)
+{
+	if (p->depth == MAX_NESTED)
+		return pmml_error(p, e, "expressions or models are nested too deep");
+	p->depth++;
+	return true;
+}
+
+void
+pmml_leave(Pmml *p)
+{
+	p->depth--;
+}
+
+const char *
+pmml_need(Pmml *p, const Xml *e, const char *name)
+{
+	const char *s = xml_attr(e, name);
+
+	if (!s)
+		pmml_error(p, e, "the attribute '%s' is missing", name);
+	return s;
+}
+
+const Xml *
+pmml_need_child(Pmml *p, const Xml *e, const char *name)
+{
+	const Xml *c = xml_child(e, name);
+
+	if (!c)
+		pmml_error(p, e, "there is no <%s> in it", name);
+	return c;
+}
+
+/* ---- Numbers ---- */
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+bool
+pmml_parse_number(const char *text, double *out)
+{
+	static const struct {
+		const char *word;
+		double value;
+	} special[] = {{"INF", HUGE_VAL}, {"-INF", -HUGE_VAL}, {"+INF", HUGE_VAL},
+	               {"Infinity", HUGE_VAL}, {"-Infinity", -HUGE_VAL}, {"NaN", (double)NAN}};
+	char *end;
+
+	while (is_blank(*text))
+		text++;
+	for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+		if (strcmp(text, special[i].word) == 0) {
+			*out = special[i].value;
+			return true;
+		}
+	/* No hexadecimal numbers, no words of the C library. */
+	if (!strchr("+-.0123456789", *text) || !*text || text[strcspn(text, "xXnNiI")])
+		return false;
+	errno = 0;
+	*out = strtod(text, &end);
+	while (is_blank(*end))
+		end++;
+	return !*end;
+}
+
+bool
+pmml_number_or(Pmml *p, const Xml *e, const char *name, double otherwise, double *out)
+{
+	const char *s = xml_attr(e, name);
+
+	*out = otherwise;
+	if (!s)
+		return true;
+	return pmml_parse_number(s, out) ||
+	       pmml_error(p, e, "%s=\"%.60s\" is no number", name, s);
+}
+
+bool
+pmml_number(Pmml *p, const Xml *e, const char *name, double *out)
+{
+	return pmml_need(p, e, name) && pmml_number_or(p, e, name, 0, out);
+}
+
+bool
+pmml_int_or(Pmml *p, const Xml *e, const char *name, int otherwise, int lo, int hi, int *out)
+{
+	double v;
+
+	if (!pmml_number_or(p, e, name, otherwise, &v))
+		return false;
+	if (!(v >= lo && v <= hi) || v != floor(v))
+		return pmml_error(p, e, "%s is %g; it must be a whole number in [%d, %d]", name, v,
+		                  lo, hi);
+	*out = (int)v;
+	return true;
+}
+
+bool
+pmml_word(Pmml *p, const Xml *e, const char *name, const char *const *words, int otherwise,
+          int *out)
+{
+	const char *s = xml_attr(e, name);
+
+	*out = otherwise;
+	if (!s)
+		return true;
+	for (int i = 0; words[i]; i++)
+		if (strcmp(s, words[i]) == 0) {
+			*out = i;
+			return true;
+		}
+	return pmml_unsupported(p, e, "%s=\"%.60s\"", name, s);
+}
+
+bool
+pmml_flag(Pmml *p, const Xml *e, const char *name, bool otherwise, bool *out)
+{
+	static const char *const words[] = {"false", "true", "0", "1", NULL};
+	int word;
+
+	if (!pmml_word(p, e, name, words, otherwise, &word))
+		return false;
+	*out = word & 1;
+	return true;
+}
+
+bool
+ptype_attr(Pmml *p, const Xml *e, const char *name, PType otherwise, PType *out)
+{
+	const char *s = xml_attr(e, name);
+
+	*out = otherwise;
+	if (!s)
+		return true;
+	for (int t = 0; t < TYPE_COUNT; t++)
+		if (strcmp(ptype_info[t].name, s) == 0) {
+			*out = (PType)t;
+			return true;
+		}
+	return pmml_unsupported(p, e, "%s=\"%.60s\"", name, s);
+}
+
+/* ---- Arrays ---- */
+
+/* One word at *s; quotes keep blanks in it, \" is a quote. */
+static const char *
+take_word(Pmml *p, const char **s)
+{
+	size_t n = 0, length;
+	char *word;
+
+	if (**s != '"') {
+		length = strcspn(*s, " \t\r\n");
+		*s += length;
+		return arena_strndup(p->a, *s - length, length);
+	}
+	length = 1;
+	while ((*s)[length] && (*s)[length] != '"')
+		length += (*s)[length] == '\\' && (*s)[length + 1] ? 2 : 1;
+	word = arena_alloc(p->a, length + 1);
+	for (size_t i = 1; i < length; i++) {
+		if ((*s)[i] == '\\' && ((*s)[i + 1] == '"' || (*s)[i + 1] == '\\'))
+			i++;
+		word[n++] = (*s)[i];
+	}
+	*s += length + ((*s)[length] == '"');
+	return word;
+}
+
+bool
+pmml_words(Pmml *p, const Xml *array, Words *out)
+{
+	const char *s = array->text;
+	int n;
+
+	*out = (Words){0};
+	if (!pmml_int_or(p, array, "n", -1, -1, INT32_MAX, &n))
+		return false;
+	for (;;) {
+		while (is_blank(*s))
+			s++;
+		if (!*s)
+			break;
+		VEC_PUSH(p->a, out, take_word(p, &s));
+	}
+	if (n >= 0 && n != out->n)
+		return pmml_error(p, array, "n is %d, but there are %d elements", n, out->n);
+	return true;
+}
+
+static bool
+read_sparse(Pmml *p, const Xml *array, bool is_int, int *n, double **out)
+{
+	const Xml *indices = xml_child(array, "Indices");
+	const Xml *entries = xml_child(array, is_int ? "INT-Entries" : "REAL-Entries");
+	Words at = {0}, values = {0};
+	double otherwise, index;
+
+	if (!pmml_number_or(p, array, "defaultValue", 0, &otherwise) ||
+	    (indices && !pmml_words(p, indices, &at)) ||
+	    (entries && !pmml_words(p, entries, &values)))
+		return false;
+	if (at.n != values.n)
+		return pmml_error(p, array, "%d indices, but %d entries", at.n, values.n);
+	if (!pmml_int_or(p, array, "n", at.n, 0, 1 << 24, n))
+		return false;
+	*out = ARENA_ARRAY(p->a, double, *n);
+	for (int i = 0; i < *n; i++)
+		(*out)[i] = otherwise;
+	for (int i = 0; i < at.n; i++) {
+		if (!pmml_parse_number(at.v[i], &index) || !(index >= 1 && index <= *n) ||
+		    index != floor(index))
+			return pmml_error(p, array, "'%.60s' is no index", at.v[i]);
+		if (!pmml_parse_number(values.v[i], &(*out)[(int)index - 1]))
+			return pmml_error(p, array, "'%.60s' is no number", values.v[i]);
+	}
+	return true;
+}
+
+bool
+pmml_numbers(Pmml *p, const Xml *array, int *n, double **out)
+{
+	Words words;
+
+	if (xml_is(array, "REAL-SparseArray") || xml_is(array, "INT-SparseArray"))
+		return read_sparse(p, array, xml_is(array, "INT-SparseArray"), n, out);
+	if (!pmml_words(p, array, &words))
+		return false;
+	*n = words.n;
+	*out = ARENA_ARRAY(p->a, double, words.n);
+	for (int i = 0; i < words.n; i++)
+		if (!pmml_parse_number(words.v[i], &(*out)[i]))
+			return pmml_error(p, array, "'%.60s' is no number", words.v[i]);
+	return true;
+}

@@ -1,0 +1,103 @@
+/*
+ * ClusteringModel: the cluster whose centre is nearest.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "frontend/pmml/link.h"
+#include "frontend/pmml/measure.h"
+
+static bool
+read_missing_weights(Pmml *p, const Xml *e, double **out)
+{
+	const Xml *array = xml_child(xml_child(e, "MissingValueWeights"), "Array");
+	int n, fields = 0;
+
+	*out = NULL;
+	for (const Xml *c = xml_child(e, "ClusteringField"); c; c = xml_same(c)) {
+		const char *center = xml_attr(c, "isCenterField");
+
+		fields += !center || strcmp(center, "false") != 0;
+	}
+	if (!array)
+		return true;
+	if (!pmml_numbers(p, array, &n, out))
+		return false;
+	return n == fields || pmml_error(p, array, "it has %d weights for %d fields", n, fields);
+}
+
+static bool
+read_centers(Pmml *p, const Xml *e, int fields, Labels *ids, int *n, double **rows)
+{
+	int i = 0;
+
+	*n = xml_count(e, "Cluster");
+	if (*n == 0 || *n > INT32_MAX / 8 / fields)
+		return pmml_error(p, e, "there are no clusters, or too many");
+	*rows = ARENA_ARRAY(p->a, double, *n * fields);
+	for (const Xml *c = xml_child(e, "Cluster"); c; c = xml_same(c), i++) {
+		const Xml *array = pmml_need_child(p, c, "Array");
+		/* Without an id a cluster is known by its number, from 1. */
+		const char *id = xml_attr(c, "id") ? xml_attr(c, "id")
+		                                   : arena_printf(p->a, "%d", i + 1);
+		double *v;
+		int count;
+
+		if (!array || !pmml_numbers(p, array, &count, &v))
+			return false;
+		if (count != fields)
+			return pmml_error(p, array, "it has %d numbers for %d fields", count, fields);
+		if (labels_add(p, ids, id) != i)
+			return pmml_error(p, c, "there is another cluster '%.60s'", id);
+		memcpy(*rows + (ptrdiff_t)i * fields, v, (size_t)fields * sizeof *v);
+	}
+	return true;
+}
+
+/* The names of clusters, where the file has them. */
+static void
+read_names(Pmml *p, const Xml *e, Result *r)
+{
+	int i = 0;
+
+	r->ndisplay = r->classes->v.n;
+	r->display = ARENA_ARRAY(p->a, const char *, r->ndisplay);
+	for (const Xml *c = xml_child(e, "Cluster"); c; c = xml_same(c), i++)
+		r->display[i] = xml_attr(c, "name");
+}
+
+bool
+model_clustering(Pmml *p, const Xml *e, Result *r)
+{
+	static const char *const classes[] = {"centerBased", "distributionBased", NULL};
+	double *missing, *rows = NULL;
+	Measure *m;
+	LBuf *list;
+	Expr *best;
+	int class, n = 0;
+
+	if (!pmml_word(p, e, "modelClass", classes, 0, &class))
+		return false;
+	if (class == 1)
+		return pmml_unsupported(p, e, "a clustering by distributions");
+	if (!read_missing_weights(p, e, &missing))
+		return false;
+	m = measure_read(p, e, e, "ClusteringField", missing);
+	r->classes = labels_new(p);
+	if (!m || !read_centers(p, e, measure_fields(m), r->classes, &n, &rows))
+		return false;
+	list = measure_compute(m, n, rows);
+	if (!list)
+		return false;
+	r->home = kernel_current(p);
+	best = measure_is_distance(m) ? link_smallest(p, list, n) : link_largest(p, list, n);
+	r->predicted = value_label(p, r->classes, code_let(p, "cluster", best));
+	r->predicted.labelled = true;
+	r->entity = r->predicted;
+	r->entities = r->classes;
+	r->affinities = list;
+	r->affinity = value_of(p, TYPE_DOUBLE,
+	                       code_lookup(p, list, n, best, code_number(p, (double)NAN)));
+	read_names(p, e, r);
+	return true;
+}

@@ -1,0 +1,384 @@
+/*
+ * Kernels for targets compute the bytes of the reference lowering: every shape that a
+ * generator can be asked for, on a sweep of convolutions and products with odd sizes,
+ * strides, dilations, padding and extreme values.
+ */
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "codegen/kernels/generate.h"
+#include "codegen/kernels/kernels.h"
+#include "ir/lower.h"
+#include "tests/unit/unit_arena.h"
+
+static uint32_t seed;
+
+static int32_t
+draw(int32_t n)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return (int32_t)((seed >> 8) % (uint32_t)n);
+}
+
+/* What kind of numbers a layer has. */
+typedef enum { RANDOM, EXTREME, LEAST, KINDS } Kind;
+
+static int8_t
+draw_i8(Kind kind)
+{
+	static const int8_t extreme[] = {INT8_MIN, INT8_MAX, -127, 0, 1, -1};
+
+	if (kind == RANDOM)
+		return (int8_t)(draw(255) - 127);
+	return kind == EXTREME ? extreme[1 + draw(5)] : extreme[draw(6)];
+}
+
+static const Quant *
+quant(int32_t n, double scale, bool per_channel, int32_t zero)
+{
+	int32_t count = per_channel ? n : 1;
+	Quant *q = ARENA_NEW(arena, Quant);
+	float *s = ARENA_ARRAY(arena, float, count);
+	int32_t *z = ARENA_ARRAY(arena, int32_t, count);
+
+	for (int32_t i = 0; i < count; i++)
+		s[i] = (float)(scale * (1 + draw(100) / 20.0));
+	z[0] = zero;
+	*q = (Quant){0, count, s, z};
+	return q;
+}
+
+static Value *
+constant(Graph *g, const char *name, Type t, Kind kind)
+{
+	int32_t n = type_numel(&t);
+	void *data = arena_alloc(arena, type_bytes(&t));
+
+	for (int32_t i = 0; i < n; i++)
+		if (t.dtype == DT_I8)
+			((int8_t *)data)[i] = draw_i8(kind);
+		else
+			((int32_t *)data)[i] = draw(20001) - 10000;
+	return graph_const(g, name, t, data);
+}
+
+typedef struct {
+	int32_t batch, h, w, ic, groups, oc, kh, kw, sy, sx, dy, dx, pad[4];
+	bool per_channel, relu, single, large;
+	Kind kind;
+} Layer;
+
+static Ints
+ints(int n, const int32_t *v)
+{
+	int64_t *list = ARENA_ARRAY(arena, int64_t, n);
+
+	for (int i = 0; i < n; i++)
+		list[i] = v[i];
+	return (Ints){n, list};
+}
+
+static Node *
+finish(Graph *g, Node *n, const Layer *l)
+{
+	double taps = sqrt((double)l->kh * l->kw * l->ic / l->groups);
+
+	/* Most outputs within the range, or (large) factors of more than a half. */
+	n->out[0]->type.dtype = DT_I8;
+	n->out[0]->type.q = quant(1, l->large ? 0.0001 : 0.03 * taps, false, draw(256) - 128);
+	g->single_rounding = l->single;
+	return node_infer(n, &diag) ? n : NULL;
+}
+
+/* NULL when there is no such convolution. */
+static Node *
+make_conv(const Layer *l)
+{
+	Graph *g = graph_new(arena, "g");
+	Type x = type_make(DT_I8, 4, (int32_t[]){l->batch, l->h, l->w, l->ic});
+	Type w = type_make(DT_I8, 4, (int32_t[]){l->oc, l->kh, l->kw, l->ic / l->groups});
+	Type bias = type_make(DT_I32, 1, (int32_t[]){l->oc});
+	Value *in[3];
+	Node *n;
+	Attr_CONV *a;
+
+	x.q = quant(1, 0.02, false, draw(256) - 128);
+	w.q = quant(l->oc, 0.01, l->per_channel, 0);
+	in[0] = graph_input(g, "x", x);
+	in[1] = constant(g, "w", w, l->kind);
+	in[2] = constant(g, "b", bias, RANDOM);
+	n = graph_add(g, OP_CONV, draw(4) ? 3 : 2, in, "y");
+	a = n->attr;
+	a->strides = ints(2, (int32_t[]){l->sy, l->sx});
+	a->dilations = ints(2, (int32_t[]){l->dy, l->dx});
+	a->pads = ints(4, l->pad);
+	a->group = l->groups;
+	a->layout = LAYOUT_nhwc;
+	a->activation = l->relu ? ACTIVATION_relu : ACTIVATION_none;
+	return finish(g, n, l);
+}
+
+static Node *
+make_gemm(const Layer *l)
+{
+	Graph *g = graph_new(arena, "g");
+	bool transposed = draw(2);
+	Type x = type_make(DT_I8, 2, (int32_t[]){l->batch, l->ic});
+	Type w = type_make(DT_I8, 2, (int32_t[]){transposed ? l->oc : l->ic,
+	                                         transposed ? l->ic : l->oc});
+	Type bias = type_make(DT_I32, 1, (int32_t[]){l->oc});
+	Value *in[3];
+	Node *n;
+
+	x.q = quant(1, 0.02, false, draw(256) - 128);
+	w.q = quant(1, 0.01, false, 0);
+	in[0] = graph_input(g, "x", x);
+	in[1] = constant(g, "w", w, l->kind);
+	in[2] = constant(g, "b", bias, RANDOM);
+	n = graph_add(g, OP_GEMM, draw(4) ? 3 : 2, in, "y");
+	((Attr_GEMM *)n->attr)->trans_b = transposed;
+	return finish(g, n, l);
+}
+
+/* ---- Comparing ---- */
+
+static const char *
+layer_text(const Layer *l)
+{
+	return arena_printf(arena, "[%d,%d,%d,%d] groups %d, %d outputs, kernel %dx%d, stride "
+	                    "%d,%d, dilation %d,%d, pads %d,%d,%d,%d%s%s%s%s kind %d",
+	                    l->batch, l->h, l->w, l->ic, l->groups, l->oc, l->kh, l->kw, l->sy,
+	                    l->sx, l->dy, l->dx, l->pad[0], l->pad[1], l->pad[2], l->pad[3],
+	                    l->per_channel ? ", a scale a channel" : "", l->relu ? ", relu" : "",
+	                    l->single ? ", single rounding" : "", l->large ? ", large" : "",
+	                    (int)l->kind);
+}
+
+static int8_t *
+run(const LFunc *f, const Node *n, int8_t *x)
+{
+	void **bufs = ARENA_ARRAY(arena, void *, f->bufs.n);
+	int8_t *y = ARENA_ARRAY(arena, int8_t, type_numel(&n->out[0]->type));
+
+	bufs[0] = x;
+	bufs[n->nins] = y;
+	lfunc_run(arena, f, bufs);
+	return y;
+}
+
+static void
+expect_same(const LFunc *f, const char *what, const Node *n, const Layer *l)
+{
+	const LFunc *reference = node_lower(arena, n);
+	int32_t elements = type_numel(&n->in[0]->type);
+	const char *problem = lfunc_verify(f);
+
+	ck_assert_msg(!problem, "%s of %s: %s", what, layer_text(l), problem);
+	for (int kind = 0; kind < KINDS; kind++) {
+		int8_t *x = ARENA_ARRAY(arena, int8_t, elements), *want, *have;
+
+		for (int32_t i = 0; i < elements; i++)
+			x[i] = kind == LEAST ? INT8_MIN : draw_i8((Kind)kind);
+		want = run(reference, n, x);
+		have = run(f, n, x);
+		ck_assert_msg(memcmp(want, have, (size_t)type_numel(&n->out[0]->type)) == 0,
+		              "%s of %s differs", what, layer_text(l));
+	}
+}
+
+/* ---- Shapes ---- */
+
+static void
+check_dense(const Conv *c, const Node *n, const Layer *l)
+{
+	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	int32_t total = c->batch * c->out_h * c->out_w;
+
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		DenseShape s = {.pixels = pixels, .pairs = pixels == 1 ? 1 + draw(4) : 1 + draw(2),
+		                .step = 2, .body = draw(2) ? 4 : 8, .unroll = draw(30),
+		                .direct = direct && total % pixels == 0 && draw(2),
+		                .all_rows = draw(2)};
+
+		expect_same(dense_lower(arena, c, &s), arena_printf(arena, "dense %dx%d", pixels, s.pairs),
+		            n, l);
+	}
+}
+
+static void
+check_depthwise(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 2; pixels++) {
+		DepthwiseShape s = {.pixels = pixels, .unroll = draw(2) ? 9 : 1};
+
+		expect_same(depthwise_lower(arena, c, &s), "depthwise", n, l);
+	}
+}
+
+static void
+check_scalar(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		ScalarShape s = {.pixels = pixels, .channels = c->groups > 1 ? 1 : 1 + draw(4),
+		                 .body = 1 + draw(4),
+		                 .vectors = c->groups == 1 && draw(2)};
+
+		expect_same(scalar_lower(arena, c, &s),
+		            arena_printf(arena, "scalar %dx%d", pixels, s.channels), n, l);
+	}
+}
+
+static void
+check_node(const Node *n, const Layer *l)
+{
+	Conv c;
+
+	ck_assert_msg(conv_read(&c, arena, n), "%s is not read", layer_text(l));
+	if (scalar_fits(&c))
+		check_scalar(&c, n, l);
+	if (c.groups == 1)
+		check_dense(&c, n, l);
+	else
+		check_depthwise(&c, n, l);
+}
+
+static Layer
+draw_layer(void)
+{
+	static const int32_t channels[] = {1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 17, 31, 32, 70};
+	Layer l = {.batch = 1 + draw(2), .h = 1 + draw(9), .w = 1 + draw(9),
+	           .ic = channels[draw(14)], .groups = 1, .oc = channels[draw(14)],
+	           .kh = 1 + draw(4), .kw = 1 + draw(4), .sy = 1 + draw(3), .sx = 1 + draw(3),
+	           .dy = draw(4) ? 1 : 2, .dx = draw(4) ? 1 : 2, .per_channel = draw(2),
+	           .relu = draw(2), .single = draw(4) == 0, .large = draw(5) == 0,
+	           .kind = (Kind)draw(KINDS)};
+
+	for (int i = 0; i < 4; i++)
+		l.pad[i] = draw(3);
+	if (draw(4) == 0)
+		l.kh = l.kw = l.sy = l.sx = 1, memset(l.pad, 0, sizeof l.pad);
+	return l;
+}
+
+START_TEST(convolutions_have_the_reference_bytes)
+{
+	int made = 0;
+
+	for (seed = 1000u * (uint32_t)_i; made < 60;) {
+		Layer l = draw_layer();
+		Node *n = make_conv(&l);
+
+		if (n) {
+			check_node(n, &l);
+			made++;
+		}
+	}
+}
+END_TEST
+
+START_TEST(depthwise_convolutions_have_the_reference_bytes)
+{
+	int made = 0;
+
+	for (seed = 77000u + 1000u * (uint32_t)_i; made < 60;) {
+		Layer l = draw_layer();
+		Node *n;
+
+		l.ic = l.groups = l.oc = l.ic == 1 ? 6 : l.ic;
+		n = make_conv(&l);
+		if (n) {
+			check_node(n, &l);
+			made++;
+		}
+	}
+}
+END_TEST
+
+START_TEST(winograd_has_the_reference_bytes)
+{
+	int made = 0;
+	static const int32_t channels[] = {8, 12, 16, 36, 9, 11};
+
+	for (seed = 31000u + 1000u * (uint32_t)_i; made < 12;) {
+		Layer l = draw_layer();
+		Node *n;
+		Conv c;
+
+		l.ic = channels[draw(4)];
+		l.oc = channels[draw(6)];
+		l.kh = l.kw = 3;
+		l.h += draw(12);
+		l.w += draw(12);
+		l.sy = l.sx = l.dy = l.dx = 1;
+		n = make_conv(&l);
+		if (!n)
+			continue;
+		ck_assert(conv_read(&c, arena, n));
+		ck_assert(winograd_fits(&c));
+		expect_same(winograd_lower(arena, &c), "winograd", n, &l);
+		made++;
+	}
+}
+END_TEST
+
+/* Sums of more than 25 bits do not survive. */
+START_TEST(winograd_refuses_large_sums)
+{
+	Layer l = {.batch = 1, .h = 4, .w = 4, .ic = 256, .groups = 1, .oc = 8, .kh = 3, .kw = 3,
+	           .sy = 1, .sx = 1, .dy = 1, .dx = 1, .kind = EXTREME};
+	Conv c;
+
+	for (seed = 1; seed < 4; seed++) {
+		int64_t most = 0;
+
+		ck_assert(conv_read(&c, arena, make_conv(&l)));
+		for (int32_t i = 0; i < c.oc; i++)
+			most = c.channel[i].hi > most ? c.channel[i].hi : most;
+		ck_assert_int_eq(winograd_fits(&c), most < 1 << 25);
+	}
+}
+END_TEST
+
+START_TEST(products_have_the_reference_bytes)
+{
+	seed = 5;
+	for (int32_t k = 1; k <= 70; k += 1 + draw(2)) {
+		Layer l = {.batch = 1 + draw(6), .h = 1, .w = 1, .ic = k, .groups = 1,
+		           .oc = 1 + draw(40), .kh = 1, .kw = 1, .single = draw(3) == 0,
+		           .large = draw(4) == 0, .kind = (Kind)draw(KINDS)};
+
+		check_node(make_gemm(&l), &l);
+	}
+}
+END_TEST
+
+/* Sums that need more than 24 bits cannot share a word of weights. */
+START_TEST(large_sums_are_exact)
+{
+	for (seed = 9; seed < 12; seed++) {
+		Layer l = {.batch = 1, .h = 1, .w = 3, .ic = 700, .groups = 1, .oc = 3, .kh = 1,
+		           .kw = 1, .sy = 1, .sx = 1, .dy = 1, .dx = 1, .kind = EXTREME};
+
+		check_node(make_conv(&l), &l);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("kernels");
+	TCase *tc = tcase_create("kernels");
+
+	tcase_set_timeout(tc, 300);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, convolutions_have_the_reference_bytes, 0, 6);
+	tcase_add_loop_test(tc, depthwise_convolutions_have_the_reference_bytes, 0, 3);
+	tcase_add_loop_test(tc, winograd_has_the_reference_bytes, 0, 4);
+	tcase_add_test(tc, winograd_refuses_large_sums);
+	tcase_add_test(tc, products_have_the_reference_bytes);
+	tcase_add_test(tc, large_sums_are_exact);
+	suite_add_tcase(s, tc);
+	return unit_run(s);
+}
