@@ -76,3 +76,55 @@ str_printf(Str *b, const char *format, ...)
 	str_vprintf(b, format, args);
 	va_end(args);
 }
+
+/* ---- JSON ---- */
+
+/* Bytes of the UTF-8 sequence at `p`, 0 when it is none. */
+static int
+utf8_length(const unsigned char *p)
+{
+	unsigned lo = 0x80, hi = 0xbf;
+	int n;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (p[0] == 0xe0)
+		lo = 0xa0; /* shorter forms exist */
+	if (p[0] == 0xed)
+		hi = 0x9f; /* surrogates */
+	if (p[0] == 0xf0)
+		lo = 0x90;
+	if (p[0] == 0xf4)
+		hi = 0x8f; /* behind U+10FFFF */
+	if (p[1] < lo || p[1] > hi)
+		return 0;
+	for (int i = 2; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+void
+str_put_json(Str *s, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	str_putc(s, '"');
+	while (*p) {
+		int n = utf8_length(p);
+
+		if (n == 0)
+			str_puts(s, "\\ufffd");
+		else if (*p == '"' || *p == '\\')
+			str_printf(s, "\\%c", *p);
+		else if ((*p < 0x20 || *p == 0x7f))
+			str_printf(s, "\\u%04x", (unsigned)*p);
+		else
+			str_write(s, (const char *)p, (size_t)n);
+		p += n ? n : 1;
+	}
+	str_putc(s, '"');
+}

@@ -22,4 +22,7 @@ void str_write(Str *b, const char *s, size_t n);
 __attribute__((format(printf, 2, 3))) void str_printf(Str *b, const char *format, ...);
 __attribute__((format(printf, 2, 0))) void str_vprintf(Str *b, const char *format, va_list args);
 
+/* Appends the text as a string of JSON; bytes that are no UTF-8 become U+FFFD. */
+void str_put_json(Str *b, const char *text);
+
 #endif

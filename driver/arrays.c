@@ -247,30 +247,20 @@ take_table(Job *j, const char *option, const Names *names, Names *others, const 
 }
 
 bool
-arrays_prepare(Arrays *x, Job *j)
+arrays_prepare_inputs(Arrays *x, Job *j, const char *option, const Names *names)
 {
 	const Graph *g = j->graph;
-	const Options *o = j->options;
-	Names inputs, outputs;
+	Names files;
 	const char *table;
 
 	*x = (Arrays){.ninputs = g->inputs.n, .noutputs = g->outputs.n,
-	              .nstates = g->states.n, .reset_each = o->reset_each, .calls = 1};
+	              .nstates = g->states.n, .reset_each = j->options->reset_each, .calls = 1};
 	x->input = ARENA_ARRAY(j->arena, Array, g->inputs.n);
 	for (int i = 0; i < g->inputs.n; i++)
 		x->input[i] = (Array){.name = g->inputs.v[i]->name, .type = g->inputs.v[i]->type};
-	x->output = arrays_of_outputs(j);
-	x->reference = arrays_of_outputs(j);
-	if (!take_table(j, "-i", &o->run_inputs, &inputs, &table) ||
-	    !take_table(j, "-o", &o->run_outputs, &outputs, &x->table) ||
-	    !assign_files(j, "-i", &inputs, x->input, x->ninputs) ||
-	    !assign_files(j, "-o", &outputs, x->output, x->noutputs) ||
-	    !assign_files(j, "--compare", &o->run_references, x->reference, x->noutputs))
-		return false;
-	if (x->table && !graph_has_output_fields(g))
-		return diag_report(&j->diag, &(Loc){.file = x->table}, E_NAME,
-		                   "the model does not name its results, so they are .npy files");
-	if (table && !table_read(x, j, table))
+	if (!take_table(j, option, names, &files, &table) ||
+	    !assign_files(j, option, &files, x->input, x->ninputs) ||
+	    (table && !table_read(x, j, table)))
 		return false;
 	for (int i = 0; i < x->ninputs && !table; i++) {
 		Array *a = &x->input[i];
@@ -278,13 +268,31 @@ arrays_prepare(Arrays *x, Job *j)
 		if (!a->file && i >= graph_plain_inputs(g))
 			a->npy.data = g->states.v[i - graph_plain_inputs(g)]->data;
 		else if (!a->file)
-			diag_report(&j->diag, NULL, E_ARITY, "the input '%s' (%s) has no file; add -i",
-			            a->name, type_text(j->arena, &a->type));
+			diag_report(&j->diag, NULL, E_ARITY, "the input '%s' (%s) has no file; add %s",
+			            a->name, type_text(j->arena, &a->type), option);
 		else if (read_array(x, j, a, i, x->ninputs))
 			take_shape(x, j, a);
 	}
-	if (j->diag.errors)
+	return j->diag.errors == 0;
+}
+
+bool
+arrays_prepare(Arrays *x, Job *j)
+{
+	const Options *o = j->options;
+	Names outputs;
+
+	if (!arrays_prepare_inputs(x, j, "-i", &o->run_inputs))
 		return false;
+	x->output = arrays_of_outputs(j);
+	x->reference = arrays_of_outputs(j);
+	if (!take_table(j, "-o", &o->run_outputs, &outputs, &x->table) ||
+	    !assign_files(j, "-o", &outputs, x->output, x->noutputs) ||
+	    !assign_files(j, "--compare", &o->run_references, x->reference, x->noutputs))
+		return false;
+	if (x->table && !graph_has_output_fields(j->graph))
+		return diag_report(&j->diag, &(Loc){.file = x->table}, E_NAME,
+		                   "the model does not name its results, so they are .npy files");
 	for (int i = 0; i < x->noutputs; i++)
 		if (!make_room(x, j, &x->output[i]) ||
 		    (x->reference[i].file && (!read_array(x, j, &x->reference[i], i, x->noutputs) ||

@@ -43,6 +43,9 @@ typedef struct {
  */
 bool arrays_prepare(Arrays *x, Job *j);
 
+/* The inputs alone: pairs the files of `names`, values of `option`, with the graph's. */
+bool arrays_prepare_inputs(Arrays *x, Job *j, const char *option, const Names *names);
+
 /* Writes the outputs that have a file, and `text` to standard output. */
 bool arrays_write(const Arrays *x, Job *j, const Str *text);
 

@@ -31,8 +31,4 @@ void diagprint_total(Str *s, int errors, int warnings, const DiagStyle *style);
 /* Appends the code as it is printed: E0207. */
 void diagprint_code(Str *s, DiagCode code);
 
-/* Appends text as a JSON string with its quotes; what is not UTF-8 becomes
- * U+FFFD. */
-void json_string(Str *s, const char *text);
-
 #endif

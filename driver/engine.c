@@ -49,10 +49,10 @@ engine_interpret(const Program *p, const Arrays *x, Job *j)
 }
 
 void *
-engine_arena(const Program *p, Job *j)
+engine_arena(const Program *p, Arena *a)
 {
 	size_t align = p->arena_align ? p->arena_align : 1;
-	char *memory = arena_alloc(j->arena, p->arena_size + align);
+	char *memory = arena_alloc(a, p->arena_size + align);
 
 	return memory + (align - (size_t)((uintptr_t)memory % align)) % align;
 }
@@ -284,7 +284,7 @@ call_some(CallModel *call_model, const Arrays *x, size_t call, size_t count, voi
 static bool
 build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
 {
-	void *memory = engine_arena(p, j);
+	void *memory = engine_arena(p, j->arena);
 	CallModel *call_model;
 
 	b->batch = job_wants_batch(j) && is_one_behind_the_other(x);

@@ -96,9 +96,9 @@ work(void *arg)
 }
 
 static int
-count_threads(const Arrays *x, const Options *o)
+count_threads(const Arrays *x, int threads)
 {
-	long n = o->threads ? o->threads : sysconf(_SC_NPROCESSORS_ONLN);
+	long n = threads ? threads : sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (n < 1 || (x->nstates && !x->reset_each))
 		n = 1;
@@ -106,22 +106,22 @@ count_threads(const Arrays *x, const Options *o)
 }
 
 static Worker
-new_worker(Work *w, const Program *p, Job *j)
+new_worker(Work *w, const Program *p, Arena *a)
 {
 	return (Worker){
 		.work = w,
-		.in = ARENA_ARRAY(j->arena, const void *, w->x->ninputs),
-		.out = ARENA_ARRAY(j->arena, void *, w->x->noutputs),
-		.arena = engine_arena(p, j),
+		.in = ARENA_ARRAY(a, const void *, w->x->ninputs),
+		.out = ARENA_ARRAY(a, void *, w->x->noutputs),
+		.arena = engine_arena(p, a),
 	};
 }
 
 /* Starts what threads it can get; this one works too. */
 static void
-run_calls(Work *w, const Program *p, Job *j)
+run_calls(Work *w, const Program *p, int threads, Arena *a)
 {
-	int n = count_threads(w->x, j->options), started = 1;
-	Worker *worker = ARENA_ARRAY(j->arena, Worker, n > 0 ? n : 1);
+	int n = count_threads(w->x, threads), started = 1;
+	Worker *worker = ARENA_ARRAY(a, Worker, n > 0 ? n : 1);
 	sigset_t all, old;
 
 	if (n == 0)
@@ -129,10 +129,10 @@ run_calls(Work *w, const Program *p, Job *j)
 	/* Signals go to this thread, which knows what to remove. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
-	worker[0] = new_worker(w, p, j);
+	worker[0] = new_worker(w, p, a);
 	worker[0].is_first = true;
 	for (; started < n; started++) {
-		worker[started] = new_worker(w, p, j);
+		worker[started] = new_worker(w, p, a);
 		if (pthread_create(&worker[started].thread, NULL, work, &worker[started]) != 0)
 			break;
 	}
@@ -161,9 +161,74 @@ engine_jit(const Program *p, const Arrays *x, Job *j)
 	guard_set_activity("running", j->input->path);
 	timing_begin(&j->timing, "run");
 	w.start = seconds();
-	run_calls(&w, p, j);
+	run_calls(&w, p, j->options->threads, j->arena);
 	clear_progress(&w);
 	return true;
+}
+
+/* ---- Many runs ---- */
+
+struct EngineModel {
+	const Program *p;
+	const LlvmJit *jit; /* NULL: interpreted */
+};
+
+EngineModel *
+engine_prepare(const Program *p, Arena *a, Job *j)
+{
+	EngineModel *m = ARENA_NEW(a, EngineModel);
+
+	m->p = p;
+	if (!llvm_major_version())
+		return m;
+	m->jit = llvm_jit(a, p, 2, &j->diag);
+	return m->jit ? m : NULL;
+}
+
+static void
+interpret(const Program *p, const Arrays *x, Arena *scratch)
+{
+	const void **in = ARENA_ARRAY(scratch, const void *, x->ninputs);
+	void **out = ARENA_ARRAY(scratch, void *, x->noutputs);
+
+	for (size_t call = 0; call < x->calls; call++) {
+		engine_memory_of_call(x, call, in, out);
+		program_run(p, in, out);
+	}
+}
+
+void
+engine_call(const EngineModel *m, const Arrays *x, int threads, Arena *scratch)
+{
+	Work w = {.jit = m->jit, .x = x};
+
+	if (m->jit)
+		run_calls(&w, m->p, x->nstates ? 1 : threads, scratch);
+	else
+		interpret(m->p, x, scratch);
+}
+
+void
+engine_show_progress(Job *j, const char *what, double part)
+{
+	static double start, last;
+	double now = seconds();
+	char bar[BAR + 1];
+
+	if (!isatty(STDERR_FILENO) || j->options->json)
+		return;
+	start = start > 0 ? start : now;
+	if (part >= 1 && now - start >= 1) {
+		fprintf(stderr, "\r%*s\r", BAR + 60, "");
+		return;
+	}
+	if (now - start < 1 || now - last < 0.1)
+		return;
+	last = now;
+	for (int i = 0; i < BAR; i++)
+		bar[i] = i < part * (double)BAR ? '#' : '.';
+	bar[BAR] = '\0';
+	fprintf(stderr, "\r[%s] %s ", bar, what);
 }
 
 /* ---- Layer by layer ---- */
@@ -191,7 +256,7 @@ engine_profile(const Program *p, const Arrays *x, Job *j, Str *s)
 
 	if (!jit || x->calls == 0)
 		return jit != NULL;
-	me = new_worker(&w, p, j);
+	me = new_worker(&w, p, j->arena);
 	guard_set_activity("running", j->input->path);
 	timing_begin(&j->timing, "run");
 	for (size_t call = 0; call < x->calls; call++) {

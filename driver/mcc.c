@@ -9,6 +9,7 @@
 #include "codegen/c/c.h"
 #include "codegen/llvm/llvm.h"
 #include "codegen/program/program.h"
+#include "driver/compression.h"
 #include "driver/deps.h"
 #include "driver/engine.h"
 #include "driver/guard.h"
@@ -18,6 +19,7 @@
 #include "driver/names.h"
 #include "driver/options.h"
 #include "driver/pipeline.h"
+#include "driver/shrink.h"
 #include "driver/verify.h"
 
 /* ---- Checks of the command line ---- */
@@ -117,6 +119,8 @@ check_options(const Options *o)
 	check_deps(o);
 	check_report(o);
 	check_unused(o);
+	shrink_check(o);
+	compression_check(o);
 	pipeline_check(o, o->diag);
 }
 
@@ -225,6 +229,23 @@ add_deps(Output *out)
 	return add_text(out, out->names.deps, &s);
 }
 
+static void
+put_json_report(Str *s, const Job *j, const Program *p)
+{
+	str_puts(s, "{\"program\": ");
+	program_report_json(s, p);
+	if (j->compression) {
+		str_puts(s, ",\n \"compression\": ");
+		compress_report_json(s, j->compression);
+	}
+	if (j->shrunk.n) {
+		str_puts(s, ",\n \"trees\": [");
+		shrink_report_json(s, j);
+		str_puts(s, "]");
+	}
+	str_puts(s, "}\n");
+}
+
 static bool
 add_report(Output *out, const Program *p)
 {
@@ -234,6 +255,15 @@ add_report(Output *out, const Program *p)
 	if (!o->report_file)
 		return true;
 	str_init(&s, out->job->arena);
+	if (has_suffix(o->report_file, ".json")) {
+		put_json_report(&s, out->job, p);
+		return add_text(out, o->report_file, &s);
+	}
+	shrink_report(&s, out->job);
+	if (out->job->compression) {
+		compress_report_text(&s, out->job->compression);
+		str_putc(&s, '\n');
+	}
 	program_report(&s, p);
 	return add_text(out, o->report_file, &s);
 }

@@ -6,6 +6,7 @@
 #include "codegen/program/program.h"
 #include "driver/arrays.h"
 #include "driver/compare.h"
+#include "driver/compression.h"
 #include "driver/engine.h"
 #include "driver/guard.h"
 #include "driver/job.h"
@@ -26,6 +27,7 @@ check_options(const Options *o)
 		USAGE(o, "only one model can be run; inputs are given with '-i FILE'");
 	if (o->profile && o->engine != ENGINE_JIT)
 		USAGE(o, "'--profile' needs '--engine=jit'");
+	compression_check(o);
 	pipeline_check(o, o->diag);
 }
 

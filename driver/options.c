@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "codegen/llvm/llvm.h"
 #include "driver/response.h"
 #include "ir/op.h"
@@ -196,6 +197,50 @@ set_atol(Options *o, const char *value)
 }
 
 static bool
+set_quantize(Options *o, const char *value)
+{
+	static const char *const words[] = {"int8", NULL};
+
+	o->quantize = one_of(o, "-fquantize=", value, words) >= 0;
+	return o->quantize;
+}
+
+static bool
+set_calib_ranges(Options *o, const char *value)
+{
+	static const char *const words[] = {
+		[RANGE_MSE] = "mse", [RANGE_MIN_MAX] = "minmax",
+		[RANGE_PERCENTILE] = "percentile", [RANGE_KL] = "kl", NULL};
+	int i = one_of(o, "-fcalib-ranges=", value, words);
+
+	o->ranges = i >= 0 ? (RangeMethod)i : RANGE_MSE;
+	return i >= 0;
+}
+
+static bool
+read_outer_type(Options *o, const char *option, const char *value, DType *out)
+{
+	static const char *const words[] = {"int8", "uint8", "float", NULL};
+	static const DType types[] = {DT_I8, DT_U8, DT_F32};
+	int i = one_of(o, option, value, words);
+
+	*out = types[i >= 0 ? i : 0];
+	return i >= 0;
+}
+
+static bool
+set_input_type(Options *o, const char *value)
+{
+	return read_outer_type(o, "-finput-type=", value, &o->input_type);
+}
+
+static bool
+set_output_type(Options *o, const char *value)
+{
+	return read_outer_type(o, "-foutput-type=", value, &o->output_type);
+}
+
+static bool
 set_level(Options *o, const char *value)
 {
 	static const char *const words[] = {"0", "1", "2", "3", "s", "z", NULL};
@@ -220,6 +265,49 @@ find_warning(Options *o, const char *option, const char *name, DiagCode *code)
 		if (diag_info[i].option)
 			str_printf(&list, "%s'%s'", list.n ? ", " : "", diag_info[i].option);
 	return USAGE(o, "unknown warning '%s%s'; there are %s", option, name, list.s);
+}
+
+/* A share in (0, 1], also in percent. */
+static bool
+read_share(Options *o, const char *option, const char *value, double *out)
+{
+	char *end;
+	double share = strtod(value, &end);
+
+	if (end != value && strcmp(end, "%") == 0) {
+		share /= 100;
+		end++;
+	}
+	if (end == value || *end || !(share > 0 && share <= 1))
+		return USAGE(o, "'%s%s': it must be a share, as 0.25 or 25%%", option, value);
+	*out = share;
+	return true;
+}
+
+static bool
+set_prune_trees(Options *o, const char *value)
+{
+	return read_share(o, "-fprune-trees=", value, &o->shrink.leaves);
+}
+
+static bool
+set_select_trees(Options *o, const char *value)
+{
+	return read_share(o, "-fselect-trees=", value, &o->shrink.trees);
+}
+
+static bool
+set_quantize_trees(Options *o, const char *value)
+{
+	static const char *const words[] = {"8", "16", "8,8", "8,16", "16,8", "16,16", NULL};
+	static const int bits[][2] = {{8, 0}, {16, 0}, {8, 8}, {8, 16}, {16, 8}, {16, 16}};
+	int i = one_of(o, "-fquantize-trees=", value, words);
+
+	if (i < 0)
+		return false;
+	o->shrink.value_bits = bits[i][0];
+	o->shrink.threshold_bits = bits[i][1];
+	return true;
 }
 
 static bool
@@ -487,6 +575,7 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.tool_name = tool == TOOL_MCC ? "mcc" : "mcc-run",
 		.level = '2',
 		.batch = -1,
+		.shrink = {.trees = 1, .leaves = 1},
 		.tree_code = -1,
 		.tree_keys = -1,
 		.threads = 1,
@@ -494,6 +583,8 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.rtol = 1e-4,
 		.atol = 1e-5,
 		.max_memory = (size_t)4 << 30,
+		.input_type = tool == TOOL_MCC ? DT_I8 : DT_F32,
+		.output_type = tool == TOOL_MCC ? DT_I8 : DT_F32,
 	};
 	if (!response_expand(&words, argc - 1, argv + 1, a, d))
 		return false;
@@ -596,6 +687,56 @@ print_machine(Str *s, const Options *o)
 		str_puts(s, q->reloc == RELOC_PIC ? " -fpic" : " -fno-pic");
 }
 
+static void
+print_tree_options(Str *s, const Options *o)
+{
+	const TreeShrink *k = &o->shrink;
+
+	if (o->tree_code >= 0)
+		print_joined(s, "-ftrees=",
+		             arena_printf(s->arena, "%s%s%s",
+		                          op_enum_words(OP_TREES, "code")[o->tree_code],
+		                          o->tree_keys < 0 ? "" : ",",
+		                          o->tree_keys < 0 ? ""
+		                                           : op_enum_words(OP_TREES, "keys")[o->tree_keys]));
+	if (k->leaves < 1)
+		print_joined(s, "-fprune-trees=", arena_printf(s->arena, "%g", k->leaves));
+	if (k->trees < 1)
+		print_joined(s, "-fselect-trees=", arena_printf(s->arena, "%g", k->trees));
+	if (k->value_bits && k->threshold_bits)
+		print_joined(s, "-fquantize-trees=",
+		             arena_printf(s->arena, "%d,%d", k->value_bits, k->threshold_bits));
+	else if (k->value_bits)
+		print_joined(s, "-fquantize-trees=", arena_printf(s->arena, "%d", k->value_bits));
+}
+
+static const char *
+outer_type_word(DType t)
+{
+	return t == DT_I8 ? "int8" : t == DT_U8 ? "uint8" : "float";
+}
+
+/* Data are named without folders: the text is the same on every machine. */
+static void
+print_compression(Str *s, const Options *o)
+{
+	static const char *const ranges[] = {"mse", "minmax", "percentile", "kl"};
+
+	if (o->calib)
+		print_joined(s, "-fcalib=", file_basename(o->calib));
+	if (!o->quantize)
+		return;
+	str_puts(s, " -fquantize=int8");
+	if (o->ranges != RANGE_MSE)
+		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
+	for (int i = 0; i < o->keep_float.n; i++)
+		print_joined(s, "-fkeep-float=", o->keep_float.v[i]);
+	if (o->tool == TOOL_MCC) {
+		print_joined(s, "-finput-type=", outer_type_word(o->input_type));
+		print_joined(s, "-foutput-type=", outer_type_word(o->output_type));
+	}
+}
+
 void
 options_print_code(Str *s, const Options *o)
 {
@@ -613,6 +754,10 @@ options_print_code(Str *s, const Options *o)
 		str_puts(s, " -fhosted");
 	if (o->single_rounding)
 		str_puts(s, " -fsingle-rounding");
+	print_tree_options(s, o);
+	if (o->batch >= 0)
+		str_puts(s, o->batch ? " -fbatch" : " -fno-batch");
+	print_compression(s, o);
 	if (o->passes)
 		print_joined(s, "-passes=", o->passes);
 	if (o->prefix)
@@ -643,7 +788,8 @@ is_printed_apart(size_t offset)
 		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
 		offsetof(Options, hosted),  offsetof(Options, passes),    offsetof(Options, prefix),
 		offsetof(Options, report),  offsetof(Options, attrs),
-		offsetof(Options, single_rounding),
+		offsetof(Options, single_rounding), offsetof(Options, calib),
+		offsetof(Options, keep_float),
 	};
 	size_t request = offsetof(Options, request);
 

@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "codegen/target/target.h"
 #include "frontend/frontend.h"
+#include "passes/compression/compress.h"
+#include "passes/compression/trees.h"
 
 /* The programs that an option belongs to: bits. */
 typedef enum { TOOL_MCC = 1, TOOL_RUN = 2 } Tool;
@@ -74,6 +76,13 @@ typedef struct {
 	const char *labels_file;
 	bool profile, reset_each;
 	double rtol, atol;
+
+	bool quantize;            /* -fquantize= */
+	const char *calib;        /* -fcalib= */
+	RangeMethod ranges;       /* -fcalib-ranges= */
+	DType input_type, output_type; /* -finput-type=, -foutput-type= */
+	Names keep_float;
+	TreeShrink shrink;        /* -fprune-trees= and others */
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */
 	int tree_code, tree_keys; /* -ftrees: a TreeCode and a TreeKeyKind; -1: any */

@@ -27,6 +27,11 @@ static const struct {
 	      "trees,cse,dce"},
 };
 
+/* At every level: what is compressed should be as simple as it can be. */
+static const char before_compression[] =
+	"expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,layers,fuse-activation,"
+	"dead-channels,cse,dce";
+
 /* The passes of a level are repeated until nothing changes, but not for ever;
  * those of -passes= run once. */
 enum { MAX_ROUNDS = 20 };
@@ -149,11 +154,10 @@ log_stats(Job *j, const PassCtx *cx)
 			           cx->stats[i].runs, cx->stats[i].changed, cx->stats[i].seconds);
 }
 
-bool
-pipeline_run(Job *j)
+static bool
+run_passes(Job *j, const PassList *list, int rounds)
 {
 	const Options *o = j->options;
-	PassList list = {0};
 	PassCtx cx;
 	bool ok;
 
@@ -167,10 +171,27 @@ pipeline_run(Job *j)
 		cx.remarks[i] = names_pass(&o->remarks, pass_info[i].name) ||
 		                names_pass(&o->remarks, "all");
 	cx.hooks = (PassHooks){before_pass, after_pass, j};
-	ok = parse_passes(o, j->arena, &list, &j->diag) &&
-	     pass_run_list(&list, j->graph, &cx, o->passes ? 1 : MAX_ROUNDS);
+	ok = pass_run_list(list, j->graph, &cx, rounds);
 	if (o->pass_stats)
 		log_stats(j, &cx);
 	guard_set_activity("verification", j->input->path);
 	return ok && graph_verify(j->graph, &j->diag);
+}
+
+bool
+pipeline_run(Job *j)
+{
+	PassList list = {0};
+
+	return parse_passes(j->options, j->arena, &list, &j->diag) &&
+	       run_passes(j, &list, j->options->passes ? 1 : MAX_ROUNDS);
+}
+
+bool
+pipeline_run_before_compression(Job *j)
+{
+	PassList list = {0};
+
+	return pass_parse_list(j->arena, before_compression, &list, &j->diag) &&
+	       run_passes(j, &list, MAX_ROUNDS);
 }

@@ -18,4 +18,7 @@ bool pipeline_remarks_kernels(const Options *o);
 /* Runs the passes on the job's graph. */
 bool pipeline_run(Job *j);
 
+/* Runs those that make a float graph ready for compression. */
+bool pipeline_run_before_compression(Job *j);
+
 #endif

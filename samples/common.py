@@ -31,6 +31,12 @@ def digits():
     return x[train], y[train], x[test], y[test]
 
 
+def save_calibration(folder, train_x, train_y, count=256):
+    """Write some of the training images, for the ranges of a quantised network."""
+    np.save(os.path.join(folder, "calib_x.npy"), train_x[:count].astype(np.float32))
+    np.save(os.path.join(folder, "calib_y.npy"), train_y[:count])
+
+
 def shifted(x, rng, share):
     """Move each image by -1, 0 or 1 pixels; share is the part for each sign.
 

@@ -599,6 +599,8 @@ print_checks(const Emit *e, Str *s)
 		            "#if defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_SAT)\n"
 		            "#include <arm_acle.h>\n"
 		            "#endif\n");
+	if (uses->dot)
+		str_puts(s, "\n#if defined(__ARM_FEATURE_MVE)\n#include <arm_mve.h>\n#endif\n");
 	if (uses->signed_shift)
 		str_puts(s, "\n#if (-1 >> 1) != -1\n"
 		            "#error \"shifting a negative number right must keep its sign\"\n"

@@ -712,6 +712,24 @@ put_packed(CFunc *f, Str *s, const Expr *e)
 }
 
 static Prec
+put_dot(CFunc *f, Str *s, const Expr *e)
+{
+	f->file->uses.dot = true;
+	str_printf(s, "%s(", helper_name(f->file, HELPER_DOT16, DT_I32, DT_I32));
+	c_expr_print(f, s, e->arg[0], PREC_TERNARY);
+	for (int i = 1; i <= 2; i++) {
+		const LBuf *buf = e->arg[i]->u.buf;
+
+		f->buf_used[buf->index] = true;
+		str_printf(s, ", &%s[", f->buf_name[buf->index]);
+		c_expr_print(f, s, e->arg[i]->arg[0], PREC_TERNARY);
+		str_putc(s, ']');
+	}
+	str_putc(s, ')');
+	return PREC_PRIMARY;
+}
+
+static Prec
 put_wide_load(CFunc *f, Str *s, const Expr *e)
 {
 	HelperKind helper = load_elements(e) == 4 ? HELPER_WIDE_8 : HELPER_WIDE_16;
@@ -758,6 +776,7 @@ put_expr(CFunc *f, Str *s, const Expr *e)
 	case E_BITS: return put_bits(f, s, e);
 	case E_CALL: return put_call(f, s, scalar_name(f->file, e->u.callee), e);
 	case E_PACKED: return put_packed(f, s, e);
+	case E_DOT: return put_dot(f, s, e);
 	}
 	assert(0 && "not an expression");
 	return PREC_PRIMARY;

@@ -109,7 +109,8 @@ var_type(const LVar *v)
 static bool
 is_fixed(const Expr *e)
 {
-	if (e->kind == E_LOAD || e->kind == E_CALL || e->kind == E_PACKED || (e->kind == E_VAR && !e->u.var->is_const))
+	if (e->kind == E_LOAD || e->kind == E_CALL || e->kind == E_PACKED ||
+	    e->kind == E_DOT || (e->kind == E_VAR && !e->u.var->is_const))
 		return false;
 	for (int i = 0; i < e->nargs; i++)
 		if (!is_fixed(e->arg[i]))

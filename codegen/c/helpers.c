@@ -110,6 +110,7 @@ need_callees(CFile *f, HelperKind kind, DType t)
 	case HELPER_MULH_ROUND:
 	case HELPER_SAT8:
 	case HELPER_KEEP:
+	case HELPER_DOT16:
 	case HELPER_WIDE_8:
 	case HELPER_WIDE_16:
 	case HELPER_COUNT: break;

@@ -25,7 +25,7 @@ typedef struct {
 /* What the printed code needs from its surroundings. */
 typedef struct {
 	bool helper[HELPER_COUNT][DT_COUNT][DT_COUNT];
-	bool math, floats, doubles, signed_shift, infinity, nan, packed;
+	bool math, floats, doubles, signed_shift, infinity, nan, packed, dot;
 } Uses;
 
 /* The file that is being printed. */

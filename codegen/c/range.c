@@ -161,7 +161,8 @@ c_range(const Expr *e)
 	case E_VAR:
 	case E_LOAD:
 	case E_CALL:
-	case E_PACKED: break;
+	case E_PACKED:
+	case E_DOT: break;
 	}
 	return type_range(e->type);
 }

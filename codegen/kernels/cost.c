@@ -71,6 +71,8 @@ cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
 	int64_t lines = flat ? 1 : c->batch * c->out_h, taps = (int64_t)c->kh * c->kw * c->ic;
 	int64_t blocks = divide_up(pixels, s->pixels) * lines, group;
 
+	if (s->vectors)
+		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
 	group = taps * ((s->channels + s->pixels) * k->load + s->channels * s->pixels * k->op);
 	group += divide_up(taps, s->body) * k->loop;
 	group += s->channels * (3 * k->load + s->pixels * k->output);

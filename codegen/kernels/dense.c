@@ -206,11 +206,16 @@ add_product(Dense *d, LVar *sum, Expr *x, Expr *w)
 /* Keeps compilers from loading words before those at hand are done with: there are
  * just enough registers for a block. */
 static void
-keep(Dense *d, LVar *sum)
+keep_sums(Dense *d, int pair)
 {
 	LBuilder *b = builder(d);
 
-	loop_set(b, sum, loop_packed(b, POP_KEEP, loop_get(b, sum), NULL, NULL));
+	for (int p = 0; p < d->shape.pixels; p++)
+		for (int which = 0; which < 2; which++) {
+			LVar *sum = d->sum[p][pair][which];
+
+			loop_set(b, sum, loop_packed(b, POP_KEEP, loop_get(b, sum), NULL, NULL));
+		}
 }
 
 /* The words of x for `n` words of the stream from word k of a run on; x_at is where
@@ -265,7 +270,7 @@ add_words(Dense *d, Expr *const *x_at, Expr *k, Expr *w_at, int n)
 				add_product(d, d->sum[px][p][1], x[i], w[i][1]);
 			}
 		}
-		keep(d, d->sum[d->shape.pixels - 1][p][1]);
+		keep_sums(d, p);
 	}
 }
 

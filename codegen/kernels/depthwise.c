@@ -165,6 +165,21 @@ add_row(Depthwise *d, Expr *x_at, Expr *w_at)
 	}
 }
 
+/* Keeps compilers from computing the sums of a row later, where its elements would
+ * have to be remembered. */
+static void
+keep_sums(Depthwise *d)
+{
+	LBuilder *b = builder(d);
+
+	for (int p = 0; p < d->shape.pixels; p++)
+		for (int i = 0; i < FOUR; i++) {
+			LVar *sum = d->sum[p][i];
+
+			loop_set(b, sum, loop_packed(b, POP_KEEP, loop_get(b, sum), NULL, NULL));
+		}
+}
+
 static void
 add_window(Depthwise *d, Expr *first, Expr *x_at, Expr *w_at)
 {
@@ -181,6 +196,7 @@ add_window(Depthwise *d, Expr *first, Expr *x_at, Expr *w_at)
 		row = lower_let(&d->cx, "x_ky", row);
 		add_row(d, row, lower_let(&d->cx, "w_ky",
 		                          loop_add(b, w_at, loop_affine(b, ky, words, 0))));
+		keep_sums(d);
 	}
 	lower_end_to(&d->cx, depth);
 }

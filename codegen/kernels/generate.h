@@ -30,11 +30,12 @@ LFunc *depthwise_lower(Arena *a, const Conv *c, const DepthwiseShape *shape);
 /* Pixels by output channels at a time. */
 typedef struct {
 	int pixels, channels; /* up to 4; of a depthwise convolution one channel */
-	int body;             /* elements in the body of the loop over a row of the kernel */
+	int body;             /* steps in the body of the loop over a row of the kernel */
+	bool vectors;         /* sixteen products at once; not depthwise */
 } ScalarShape;
 
-/* Whether there is such a kernel for a convolution; and the kernel, one product at a
- * time (scalar.c). */
+/* Whether there is such a kernel for a convolution, and the kernel: elements as they
+ * are (scalar.c). */
 bool scalar_fits(const Conv *c);
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 

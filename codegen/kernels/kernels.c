@@ -155,6 +155,20 @@ list_scalar(Chooser *ch)
 		           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
 }
 
+/* ---- Vectors ---- */
+
+static void
+list_vectors(Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
+	                 .vectors = true};
+
+	add_kernel(ch, arena_printf(ch->arena, "dot16 %dx%d", s.pixels, s.channels),
+	           scalar_lower(ch->arena, c, &s), cost_scalar(ch->costs, c, &s));
+}
+
 /* ---- All ---- */
 
 NodeKernels
@@ -170,6 +184,8 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 		cycles = cost_reference(ch.costs, &c);
 		if (!(o->target->isa & ISA_ARM_DSP))
 			list_scalar(&ch);
+		else if (c.groups == 1 && (o->target->isa & ISA_ARM_MVE))
+			list_vectors(&ch);
 		else if (c.groups == 1)
 			list_dense(&ch);
 		else if (c.groups == c.oc && c.ic == 1)

@@ -78,7 +78,7 @@ fill_zero(LowerCtx *cx, const Rows *r, Expr *from, int32_t units)
 void
 rows_begin(LowerCtx *cx, Rows *r)
 {
-	int32_t units = r->slots * r->row_units, more = r->form == ROWS_SINGLE ? 3 : 0;
+	int32_t units = r->slots * r->row_units, more = r->form == ROWS_SINGLE ? DOT_ELEMENTS - 1 : 0;
 
 	r->buf = lower_scratch(cx, "rows", r->form == ROWS_SINGLE ? DT_I8 : DT_I32, units + more);
 	fill_zero(cx, r, loop_idx(&cx->b, 0), units + more);

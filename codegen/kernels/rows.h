@@ -7,7 +7,8 @@
  *	ROWS_QUADS	the same, but (0, 2), (1, 3), (4, 6), … which costs less to make;
  *			pixels start at multiples of four elements
  *	ROWS_BYTES	four elements as they are in a word
- *	ROWS_SINGLE	elements as they are (i8), three more behind the last for loads of four
+ *	ROWS_SINGLE	elements as they are (i8), and some more behind the last, so that what
+ *			starts at an element can be loaded by fours or sixteens
  *
  * For pairs, pixels get a channel more where they would otherwise start between words.
  * Positions and sizes are counted in units: words, or elements of ROWS_SINGLE.

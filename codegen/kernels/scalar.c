@@ -1,11 +1,12 @@
 /*
- * Convolutions and matrix products for machines that multiply one pair of numbers at a
- * time: blocks of pixels by output channels, so that each element is loaded once for
- * several products.
+ * Convolutions and matrix products that take elements as they are: one product at a
+ * time, or sixteen at once from a vector of either side.  Blocks of pixels by output
+ * channels, so that each element is loaded once for several products.
  *
  * Pixels come from the input where the kernel has one tap, else from a row buffer of
- * elements as they are.  Weights lie in the order of use; what sums start with, and
- * multipliers and shifts, in a second constant, group by group.  Depthwise convolutions
+ * elements as they are.  Weights lie in the order of use, for vectors with zeros behind
+ * the end of a run; what sums start with, and multipliers and shifts, in a second
+ * constant, group by group.  Depthwise convolutions
  * have one channel a block, and columns that several pixels share are loaded once.
  */
 #include <assert.h>
@@ -23,7 +24,8 @@ typedef struct {
 	Rows rows;
 	bool depthwise;
 	int32_t x_channels; /* of a pixel */
-	int32_t runs, run;  /* of a row of the kernel: pieces without gaps, and elements of one */
+	int32_t runs, run;  /* of a row of the kernel: pieces without gaps, and steps of one */
+	int32_t step;       /* elements at once */
 	int32_t group_weights, group_params;
 	LBuf *x, *weights, *params;
 	LVar *sum[MAX_PIXELS][MAX_CHANNELS];
@@ -43,6 +45,23 @@ groups_of(const Scalar *d)
 
 /* ---- Constants ---- */
 
+/* Step k of a run, for all channels of a group. */
+static int8_t *
+put_step(const Scalar *d, int8_t *at, int32_t group, int32_t ky, int32_t run, int32_t k)
+{
+	const Conv *c = d->c;
+
+	for (int i = 0; i < d->shape.channels; i++)
+		for (int32_t e = k * d->step; e < (k + 1) * d->step; e++) {
+			int32_t oc = group * d->shape.channels + i;
+			int32_t kx = d->runs > 1 ? run : e / c->ic, ic = d->runs > 1 ? e : e % c->ic;
+			bool exists = oc < c->oc && kx < c->kw && ic < c->ic;
+
+			*at++ = exists ? (int8_t)conv_weight(c, oc, ky, kx, ic) : 0;
+		}
+	return at;
+}
+
 static void
 make_weights(Scalar *d)
 {
@@ -51,13 +70,10 @@ make_weights(Scalar *d)
 	int8_t *w = ARENA_ARRAY(d->cx.arena, int8_t, n), *at = w;
 
 	for (int32_t g = 0; g < groups_of(d); g++)
-		for (int32_t tap = 0; tap < c->kh * c->kw; tap++)
-			for (int32_t ic = 0; ic < c->ic; ic++)
-				for (int i = 0; i < d->shape.channels; i++) {
-					int32_t oc = g * d->shape.channels + i;
-
-					*at++ = oc < c->oc ? c->w[(oc * c->kh * c->kw + tap) * c->ic + ic] : 0;
-				}
+		for (int32_t ky = 0; ky < c->kh; ky++)
+			for (int32_t run = 0; run < d->runs; run++)
+				for (int32_t k = 0; k < d->run; k++)
+					at = put_step(d, at, g, ky, run, k);
 	assert(at == w + n);
 	d->weights = lower_constant(&d->cx, "weights", DT_I8, n, w);
 }
@@ -113,7 +129,26 @@ add_product(Scalar *d, LVar *sum, Expr *x, Expr *w)
 	loop_set(b, sum, loop_packed(b, POP_KEEP, next, NULL, NULL));
 }
 
-/* Element k of a run, for all pixels and channels. */
+/* Sixteen elements of a run, for all pixels and channels. */
+static void
+add_vector(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
+{
+	LBuilder *b = builder(d);
+	int channels = d->shape.channels;
+
+	for (int p = 0; p < pixels; p++)
+		for (int i = 0; i < channels; i++) {
+			LVar *sum = d->sum[p][i];
+			int32_t x_more = p * d->c->sx * d->x_channels + k * d->step;
+			int32_t w_more = (k * channels + i) * d->step;
+
+			loop_set(b, sum, loop_dot(b, loop_get(b, sum), d->x,
+			                          loop_add(b, x_at, loop_idx(b, x_more)), d->weights,
+			                          loop_add(b, w_at, loop_idx(b, w_more))));
+		}
+}
+
+/* Step k of a run, for all pixels and channels. */
 static void
 add_element(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
 {
@@ -121,6 +156,10 @@ add_element(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
 	int channels = d->shape.channels;
 	Expr *w[MAX_CHANNELS];
 
+	if (d->step > 1) {
+		add_vector(d, x_at, w_at, k, pixels);
+		return;
+	}
 	for (int i = 0; i < channels; i++)
 		w[i] = loop_let(b, "wk", load_i32(d, d->weights, w_at, k * channels + i));
 	for (int p = 0; p < pixels; p++) {
@@ -140,9 +179,10 @@ add_run(Scalar *d, Expr *x_at, Expr *w_at, int pixels)
 
 	if (whole > body) {
 		Expr *k = loop_for_step(b, "k", 0, whole, body);
-		Expr *x = lower_let(&d->cx, "x_k", loop_add(b, x_at, k));
+		Expr *x = lower_let(&d->cx, "x_k", loop_add(b, x_at, loop_affine(b, k, d->step, 0)));
 		Expr *w = lower_let(&d->cx, "w_k",
-		                    loop_add(b, w_at, loop_affine(b, k, d->shape.channels, 0)));
+		                    loop_add(b, w_at,
+		                             loop_affine(b, k, d->shape.channels * d->step, 0)));
 
 		for (int32_t i = 0; i < body; i++)
 			add_element(d, x, w, i, pixels);
@@ -188,7 +228,7 @@ add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
 	LBuilder *b = builder(d);
 	int depth = b->depth;
 	Expr *ky = lower_for(&d->cx, "ky", c->kh), *row = x_at, *kx;
-	int32_t each = d->depthwise ? 1 : d->run * d->shape.channels;
+	int32_t each = d->depthwise ? 1 : d->run * d->shape.channels * d->step;
 
 	if (d->rows.buf)
 		row = loop_add(b, rows_row(&d->cx, &d->rows, first, ky), x_at);
@@ -319,18 +359,19 @@ scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape)
 	Scalar d = {.c = c, .shape = *shape, .depthwise = c->groups > 1};
 
 	assert(scalar_fits(c) && shape->pixels <= MAX_PIXELS && shape->channels <= MAX_CHANNELS);
-	assert(!d.depthwise || shape->channels == 1);
+	assert(!d.depthwise || (shape->channels == 1 && !shape->vectors));
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	d.x_channels = c->groups * c->ic;
 	d.runs = c->dx > 1 ? c->kw : 1;
-	d.run = d.runs > 1 ? c->ic : c->kw * c->ic;
-	d.group_weights = c->kh * c->kw * c->ic * shape->channels;
+	d.step = shape->vectors ? DOT_ELEMENTS : 1;
+	d.run = ((d.runs > 1 ? c->ic : c->kw * c->ic) - 1) / d.step + 1;
+	d.group_weights = c->kh * d.runs * d.run * d.step * shape->channels;
 	d.group_params = shape->channels * (has_scales(&d) ? 3 : 1);
 	make_weights(&d);
 	make_params(&d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
-	if (conv_is_pointwise(c)) {
+	if (conv_is_pointwise(c) && c->ic % d.step == 0) {
 		LBuilder *b = &d.cx.b;
 
 		d.x = d.cx.in[0];

@@ -249,7 +249,8 @@ unary(LlvmFunction *f, const Expr *e)
 static bool
 is_cheap(const Expr *e, int budget)
 {
-	if (e->kind == E_LOAD || e->kind == E_CALL || e->kind == E_PACKED || budget == 0)
+	if (e->kind == E_LOAD || e->kind == E_CALL || e->kind == E_PACKED ||
+	    e->kind == E_DOT || budget == 0)
 		return false;
 	for (int i = 0; i < e->nargs; i++)
 		if (!is_cheap(e->arg[i], budget - 1))
@@ -474,6 +475,7 @@ llvm_build_expr(LlvmFunction *f, const Expr *e)
 		                        llvm_type(f->m, e->type), "");
 	case E_CALL: return call(f, e);
 	case E_PACKED: return llvm_build_packed(f, e);
+	case E_DOT: return llvm_build_dot(f, e);
 	}
 	return NULL;
 }

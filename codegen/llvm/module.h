@@ -119,6 +119,7 @@ LLVMValueRef llvm_build_expr(LlvmFunction *f, const Expr *e);
 
 /* A packed operation (packed.c). */
 LLVMValueRef llvm_build_packed(LlvmFunction *f, const Expr *e);
+LLVMValueRef llvm_build_dot(LlvmFunction *f, const Expr *e);
 
 /* Calls the intrinsic of that name, which LLVM has; `types` are those that it is
  * overloaded on (expr.c). */

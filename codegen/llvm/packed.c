@@ -194,3 +194,34 @@ llvm_build_packed(LlvmFunction *f, const Expr *e)
 		return llvm_call_intrinsic(f, intrinsic[e->u.pop].name, 0, NULL, e->nargs, arg);
 	return plain(&p, e->u.pop, arg[0], arg[1], arg[2]);
 }
+
+/* The factors on one side, as a vector. */
+static LLVMValueRef
+factors(LlvmFunction *f, const Expr *load, LLVMTypeRef type)
+{
+	LLVMValueRef at = llvm_element(f, DT_I8, f->buf[load->u.buf->index],
+	                               llvm_build_expr(f, load->arg[0]));
+	LLVMValueRef x = LLVMBuildLoad2(f->m->builder, type, at, "");
+
+	LLVMSetAlignment(x, 1);
+	return x;
+}
+
+LLVMValueRef
+llvm_build_dot(LlvmFunction *f, const Expr *e)
+{
+	LLVMBuilderRef b = f->m->builder;
+	LLVMContextRef context = f->m->context;
+	LLVMTypeRef i32 = LLVMInt32TypeInContext(context);
+	LLVMTypeRef bytes = LLVMVectorType(LLVMInt8TypeInContext(context), DOT_ELEMENTS);
+	LLVMTypeRef words = LLVMVectorType(i32, DOT_ELEMENTS);
+	LLVMValueRef zero = LLVMConstInt(i32, 0, 0), sum = llvm_build_expr(f, e->arg[0]);
+	LLVMValueRef x = factors(f, e->arg[1], bytes), w = factors(f, e->arg[2], bytes);
+
+	if (f->m->options->target.isa & ISA_ARM_MVE)
+		return llvm_call_intrinsic(f, "llvm.arm.mve.vmldava", 1, &bytes, 6,
+		                           (LLVMValueRef[]){zero, zero, zero, sum, x, w});
+	x = LLVMBuildMul(b, LLVMBuildSExt(b, x, words, ""), LLVMBuildSExt(b, w, words, ""), "");
+	x = llvm_call_intrinsic(f, "llvm.vector.reduce.add", 1, &words, 1, &x);
+	return LLVMBuildAdd(b, sum, x, "");
+}

@@ -107,7 +107,7 @@ loads_are_near(Spread *s, const Expr *e)
 	bool guarded = s->guarded, near = true;
 	int64_t factor;
 
-	if (e->kind == E_PACKED)
+	if (e->kind == E_PACKED || e->kind == E_DOT)
 		return false;
 	if (e->kind == E_LOAD) {
 		if (load_elements(e) > 1 || !factor_of(s, e->arg[0], &factor) || factor < 0)

@@ -119,6 +119,9 @@ int64_t program_macs(const Program *p);
  * lower bound. */
 void program_report(Str *s, const Program *p);
 
+/* Sizes, steps and buffers as one JSON object. */
+void program_report_json(Str *s, const Program *p);
+
 /*
  * Runs the program in the interpreter.  `in` and `out` are parallel to the
  * graph's inputs and outputs.

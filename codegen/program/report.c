@@ -1,5 +1,5 @@
 /*
- * The memory plan as text, for people.
+ * The memory plan as text, for people, and as JSON.
  */
 #include "codegen/program/program.h"
 
@@ -55,4 +55,56 @@ program_report(Str *s, const Program *p)
 		for (int i = 0; i < p->buffers.n; i++)
 			if (p->buffers.v[i]->kind == (BufferKind)kind)
 				report_buffer(s, p, p->buffers.v[i]);
+}
+
+/* ---- JSON ---- */
+
+static void
+put_buffer(Str *s, const Program *p, const Buffer *b)
+{
+	int last = b->last < p->steps.n ? b->last : p->steps.n;
+
+	str_puts(s, "{\"name\": ");
+	str_put_json(s, b->name);
+	str_printf(s, ", \"where\": \"%s\", \"offset\": %zu, \"bytes\": %zu, \"first\": %d, "
+	              "\"last\": %d, \"type\": ",
+	           kind_name(b->kind), b->offset, type_bytes(&b->type), b->first, last);
+	str_put_json(s, type_text(p->arena, &b->type));
+	if (b->share != SHARE_NONE) {
+		str_printf(s, ", \"share\": \"%s\", \"shares\": ", share_name(b->share));
+		str_put_json(s, b->shares->name);
+	}
+	str_putc(s, '}');
+}
+
+static void
+put_step(Str *s, const Step *step)
+{
+	str_puts(s, "{\"name\": ");
+	str_put_json(s, step->name);
+	str_printf(s, ", \"operator\": \"%s\", \"macs\": %lld}",
+	           step->node ? op_info[step->node->op].name : "copy", (long long)step->macs);
+}
+
+void
+program_report_json(Str *s, const Program *p)
+{
+	str_puts(s, "{\"name\": ");
+	str_put_json(s, p->graph->name);
+	str_printf(s, ", \"arena_bytes\": %zu, \"arena_align\": %zu, \"arena_bound\": %zu, "
+	              "\"arena_optimal\": %s, \"constant_bytes\": %zu, \"macs\": %lld, "
+	              "\"steps\": [",
+	           p->arena_size, p->arena_align, p->arena_bound,
+	           p->arena_optimal ? "true" : "false", program_const_bytes(p),
+	           (long long)program_macs(p));
+	for (int i = 0; i < p->steps.n; i++) {
+		str_puts(s, i ? ",\n  " : "\n  ");
+		put_step(s, p->steps.v[i]);
+	}
+	str_puts(s, "],\n \"buffers\": [");
+	for (int i = 0; i < p->buffers.n; i++) {
+		str_puts(s, i ? ",\n  " : "\n  ");
+		put_buffer(s, p, p->buffers.v[i]);
+	}
+	str_puts(s, "]}");
 }

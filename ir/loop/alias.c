@@ -115,8 +115,14 @@ access_at(Aliases *x, const Expr *index, int more)
 static void
 collect_expr(Aliases *x, const Expr *e)
 {
+	int more = e && e->kind == E_DOT ? DOT_ELEMENTS : 1;
+
 	if (!e)
 		return;
+	/* The first element is collected with the arguments. */
+	for (int k = 1; k <= 2 && more > 1; k++)
+		for (int i = 1; e->arg[k]->u.buf == x->in && i < more; i++)
+			VEC_PUSH(x->arena, &x->loads, access_at(x, e->arg[k]->arg[0], i));
 	for (int i = 0; i < e->nargs; i++)
 		collect_expr(x, e->arg[i]);
 	for (int i = 0; e->kind == E_LOAD && e->u.buf == x->in && i < load_elements(e); i++)

@@ -486,6 +486,19 @@ loop_packed(LBuilder *b, POp op, Expr *x, Expr *y, Expr *z)
 }
 
 Expr *
+loop_dot(LBuilder *b, Expr *sum, LBuf *x, Expr *x_at, LBuf *w, Expr *w_at)
+{
+	Expr *e = new_expr(b, E_DOT, DT_I32);
+
+	assert(sum->type == DT_I32 && x->elem == DT_I8 && w->elem == DT_I8);
+	e->nargs = 3;
+	e->arg[0] = sum;
+	e->arg[1] = loop_load(b, x, x_at);
+	e->arg[2] = loop_load(b, w, w_at);
+	return e;
+}
+
+Expr *
 loop_load_compute(LBuilder *b, LBuf *buf, Expr *index)
 {
 	return loop_cvt(b, dtype_compute(buf->elem), loop_load(b, buf, index));
@@ -764,7 +777,8 @@ expr_equal(const Expr *a, const Expr *b)
 		break;
 	case E_SELECT:
 	case E_CVT:
-	case E_BITS: break;
+	case E_BITS:
+	case E_DOT: break;
 	}
 	for (int i = 0; i < a->nargs; i++)
 		if (!expr_equal(a->arg[i], b->arg[i]))

@@ -568,6 +568,26 @@ compile_call(Compiler *c, const Expr *e)
 }
 
 static Place
+compile_dot(Compiler *c, const Expr *e)
+{
+	Place sum = compile_expr(c, e->arg[0]), at[2];
+
+	for (int k = 0; k < 2; k++)
+		at[k] = compile_expr(c, e->arg[1 + k]->arg[0]);
+	for (int i = 0; i < DOT_ELEMENTS; i++) {
+		int more = constant(c, reg_i32(i)).reg;
+		Place x[2];
+
+		for (int k = 0; k < 2; k++)
+			x[k] = emit(c, c->frame->depth,
+			            (Insn){.op = BC_LOAD_I8, .b = slot_of(c, e->arg[1 + k]->u.buf),
+			                   .c = at[k].reg, .d = more});
+		sum = emit2(c, BC_ADD_U32, emit2(c, BC_MUL_U32, x[0], x[1]), sum);
+	}
+	return sum;
+}
+
+static Place
 compile_packed(Compiler *c, const Expr *e)
 {
 	static const Bytecode op[POP_COUNT] = {
@@ -611,6 +631,7 @@ compile_expr(Compiler *c, const Expr *e)
 	case E_BITS: return compile_expr(c, e->arg[0]);
 	case E_CALL: return compile_call(c, e);
 	case E_PACKED: return compile_packed(c, e);
+	case E_DOT: return compile_dot(c, e);
 	}
 	assert(0 && "not an expression");
 	return (Place){0};

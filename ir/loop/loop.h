@@ -121,7 +121,8 @@ typedef enum {
 	E_CVT,
 	E_BITS,
 	E_CALL,
-	E_PACKED
+	E_PACKED,
+	E_DOT
 } ExprKind;
 
 enum { MAX_CALL_ARGS = 4 };
@@ -141,8 +142,12 @@ struct Expr {
 		POp pop;       /* E_PACKED */
 	} u;
 	int nargs;
-	struct Expr *arg[MAX_CALL_ARGS]; /* E_SELECT: condition, then, else */
+	struct Expr *arg[MAX_CALL_ARGS]; /* E_SELECT: condition, then, else; E_DOT: what the
+	                                  * sum starts with (i32), and a load (i8) of the
+	                                  * first of DOT_ELEMENTS factors on either side */
 };
+
+enum { DOT_ELEMENTS = 16 };
 
 #ifndef MCC_EXPR_DECLARED
 #define MCC_EXPR_DECLARED
@@ -272,6 +277,11 @@ void loop_store_cvt(LBuilder *b, LBuf *buf, Expr *index, Expr *value);
 
 /* A packed operation with as many operands as pops.def says; the others are NULL. */
 Expr *loop_packed(LBuilder *b, POp op, Expr *x, Expr *y, Expr *z);
+
+/* sum + the products of DOT_ELEMENTS elements of x from x_at on with those of w from
+ * w_at on, both of i8; in i32, wrapping around.  One or two vector instructions on some
+ * machines. */
+Expr *loop_dot(LBuilder *b, Expr *sum, LBuf *x, Expr *x_at, LBuf *w, Expr *w_at);
 
 /* A call of a function of the mathematical library by name, for example
  * "exp" with f32 arguments calls exp_f32.  See ir/loop/math.h. */

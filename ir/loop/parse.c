@@ -358,6 +358,24 @@ parse_wide(Parser *p)
 	return arg[0];
 }
 
+/* dot(sum, load, load) */
+static Tree
+parse_dot(Parser *p)
+{
+	Token at = p->x.tok;
+	Tree arg[MAX_CALL_ARGS];
+
+	lex_next(&p->x);
+	if (parse_args(p, 3, arg) < 0 || !has_type(p, &at, arg[0].e, DT_I32))
+		return failed;
+	for (int i = 1; i <= 2; i++)
+		if (arg[i].e->kind != E_LOAD || arg[i].e->type != DT_I8) {
+			lex_fail(&p->x, &at, E_TYPE, "'dot' needs two loads of i8");
+			return failed;
+		}
+	return make(p, &at, E_DOT, DT_I32, 3, arg);
+}
+
 static Tree
 make_packed(Parser *p, const Token *at, POp op, const Tree *arg)
 {
@@ -411,6 +429,8 @@ parse_word(Parser *p)
 		return parse_select(p);
 	if (lex_is(&p->x, "wide"))
 		return parse_wide(p);
+	if (lex_is(&p->x, "dot"))
+		return parse_dot(p);
 	if (starts_with(&p->x.tok, "cvt."))
 		return parse_conversion(p, E_CVT);
 	if (starts_with(&p->x.tok, "bits."))

@@ -321,7 +321,8 @@ combine(Prover *p, const Expr *e, const Range *arg)
 	case E_CVT: r = converted(e->arg[0]->type, e->type, arg[0], &exact); break;
 	case E_BITS: r = reinterpreted(e->arg[0]->type, e->type, arg[0]); break;
 	case E_CALL:
-	case E_PACKED: break;
+	case E_PACKED:
+	case E_DOT: break;
 	}
 	return dtype_is_float(e->type) ? r : meet_facts(p, e, r);
 }
@@ -384,7 +385,8 @@ narrow(Prover *p, const Expr *e, Range r)
 	case E_SELECT:
 	case E_BITS:
 	case E_CALL:
-	case E_PACKED: break;
+	case E_PACKED:
+	case E_DOT: break;
 	}
 	if (e->kind == E_KOP && !dtype_is_float(e->type) && e->type != DT_BOOL)
 		return narrow_operands(p, e, both);
@@ -514,6 +516,15 @@ check_to_idx(Prover *p, const Expr *e, Range r)
 		fail(p, "%s: the value may not fit idx", text_of(p, e));
 }
 
+static Range
+eval_dot(Prover *p, const Expr *e)
+{
+	eval(p, e->arg[0]);
+	for (int i = 1; i <= 2; i++)
+		check_index(p, e->arg[i]->u.buf, e->arg[i]->arg[0], DOT_ELEMENTS);
+	return range_of_type(e->type);
+}
+
 /* The range of an expression; proves what is in it. */
 static Range
 eval(Prover *p, const Expr *e)
@@ -522,6 +533,8 @@ eval(Prover *p, const Expr *e)
 
 	if (e->kind == E_SELECT)
 		return eval_select(p, e);
+	if (e->kind == E_DOT)
+		return eval_dot(p, e);
 	if (e->kind == E_LOAD)
 		check_index(p, e->u.buf, e->arg[0], load_elements(e));
 	else

@@ -67,7 +67,7 @@ is_bare(const char *name)
 bool
 text_is_reserved(const char *word, size_t length)
 {
-	static const char *const other[] = {"select", "true", "false", "inf", "nan", "wide"};
+	static const char *const other[] = {"select", "true", "false", "inf", "nan", "wide", "dot"};
 
 	for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
 		if (strlen(other[i]) == length && memcmp(other[i], word, length) == 0)
@@ -310,6 +310,10 @@ print_expr(Str *s, const Expr *e, int least)
 		print_args(s, e);
 		break;
 	case E_CALL: print_call(s, e); break;
+	case E_DOT:
+		str_puts(s, "dot");
+		print_args(s, e);
+		break;
 	case E_PACKED:
 		str_puts(s, pop_info[e->u.pop].name);
 		print_args(s, e);

@@ -24,7 +24,8 @@
  * of other characters than letters, digits, '_' and inner '.' are quoted, with
  * \\, \" and \xHH inside.  The operator % needs a blank behind it.
  *
- * wide(%x[%i]) is a wide load; packed operations (pops.def) are functions.
+ * wide(%x[%i]) is a wide load; packed operations (pops.def) are functions.  dot(%sum,
+ * %x[%i], %w[%k]) adds the products of the 16 elements from there on.
  *
  * Literals carry their type: 12 is idx, 1.5f and 1e9f f32, 1.5 f64, true and
  * false bool, any other is NUMBER:type.  inf:f32 and nan:f64 are numbers too.

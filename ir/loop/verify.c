@@ -227,6 +227,16 @@ check_packed(Verifier *v, const Expr *e)
 	                                       type_name(e->type));
 }
 
+static bool
+check_dot(Verifier *v, const Expr *e)
+{
+	for (int i = 1; i <= 2; i++)
+		if (e->arg[i]->kind != E_LOAD || e->arg[i]->type != DT_I8)
+			return fail(v, "a factor of 'dot' is no load of i8");
+	return has_type(v, e->arg[0], DT_I32, "the sum of 'dot'") &&
+	       has_type(v, e, DT_I32, "'dot'");
+}
+
 /* Narrow values are only loaded, chosen, converted and stored. */
 static bool
 check_args(Verifier *v, const Expr *e, int nargs, int depth)
@@ -257,6 +267,7 @@ check_kind(Verifier *v, const Expr *e, int depth)
 	case E_BITS: return check_args(v, e, 1, depth) && check_bits(v, e);
 	case E_CALL: return check_args(v, e, e->nargs, depth) && check_call(v, e);
 	case E_PACKED: return check_args(v, e, e->nargs, depth) && check_packed(v, e);
+	case E_DOT: return check_args(v, e, 3, depth) && check_dot(v, e);
 	}
 	return fail(v, "an expression of unknown kind");
 }

@@ -151,7 +151,11 @@ infer_conv_transpose(const Node *n, Type *out, Diag *d)
 bool
 qinfer_conv_transpose(const Node *n, Type *out, Diag *d)
 {
-	return infer_conv_transpose_shape(n, out, d) && check_dot_quantized(n, d, 0);
+	const Attr_CONV_TRANSPOSE *a = n->attr;
+	/* The output channels of the layout nchw lie along an axis when there is one group. */
+	int axis = a->layout == LAYOUT_nhwc ? 0 : a->group == 1 ? 1 : -1;
+
+	return infer_conv_transpose_shape(n, out, d) && check_dot_quantized(n, d, axis);
 }
 
 /* The loops around one output element. */

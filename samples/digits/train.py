@@ -184,6 +184,7 @@ def main():
     ]
     common.store(HERE, "digits", nodes, p, test_x, test_y, test_prob)
     index = int(np.flatnonzero(test_prob.argmax(axis=1) == test_y)[0])
+    common.save_calibration(HERE, train_x, train_y)
     write_header(os.path.join(HERE, "image.h"), index, test_x[index],
                  test_y[index], test_prob[index])
 

@@ -858,6 +858,79 @@ layers_are_dumped_and_profiled() {
 	mcc_run 2 "$MODEL" --engine=interp --profile
 }
 
+# ---- Compression ----
+
+quantised_models_take_integers_or_what_is_asked_for() {
+	has_llvm || return
+	data=$ROOT/samples/digits
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL" -o q.c --verify
+	silent
+	grep -q 'const int8_t \*' q.h || problem "the input is not of int8"
+	! grep -qw 'float' q.c || problem "something computes in float"
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" -finput-type=uint8 -foutput-type=float \
+		"$MODEL" -o u.c
+	grep -q 'const uint8_t \*' u.h || problem "the input is not of uint8"
+	grep -q 'float \*' u.h || problem "the output is not of float"
+	mkdir again
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL" -o again/q.c
+	cmp -s q.c again/q.c || problem "the same samples give other code"
+}
+
+quantised_models_are_scored_on_floats() {
+	data=$ROOT/samples/digits
+	mcc_run 0 -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL" -i "$data/test_x.npy" \
+		--labels="$data/test_y.npy"
+	prints "top-1: 35"
+}
+
+reports_say_what_quantisation_cost() {
+	data=$ROOT/samples/digits
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --labels "$data/calib_y.npy" --report "$MODEL"
+	prints "on 51 samples that were held out"
+	prints "right by the labels"
+	prints "conv1"
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --report=r.json "$MODEL"
+	silent
+	! command -v python3 >/dev/null ||
+		python3 -c 'import json; r = json.load(open("r.json")); r["compression"]["layers"][0]["snr_db"]; r["program"]["arena_bytes"]' ||
+		problem "the report is no JSON"
+	mcc 0 --report=p.json "$MODEL"
+	grep -q arena_bytes p.json || problem "the report of a float model lacks its arena"
+}
+
+calibration_data_are_checked() {
+	mcc 1 -fquantize=int8 -fcalib="$ROOT/samples/digits/test_y.npy" "$MODEL"
+	says "but 'image' is f32"
+	mcc 1 -fquantize=int8 -fcalib=nothing.npy "$MODEL"
+	says "nothing.npy"
+	mkdir folder
+	mcc 1 -fquantize=int8 -fcalib=folder "$MODEL"
+	says "[E0510]"
+	cp "$ROOT/samples/digits/calib_x.npy" folder/image.npy
+	mcc 0 -fquantize=int8 -fcalib=folder "$MODEL" -o a.c
+	mv folder/image.npy folder/1.npy
+	mcc 0 -fquantize=int8 -fcalib=folder "$MODEL" -o a.c
+	cp folder/1.npy folder/2.npy
+	mcc 0 -fquantize=int8 -fcalib=folder --report "$MODEL" -o a.c
+	prints "on 102 samples"
+	mcc 1 -fquantize=int8 -fcalib=folder/1.npy --labels folder/1.npy "$MODEL"
+	says "not integers"
+	mcc 1 -fquantize=int8 -fcalib=folder/1.npy -fkeep-float=nothing "$MODEL"
+	says "no layer or value 'nothing'"
+}
+
+options_of_compression_need_it() {
+	mcc 0 -fcalib=x.npy -fkeep-float=a -fsyntax-only "$MODEL"
+	says "'-fcalib=' has no effect without '-fquantize='"
+	says "'-fkeep-float=' has no effect"
+	mcc 2 -fquantize=int7 "$MODEL"
+	says "must be 'int8'"
+	mcc 2 -fquantize=int8 --labels=y.npy "$MODEL"
+	says "needs '-fcalib='"
+	mcc 0 -fquantize=int8 "$MODEL" -o a.c
+	says "the loss is unknown [W0610"
+}
+
 states_go_from_call_to_call() {
 	stateful model.mcc x.npy
 	for engine in interp jit c; do
@@ -943,7 +1016,7 @@ many_rows_are_one_call() {
 	mcc 0 "$plain" -o a.c -fprefix=m
 	grep -q '^int m_run_batch(size_t count, const float' a.h || problem "no m_run_batch"
 	mcc 0 "$plain" -o b.c -fprefix=m -fno-batch
-	! grep -q batch b.c || problem "a batch that was not wanted"
+	! grep -q run_batch b.c || problem "a batch that was not wanted"
 	mcc 0 "$MODEL" -o c.c
 	! grep -q batch c.c || problem "a batch of a network"
 	mcc 0 "$MODEL" -o d.c -fbatch
@@ -967,6 +1040,39 @@ many_rows_are_one_call() {
 	has_llvm || return
 	mcc 0 "$plain" -o a.o -fprefix=m --verify
 	{ ${CC:-cc} main.c a.o -o main && ./main; } || problem "other results from the object"
+}
+
+trees_become_smaller_on_request() {
+	model=$ROOT/tests/fuzz/corpus/tabular/regression_json
+	# Twenty rows of 0 to 4, and a number for each.
+	npy_header "'<f4'" '(20, 2)' >x.npy
+	printf '\0\0\0\0\0\0\200\077\0\0\0\100\0\0\100\100\0\0\200\100' >five
+	cat five five five five five five five five >>x.npy
+	npy_header "'|u1'" '(20,)' >labels.npy
+	printf '\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1' >>labels.npy
+	mcc 0 "$model" -o a.c -fquantize-trees=8 -ftrees=packed --report --verify
+	prints "trees 'margin': 2 of 2 trees"
+	prints "there are no samples"
+	grep -q 'static const int8_t' a.c || problem "no integers"
+	mcc 0 "$model" -o b.c -fprune-trees=50% -fquantize-trees=16,8 -fcalib=x.npy --labels labels.npy \
+		--report=report.txt --verify
+	silent
+	grep -q 'on 20 samples: sums differ by' report.txt || problem "the loss is not reported"
+	grep -q 'right before: ' report.txt || problem "labels are not counted"
+	grep -qF -e '-fprune-trees=0.5 -fquantize-trees=16,8 -fcalib=x.npy' b.c ||
+		problem "the command is not in the file"
+	mcc 0 "$model" -o c.c -fselect-trees=0.5 -fcalib=x.npy --report
+	prints ": 1 of 2 trees"
+	mcc 2 "$model" -o d.c -fprune-trees=0.5
+	says "add '-fcalib='"
+	mcc 2 "$model" -o d.c -fprune-trees=150% -fcalib=x.npy
+	says "it must be a share"
+	mcc 2 "$model" -o d.c -fquantize-trees=4
+	says "'8', '16', "
+	mcc 1 "$model" -o d.c -fprune-trees=0.5 -fcalib=labels.npy
+	says "this is u8[20], but 'features' is f32[1,2]"
+	mcc 1 "$MODEL" -o d.c -fquantize-trees=8
+	says "the model has no decision trees"
 }
 
 # ---- PMML ----

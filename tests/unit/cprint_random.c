@@ -180,6 +180,16 @@ gen_packed(int depth)
 }
 
 static Expr *
+gen_dot(int depth)
+{
+	Expr *at[2];
+
+	for (int i = 0; i < 2; i++)
+		at[i] = loop_op2(&b, KOP_MIN, gen_index(0), loop_idx(&b, COUNT - DOT_ELEMENTS));
+	return loop_dot(&b, gen(DT_I32, depth), in_buf[DT_I8], at[0], in_buf[DT_I8], at[1]);
+}
+
+static Expr *
 gen_wide_load(void)
 {
 	static const DType narrow[] = {DT_I8, DT_U8, DT_I16};
@@ -214,7 +224,9 @@ gen(DType t, int depth)
 	if (depth <= 0)
 		return gen_leaf(t);
 	if (t == DT_I32 && random_below(5) == 0)
-		return random_below(4) ? gen_packed(depth - 1) : gen_wide_load();
+		return random_below(4)   ? gen_packed(depth - 1)
+		       : random_below(2) ? gen_wide_load()
+		                         : gen_dot(depth - 1);
 	switch (random_below(10)) {
 	case 0: return gen_leaf(t);
 	case 1: return loop_select(&b, gen(DT_BOOL, depth - 1), gen(t, depth - 1), gen(t, depth - 1));

@@ -130,11 +130,11 @@ END_TEST
 START_TEST(what_is_not_utf8_is_replaced)
 {
 	/* Overlong, surrogate, beyond U+10FFFF, cut short; then good ones. */
-	json_string(&out, "\xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82");
+	str_put_json(&out, "\xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82");
 	ck_assert_str_eq(out.s, "\"\\ufffd\\ufffd \\ufffd\\ufffd\\ufffd "
 	                        "\\ufffd\\ufffd\\ufffd\\ufffd \\ufffd\\ufffd\"");
 	str_init(&out, arena);
-	json_string(&out, "\xc2\xa2\xef\xbf\xbd\xf0\x9f\x98\x80");
+	str_put_json(&out, "\xc2\xa2\xef\xbf\xbd\xf0\x9f\x98\x80");
 	ck_assert_str_eq(out.s, "\"\xc2\xa2\xef\xbf\xbd\xf0\x9f\x98\x80\"");
 }
 END_TEST

@@ -811,6 +811,7 @@ evaluate(const State *s, const Expr *e)
 	case E_CVT: return (int32_t)x;
 	case E_BITS:
 	case E_PACKED:
+	case E_DOT:
 	case E_CALL: break;
 	}
 	ck_abort();

@@ -221,7 +221,8 @@ check_scalar(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		ScalarShape s = {.pixels = pixels, .channels = c->groups > 1 ? 1 : 1 + draw(4),
-		                 .body = 1 + draw(4)};
+		                 .body = 1 + draw(4),
+		                 .vectors = c->groups == 1 && draw(2)};
 
 		expect_same(scalar_lower(arena, c, &s),
 		            arena_printf(arena, "scalar %dx%d", pixels, s.channels), n, l);

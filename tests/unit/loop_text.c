@@ -89,6 +89,7 @@ START_TEST(all_statements_round_trip)
 	           "      }\n"
 	           "      %t[0] = cvt.i8(%acc)\n"
 	           "      let %four: i32 = odd8(wide(%t[%small]))\n"
+	           "      let %products: i32 = dot(%four, %t[%small], %t[0])\n"
 	           "    }\n"
 	           "    %y[%i] = select(%acc > 0.0f, %acc, cvt.f32(%k))\n"
 	           "  }\n"

@@ -45,6 +45,8 @@ static const char *const good[] = {
 	"for %i in 0..100 step 8 { %y[%i + 3] = 0.0f }",
 	/* four elements at once */
 	"for %i in 0..97 { %y[0] = cvt.f32(wide(%q[%i])) }",
+	/* sixteen */
+	"for %i in 0..85 { %y[0] = cvt.f32(dot(1:i32, %q[%i], %q[84 - %i])) }",
 	/* never entered */
 	"for %i in 5..5 { %y[%i + 1000] = 0.0f }",
 	"for %i in 0..0 { %y[0 - 1] = 0.0f }",
@@ -142,6 +144,7 @@ static const struct {
 	 "`%y[0] = %x[%i + 1]`: the index %i + 1 is in [1, 100], but 'x' has 100 elements"},
 	{"for %i in 0..98 { %y[0] = cvt.f32(wide(%q[%i])) }",
 	 "the index %i is in [0, 100], but 'q' has 100 elements, several of which are loaded"},
+	{"for %i in 0..86 { %y[0] = cvt.f32(dot(1:i32, %q[0], %q[%i])) }", "is in [0, 100]"},
 	{"for %i in 0..100 { %y[%i - 1] = 0.0f }", "is in [-1, 98]"},
 	{"for %i in 0..100 step 8 { %y[%i + 4] = 0.0f }", "is in [4, 100]"},
 	{"for %i in -1..100 { %y[%i] = 0.0f }", "is in [-1, 99]"},

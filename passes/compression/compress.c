@@ -1,0 +1,295 @@
+#include "passes/compression/compress.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "passes/compression/agreement.h"
+#include "passes/compression/walk.h"
+
+/* ---- Samples ---- */
+
+enum {
+	HOLD_OUT = 5,       /* one sample in so many is held out */
+	LEAST_HOLD_OUT = 10, /* samples, below which there is none to spare */
+	FEW = 32
+};
+
+/* The samples for which (i % HOLD_OUT == HOLD_OUT - 1) is `held`; those of a model with
+ * states are one sequence, of which the end is held out. */
+static bool
+is_part(const Samples *s, bool sequence, size_t i, bool held)
+{
+	if (s->n < LEAST_HOLD_OUT)
+		return true;
+	if (sequence)
+		return (i >= s->n - s->n / HOLD_OUT) == held;
+	return (i % HOLD_OUT == HOLD_OUT - 1) == held;
+}
+
+/* A part of the samples, one behind the other. */
+static Samples
+part_of(const Samples *s, const Graph *g, bool held, Arena *a)
+{
+	int inputs = graph_plain_inputs(g);
+	CallArray *in = ARENA_ARRAY(a, CallArray, inputs + 1);
+	int64_t *labels = ARENA_ARRAY(a, int64_t, s->n + 1);
+	Samples out = {.file = s->file, .in = in, .labels = s->labels ? labels : NULL};
+	bool sequence = g->states.n > 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (is_part(s, sequence, i, held)) {
+			if (s->labels)
+				labels[out.n] = s->labels[i];
+			out.n++;
+		}
+	for (int k = 0; k < inputs; k++) {
+		size_t bytes = type_bytes(&g->inputs.v[k]->type), at = 0;
+
+		in[k].stride = bytes;
+		in[k].data = arena_calloc(a, out.n, bytes);
+		for (size_t i = 0; i < s->n; i++)
+			if (is_part(s, sequence, i, held))
+				memcpy((char *)in[k].data + at++ * bytes,
+				       (const char *)s->in[k].data + i * s->in[k].stride, bytes);
+	}
+	return out;
+}
+
+/* ---- Checks of samples ---- */
+
+static bool
+check_input(const Graph *g, const Samples *s, int k, Diag *d)
+{
+	const Value *v = g->inputs.v[k];
+	int32_t n = type_numel(&v->type);
+	const float *first = s->in[k].data;
+	bool constant = true;
+
+	if (v->type.dtype != DT_F32)
+		return true;
+	for (size_t c = 0; c < s->n; c++) {
+		const char *at = (const char *)s->in[k].data + c * s->in[k].stride;
+		const float *x = (const float *)(const void *)at;
+
+		for (int32_t i = 0; i < n; i++) {
+			if (!isfinite(x[i]))
+				return diag_report(d, &(Loc){.file = s->file}, E_CALIBRATION,
+				                   "element %d of '%s' in sample %zu is %s", i,
+				                   v->name, c,
+				                   isnan(x[i]) ? "not a number" : "infinite");
+			constant = constant && x[i] == first[0];
+		}
+	}
+	if (constant && n > 0 && (n > 1 || s->n > 1))
+		diag_report(d, &(Loc){.file = s->file}, W_CALIBRATION,
+		            "all elements of '%s' are %g in all samples: no range can be seen "
+		            "from that; give samples as the model will meet them",
+		            v->name, (double)first[0]);
+	return true;
+}
+
+static bool
+check_samples(const Graph *g, const Samples *s, Diag *d)
+{
+	Loc loc = {.file = s->file};
+
+	if (!s->file)
+		return true;
+	if (s->n == 0)
+		return diag_report(d, &loc, E_CALIBRATION, "there are no samples in it");
+	for (int k = 0; k < graph_plain_inputs(g); k++)
+		if (!check_input(g, s, k, d))
+			return false;
+	if (s->n < FEW)
+		diag_report(d, &loc, W_CALIBRATION,
+		            "%zu sample%s: the ranges of values may be wrong by much; give 100 or "
+		            "more%s",
+		            s->n, s->n == 1 ? " is little" : "s are few",
+		            s->n < LEAST_HOLD_OUT ? ", of which some can be held out for checks"
+		                                  : "");
+	return true;
+}
+
+/* ---- The graph ---- */
+
+static bool
+check_names(const Graph *g, const CompressOptions *o, Diag *d)
+{
+	for (int i = 0; i < o->nkeep; i++) {
+		bool found = graph_find(g, o->keep[i]) != NULL;
+
+		for (const Node *n = g->first; n && !found; n = n->next)
+			found = n->name && strcmp(n->name, o->keep[i]) == 0;
+		if (!found)
+			return diag_report(d, NULL, E_NAME, "there is no layer or value '%s' to keep "
+			                   "in float", o->keep[i]);
+	}
+	return true;
+}
+
+/* An 8-bit type without sign of the same numbers. */
+static Type
+unsigned_type(Arena *a, const Type *t)
+{
+	Type u = *t;
+
+	u.dtype = DT_U8;
+	u.q = plan_quant(a, (double)t->q->scale[0], t->q->zero[0] + 128);
+	return u;
+}
+
+/* Of an input or output that is planned as `plan`. */
+static Type
+outer_type(Arena *a, const Value *v, const Type *plan, DType wanted)
+{
+	if (!plan_is_float(v) || wanted == DT_F32)
+		return v->type;
+	return wanted == DT_U8 ? unsigned_type(a, plan) : *plan;
+}
+
+static Value *
+no_value(Emit *e, const Value *v)
+{
+	(void)e;
+	(void)v;
+	return NULL;
+}
+
+static const void *
+coded_state(Arena *a, const Type *t, const Value *initial)
+{
+	void *data;
+
+	if (!t->q)
+		return initial->data;
+	data = arena_alloc(a, type_bytes(t) + 1);
+	emit_encode(t, initial->data, data);
+	return data;
+}
+
+static void
+add_inputs(Emit *e, const Graph *g, const CompressOptions *o)
+{
+	Arena *a = e->to->arena;
+	int plain = graph_plain_inputs(g);
+
+	for (int i = 0; i < g->inputs.n; i++) {
+		const Value *v = g->inputs.v[i];
+		const Type *plan = &e->plan[v->id];
+		Type t = i < plain ? outer_type(a, v, plan, o->input) : *plan;
+
+		e->map[v->id] = i < plain
+		                        ? graph_input(e->to, v->name, t)
+		                        : graph_state(e->to, v->name, t,
+		                                      coded_state(a, &t, g->states.v[i - plain]));
+	}
+	/* After all inputs are made: a node may not stand between them. */
+	for (int i = 0; i < plain; i++) {
+		const Value *v = g->inputs.v[i];
+
+		if (e->map[v->id]->type.q && o->input == DT_U8)
+			e->map[v->id] = emit_convert(e, e->map[v->id], DT_I8, e->plan[v->id].q);
+	}
+}
+
+static bool
+add_outputs(Emit *e, const Graph *g, const CompressOptions *o)
+{
+	int plain = graph_plain_outputs(g), inputs = graph_plain_inputs(g);
+
+	for (int i = 0; i < g->outputs.n; i++) {
+		Value *v = g->outputs.v[i], *y;
+
+		if (i >= plain && plan_is_float(v)) {
+			/* A state ends as what it begins as. */
+			Type t = e->plan[g->inputs.v[inputs + i - plain]->id];
+
+			y = emit_coded(e, v);
+			if (y && !type_same_quant(&y->type, &t))
+				y = emit_convert(e, y, t.dtype, t.q);
+		} else if (!plan_is_float(v)) {
+			y = emit_as_is(e, v);
+		} else if (o->output == DT_F32) {
+			y = emit_plain(e, v);
+		} else {
+			y = emit_coded(e, v);
+			if (y && o->output == DT_U8)
+				y = emit_convert(e, y, DT_U8,
+				                 unsigned_type(e->to->arena, &y->type).q);
+		}
+		if (!y)
+			return false;
+		graph_output(e->to, g->output_names.v[i], y);
+	}
+	return true;
+}
+
+/* Room for what states hold when the calls begin. */
+static CallArray *
+new_states(const Graph *g, size_t calls, Arena *a)
+{
+	CallArray *s = ARENA_ARRAY(a, CallArray, g->states.n + 1);
+
+	for (int k = 0; k < g->states.n; k++) {
+		s[k].stride = type_bytes(&g->states.v[k]->type);
+		s[k].data = arena_calloc(a, calls, s[k].stride);
+	}
+	return s;
+}
+
+static size_t
+constant_bytes(const Graph *g)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < g->values.n; i++)
+		if (value_is_const(g->values.v[i]) && g->values.v[i]->nuses > 0)
+			bytes += type_bytes(&g->values.v[i]->type);
+	return bytes;
+}
+
+static Graph *
+compress(Graph *g, const CompressOptions *o, const Samples *all, const Executor *exec,
+         CompressReport *r, Arena *scratch, Diag *d)
+{
+	Samples used = part_of(all, g, false, scratch), held = part_of(all, g, true, scratch);
+	CallArray *states = new_states(g, used.n, scratch);
+	Observed *of = observe_values(g, &used, states, exec, scratch, d);
+	Graph *q = graph_new(g->arena, g->name);
+	const Type *plan;
+	Emit e;
+
+	if (!of)
+		return NULL;
+	plan = plan_make(g, of, o->ranges, g->arena);
+	emit_init(&e, q, g, plan, d);
+	e.missing = no_value;
+	add_inputs(&e, g, o);
+	if (!walk_nodes(g, &e, o, &used, states, exec, r, d) || !add_outputs(&e, g, o))
+		return NULL;
+	r->used = used.n;
+	r->held_out = all->n < LEAST_HOLD_OUT ? 0 : held.n;
+	r->has_labels = all->labels != NULL;
+	r->made_up = all->file == NULL;
+	r->float_bytes = constant_bytes(g);
+	r->bytes = constant_bytes(q);
+	if (!agreement_measure(&r->agreement, g, q, &held, exec, scratch))
+		return NULL;
+	return q;
+}
+
+Graph *
+compress_graph(Graph *g, const CompressOptions *options, const Samples *samples,
+               const Executor *exec, CompressReport *report, Diag *d)
+{
+	Arena *scratch;
+	Graph *q;
+
+	*report = (CompressReport){0};
+	if (!check_names(g, options, d) || !check_samples(g, samples, d))
+		return NULL;
+	scratch = arena_child(g->arena);
+	q = compress(g, options, samples, exec, report, scratch, d);
+	arena_free(scratch);
+	return q;
+}

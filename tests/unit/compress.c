@@ -1,0 +1,537 @@
+/* passes/compression: ranges, layers, weights, whole graphs run by the interpreter. */
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "codegen/program/program.h"
+#include "passes/compression/plan.h"
+#include "passes/compression/weights.h"
+#include "passes/pass.h"
+
+static Arena *arena;
+static Diag diag;
+
+static void
+setup(void)
+{
+	arena = arena_new(NULL, NULL);
+	diag_init(&diag, arena);
+}
+
+static void
+teardown(void)
+{
+	arena_free(arena);
+}
+
+/* ---- An executor that interprets ---- */
+
+static void *
+compile(void *user, Arena *a, const Graph *g)
+{
+	(void)user;
+	return program_build(a, g, &(ProgramOptions){0}, &diag);
+}
+
+static void
+run(void *user, void *model, size_t calls, const CallArray *in, const CallArray *out)
+{
+	const Program *p = model;
+	const Graph *g = p->graph;
+	int plain = graph_plain_inputs(g), outputs = graph_plain_outputs(g);
+	const void *x[16];
+	void *y[64];
+
+	(void)user;
+	ck_assert_int_le(g->inputs.n, 16);
+	ck_assert_int_le(g->outputs.n, 64);
+	for (size_t c = 0; c < calls; c++) {
+		for (int i = 0; i < g->inputs.n; i++)
+			x[i] = (const char *)in[i].data + c * in[i].stride;
+		for (int k = 0; k < g->states.n && c > 0; k++)
+			x[plain + k] = (const char *)out[outputs + k].data +
+			               (c - 1) * out[outputs + k].stride;
+		for (int i = 0; i < g->outputs.n; i++)
+			y[i] = (char *)out[i].data + c * out[i].stride;
+		program_run(p, x, y);
+	}
+}
+
+static void
+progress(void *user, const char *what, double part)
+{
+	(void)user;
+	(void)what;
+	ck_assert(part >= 0 && part <= 1);
+}
+
+static const Executor exec = {compile, run, progress, NULL};
+
+static Graph *
+parse(const char *text)
+{
+	Graph *g = graph_parse(arena, "t.mcc", text, strlen(text), &diag);
+
+	ck_assert_msg(g != NULL, "%s", diag.first ? diag.first->text : "");
+	return g;
+}
+
+static uint32_t seed;
+
+static float
+next(void)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return (float)((double)(seed >> 8) / 0x1p23 - 1);
+}
+
+enum { CALLS = 50 };
+
+/* Samples in [-1, 1) for all inputs of g. */
+static Samples
+samples_of(const Graph *g)
+{
+	CallArray *in = ARENA_ARRAY(arena, CallArray, g->inputs.n);
+
+	seed = 1;
+	for (int i = 0; i < graph_plain_inputs(g); i++) {
+		size_t n = (size_t)type_numel(&g->inputs.v[i]->type);
+		float *v = ARENA_ARRAY(arena, float, n * CALLS);
+
+		for (size_t k = 0; k < n * CALLS; k++)
+			v[k] = next();
+		in[i] = (CallArray){v, n * sizeof *v};
+	}
+	return (Samples){.file = "x.npy", .n = CALLS, .in = in};
+}
+
+static CompressReport report;
+
+static Graph *
+compress_with(const char *text, const CompressOptions *o)
+{
+	Graph *g = parse(text), *q;
+	Samples s = samples_of(g);
+
+	q = compress_graph(g, o, &s, &exec, &report, &diag);
+	ck_assert_msg(q != NULL, "%s", diag.first ? diag.first->text : "");
+	ck_assert_msg(graph_verify(q, &diag), "%s", diag.first ? diag.first->text : "");
+	return q;
+}
+
+static Graph *
+compress(const char *text)
+{
+	return compress_with(text, &(CompressOptions){.input = DT_I8, .output = DT_I8});
+}
+
+static void
+expect_integers_only(const Graph *g)
+{
+	for (const Node *n = g->first; n; n = n->next)
+		for (int i = 0; i < n->nins; i++)
+			if (n->in[i])
+				ck_assert_msg(!dtype_is_float(n->in[i]->type.dtype),
+				              "%s computes on floats", op_info[n->op].name);
+}
+
+/* ---- Ranges ---- */
+
+static Observed
+observe(const float *v, int32_t n)
+{
+	Observed o = {0};
+
+	observe_constant(&o, arena, v, n);
+	return o;
+}
+
+START_TEST(every_range_holds_zero)
+{
+	const float v[] = {3, 4, 5};
+	Observed o = observe(v, 3);
+	Range r = observe_range(&o, (RangeMethod)_i, 256, arena);
+
+	ck_assert_double_eq(r.lo, 0);
+	ck_assert_double_ge(r.hi, 4);
+}
+END_TEST
+
+START_TEST(least_error_and_percentile_cut_a_lone_outlier)
+{
+	enum { N = 30000 };
+	static float v[N];
+	Observed o;
+	Range r;
+
+	for (int i = 0; i < N; i++)
+		v[i] = next();
+	v[17] = 10;
+	o = observe(v, N);
+	r = observe_range(&o, (RangeMethod)_i, 256, arena);
+	ck_assert_double_ge(r.hi, 0.9);
+	if ((RangeMethod)_i == RANGE_MIN_MAX)
+		ck_assert_double_eq(r.hi, 10);
+	else
+		ck_assert_double_le(r.hi, 9.9);
+}
+END_TEST
+
+START_TEST(nothing_but_zero_has_a_scale_all_the_same)
+{
+	const float v[] = {0, 0};
+	Observed o = observe(v, 2);
+	const Quant *q = plan_affine(arena, observe_range(&o, RANGE_MSE, 256, arena));
+
+	ck_assert_double_gt((double)q->scale[0], 0);
+	ck_assert_int_ge(q->zero[0], -128);
+	ck_assert_int_le(q->zero[0], 127);
+}
+END_TEST
+
+/* ---- Layers ---- */
+
+/* The sums over gathered columns are what the operator computes. */
+static void
+expect_matrix_of(const char *text)
+{
+	Graph *g = parse(text);
+	Node *n = g->last;
+	Layer l = layer_read(n);
+	int32_t count = type_numel(&n->in[0]->type), outputs = type_numel(&n->out[0]->type);
+	float *x = ARENA_ARRAY(arena, float, count), *y = ARENA_ARRAY(arena, float, outputs);
+	float *column = ARENA_ARRAY(arena, float, l.columns), *w = layer_matrix(&l, arena);
+	CallArray in = {x, 0}, out = {y, 0};
+	int axis = n->op == OP_GEMM ? 1 : layout_channel(node_layout(n), n->out[0]->type.rank);
+	int32_t inner = type_product(&n->out[0]->type, axis + 1, n->out[0]->type.rank);
+
+	ck_assert_int_eq(l.rows * l.positions, outputs);
+	for (int32_t i = 0; i < count; i++)
+		x[i] = next();
+	run(NULL, compile(NULL, arena, g), 1, &in, &out);
+	for (int32_t m = 0; m < l.rows; m++)
+		for (int32_t p = 0; p < l.positions; p++) {
+			int32_t batch = p / inner, pixel = p % inner;
+			int32_t at = n->op == OP_GEMM ? p * l.rows + m
+			                              : (batch * l.rows + m) * inner + pixel;
+			double sum = l.bias ? (double)l.bias[m] : 0;
+
+			if (n->op != OP_GEMM && node_layout(n) == LAYOUT_nhwc)
+				at = p * l.rows + m;
+			layer_gather(&l, x, p, m / l.out, column);
+			for (int32_t j = 0; j < l.columns; j++)
+				sum += (double)w[m * l.columns + j] * (double)column[j];
+			ck_assert_double_eq_tol(sum, (double)y[at], 1e-5);
+		}
+}
+
+static const char *const layers[] = {
+	"graph @g(%x: f32[2,4]) {\n  %w: f32[3,4] = const [1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0,9.0,10.0,11.0,12.0]\n"
+	"  %b: f32[3] = const [1.0,2.0,3.0]\n  %y = gemm(%x, %w, %b) {trans_b=true}\n  return %y\n}\n",
+	"graph @g(%x: f32[2,2]) {\n  %w: f32[2,3] = const [1.0,2.0,3.0,4.0,5.0,6.0]\n"
+	"  %y = gemm(%x, %w)\n  return %y\n}\n",
+	"graph @g(%x: f32[2,2,3,3]) {\n"
+	"  %w: f32[2,1,2,2] = const [1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0]\n"
+	"  %y = conv(%x, %w) {group=2, strides=[2,1], pads=[1,0,0,1]}\n  return %y\n}\n",
+	"graph @g(%x: f32[1,3,3,2]) {\n"
+	"  %w: f32[3,2,1,2] = const [1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0,9.0,10.0,11.0,12.0]\n"
+	"  %y = conv(%x, %w) {layout=nhwc, pads=[1,0,0,0], dilations=[2,1]}\n  return %y\n}\n",
+	"graph @g(%x: f32[1,2,3]) {\n  %w: f32[2,3,2] = const [1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0,9.0,10.0,11.0,12.0]\n"
+	"  %y = conv_transpose(%x, %w) {strides=[2], pads=[1,0]}\n  return %y\n}\n",
+	"graph @g(%x: f32[1,4,3]) {\n  %w: f32[4,1,2] = const [1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0]\n"
+	"  %y = conv_transpose(%x, %w) {strides=[2], group=2}\n  return %y\n}\n",
+	"graph @g(%x: f32[1,3,2]) {\n  %w: f32[3,2,2] = const [1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0,9.0,10.0,11.0,12.0]\n"
+	"  %y = conv_transpose(%x, %w) {strides=[2], layout=nhwc, dilations=[2]}\n  return %y\n}\n",
+};
+
+START_TEST(a_layer_is_a_matrix_times_gathered_columns)
+{
+	expect_matrix_of(layers[_i]);
+}
+END_TEST
+
+/* The mean of a row over the samples is kept, whatever rounding takes off. */
+START_TEST(the_bias_keeps_the_mean)
+{
+	enum { D = 3, N = 64 };
+	Graph *g = parse("graph @g(%x: f32[1,3]) {\n  %w: f32[1,3] = const [0.501, -1.0, 0.2502]\n"
+	                 "  %y = gemm(%x, %w) {trans_b=true}\n  return %y\n}\n");
+	Layer l = layer_read(g->last);
+	static float x0[N][D];
+	static int8_t x[N][D];
+	Type t = type_make(DT_I8, 2, (int32_t[]){1, D});
+	CallArray a0 = {x0, sizeof *x0}, a = {x, sizeof *x};
+	double want = 0, got = 0;
+	Moments m;
+	IntWeights w;
+
+	t.q = plan_quant(arena, 1.0 / 64, 3);
+	for (int i = 0; i < N; i++)
+		for (int j = 0; j < D; j++) {
+			x0[i][j] = next() + 0.3f;
+			x[i][j] = (int8_t)fmin(rint((double)x0[i][j] * 64) + 3, 127);
+		}
+	m = moments_collect(&l, N, &a0, &a, &t, false, arena);
+	w = weights_quantize(&l, &m, 1.0 / 64, arena);
+	for (int i = 0; i < N; i++) {
+		double unit = (double)w.type.q->scale[0] / 64, sum = w.bias[0];
+
+		for (int j = 0; j < D; j++) {
+			want += (double)x0[i][j] * (double)l.w[j];
+			sum += (double)w.w[j] * (x[i][j] - 3);
+		}
+		got += sum * unit;
+	}
+	ck_assert_double_eq_tol(got / N, want / N, (double)w.type.q->scale[0] / 64);
+}
+END_TEST
+
+START_TEST(moments_are_those_of_the_columns)
+{
+	enum { D = 20, N = 200 };
+	static float x[N][D], x0[N][D];
+	Graph *g = parse("graph @g(%x: f32[1,20], %w: f32[1,20]) {\n"
+	                 "  %y = gemm(%x, %w) {trans_b=true}\n  return %y\n}\n");
+	Type t = type_make(DT_F32, 2, (int32_t[]){1, D});
+	CallArray a0 = {x0, sizeof *x0}, a = {x, sizeof *x};
+	double mu[D] = {0}, mu0[D] = {0};
+	Layer l = layer_read(g->last);
+	Moments m;
+
+	for (int i = 0; i < N; i++)
+		for (int j = 0; j < D; j++) {
+			x[i][j] = next() + (float)(j % 3);
+			x0[i][j] = x[i][j] + next() / 4;
+			mu[j] += (double)x[i][j] / N;
+			mu0[j] += (double)x0[i][j] / N;
+		}
+	m = moments_collect(&l, N, &a0, &a, &t, true, arena);
+	ck_assert_uint_eq(m.n, N);
+	for (int j = 0; j < D; j++) {
+		ck_assert_double_eq_tol(m.mu[j], mu[j], 1e-6);
+		ck_assert_double_eq_tol(m.mu0[j], mu0[j], 1e-6);
+		for (int k = 0; k < D; k++) {
+			double h = 0, c = 0;
+
+			for (int i = 0; i < N; i++) {
+				h += ((double)x[i][j] - mu[j]) * ((double)x[i][k] - mu[k]) / N;
+				c += ((double)x0[i][j] - mu0[j]) * ((double)x[i][k] - mu[k]) / N;
+			}
+			ck_assert_double_eq_tol(m.h[j * D + k], h, 1e-4);
+			ck_assert_double_eq_tol(m.g[j * D + k], c, 1e-4);
+		}
+	}
+}
+END_TEST
+
+/* ---- Whole graphs ---- */
+
+/* Every one must come out on integers alone, and near to what it was. */
+static const char *const graphs[] = {
+	/* residual add, concat, pools, softmax */
+	"graph @g(%x: f32[1,2,4,4]) {\n"
+	"  %w: f32[2,2,1,1] = const [0.5, -0.25, 1.0, 0.125]\n"
+	"  %1 = conv(%x, %w) {activation=relu}\n"
+	"  %2 = add(%x, %1)\n"
+	"  %3 = concat(%1, %2, %x) {axis=1}\n"
+	"  %4 = max_pool(%3) {kernel=[2,2], strides=[2,2]}\n"
+	"  %5 = avg_pool(%4) {kernel=[2,2]}\n"
+	"  %6 = reshape(%5) {shape=[1,6]}\n"
+	"  %7 = softmax(%6) {axis=1}\n"
+	"  return %7\n}\n",
+	/* padding with a number, slices, constants, products */
+	"graph @g(%x: f32[1,4]) {\n"
+	"  %v: f32[] = const 0.5\n"
+	"  %c: f32[1,4] = const [1.0, -2.0, 0.5, 0.25]\n"
+	"  %1 = pad(%x, %v) {pads=[0,1,0,1]}\n"
+	"  %2 = slice(%1) {starts=[0,1], sizes=[1,4], steps=[1,1]}\n"
+	"  %3 = mul(%2, %c)\n"
+	"  %4 = sigmoid(%3)\n"
+	"  %5 = tanh(%x)\n"
+	"  %6 = concat(%4, %5, %c) {axis=0}\n"
+	"  %7 = max(%6, %c)\n"
+	"  %8 = clamp(%7) {lo=-0.5, hi=0.75}\n"
+	"  return %8\n}\n",
+	/* a product of two values, means, functions by table */
+	"graph @g(%x: f32[2,3], %y: f32[3,2]) {\n"
+	"  %1 = matmul(%x, %y)\n"
+	"  %2 = gelu(%1)\n"
+	"  %3 = reduce_mean(%2) {axes=[1]}\n"
+	"  %4 = hard_swish(%3)\n"
+	"  return %4\n}\n",
+	/* scales along the second axis of the weights, and no axis at all */
+	"graph @g(%x: f32[1,2,3]) {\n"
+	"  %w: f32[2,3,2] = const [1.0,2.0,3.0,4.0,5.0,6.0,7.0,-8.0,9.0,10.0,11.0,12.0]\n"
+	"  %u: f32[3,1,2] = const [0.5, -0.5, 0.25, 0.125, 1.0, 1.0]\n"
+	"  %1 = conv_transpose(%x, %w) {strides=[2]}\n"
+	"  %2 = conv_transpose(%1, %u) {strides=[2], group=3}\n"
+	"  return %2\n}\n",
+	/* a table that is looked up */
+	"graph @g(%x: f32[1,2]) {\n"
+	"  %i: i32[2] = const [2, 0]\n"
+	"  %t: f32[3,2] = const [0.5, -1.0, 1.5, 2.0, 0.25, 3.0]\n"
+	"  %1 = gather(%t, %i) {axis=0}\n"
+	"  %2 = add(%1, %x)\n"
+	"  return %2\n}\n",
+	/* a state */
+	"graph @g(%x: f32[1,4], %s: f32[1,4]) {\n"
+	"  %z: f32[1,4] = const [0.0, 0.0, 0.0, 0.0]\n"
+	"  %h: f32[] = const 0.5\n"
+	"  %1 = add(%x, %s)\n"
+	"  %2 = mul(%1, %h)\n"
+	"  return %2, %2\n  states %z\n}\n",
+};
+
+START_TEST(graphs_become_integer_and_stay_near)
+{
+	Graph *q = compress(graphs[_i]);
+
+	expect_integers_only(q);
+	ck_assert_int_eq(report.kept_float, 0);
+	ck_assert_uint_eq(report.used, 40);
+	ck_assert_uint_eq(report.held_out, 10);
+	ck_assert_double_lt(report.agreement.rmse, 0.02 * report.agreement.float_rms + 0.005);
+}
+END_TEST
+
+START_TEST(the_same_samples_give_the_same_graph)
+{
+	Str a, b;
+
+	str_init(&a, arena);
+	str_init(&b, arena);
+	graph_print(&a, compress(graphs[0]));
+	graph_print(&b, compress(graphs[0]));
+	ck_assert_str_eq(a.s, b.s);
+}
+END_TEST
+
+START_TEST(layers_that_are_named_stay_float)
+{
+	const char *const keep[] = {"2"};
+	Graph *q = compress_with(graphs[0], &(CompressOptions){.input = DT_F32, .output = DT_U8,
+	                                                       .nkeep = 1, .keep = keep});
+	bool found = false;
+
+	for (const Node *n = q->first; n; n = n->next)
+		if (n->op == OP_ADD) {
+			ck_assert(!node_is_quantized(n));
+			found = true;
+		}
+	ck_assert(found);
+	ck_assert_int_eq(report.kept_float, 1);
+	ck_assert_int_eq(q->inputs.v[0]->type.dtype, DT_F32);
+	ck_assert_int_eq(q->outputs.v[0]->type.dtype, DT_U8);
+	ck_assert_int_eq(diag.warnings, 0);
+}
+END_TEST
+
+START_TEST(what_has_no_integer_form_stays_float_with_a_warning)
+{
+	Graph *q = compress("graph @g(%x: f32[1,4]) {\n  %1 = sign(%x)\n  %2 = add(%1, %x)\n"
+	                    "  return %2\n}\n");
+
+	ck_assert_int_eq(report.kept_float, 1);
+	ck_assert_int_eq(diag.first->code, W_FLOAT);
+	ck_assert_int_eq(q->outputs.v[0]->type.dtype, DT_I8);
+}
+END_TEST
+
+/* ---- Bad data ---- */
+
+static const char small[] = "graph @g(%x: f32[1,4]) {\n  %1 = add(%x, %x)\n  return %1\n}\n";
+
+static DiagCode
+code_for(float value, size_t n, const char *keep)
+{
+	Graph *g = parse(small);
+	Samples s = samples_of(g);
+	const CompressOptions o = {.input = DT_I8, .output = DT_I8, .nkeep = keep != NULL,
+	                           .keep = &keep};
+
+	if (value != 0)
+		((float *)s.in[0].data)[6] = value;
+	if (n == 1)
+		memset(s.in[0].data, 0, s.in[0].stride);
+	s.n = n;
+	compress_graph(g, &o, &s, &exec, &report, &diag);
+	return diag.first ? diag.first->code : DIAG_COUNT;
+}
+
+START_TEST(bad_samples_are_reported)
+{
+	ck_assert_int_eq(code_for(NAN, CALLS, NULL), E_CALIBRATION);
+}
+END_TEST
+
+START_TEST(infinite_samples_are_reported)
+{
+	ck_assert_int_eq(code_for(HUGE_VALF, CALLS, NULL), E_CALIBRATION);
+}
+END_TEST
+
+START_TEST(no_samples_are_reported)
+{
+	ck_assert_int_eq(code_for(0, 0, NULL), E_CALIBRATION);
+}
+END_TEST
+
+START_TEST(constant_and_few_samples_are_warned_of)
+{
+	ck_assert_int_eq(code_for(0, 1, NULL), W_CALIBRATION);
+	ck_assert_int_eq(diag.warnings, 2);
+	ck_assert_int_eq(diag.errors, 0);
+}
+END_TEST
+
+START_TEST(a_layer_that_is_not_there_cannot_be_kept)
+{
+	ck_assert_int_eq(code_for(0, CALLS, "nothing"), E_NAME);
+}
+END_TEST
+
+START_TEST(values_that_overflow_on_samples_are_reported)
+{
+	Graph *g = parse("graph @g(%x: f32[1,4]) {\n  %1 = log(%x)\n  return %1\n}\n");
+	Samples s = samples_of(g);
+	const CompressOptions o = {.input = DT_I8, .output = DT_I8};
+
+	ck_assert_ptr_null(compress_graph(g, &o, &s, &exec, &report, &diag));
+	ck_assert_int_eq(diag.first->code, E_CALIBRATION);
+}
+END_TEST
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
+
+int
+main(void)
+{
+	Suite *s = suite_create("compress");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, every_range_holds_zero, 0, RANGE_KL + 1);
+	tcase_add_loop_test(tc, least_error_and_percentile_cut_a_lone_outlier, 0, RANGE_KL + 1);
+	tcase_add_test(tc, nothing_but_zero_has_a_scale_all_the_same);
+	tcase_add_loop_test(tc, a_layer_is_a_matrix_times_gathered_columns, 0, COUNT(layers));
+	tcase_add_test(tc, the_bias_keeps_the_mean);
+	tcase_add_test(tc, moments_are_those_of_the_columns);
+	tcase_add_loop_test(tc, graphs_become_integer_and_stay_near, 0, COUNT(graphs));
+	tcase_add_test(tc, the_same_samples_give_the_same_graph);
+	tcase_add_test(tc, layers_that_are_named_stay_float);
+	tcase_add_test(tc, what_has_no_integer_form_stays_float_with_a_warning);
+	tcase_add_test(tc, bad_samples_are_reported);
+	tcase_add_test(tc, infinite_samples_are_reported);
+	tcase_add_test(tc, no_samples_are_reported);
+	tcase_add_test(tc, constant_and_few_samples_are_warned_of);
+	tcase_add_test(tc, a_layer_that_is_not_there_cannot_be_kept);
+	tcase_add_test(tc, values_that_overflow_on_samples_are_reported);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
