@@ -57,26 +57,39 @@ typedef struct {
 	const char *objective;
 	int32_t features, groups;
 	double *base; /* margins, one a group */
-	bool vector_leaves;
+	const Doc *here; /* what is being read; NULL: nothing in particular */
 } Xgb;
+
+/* The place of a part of the file, called `where` when there is no better word. */
+static Loc
+place_of(Xgb *x, const Doc *part, const char *where)
+{
+	Loc loc = doc_loc(x->b.d->arena, x->file->path, x->file->bytes, x->file->size,
+	                  part ? part->at : 0);
+
+	if (!loc.line && !loc.where)
+		loc.where = where;
+	return loc;
+}
 
 __attribute__((format(printf, 3, 4))) static bool
 bad(Xgb *x, const char *where, const char *format, ...)
 {
 	va_list args;
-	Loc loc = {.file = x->file->path, .where = where};
+	Loc loc = place_of(x, x->here, where);
 	const char *text;
 
 	va_start(args, format);
 	text = arena_vprintf(x->b.d->arena, format, args);
 	va_end(args);
-	return diag_report(x->b.d, &loc, E_MALFORMED, "%s", text);
+	return diag_report(x->b.d, &loc, E_MALFORMED, "%s%s%s", where ? where : "", where ? ": " : "",
+	                   text);
 }
 
 static bool
 unsupported(Xgb *x, const char *what)
 {
-	Loc loc = {.file = x->file->path, .where = "learner"};
+	Loc loc = place_of(x, x->here, "learner");
 
 	return diag_report(x->b.d, &loc, E_UNSUPPORTED, "%s is not supported", what);
 }
@@ -114,6 +127,7 @@ read_int(Xgb *x, const Doc *in, const char *key, double otherwise, int32_t lo, i
 	const Doc *v = doc_get(in, key);
 	double number = otherwise;
 
+	x->here = v ? v : in;
 	if (v && !number_of(v, &number))
 		return bad(x, key, "it is no number");
 	if (!(number >= lo && number <= hi) || number != floor(number))
@@ -189,6 +203,8 @@ read_base(Xgb *x, const Doc *param, Link link)
 	int32_t n = 0;
 	bool list = s && *s == '[';
 
+	x->here = v ? v : param;
+
 	x->base = ARENA_ARRAY(x->a, double, x->groups);
 	for (s += list; s && *s && *s != ']'; s += *s == ',') {
 		if (!parse_number(s, &s, &number) || (*s && *s != ',' && *s != ']') ||
@@ -217,6 +233,7 @@ read_params(Xgb *x)
 	if (!param || !name || name->kind != DOC_STRING)
 		return bad(x, "learner", "there is no objective, or there are no parameters");
 	x->objective = name->string;
+	x->here = name;
 	k = find_objective(x);
 	if (k == OBJECTIVES)
 		return unsupported(x, arena_printf(x->a, "the objective '%s'", x->objective));
@@ -246,6 +263,7 @@ read_array(Xgb *x, const Tree *t, const char *key, int32_t n, bool optional, con
 {
 	const Doc *v = doc_get(t->doc, key);
 
+	x->here = v ? v : t->doc;
 	*out = NULL;
 	if (optional && (!v || v->n == 0))
 		return true;
@@ -273,6 +291,7 @@ read_set(Xgb *x, Ensemble *e, const Tree *t, double from, double count, int32_t 
 	uint32_t *word;
 	int32_t nwords;
 
+	x->here = c->at ? c : t->doc;
 	if (!(from >= 0 && count >= 0 && from + count <= c->n))
 		return bad(x, t->where, "categories [%g, %g) of %d", from, from + count, c->n);
 	for (int i = (int)from; i < (int)(from + count); i++) {
@@ -296,6 +315,7 @@ read_sets(Xgb *x, Ensemble *e, Tree *t)
 
 	if (node->n == 0)
 		return true;
+	x->here = node;
 	if (at->n != node->n || size->n != node->n)
 		return bad(x, t->where, "there are %d segments and %d sizes of %d categories", at->n,
 		           size->n, node->n);
@@ -317,6 +337,7 @@ read_tree(Xgb *x, Tree *t)
 	const Doc *left = doc_get(t->doc, "left_children");
 	const Doc *weights = doc_get(t->doc, "leaf_weights");
 
+	x->here = left ? left : t->doc;
 	if (!left || left->kind != DOC_NUMBERS || left->n < 1)
 		return bad(x, t->where, "it has no 'left_children'");
 	t->n = left->n;
@@ -358,10 +379,12 @@ static bool
 add_tree(Xgb *x, Ensemble *e, Tree *t, double *row)
 {
 	TreeNode *node;
-	Loc loc = {.file = x->file->path, .where = t->where};
+	Loc loc;
 
 	if (!read_tree(x, t) || !read_sets(x, e, t))
 		return false;
+	x->here = t->doc;
+	loc = place_of(x, doc_get(t->doc, "left_children"), t->where);
 	node = ARENA_ARRAY(x->a, TreeNode, t->n);
 	for (int32_t i = 0; i < t->n; i++) {
 		TreeNode *o = &node[i];
@@ -385,7 +408,7 @@ add_tree(Xgb *x, Ensemble *e, Tree *t, double *row)
 		o->no = index_of(set ? t->left[i] : t->right[i]);
 		o->missing = index_of(left ? t->left[i] : t->right[i]);
 	}
-	return ensemble_tree(e, node, t->n, 0, "tree", &loc, x->b.d);
+	return ensemble_tree(e, node, t->n, 0, t->where, &loc, x->b.d);
 }
 
 /* The sum of all trees: [N, groups]. */
@@ -400,6 +423,7 @@ sum_trees(Xgb *x, const Doc *model, const Doc *drop)
 	Ensemble *e;
 	Node *n;
 
+	x->here = model;
 	if (!trees || (trees->kind != DOC_ARRAY && trees->n > 0) || !info ||
 	    info->kind != DOC_NUMBERS || info->n != trees->n) {
 		bad(x, "model", "there are no 'trees', or not as many in 'tree_info'");
@@ -423,6 +447,7 @@ sum_trees(Xgb *x, const Doc *model, const Doc *drop)
 		Tree t = {.where = arena_printf(x->a, "tree %d", i), .doc = &trees->item[i],
 		          .width = width, .weight = drop ? drop->numbers[i] : 1};
 
+		x->here = info;
 		t.group = width > 1 ? 0 : index_of(info->numbers[i]);
 		if (t.group < 0 || t.group >= x->groups) {
 			bad(x, t.where, "it is for output %g of %d", info->numbers[i], x->groups);
@@ -492,6 +517,7 @@ sum_booster(Xgb *x)
 	const Doc *booster = doc_get(x->learner, "gradient_booster"), *name, *model, *drop;
 
 	name = doc_get(booster, "name");
+	x->here = name ? name : booster;
 	if (!name || name->kind != DOC_STRING) {
 		bad(x, "gradient_booster", "it has no name");
 		return NULL;
