@@ -138,8 +138,16 @@ read_int(Xgb *x, const Doc *in, const char *key, double otherwise, int32_t lo, i
 
 /* ---- Objectives ---- */
 
-typedef enum { LINK_IDENTITY, LINK_LOGISTIC, LINK_LOG } Link;
-typedef enum { OUT_MARGIN, OUT_SIGMOID, OUT_EXP, OUT_HINGE, OUT_SOFTMAX, OUT_CLASS } Out;
+typedef enum { LINK_IDENTITY, LINK_LOGISTIC, LINK_LOG, LINK_RISING } Link;
+typedef enum {
+	OUT_MARGIN,
+	OUT_SIGMOID,
+	OUT_EXP,
+	OUT_HINGE,
+	OUT_SOFTMAX,
+	OUT_CLASS,
+	OUT_RISING
+} Out;
 
 static const struct {
 	const char *name;
@@ -151,6 +159,7 @@ static const struct {
 	{"reg:squaredlogerror", LINK_IDENTITY, OUT_MARGIN},
 	{"reg:absoluteerror", LINK_IDENTITY, OUT_MARGIN},
 	{"reg:quantileerror", LINK_IDENTITY, OUT_MARGIN},
+	{"reg:expectileerror", LINK_RISING, OUT_RISING},
 	{"reg:pseudohubererror", LINK_IDENTITY, OUT_MARGIN},
 	{"reg:logistic", LINK_LOGISTIC, OUT_SIGMOID},
 	{"binary:logistic", LINK_LOGISTIC, OUT_SIGMOID},
@@ -186,11 +195,25 @@ to_margin(Link link, double base)
 	float p = (float)base;
 
 	switch (link) {
-	case LINK_IDENTITY: break;
+	case LINK_IDENTITY:
+	case LINK_RISING: break;
 	case LINK_LOGISTIC: return (double)-logf(1.0f / p - 1.0f);
 	case LINK_LOG: return (double)logf(p);
 	}
 	return (double)p;
+}
+
+/* Expectiles rise: each is the one before and something positive. */
+#define RISING_LEAST 1e-6f
+
+static void
+to_rising_margins(Xgb *x)
+{
+	for (int32_t i = x->groups - 1; i > 0; i--) {
+		float step = (float)x->base[i] - (float)x->base[i - 1] - RISING_LEAST;
+
+		x->base[i] = step > 20 ? (double)step : (double)logf(expm1f(step));
+	}
 }
 
 /* base_score is a number, or from 3.1 on a list in brackets; both in a string. */
@@ -216,6 +239,8 @@ read_base(Xgb *x, const Doc *param, Link link)
 		return bad(x, "base_score", "there are %d for %d outputs", n, x->groups);
 	for (int32_t i = n; i < x->groups; i++)
 		x->base[i] = to_margin(link, number);
+	if (link == LINK_RISING)
+		to_rising_margins(x);
 	for (int32_t i = 0; i < x->groups; i++)
 		if (!isfinite(x->base[i]))
 			return bad(x, "base_score", "%g is no result of '%s'", number, x->objective);
@@ -411,6 +436,39 @@ add_tree(Xgb *x, Ensemble *e, Tree *t, double *row)
 	return ensemble_tree(e, node, t->n, 0, t->where, &loc, x->b.d);
 }
 
+/* How many of `all` trees count.  An iteration makes as many as the limits between them
+ * say, which older files leave out. */
+static bool
+count_trees(Xgb *x, const Doc *model, int all, int32_t width, int *out)
+{
+	const Doc *ends = doc_get(model, "iteration_indptr");
+	const Doc *best = doc_get(doc_get(x->learner, "attributes"), "best_iteration");
+	int64_t limit = x->file->options->tree_limit;
+	int32_t parallel;
+	double number;
+
+	*out = all;
+	if (limit == TREE_LIMIT_BEST) {
+		x->here = best;
+		if (best && (!number_of(best, &number) || !(number >= 0 && number < INT32_MAX)))
+			return bad(x, "best_iteration", "it is no number");
+		limit = best ? (int64_t)number + 1 : 0;
+	}
+	if (!read_int(x, doc_get(model, "gbtree_model_param"), "num_parallel_tree", 1, 0, 1 << 24,
+	              &parallel))
+		return false;
+	if (limit == 0)
+		return true;
+	if (ends && ends->kind == DOC_NUMBERS && ends->n > 0) {
+		if (limit < ends->n && ends->numbers[limit] >= 0 && ends->numbers[limit] < all)
+			*out = (int)ends->numbers[limit];
+		return true;
+	}
+	limit *= (parallel > 1 ? parallel : 1) * (int64_t)(width > 1 ? 1 : x->groups);
+	*out = limit < all ? (int)limit : all;
+	return true;
+}
+
 /* The sum of all trees: [N, groups]. */
 static Value *
 sum_trees(Xgb *x, const Doc *model, const Doc *drop)
@@ -422,6 +480,7 @@ sum_trees(Xgb *x, const Doc *model, const Doc *drop)
 	Value *base = build_vector(&x->b, DT_F32, x->groups, x->base);
 	Ensemble *e;
 	Node *n;
+	int count;
 
 	x->here = model;
 	if (!trees || (trees->kind != DOC_ARRAY && trees->n > 0) || !info ||
@@ -442,8 +501,10 @@ sum_trees(Xgb *x, const Doc *model, const Doc *drop)
 		bad(x, "size_leaf_vector", "leaves of %d numbers for %d outputs", width, x->groups);
 		return NULL;
 	}
+	if (!count_trees(x, model, trees->n, width, &count))
+		return NULL;
 	e = ensemble_new(x->a, DT_F32, DT_F32, x->features, x->groups, width);
-	for (int i = 0; i < trees->n; i++) {
+	for (int i = 0; i < count; i++) {
 		Tree t = {.where = arena_printf(x->a, "tree %d", i), .doc = &trees->item[i],
 		          .width = width, .weight = drop ? drop->numbers[i] : 1};
 
@@ -495,6 +556,21 @@ sum_linear(Xgb *x, const Doc *model)
 
 /* ---- The model ---- */
 
+/* The first margin, then each one's softplus and a little more than what is before it. */
+static Value *
+add_rising(Xgb *x, Value *margin)
+{
+	Builder *b = &x->b;
+	Value *part[2];
+
+	if (!margin || x->groups == 1)
+		return margin;
+	part[0] = build_columns(b, margin, 0, 1);
+	part[1] = build_unary(b, OP_SOFTPLUS, build_columns(b, margin, 1, x->groups - 1));
+	part[1] = build_with(b, OP_ADD, part[1], (double)RISING_LEAST);
+	return build_cum_sum(b, build_concat(b, 2, part, 1), 1);
+}
+
 static Value *
 transform(Xgb *x, Value *margin)
 {
@@ -507,6 +583,7 @@ transform(Xgb *x, Value *margin)
 	case OUT_HINGE: return build_cast(b, build_with(b, OP_GREATER, margin, 0), DT_F32);
 	case OUT_SOFTMAX: return build_softmax(b, margin, 1);
 	case OUT_CLASS: return build_cast(b, build_arg_max(b, margin, 1), DT_F32);
+	case OUT_RISING: return add_rising(x, margin);
 	}
 	return NULL;
 }
