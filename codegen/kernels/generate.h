@@ -44,4 +44,8 @@ LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 bool winograd_fits(const Conv *c);
 LFunc *winograd_lower(Arena *a, const Conv *c);
 
+/* A sum or difference of int8 tensors of one shape by two tables of 1 KB; NULL where n is
+ * none (sum.c). */
+LFunc *sum_lower(Arena *a, const Node *n);
+
 #endif

@@ -118,7 +118,7 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = is_small(ch) ? 1 : 9};
+	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1};
 
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
 	           depthwise_lower(ch->arena, c, &s), cost_depthwise(ch->costs, c, &s));
@@ -169,6 +169,23 @@ list_vectors(Chooser *ch)
 	           scalar_lower(ch->arena, c, &s), cost_scalar(ch->costs, c, &s));
 }
 
+/* ---- Sums ---- */
+
+/* Cycles for an element, in tenths: two values, two terms, the output; and without tables,
+ * two values scaled. */
+static void
+list_sum(Chooser *ch, const Node *n, int64_t *reference)
+{
+	const Costs *k = ch->costs;
+	int64_t count = type_numel(&n->out[0]->type);
+	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n);
+
+	*reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
+	if (f)
+		add_kernel(ch, "sum by tables", f,
+		           count * (4 * k->load + k->output + k->loop) / 10);
+}
+
 /* ---- All ---- */
 
 NodeKernels
@@ -179,7 +196,10 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	int64_t cycles = 0;
 	Conv c;
 
-	if (wanted && (ch.costs = costs_of(o->target)) != NULL && conv_read(&c, a, n)) {
+	ch.costs = wanted ? costs_of(o->target) : NULL;
+	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
+		list_sum(&ch, n, &cycles);
+	} else if (ch.costs && conv_read(&c, a, n)) {
 		ch.conv = &c;
 		cycles = cost_reference(ch.costs, &c);
 		if (!(o->target->isa & ISA_ARM_DSP))
