@@ -87,6 +87,20 @@ best_dense(const Chooser *ch, bool direct)
 	return best;
 }
 
+/* Exact Winograd, where it is faster than another kernel; it takes flash. */
+static void
+list_winograd(Chooser *ch, bool pairs, int64_t cycles)
+{
+	const Conv *c = ch->conv;
+	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
+	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4};
+
+	if (ch->options->level == '3' && winograd_fits(c) &&
+	    cost_winograd(ch->costs, c, &s) < cycles)
+		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
+		           cost_winograd(ch->costs, c, &s));
+}
+
 /* With a buffer, all rows of it where pixels are short, and without one where the
  * input can be read as it is: always for one pixel, else as the smaller choice. */
 static void
@@ -100,10 +114,7 @@ list_dense(Chooser *ch)
 		add_dense(ch, &direct);
 		return;
 	}
-	if (ch->options->level == '3' && winograd_fits(c) &&
-	    cost_winograd(ch->costs, c) < cost_dense(ch->costs, c, &s))
-		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c),
-		           cost_winograd(ch->costs, c));
+	list_winograd(ch, true, cost_dense(ch->costs, c, &s));
 	all.all_rows = true;
 	if (c->ic < 4 && c->kh > 1 && !is_small(ch))
 		add_dense(ch, &all);
@@ -150,9 +161,11 @@ list_scalar(Chooser *ch)
 {
 	ScalarShape s = scalar_shape(ch);
 
-	if (scalar_fits(ch->conv))
-		add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
-		           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
+	if (!scalar_fits(ch->conv))
+		return;
+	list_winograd(ch, false, cost_scalar(ch->costs, ch->conv, &s));
+	add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
+	           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
 }
 
 /* ---- Vectors ---- */

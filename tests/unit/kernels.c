@@ -338,7 +338,11 @@ START_TEST(winograd_has_the_reference_bytes)
 			continue;
 		ck_assert(conv_read(&c, arena, n));
 		ck_assert(winograd_fits(&c));
-		expect_same(winograd_lower(arena, &c), "winograd", n, &l);
+		for (int pairs = 0; pairs < 2; pairs++) {
+			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4)};
+
+			expect_same(winograd_lower(arena, &c, &s), "winograd", n, &l);
+		}
 		made++;
 	}
 }
