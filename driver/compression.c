@@ -7,6 +7,7 @@
 #include "driver/engine.h"
 #include "driver/guard.h"
 #include "driver/pipeline.h"
+#include "driver/shrink.h"
 
 bool
 compression_is_wanted(const Options *o)
@@ -17,20 +18,23 @@ compression_is_wanted(const Options *o)
 void
 compression_check(const Options *o)
 {
+	enum { CALIB, KEEP_FLOAT, LABELS };
 	const struct {
 		bool given;
 		const char *option, *needs;
 	} uses[] = {
-		{o->calib != NULL, "-fcalib=", "-fquantize="},
-		{o->keep_float.n > 0, "-fkeep-float=", "-fquantize="},
-		{o->tool == TOOL_MCC && o->labels_file, "--labels", "-fquantize="},
+		[CALIB] = {o->calib != NULL, "-fcalib=", "-fquantize="},
+		[KEEP_FLOAT] = {o->keep_float.n > 0, "-fkeep-float=", "-fquantize="},
+		[LABELS] = {o->tool == TOOL_MCC && o->labels_file, "--labels", "-fquantize="},
 	};
 
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
-		if (uses[i].given && !compression_is_wanted(o))
+		if (uses[i].given && !compression_is_wanted(o) &&
+		    (i == KEEP_FLOAT || !shrink_is_wanted(o)))
 			diag_report(o->diag, NULL, W_UNUSED, "'%s' has no effect without '%s'",
 			            uses[i].option, uses[i].needs);
-	if (o->tool == TOOL_MCC && o->labels_file && compression_is_wanted(o) && !o->calib)
+	if (o->tool == TOOL_MCC && o->labels_file && !o->calib &&
+	    (compression_is_wanted(o) || shrink_is_wanted(o)))
 		diag_report(o->diag, NULL, E_USAGE, "'--labels' needs '-fcalib='");
 }
 

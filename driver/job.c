@@ -11,6 +11,7 @@
 #include "driver/diagprint.h"
 #include "driver/guard.h"
 #include "driver/pipeline.h"
+#include "driver/shrink.h"
 
 /* ---- Output ---- */
 
@@ -152,6 +153,8 @@ bool
 job_optimise(Job *j)
 {
 	timing_begin(&j->timing, "passes");
+	if (shrink_is_wanted(j->options) && !shrink_run(j))
+		return false;
 	if (compression_is_wanted(j->options) && !compression_run(j))
 		return false;
 	return pipeline_run(j) && j->diag.errors == 0;

@@ -10,6 +10,7 @@
 #include "driver/options.h"
 #include "driver/timing.h"
 #include "ir/graph.h"
+#include "passes/compression/trees.h"
 
 typedef struct {
 	const Options *options;
@@ -22,6 +23,7 @@ typedef struct {
 	Graph *graph;
 	struct CompressReport *compression; /* what it cost; NULL: nothing was compressed */
 	bool has_trees; /* the model, before passes */
+	VEC(TreeShrinkReport) shrunk; /* by ensemble */
 	Str log; /* what goes to standard error beside diagnostics */
 } Job;
 

@@ -19,6 +19,7 @@
 #include "driver/names.h"
 #include "driver/options.h"
 #include "driver/pipeline.h"
+#include "driver/shrink.h"
 #include "driver/verify.h"
 
 /* ---- Checks of the command line ---- */
@@ -118,6 +119,7 @@ check_options(const Options *o)
 	check_deps(o);
 	check_report(o);
 	check_unused(o);
+	shrink_check(o);
 	compression_check(o);
 	pipeline_check(o, o->diag);
 }
@@ -236,6 +238,11 @@ put_json_report(Str *s, const Job *j, const Program *p)
 		str_puts(s, ",\n \"compression\": ");
 		compress_report_json(s, j->compression);
 	}
+	if (j->shrunk.n) {
+		str_puts(s, ",\n \"trees\": [");
+		shrink_report_json(s, j);
+		str_puts(s, "]");
+	}
 	str_puts(s, "}\n");
 }
 
@@ -252,6 +259,7 @@ add_report(Output *out, const Program *p)
 		put_json_report(&s, out->job, p);
 		return add_text(out, o->report_file, &s);
 	}
+	shrink_report(&s, out->job);
 	if (out->job->compression) {
 		compress_report_text(&s, out->job->compression);
 		str_putc(&s, '\n');

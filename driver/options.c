@@ -267,6 +267,49 @@ find_warning(Options *o, const char *option, const char *name, DiagCode *code)
 	return USAGE(o, "unknown warning '%s%s'; there are %s", option, name, list.s);
 }
 
+/* A share in (0, 1], also in percent. */
+static bool
+read_share(Options *o, const char *option, const char *value, double *out)
+{
+	char *end;
+	double share = strtod(value, &end);
+
+	if (end != value && strcmp(end, "%") == 0) {
+		share /= 100;
+		end++;
+	}
+	if (end == value || *end || !(share > 0 && share <= 1))
+		return USAGE(o, "'%s%s': it must be a share, as 0.25 or 25%%", option, value);
+	*out = share;
+	return true;
+}
+
+static bool
+set_prune_trees(Options *o, const char *value)
+{
+	return read_share(o, "-fprune-trees=", value, &o->shrink.leaves);
+}
+
+static bool
+set_select_trees(Options *o, const char *value)
+{
+	return read_share(o, "-fselect-trees=", value, &o->shrink.trees);
+}
+
+static bool
+set_quantize_trees(Options *o, const char *value)
+{
+	static const char *const words[] = {"8", "16", "8,8", "8,16", "16,8", "16,16", NULL};
+	static const int bits[][2] = {{8, 0}, {16, 0}, {8, 8}, {8, 16}, {16, 8}, {16, 16}};
+	int i = one_of(o, "-fquantize-trees=", value, words);
+
+	if (i < 0)
+		return false;
+	o->shrink.value_bits = bits[i][0];
+	o->shrink.threshold_bits = bits[i][1];
+	return true;
+}
+
 static bool
 set_trees(Options *o, const char *value)
 {
@@ -532,6 +575,7 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.tool_name = tool == TOOL_MCC ? "mcc" : "mcc-run",
 		.level = '2',
 		.batch = -1,
+		.shrink = {.trees = 1, .leaves = 1},
 		.tree_code = -1,
 		.tree_keys = -1,
 		.threads = 1,
@@ -643,6 +687,29 @@ print_machine(Str *s, const Options *o)
 		str_puts(s, q->reloc == RELOC_PIC ? " -fpic" : " -fno-pic");
 }
 
+static void
+print_tree_options(Str *s, const Options *o)
+{
+	const TreeShrink *k = &o->shrink;
+
+	if (o->tree_code >= 0)
+		print_joined(s, "-ftrees=",
+		             arena_printf(s->arena, "%s%s%s",
+		                          op_enum_words(OP_TREES, "code")[o->tree_code],
+		                          o->tree_keys < 0 ? "" : ",",
+		                          o->tree_keys < 0 ? ""
+		                                           : op_enum_words(OP_TREES, "keys")[o->tree_keys]));
+	if (k->leaves < 1)
+		print_joined(s, "-fprune-trees=", arena_printf(s->arena, "%g", k->leaves));
+	if (k->trees < 1)
+		print_joined(s, "-fselect-trees=", arena_printf(s->arena, "%g", k->trees));
+	if (k->value_bits && k->threshold_bits)
+		print_joined(s, "-fquantize-trees=",
+		             arena_printf(s->arena, "%d,%d", k->value_bits, k->threshold_bits));
+	else if (k->value_bits)
+		print_joined(s, "-fquantize-trees=", arena_printf(s->arena, "%d", k->value_bits));
+}
+
 static const char *
 outer_type_word(DType t)
 {
@@ -655,11 +722,11 @@ print_compression(Str *s, const Options *o)
 {
 	static const char *const ranges[] = {"mse", "minmax", "percentile", "kl"};
 
+	if (o->calib)
+		print_joined(s, "-fcalib=", file_basename(o->calib));
 	if (!o->quantize)
 		return;
 	str_puts(s, " -fquantize=int8");
-	if (o->calib)
-		print_joined(s, "-fcalib=", file_basename(o->calib));
 	if (o->ranges != RANGE_MSE)
 		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
 	for (int i = 0; i < o->keep_float.n; i++)
@@ -687,6 +754,9 @@ options_print_code(Str *s, const Options *o)
 		str_puts(s, " -fhosted");
 	if (o->single_rounding)
 		str_puts(s, " -fsingle-rounding");
+	print_tree_options(s, o);
+	if (o->batch >= 0)
+		str_puts(s, o->batch ? " -fbatch" : " -fno-batch");
 	print_compression(s, o);
 	if (o->passes)
 		print_joined(s, "-passes=", o->passes);

@@ -16,6 +16,7 @@
 #include "codegen/target/target.h"
 #include "frontend/frontend.h"
 #include "passes/compression/compress.h"
+#include "passes/compression/trees.h"
 
 /* The programs that an option belongs to: bits. */
 typedef enum { TOOL_MCC = 1, TOOL_RUN = 2 } Tool;
@@ -81,6 +82,7 @@ typedef struct {
 	RangeMethod ranges;       /* -fcalib-ranges= */
 	DType input_type, output_type; /* -finput-type=, -foutput-type= */
 	Names keep_float;
+	TreeShrink shrink;        /* -fprune-trees= and others */
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */
 	int tree_code, tree_keys; /* -ftrees: a TreeCode and a TreeKeyKind; -1: any */

@@ -24,7 +24,7 @@
  *	missing    i32[n]      likewise
  *	mode       u8[n]       a TreeMode, perhaps with TREE_ZERO_MISSING
  *	root       i32[t]      where the trees begin
- *	value      [l, width]  f32, f64 or i32, which is also the type of the result
+ *	value      [l, width]  f32, f64, i32, i16 or i8; the result is of their compute type
  *	target     i32[l]      absent: 0
  *	base       [K] for every row, or as the result; absent: 0, or the neutral element
  *	set_start  i32[s + 1]  the words of set i are [set_start[i], set_start[i + 1])

@@ -20,6 +20,28 @@ typedef struct {
 	bool e, f, d;
 } Isa;
 
+/* Vectors of floats, and what they need: LLVM before 19 ends the process without it. */
+static const char *
+implied_by(const char *feature, size_t n)
+{
+	if (target_equal(feature, n, "zve32f") || target_equal(feature, n, "zve64f"))
+		return "f";
+	return target_equal(feature, n, "zve64d") || target_equal(feature, n, "v") ? "d" : NULL;
+}
+
+static void
+add_implied_features(Resolver *r)
+{
+	const char *given = arena_strdup(r->arena, r->features.s);
+
+	for (const char *p = given; *p; p += strcspn(p, ","), p += *p == ',') {
+		const char *implied = *p == '+' ? implied_by(p + 1, strcspn(p, ",") - 1) : NULL;
+
+		if (implied)
+			target_add_features(r, strcmp(implied, "d") == 0 ? "+f,+d" : "+f");
+	}
+}
+
 /* Pairs of which LLVM accepts no part alone, or not both; it ends the process. */
 static bool
 check_features(Resolver *r)
@@ -63,20 +85,28 @@ find_extension(const char *name, size_t length)
 static bool
 add_extension(Isa *isa, const FeatureInfo *f)
 {
+	static const char trial[] = "experimental-"; /* LLVM's word, not that of users */
 	Resolver *r = isa->r;
+	const char *implied;
 
 	/* Older versions count these to the base. */
 	if ((strcmp(f->name, "zicsr") == 0 || strcmp(f->name, "zifencei") == 0) &&
 	    llvm_major_version() < f->llvm)
 		return true;
-	if (!target_needs_llvm(r, arena_printf(r->arena, "'%s' of '-march=%s'", f->name, isa->isa),
+	if (!target_needs_llvm(r, arena_printf(r->arena, "'%s' of '-march=%s'",
+	                                       strncmp(f->name, trial, strlen(trial)) == 0
+	                                               ? f->name + strlen(trial)
+	                                               : f->name,
+	                                       isa->isa),
 	                       f->llvm))
 		return false;
 	target_add_features(r, arena_printf(r->arena, "+%s", f->name));
 	r->out->facts.isa |= f->isa;
-	isa->f = isa->f || strcmp(f->name, "f") == 0 || strcmp(f->name, "d") == 0 ||
-	         strcmp(f->name, "v") == 0;
-	isa->d = isa->d || strcmp(f->name, "d") == 0 || strcmp(f->name, "v") == 0;
+	implied = implied_by(f->name, strlen(f->name));
+	if (implied && !add_extension(isa, find_extension(implied, 1)))
+		return false;
+	isa->f = isa->f || strcmp(f->name, "f") == 0 || strcmp(f->name, "d") == 0;
+	isa->d = isa->d || strcmp(f->name, "d") == 0;
 	return true;
 }
 
@@ -235,6 +265,9 @@ target_resolve_riscv(Resolver *r)
 			return false;
 	}
 	r->out->llvm.cpu = cpu ? cpu->name : target_info[r->id].cpu;
-	return parse_isa(&isa, q->arch ? q->arch : cpu ? cpu->unit : base) && resolve_abi(&isa) &&
-	       target_apply_attrs(r) && check_features(r);
+	if (!parse_isa(&isa, q->arch ? q->arch : cpu ? cpu->unit : base) || !resolve_abi(&isa) ||
+	    !target_apply_attrs(r))
+		return false;
+	add_implied_features(r);
+	return check_features(r);
 }

@@ -92,7 +92,8 @@ static const struct {
 	[TREES_MISSING] = {1 << DT_I32, 1, false},
 	[TREES_MODE] = {1 << DT_U8, 1, false},
 	[TREES_ROOT] = {1 << DT_I32, 1, false},
-	[TREES_VALUE] = {1 << DT_I32 | 1 << DT_F32 | 1 << DT_F64, 2, false},
+	[TREES_VALUE] = {1 << DT_I8 | 1 << DT_I16 | 1 << DT_I32 | 1 << DT_F32 | 1 << DT_F64, 2,
+	                 false},
 	[TREES_TARGET] = {1 << DT_I32, 1, true},
 	[TREES_SET_START] = {1 << DT_I32, 1, true},
 	[TREES_SET_WORD] = {1 << DT_U32, 1, true},
@@ -226,7 +227,7 @@ infer_trees(const Node *n, Type *out, Diag *d)
 	    !check_constants(n, d) || !check_lengths(n, d) ||
 	    !check_range(n, d, "outputs", a->outputs, 1, INT32_MAX))
 		return false;
-	out[0].dtype = n->in[TREES_VALUE]->type.dtype;
+	out[0].dtype = dtype_compute(n->in[TREES_VALUE]->type.dtype);
 	if (!push_dims(n, d, &out[0], x, 0, x->rank - 1) || !push_dim(n, d, &out[0], a->outputs))
 		return false;
 	t = trees_of(n);
@@ -420,7 +421,8 @@ add_leaf(Walk *w, Expr *out_row, Expr *leaf)
 		                                w->t.outputs - w->t.width));
 	first = lower_let(w->cx, "first", first);
 	k = lower_for(w->cx, "k", w->t.width);
-	v = load(w, TREES_VALUE, loop_add(b, loop_affine(b, leaf, w->t.width, 0), k));
+	v = loop_load_compute(b, w->cx->in[TREES_VALUE],
+	                      loop_add(b, loop_affine(b, leaf, w->t.width, 0), k));
 	at = loop_add(b, first, k);
 	loop_store(b, y, at, trees_take_in(b, a->aggregate, loop_load(b, y, at), v));
 	lower_end_to(w->cx, depth);

@@ -202,7 +202,8 @@ take_row(Branches *s)
 		                                s->t.outputs - s->t.width));
 	first = lower_let(s->cx, "first", first);
 	k = lower_for(s->cx, "k", s->t.width);
-	v = loop_load(b, s->cx->in[TREES_VALUE], loop_add(b, loop_affine(b, leaf, s->t.width, 0), k));
+	v = loop_load_compute(b, s->cx->in[TREES_VALUE],
+	                      loop_add(b, loop_affine(b, leaf, s->t.width, 0), k));
 	to = loop_add(b, first, k);
 	loop_store(b, y, to, trees_take_in(b, a->aggregate, loop_load(b, y, to), v));
 	lower_end_to(s->cx, depth);
@@ -232,7 +233,7 @@ print_tree(Branches *s, int32_t tree)
 
 	s->leaf = NULL;
 	if (target >= 0)
-		s->v = loop_var(b, "v", loop_const(b, s->t.value->type.dtype, 0));
+		s->v = loop_var(b, "v", loop_const(b, s->cx->out[0]->elem, 0));
 	else
 		s->leaf = loop_var_idx(b, "leaf", loop_idx(b, 0), 0, s->t.leaves - 1);
 	print_node(s, s->t.root[tree]);

@@ -218,13 +218,6 @@ first_output(TreeSum *s, Expr *row, Expr *tree)
 	                                    loop_load(b, s->target, s->of_tree ? tree : row)));
 }
 
-/* A value as the result has it. */
-static Expr *
-load_value(TreeSum *s, Expr *at)
-{
-	return loop_cvt(&s->cx->b, s->cx->out[0]->elem, loop_load_compute(&s->cx->b, s->value, at));
-}
-
 void
 trees_sum_add(TreeSum *s, Expr *place, Expr *tree)
 {
@@ -237,14 +230,14 @@ trees_sum_add(TreeSum *s, Expr *place, Expr *tree)
 	if (s->row)
 		row = lower_let(s->cx, "leaf", loop_cvt(b, DT_IDX, loop_load(b, s->row, place)));
 	if (s->sum) {
-		v = load_value(s, row);
+		v = loop_load_compute(b, s->value, row);
 		loop_set(b, s->sum, trees_take_in(b, a->aggregate, loop_get(b, s->sum), v));
 		return;
 	}
 	row = lower_let(s->cx, "leaf", row);
 	first = lower_let(s->cx, "first", first_output(s, row, tree));
 	k = lower_for(s->cx, "k", s->t->width);
-	v = load_value(s, loop_add(b, loop_affine(b, row, s->t->width, 0), k));
+	v = loop_load_compute(b, s->value, loop_add(b, loop_affine(b, row, s->t->width, 0), k));
 	to = loop_add(b, first, k);
 	loop_store(b, y, to, trees_take_in(b, a->aggregate, loop_load(b, y, to), v));
 	lower_end_to(s->cx, depth);

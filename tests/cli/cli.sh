@@ -1032,7 +1032,7 @@ many_rows_are_one_call() {
 	mcc 0 "$plain" -o a.c -fprefix=m
 	grep -q '^int m_run_batch(size_t count, const float' a.h || problem "no m_run_batch"
 	mcc 0 "$plain" -o b.c -fprefix=m -fno-batch
-	! grep -q batch b.c || problem "a batch that was not wanted"
+	! grep -q run_batch b.c || problem "a batch that was not wanted"
 	mcc 0 "$MODEL" -o c.c
 	! grep -q batch c.c || problem "a batch of a network"
 	mcc 0 "$MODEL" -o d.c -fbatch
@@ -1056,6 +1056,39 @@ many_rows_are_one_call() {
 	has_llvm || return
 	mcc 0 "$plain" -o a.o -fprefix=m --verify
 	{ ${CC:-cc} main.c a.o -o main && ./main; } || problem "other results from the object"
+}
+
+trees_become_smaller_on_request() {
+	model=$ROOT/tests/fuzz/corpus/tabular/regression_json
+	# Twenty rows of 0 to 4, and a number for each.
+	npy_header "'<f4'" '(20, 2)' >x.npy
+	printf '\0\0\0\0\0\0\200\077\0\0\0\100\0\0\100\100\0\0\200\100' >five
+	cat five five five five five five five five >>x.npy
+	npy_header "'|u1'" '(20,)' >labels.npy
+	printf '\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1\0\1' >>labels.npy
+	mcc 0 "$model" -o a.c -fquantize-trees=8 -ftrees=packed --report --verify
+	prints "trees 'margin': 2 of 2 trees"
+	prints "there are no samples"
+	grep -q 'static const int8_t' a.c || problem "no integers"
+	mcc 0 "$model" -o b.c -fprune-trees=50% -fquantize-trees=16,8 -fcalib=x.npy --labels labels.npy \
+		--report=report.txt --verify
+	silent
+	grep -q 'on 20 samples: sums differ by' report.txt || problem "the loss is not reported"
+	grep -q 'right before: ' report.txt || problem "labels are not counted"
+	grep -qF -e '-fprune-trees=0.5 -fquantize-trees=16,8 -fcalib=x.npy' b.c ||
+		problem "the command is not in the file"
+	mcc 0 "$model" -o c.c -fselect-trees=0.5 -fcalib=x.npy --report
+	prints ": 1 of 2 trees"
+	mcc 2 "$model" -o d.c -fprune-trees=0.5
+	says "add '-fcalib='"
+	mcc 2 "$model" -o d.c -fprune-trees=150% -fcalib=x.npy
+	says "it must be a share"
+	mcc 2 "$model" -o d.c -fquantize-trees=4
+	says "'8', '16', "
+	mcc 1 "$model" -o d.c -fprune-trees=0.5 -fcalib=labels.npy
+	says "this is u8[20], but 'features' is f32[1,2]"
+	mcc 1 "$MODEL" -o d.c -fquantize-trees=8
+	says "the model has no decision trees"
 }
 
 # ---- All of them ----

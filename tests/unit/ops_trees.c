@@ -58,7 +58,7 @@ grow(Random *r, Ensemble *e, int t, int depth, uint32_t *seed, unsigned modes)
 		r->tree[t][at].mode = TREE_LEAF;
 		r->target[t][at] = random_int(seed, 0, r->outputs - r->width);
 		for (int i = 0; i < r->width; i++)
-			r->value[t][at][i] = random_int(seed, -100, 100) / (r->sum == DT_I32 ? 1 : 7.0);
+			r->value[t][at][i] = random_int(seed, -100, 100) / (dtype_is_integer(r->sum) ? 1 : 7.0);
 		r->tree[t][at].leaf = ensemble_leaf(e, r->value[t][at], r->target[t][at]);
 		return at;
 	}
@@ -122,11 +122,11 @@ make_random(uint32_t seed, DType decide, DType sum, TreeAggregate aggregate, uns
 	for (int i = 0; i < r->outputs; i++)
 		r->base[i] = random_int(&seed, -50, 50);
 	if (r->has_base) {
-		Type row = type_make(sum, 1, (int32_t[]){r->outputs});
+		Type row = type_make(dtype_compute(sum), 1, (int32_t[]){r->outputs});
 		void *data = arena_alloc(a, type_bytes(&row));
 
 		for (int i = 0; i < r->outputs; i++)
-			num_store(sum, data, (size_t)i, r->base[i]);
+			num_store(row.dtype, data, (size_t)i, r->base[i]);
 		base = graph_const(r->g, "base", row, data);
 	}
 	r->node = ensemble_finish(e, r->g, x, base, aggregate, "y");
@@ -206,7 +206,7 @@ start(const Random *r, int k)
 		return r->base[k];
 	if (r->aggregate == TREES_sum)
 		return 0;
-	if (r->sum == DT_I32)
+	if (dtype_is_integer(r->sum))
 		return r->aggregate == TREES_min ? INT32_MAX : INT32_MIN;
 	return r->aggregate == TREES_min ? HUGE_VAL : -HUGE_VAL;
 }
@@ -293,22 +293,22 @@ static const unsigned mode_sets[] = {1 << TREE_LE,
                                      1 << TREE_LT | 1 << TREE_GE | TWO_CHILDREN,
                                      1 << TREE_LE | 1 << TREE_GT | TWO_CHILDREN,
                                      0x3ff | TWO_CHILDREN};
-enum { MODE_SETS = sizeof mode_sets / sizeof *mode_sets, CASES = 2 * 3 * 3 * MODE_SETS };
+enum { MODE_SETS = sizeof mode_sets / sizeof *mode_sets, CASES = 2 * 4 * 3 * MODE_SETS };
 
 static Random *
 random_case(int i)
 {
-	static const DType decide[] = {DT_F32, DT_F64}, sum[] = {DT_F32, DT_F64, DT_I32};
+	static const DType decide[] = {DT_F32, DT_F64}, sum[] = {DT_F32, DT_F64, DT_I32, DT_I8};
 	static const TreeAggregate aggregate[] = {TREES_sum, TREES_min, TREES_max};
 
-	return make_random((uint32_t)i + 1, decide[i % 2], sum[i / 2 % 3], aggregate[i / 6 % 3],
-	                   mode_sets[i / 18], 1 + i % 5);
+	return make_random((uint32_t)i + 1, decide[i % 2], sum[i / 2 % 4], aggregate[i / 8 % 3],
+	                   mode_sets[i / 24], 1 + i % 5);
 }
 
 START_TEST(an_ensemble_means_what_its_nodes_say)
 {
 	Random *r = random_case(_i);
-	unsigned modes = mode_sets[_i / 18];
+	unsigned modes = mode_sets[_i / 24];
 	Trees t = trees_of(r->node);
 
 	ck_assert(trees_have_code(r->arena, &t, TREE_CODE_branches, TREE_KEYS_none));
