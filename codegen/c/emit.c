@@ -596,7 +596,7 @@ print_checks(const Emit *e, Str *s)
 		            "#pragma GCC optimize (\"no-schedule-insns\")\n"
 		            "#endif\n"
 		            "\n/* Instructions of Arm's DSP extension, where there is one. */\n"
-		            "#if defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_SAT)\n"
+		            "#if defined(__ARM_FEATURE_DSP)\n"
 		            "#include <arm_acle.h>\n"
 		            "#endif\n");
 	if (uses->dot)

@@ -986,6 +986,22 @@ kernels_are_chosen_for_a_target() {
 	says "kernels: dot2 "
 	grep -q smlad fast.c || problem "no kernel for the target"
 	mcc 2 -Rpass=kernel q.mcc -o fast.c
+	# The code is clean, here by its portable definitions, there with instructions.
+	for target in armv7em armv8.1m.main armv6m; do
+		mcc 0 -O3 -target $target q.mcc -o fast.c
+		warnings='-Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -pedantic -Werror'
+		# shellcheck disable=SC2086 # words
+		cc -std=c99 $warnings -c fast.c -o fast.o || problem "cc warns: $target"
+		command -v arm-none-eabi-gcc >/dev/null || continue
+		case $target in
+		armv7em) cpu='-mcpu=cortex-m4 -mfloat-abi=soft' ;;
+		armv8.1m.main) cpu='-mcpu=cortex-m55 -mfloat-abi=hard' ;;
+		armv6m) cpu='-mcpu=cortex-m0' ;;
+		esac
+		# shellcheck disable=SC2086 # words
+		arm-none-eabi-gcc $cpu -mthumb -O2 -std=c99 $warnings -c fast.c -o fast.o ||
+			problem "arm-none-eabi-gcc warns: $target"
+	done
 }
 
 trees_are_computed_as_asked() {
