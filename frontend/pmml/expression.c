@@ -117,9 +117,11 @@ read_norm_continuous(Pmml *p, const Xml *e, Val *out)
 		return false;
 	x = code_let(p, name, x);
 	y = line_through(p, x, &point[n - 2], &point[n - 1]);
-	for (int i = n - 3; i >= 0; i--)
+	for (int i = n - 3; i >= 0; i--) {
 		y = code_select(p, code_op(p, KOP_LE, x, code_number(p, point[i + 1].orig)),
 		                line_through(p, x, &point[i], &point[i + 1]), y);
+		y = code_link(p, "norm", y, i);
+	}
 	low = code_op(p, KOP_LT, x, code_number(p, point[0].orig));
 	high = code_op(p, KOP_GT, x, code_number(p, point[n - 1].orig));
 	if (how == 1)
@@ -215,6 +217,7 @@ read_discretize(Pmml *p, const Xml *e, Val *out)
 		    !value_constant(p, bins.v[i], text, t, l, &bin) ||
 		    !value_select(p, e, inside, bin, *out, out))
 			return false;
+		*out = value_link(p, "bin", *out, i);
 	}
 	if (!v.never_missing &&
 	    !value_select(p, e, value_is_missing(p, &v), value_missing(p, t, l), *out, out))
@@ -394,8 +397,7 @@ map_by_rows(Map *m, const Xml *table, Val *out)
 		}
 		if (!cell_value(m, rows.v[r], &v) || !value_select(p, m->e, match, v, *out, out))
 			return false;
-		if (r % 32 == 0)
-			*out = value_let(p, m->output, *out);
+		*out = value_link(p, m->output, *out, r);
 	}
 	return true;
 }

@@ -325,7 +325,7 @@ function_member(const Call *c, Val *out)
 	for (int i = 1; i < c->n; i++) {
 		if (!value_compare(p, c->e, KOP_EQ, c->x[0], c->x[i], &same))
 			return false;
-		in = code_or(p, in, same);
+		in = code_link(p, "in", code_or(p, in, same), i);
 	}
 	*out = known(p, c->what ? code_not(p, in) : in,
 	             c->x[0].never_missing ? NULL : value_is_missing(p, &c->x[0]));

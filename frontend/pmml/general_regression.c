@@ -161,6 +161,7 @@ linear_sum(Glm *m, const char *class, Expr **out, double *at_reference)
 {
 	Pmml *p = m->p;
 	const Xml *matrix = pmml_need_child(p, m->e, "ParamMatrix");
+	int n = 0;
 
 	*out = code_number(p, 0);
 	*at_reference = 0;
@@ -183,7 +184,7 @@ linear_sum(Glm *m, const char *class, Expr **out, double *at_reference)
 			return false;
 		x = x->kind == E_CONST ? code_number(p, beta * x->u.f)
 		                       : code_mul(p, code_number(p, beta), x);
-		*out = code_add(p, *out, x);
+		*out = code_link(p, "sum", code_add(p, *out, x), n++);
 	}
 	*out = code_let(p, "sum", *out);
 	return matrix != NULL;

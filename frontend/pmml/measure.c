@@ -196,8 +196,7 @@ scale_for_missing(Measure *m)
 		there = code_add(p, there,
 		                 code_select(p, code_is_nan(p, code_at(p, m->x, i)),
 		                             code_number(p, 0), code_number(p, w)));
-		if (i % 16 == 15)
-			there = code_let(p, "there", there);
+		there = code_link(p, "there", there, i);
 	}
 	return code_let(p, "scale", code_op(p, KOP_DIV, code_number(p, all), there));
 }

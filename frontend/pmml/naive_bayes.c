@@ -143,6 +143,7 @@ add_pairs(Bayes *m, const Xml *input, Val v)
 		    !value_compare(p, c, KOP_EQ, v, constant, &same))
 			return false;
 		row = code_select(p, same, code_int(p, i), row ? row : code_int(p, -1));
+		row = code_link(p, "row", row, i);
 	}
 	b = code(p);
 	row = code_let(p, "row", row);

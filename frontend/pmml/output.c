@@ -389,7 +389,7 @@ all_invalid(Pmml *p)
 	for (int i = 0; i < p->invalid.n; i++) {
 		Expr *one = value_here(p, p->invalid.v[i]).e;
 
-		e = e ? code_or(p, e, one) : one;
+		e = code_link(p, "invalid", e ? code_or(p, e, one) : one, i);
 	}
 	return e;
 }

@@ -87,8 +87,7 @@ pick_rule(RuleSet *m)
 	if (m->pick == PICK_FIRST) {
 		for (int i = m->rules.n - 1; i >= 0; i--) {
 			e = code_select(p, m->rules.v[i].holds, code_int(p, i), e);
-			if (i % 16 == 0)
-				e = code_let(p, "hit", e);
+			e = code_link(p, "hit", e, i);
 		}
 		return code_let(p, "hit", e);
 	}
