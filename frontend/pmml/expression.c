@@ -99,7 +99,8 @@ line_through(Pmml *p, Expr *x, const Point *a, const Point *b)
 	Expr *y = code_op(p, KOP_SUB, x, code_number(p, a->orig));
 
 	y = code_op(p, KOP_DIV, y, code_number(p, b->orig - a->orig));
-	return code_add(p, code_number(p, a->norm), code_mul(p, y, code_number(p, b->norm - a->norm)));
+	return code_add(p, code_number(p, a->norm),
+	                code_mul(p, y, code_number(p, b->norm - a->norm)));
 }
 
 static bool
@@ -256,7 +257,8 @@ read_pairs(Map *m)
 		const char *field = pmml_need(m->p, c, "field");
 
 		if (m->n == MAX_PAIRS)
-			return pmml_unsupported(m->p, c, "a map from more than %d fields", MAX_PAIRS);
+			return pmml_unsupported(m->p, c, "a map from more than %d fields",
+			                        MAX_PAIRS);
 		m->column[m->n] = pmml_need(m->p, c, "column");
 		if (!field || !m->column[m->n] || !field_value(m->p, c, field, &m->v[m->n]))
 			return false;
@@ -346,7 +348,8 @@ map_by_table(Map *m, const Xml *table, int32_t size, Val *out)
 			const char *text = cell(p, row, m->column[i]);
 
 			complete = complete && text;
-			at = at * m->v[i].labels->v.n + (text ? labels_find(m->v[i].labels, text) : 0);
+			at = at * m->v[i].labels->v.n +
+			     (text ? labels_find(m->v[i].labels, text) : 0);
 		}
 		if (!complete || set[at])
 			continue;

@@ -158,8 +158,9 @@ function_special(const Call *c, Val *out)
 		y = code_let(p, "y", code_mul(p, code_call(p, "log", x),
 		                              code_number(p, 0.43429448190325182765)));
 		whole = code_let(p, "whole", code_call(p, "rint", y));
-		y = code_select(p, code_op(p, KOP_EQ, x, loop_call2(b, "pow", code_number(p, 10), whole)),
-		                whole, y);
+		y = code_select(
+			p, code_op(p, KOP_EQ, x, loop_call2(b, "pow", code_number(p, 10), whole)),
+			whole, y);
 		*out = rounded(c, t == TYPE_FLOAT ? t : TYPE_DOUBLE, y);
 		return true;
 	case SPECIAL_ROUND: /* halves up */

@@ -468,8 +468,9 @@ label_of_number(Pmml *p, const Xml *e, const Val *v, Val *out)
 
 	if (!value_is_constant(v, &number))
 		return pmml_unsupported(p, e, "making a string of a number");
-	*out = isnan(number) ? value_missing(p, TYPE_STRING, l)
-	                     : value_label(p, l, code_int(p, labels_add(p, l, number_text(p, number))));
+	*out = isnan(number)
+	               ? value_missing(p, TYPE_STRING, l)
+	               : value_label(p, l, code_int(p, labels_add(p, l, number_text(p, number))));
 	return true;
 }
 
