@@ -894,6 +894,14 @@ reports_say_what_quantisation_cost() {
 	! command -v python3 >/dev/null ||
 		python3 -c 'import json; r = json.load(open("r.json")); r["compression"]["layers"][0]["snr_db"]; r["program"]["arena_bytes"]' ||
 		problem "the report is no JSON"
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --report=r.html "$MODEL"
+	silent
+	for text in '<title>model.onnx</title>' 'class="plan' 'Memory over time' 'held out' '</html>'; do
+		grep -qF "$text" r.html || problem "the page lacks '$text'"
+	done
+	! command -v python3 >/dev/null ||
+		python3 -c 'import re; from xml.dom import minidom; [minidom.parseString(x) for x in re.findall("<svg.*?</svg>", open("r.html").read(), re.S)]' ||
+		problem "a picture is malformed"
 	mcc 0 --report=p.json "$MODEL"
 	grep -q arena_bytes p.json || problem "the report of a float model lacks its arena"
 }
