@@ -269,6 +269,22 @@ find_warning(Options *o, const char *option, const char *name, DiagCode *code)
 	return USAGE(o, "unknown warning '%s%s'; there are %s", option, name, list.s);
 }
 
+static bool
+set_tree_limit(Options *o, const char *value)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (strcmp(value, "best") == 0) {
+		o->tree_limit = TREE_LIMIT_BEST;
+		return true;
+	}
+	if (end == value || *end || n < 1 || n > INT32_MAX / 2)
+		return USAGE(o, "'-ntree-limit=%s': it must be a number of iterations, or best", value);
+	o->tree_limit = (int)n;
+	return true;
+}
+
 /* A share in (0, 1], also in percent. */
 static bool
 read_share(Options *o, const char *option, const char *value, double *out)
@@ -788,6 +804,10 @@ options_print_code(Str *s, const Options *o)
 		str_puts(s, " -fhosted");
 	if (o->single_rounding)
 		str_puts(s, " -fsingle-rounding");
+	if (o->tree_limit)
+		print_joined(s, "-ntree-limit=", o->tree_limit == TREE_LIMIT_BEST
+		                                         ? "best"
+		                                         : arena_printf(s->arena, "%d", o->tree_limit));
 	print_tree_options(s, o);
 	if (o->batch >= 0)
 		str_puts(s, o->batch ? " -fbatch" : " -fno-batch");

@@ -80,13 +80,15 @@ cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
 }
 
 int64_t
-cost_winograd(const Costs *k, const Conv *c)
+cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 {
 	int64_t tiles = divide_up(c->out_w, 4) * divide_up(c->out_h, 4) * c->batch, products, in, out;
+	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic;
 
-	products = 36 * divide_up(c->ic, 2) * divide_up(c->oc, 2) * (6 * k->load + 16 * k->op) / 4;
-	in = divide_up(c->ic, 2) * (81 * (k->load + k->op) + 240 * k->op);
-	out = c->oc * (80 * (k->load + k->op) + 110 * k->op + 16 * k->output);
+	products = (2 + s->tiles) * k->load + 2 * s->tiles * k->op;
+	products = 36 * words * divide_up(c->oc, 2) * (products + k->loop / 2) / s->tiles;
+	in = words * (81 * (k->load + 10) + 2400);
+	out = c->oc * (80 * (k->load + 10) + 1100 + 16 * k->output);
 	return tiles * (products + in + out) / 10;
 }
 

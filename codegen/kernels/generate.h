@@ -39,9 +39,18 @@ typedef struct {
 bool scalar_fits(const Conv *c);
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 
+typedef struct {
+	bool pairs; /* two products an instruction */
+	int tiles;  /* at most so many at a time, up to 4 */
+} WinogradShape;
+
 /* Whether a convolution can be computed by exact Winograd F(4x4, 3x3); and that, with 8
  * bytes a weight (winograd.c). */
 bool winograd_fits(const Conv *c);
-LFunc *winograd_lower(Arena *a, const Conv *c);
+LFunc *winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape);
+
+/* A sum or difference of int8 tensors of one shape by two tables of 1 KB; NULL where n is
+ * none (sum.c). */
+LFunc *sum_lower(Arena *a, const Node *n);
 
 #endif

@@ -3,6 +3,8 @@
  */
 #include "codegen/kernels/kernels.h"
 
+#include <string.h>
+
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
 #include "ir/lower.h"
@@ -87,6 +89,20 @@ best_dense(const Chooser *ch, bool direct)
 	return best;
 }
 
+/* Exact Winograd, where it is faster than another kernel; it takes flash. */
+static void
+list_winograd(Chooser *ch, bool pairs, int64_t cycles)
+{
+	const Conv *c = ch->conv;
+	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
+	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4};
+
+	if (ch->options->level == '3' && winograd_fits(c) &&
+	    cost_winograd(ch->costs, c, &s) < cycles)
+		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
+		           cost_winograd(ch->costs, c, &s));
+}
+
 /* With a buffer, all rows of it where pixels are short, and without one where the
  * input can be read as it is: always for one pixel, else as the smaller choice. */
 static void
@@ -100,10 +116,7 @@ list_dense(Chooser *ch)
 		add_dense(ch, &direct);
 		return;
 	}
-	if (ch->options->level == '3' && winograd_fits(c) &&
-	    cost_winograd(ch->costs, c) < cost_dense(ch->costs, c, &s))
-		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c),
-		           cost_winograd(ch->costs, c));
+	list_winograd(ch, true, cost_dense(ch->costs, c, &s));
 	all.all_rows = true;
 	if (c->ic < 4 && c->kh > 1 && !is_small(ch))
 		add_dense(ch, &all);
@@ -118,7 +131,7 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = is_small(ch) ? 1 : 9};
+	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1};
 
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
 	           depthwise_lower(ch->arena, c, &s), cost_depthwise(ch->costs, c, &s));
@@ -126,21 +139,23 @@ list_depthwise(Chooser *ch)
 
 /* ---- One product at a time ---- */
 
-/* Blocks that few registers have room for. */
+/* Blocks that the registers have room for: of 8 on the smallest machines, of 31 on
+ * RISC-V, of 13 on others. */
 static ScalarShape
 scalar_shape(const Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
+	bool many = strncmp(ch->options->target->name, "riscv", 5) == 0;
+	bool few = !many && !(ch->options->target->isa & ISA_MUL_HIGH);
 	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
 	ScalarShape s = {.body = is_small(ch) ? 1 : 4};
 
 	if (c->groups > 1) {
 		s.channels = 1;
-		s.pixels = tiny ? 2 : 4;
+		s.pixels = few ? 2 : 4;
 	} else {
-		s.channels = one || tiny ? 4 : 2;
-		s.pixels = one || tiny ? 1 : 3;
+		s.channels = one || few || many ? 4 : 2;
+		s.pixels = one || few ? 1 : many ? 4 : 3;
 	}
 	return s;
 }
@@ -150,9 +165,11 @@ list_scalar(Chooser *ch)
 {
 	ScalarShape s = scalar_shape(ch);
 
-	if (scalar_fits(ch->conv))
-		add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
-		           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
+	if (!scalar_fits(ch->conv))
+		return;
+	list_winograd(ch, false, cost_scalar(ch->costs, ch->conv, &s));
+	add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
+	           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
 }
 
 /* ---- Vectors ---- */
@@ -169,6 +186,23 @@ list_vectors(Chooser *ch)
 	           scalar_lower(ch->arena, c, &s), cost_scalar(ch->costs, c, &s));
 }
 
+/* ---- Sums ---- */
+
+/* Cycles for an element, in tenths: two values, two terms, the output; and without tables,
+ * two values scaled. */
+static void
+list_sum(Chooser *ch, const Node *n, int64_t *reference)
+{
+	const Costs *k = ch->costs;
+	int64_t count = type_numel(&n->out[0]->type);
+	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n);
+
+	*reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
+	if (f)
+		add_kernel(ch, "sum by tables", f,
+		           count * (4 * k->load + k->output + k->loop) / 10);
+}
+
 /* ---- All ---- */
 
 NodeKernels
@@ -179,7 +213,10 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	int64_t cycles = 0;
 	Conv c;
 
-	if (wanted && (ch.costs = costs_of(o->target)) != NULL && conv_read(&c, a, n)) {
+	ch.costs = wanted ? costs_of(o->target) : NULL;
+	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
+		list_sum(&ch, n, &cycles);
+	} else if (ch.costs && conv_read(&c, a, n)) {
 		ch.conv = &c;
 		cycles = cost_reference(ch.costs, &c);
 		if (!(o->target->isa & ISA_ARM_DSP))

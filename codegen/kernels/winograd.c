@@ -17,14 +17,18 @@
  * transformed to scratch memory; then for each pair of output channels and each group of
  * tiles the 36 products are summed over the input channels, and transformed back.
  *
- * Scratch, by group of G tiles and by point: two channels a word, for each word G tiles;
- * behind them the sums, G tiles by two channels.  Constants:
+ * With pairs (two products an instruction), scratch is, by group of G tiles and by point:
+ * two channels a word, for each word G tiles; behind them the sums, G tiles by two
+ * channels.  Constants:
  *
  *	[m, shift]	where all channels have the same multiplier
  *	for each pair of output channels:
  *		36 * bias of both, what reaches every output 16 times
  *		[m of both, shift of both]
  *		for each point and word: weights of the first, of the second channel
+ *
+ * Without, inputs and weights are numbers of 16 bits one by one, in the same order, and
+ * sums and weights have buffers of their own.
  */
 #include <assert.h>
 #include <string.h>
@@ -46,10 +50,12 @@ typedef struct {
 	int32_t tiles_x, tile_rows; /* of a strip: tiles in a row, rows of tiles */
 	int32_t group;              /* tiles at a time */
 	int32_t groups;             /* of a strip */
-	int32_t words;              /* pairs of input channels */
+	bool pairs;                 /* two input channels in a word */
+	int32_t words;              /* input channels, or pairs of them */
 	int32_t block;              /* words of scratch of a group and point */
+	int32_t sum_step;           /* from the sums of a point to those of the next */
 	int32_t header, pair_words, params;
-	LBuf *stream, *columns, *tiles, *back;
+	LBuf *stream, *weights, *columns, *tiles, *sums, *back;
 } Winograd;
 
 static LBuilder *
@@ -66,17 +72,17 @@ divide_up(int32_t x, int32_t y)
 
 /* ---- Which tiles at a time ---- */
 
-/* As few rows of tiles as make whole groups, of up to four tiles. */
+/* As few rows of tiles as make whole groups, of up to `most` tiles. */
 static void
-plan_strips(const Conv *c, int32_t *rows, int32_t *group)
+plan_strips(const Conv *c, int32_t most, int32_t *rows, int32_t *group)
 {
 	int32_t across = divide_up(c->out_w, TILE), down = divide_up(c->out_h, TILE);
 
 	*rows = 1;
-	while (*rows < down && across * *rows < MOST_TILES)
+	while (*rows < down && across * *rows < most)
 		++*rows;
 	*group = 1;
-	for (int32_t g = 2; g <= MOST_TILES; g++)
+	for (int32_t g = 2; g <= most; g++)
 		if (divide_up(across * *rows, g) * (2 + 3 * g) <=
 		    divide_up(across * *rows, *group) * (2 + 3 * *group))
 			*group = g;
@@ -130,7 +136,7 @@ put_pair(const Winograd *d, int32_t **at, int32_t first)
 		put_word(at, exists[i] ? (uint32_t)scale_multiplier(c, first + i) : 0);
 	for (int i = 0; i < 2 && d->params > 2; i++)
 		put_word(at, exists[i] ? (uint32_t)scale_shift(c, first + i) : 0);
-	for (int32_t point = 0; point < POINTS * POINTS; point++)
+	for (int32_t point = 0; point < POINTS * POINTS && d->pairs; point++)
 		for (int32_t word = 0; word < d->words; word++)
 			for (int i = 0; i < 2; i++) {
 				int32_t ic = word / 2 * 4 + word % 2, y = point / POINTS, x = point % POINTS;
@@ -141,6 +147,24 @@ put_pair(const Winograd *d, int32_t **at, int32_t first)
 			}
 }
 
+/* The weights one by one. */
+static void
+make_weights(Winograd *d)
+{
+	const Conv *c = d->c;
+	int32_t n = divide_up(c->oc, 2) * POINTS * POINTS * d->words * 2;
+	int16_t *w = ARENA_ARRAY(d->cx.arena, int16_t, n), *at = w;
+
+	for (int32_t first = 0; first < c->oc; first += 2)
+		for (int32_t point = 0; point < POINTS * POINTS; point++)
+			for (int32_t ic = 0; ic < c->ic; ic++)
+				for (int i = 0; i < 2; i++)
+					*at++ = (int16_t)transformed_weight(c, first + i, ic, point / POINTS,
+					                                    point % POINTS);
+	assert(at == w + n);
+	d->weights = lower_constant(&d->cx, "weights", DT_I16, n, w);
+}
+
 static void
 make_stream(Winograd *d)
 {
@@ -149,7 +173,7 @@ make_stream(Winograd *d)
 
 	d->header = d->scale.fast && d->scale.uniform ? 2 : 0;
 	d->params = d->scale.fast && !d->scale.uniform ? 6 : 2;
-	d->pair_words = d->params + POINTS * POINTS * d->words * 2;
+	d->pair_words = d->params + (d->pairs ? POINTS * POINTS * d->words * 2 : 0);
 	n = d->header + pairs * d->pair_words;
 	words = at = ARENA_ARRAY(d->cx.arena, int32_t, n);
 	if (d->header) {
@@ -159,7 +183,9 @@ make_stream(Winograd *d)
 	for (int32_t i = 0; i < pairs; i++)
 		put_pair(d, &at, 2 * i);
 	assert(at == words + n);
-	d->stream = lower_constant(&d->cx, "weights", DT_I32, n, words);
+	d->stream = lower_constant(&d->cx, d->pairs ? "weights" : "params", DT_I32, n, words);
+	if (!d->pairs)
+		make_weights(d);
 }
 
 /* ---- Inputs ---- */
@@ -167,12 +193,16 @@ make_stream(Winograd *d)
 static Expr *
 add2(Winograd *d, Expr *x, Expr *y)
 {
+	if (!d->pairs)
+		return loop_add(builder(d), x, y);
 	return loop_packed(builder(d), POP_ADD2, x, y, NULL);
 }
 
 static Expr *
 sub2(Winograd *d, Expr *x, Expr *y)
 {
+	if (!d->pairs)
+		return loop_sub(builder(d), x, y);
 	return loop_packed(builder(d), POP_SUB2, x, y, NULL);
 }
 
@@ -183,7 +213,7 @@ twice2(Winograd *d, Expr *x)
 	return add2(d, x, x);
 }
 
-/* B^T of six values with two lanes. */
+/* B^T of six values, with two lanes each where there are pairs. */
 static void
 transform_input(Winograd *d, Expr *const *x, Expr *y[POINTS])
 {
@@ -201,7 +231,7 @@ transform_input(Winograd *d, Expr *const *x, Expr *y[POINTS])
 	y[2] = add2(d, sub2(d, x[4], x[3]), t);
 }
 
-/* One column of a row of tiles, two of four channels: to columns[][column]. */
+/* One column of a row of tiles: a channel, or two of four: to columns[][column]. */
 static void
 transform_column(Winograd *d, Expr *const *row, Expr *at, Expr *column, POp half)
 {
@@ -212,7 +242,10 @@ transform_column(Winograd *d, Expr *const *row, Expr *at, Expr *column, POp half
 	for (int i = 0; i < POINTS; i++) {
 		Expr *four = loop_load(b, d->rows.buf, loop_add(b, row[i], at));
 
-		x[i] = loop_let(b, "d", loop_packed(b, half, four, NULL, NULL));
+		if (!d->pairs)
+			x[i] = loop_let(b, "d", loop_cvt(b, DT_I32, four));
+		else
+			x[i] = loop_let(b, "d", loop_packed(b, half, four, NULL, NULL));
 	}
 	transform_input(d, x, y);
 	for (int i = 0; i < POINTS; i++)
@@ -240,7 +273,7 @@ transform_tile(Winograd *d, Expr *tile, Expr *tx, Expr *word)
 		x[k] = loop_let(b, "d", loop_load(b, d->columns, loop_add(b, from, loop_idx(b, k))));
 	transform_input(d, x, y);
 	for (int k = 0; k < POINTS; k++)
-		loop_store(b, d->tiles, loop_add(b, to, loop_idx(b, k * d->block)), y[k]);
+		loop_store_cvt(b, d->tiles, loop_add(b, to, loop_idx(b, k * d->block)), y[k]);
 	loop_end(b);
 }
 
@@ -250,15 +283,15 @@ transform_strip(Winograd *d, Expr *first)
 {
 	LBuilder *b = builder(d);
 	int depth = b->depth;
-	int32_t pixel = d->c->ic / 4;
+	int32_t pixel = d->pairs ? d->c->ic / 4 : d->c->ic, halves = d->pairs ? 2 : 1;
 	Expr *u = lower_for(&d->cx, "ty", d->tile_rows), *row[POINTS], *quad, *column, *tx;
 
 	for (int i = 0; i < POINTS; i++)
 		row[i] = lower_let(&d->cx, "row",
 		                   rows_row(&d->cx, &d->rows, first, loop_affine(b, u, TILE, i)));
-	quad = lower_for(&d->cx, "four", pixel);
-	for (int half = 0; half < 2; half++) {
-		Expr *word = loop_affine(b, quad, 2, half), *tile;
+	quad = lower_for(&d->cx, d->pairs ? "four" : "ic", pixel);
+	for (int half = 0; half < halves; half++) {
+		Expr *word = loop_affine(b, quad, halves, half), *tile;
 
 		column = loop_for(b, "column", 0, d->tiles_x * TILE + 2);
 		transform_column(d, row,
@@ -278,6 +311,20 @@ transform_strip(Winograd *d, Expr *first)
 
 enum { STEP = 2 };
 
+static void
+add_product(Winograd *d, LVar *sum, Expr *v, Expr *w)
+{
+	LBuilder *b = builder(d);
+	Expr *next;
+
+	if (d->pairs) {
+		loop_set(b, sum, loop_packed(b, POP_DOT2, v, w, loop_get(b, sum)));
+		return;
+	}
+	next = loop_add(b, loop_get(b, sum), loop_mul(b, v, w));
+	loop_set(b, sum, loop_packed(b, POP_KEEP, next, NULL, NULL));
+}
+
 /* Words k and on of a point. */
 static void
 add_words(Winograd *d, LVar *sum[MOST_TILES][2], Expr *w_at, Expr *v_at, int32_t k, int n)
@@ -288,18 +335,20 @@ add_words(Winograd *d, LVar *sum[MOST_TILES][2], Expr *w_at, Expr *v_at, int32_t
 		Expr *w[2];
 
 		for (int o = 0; o < 2; o++)
-			w[o] = loop_let(b, "wk", loop_load(b, d->stream,
-			                                   loop_add(b, w_at, loop_idx(b, 2 * (k + i) + o))));
+			w[o] = loop_let(b, "wk",
+			                loop_load_compute(b, d->weights,
+			                                  loop_add(b, w_at, loop_idx(b, 2 * (k + i) + o))));
 		for (int t = 0; t < d->group; t++) {
 			int32_t at = (k + i) * d->group + t;
 			Expr *v = loop_let(b, "vk",
-			                   loop_load(b, d->tiles, loop_add(b, v_at, loop_idx(b, at))));
+			                   loop_load_compute(b, d->tiles, loop_add(b, v_at, loop_idx(b, at))));
 
 			for (int o = 0; o < 2; o++)
-				loop_set(b, sum[t][o],
-				         loop_packed(b, POP_DOT2, v, w[o], loop_get(b, sum[t][o])));
+				add_product(d, sum[t][o], v, w[o]);
 		}
-		loop_set(b, sum[0][0], loop_packed(b, POP_KEEP, loop_get(b, sum[0][0]), NULL, NULL));
+		if (d->pairs)
+			loop_set(b, sum[0][0],
+			         loop_packed(b, POP_KEEP, loop_get(b, sum[0][0]), NULL, NULL));
 	}
 }
 
@@ -310,14 +359,14 @@ sum_products(Winograd *d, Expr *w_at, Expr *v_at)
 	LBuilder *b = builder(d);
 	int32_t body = d->words % 4 == 0 ? 4 : STEP, words = d->words;
 	LVar *sum[MOST_TILES][2];
-	Expr *point = loop_for(b, "point", 0, POINTS * POINTS), *w, *v, *k;
+	Expr *point = loop_for(b, "point", 0, POINTS * POINTS), *w, *v, *k, *to;
 
 	w = loop_let(b, "w_point", loop_add(b, w_at, loop_affine(b, point, 2 * words, 0)));
 	v = loop_let(b, "v_point", loop_add(b, v_at, loop_affine(b, point, d->block, 0)));
 	for (int t = 0; t < d->group; t++)
 		for (int o = 0; o < 2; o++)
 			sum[t][o] = loop_var(b, "sum", loop_int(b, DT_I32, 0));
-	if (words <= 8) {
+	if (words <= 8 && d->pairs) {
 		add_words(d, sum, w, v, 0, words);
 	} else {
 		k = loop_for_step(b, "k", 0, words, body);
@@ -325,10 +374,11 @@ sum_products(Winograd *d, Expr *w_at, Expr *v_at)
 		          loop_let(b, "v_k", loop_add(b, v, loop_affine(b, k, d->group, 0))), 0, body);
 		loop_end(b);
 	}
+	to = d->pairs ? loop_add(b, v, loop_idx(b, words * d->group))
+	              : loop_let(b, "to", loop_affine(b, point, d->sum_step, 0));
 	for (int t = 0; t < d->group; t++)
 		for (int o = 0; o < 2; o++)
-			loop_store(b, d->tiles,
-			           loop_add(b, v, loop_idx(b, words * d->group + 2 * t + o)),
+			loop_store(b, d->sums, loop_add(b, to, loop_idx(b, 2 * t + o)),
 			           loop_get(b, sum[t][o]));
 	loop_end(b);
 }
@@ -374,10 +424,11 @@ back_columns(Winograd *d, const Output *o, Expr *sums)
 	LBuilder *b = builder(d);
 	Expr *j = loop_for(b, "j", 0, POINTS), *m[POINTS], *y[TILE];
 
-	sums = loop_let(b, "m_j", loop_add(b, sums, loop_affine(b, j, d->block, 0)));
+	sums = loop_let(b, "m_j", loop_add(b, sums, loop_affine(b, j, d->sum_step, 0)));
 	for (int i = 0; i < POINTS; i++)
-		m[i] = loop_let(b, "mi", loop_load(b, d->tiles,
-		                                   loop_add(b, sums, loop_idx(b, i * POINTS * d->block))));
+		m[i] = loop_let(b, "mi",
+		                loop_load(b, d->sums,
+		                          loop_add(b, sums, loop_idx(b, i * POINTS * d->sum_step))));
 	/* Point (1, 1) reaches every output. */
 	m[1] = loop_add(b, m[1], loop_select(b, loop_op2(b, KOP_EQ, j, loop_idx(b, 1)), o->bias,
 	                                     loop_int(b, DT_I32, 0)));
@@ -463,7 +514,8 @@ store_group(Winograd *d, Expr *y_n, Expr *strip, Expr *group, Expr *pair, Expr *
 		at = loop_add(b, at, loop_idx(b, d->header ? 1 : 2));
 		out.shift = loop_let(b, "shift", loop_load(b, d->stream, at));
 	}
-	sums = loop_affine(b, group, POINTS * POINTS * d->block, d->words * d->group);
+	sums = d->pairs ? loop_affine(b, group, POINTS * POINTS * d->block, d->words * d->group)
+	                : loop_idx(b, 0);
 	sums = loop_add(b, loop_add(b, sums, loop_affine(b, t, 2, 0)), o);
 	back_columns(d, &out, loop_let(b, "sums", sums));
 	back_rows(d, &out);
@@ -475,11 +527,16 @@ lower_strip(Winograd *d, Expr *y_n, Expr *strip)
 {
 	LBuilder *b = builder(d);
 	Expr *pair = lower_for(&d->cx, "pair", divide_up(d->c->oc, 2)), *group, *p_at, *v_at;
+	Expr *w_at;
 
 	p_at = lower_let(&d->cx, "p_pair", loop_affine(b, pair, d->pair_words, d->header));
 	group = lower_for(&d->cx, "group", d->groups);
 	v_at = lower_let(&d->cx, "v_g", loop_affine(b, group, POINTS * POINTS * d->block, 0));
-	sum_products(d, lower_let(&d->cx, "w_pair", loop_add(b, p_at, loop_idx(b, d->params))), v_at);
+	if (d->pairs)
+		w_at = loop_add(b, p_at, loop_idx(b, d->params));
+	else
+		w_at = loop_affine(b, pair, POINTS * POINTS * d->words * 2, 0);
+	sum_products(d, lower_let(&d->cx, "w_pair", w_at), v_at);
 	store_group(d, y_n, strip, group, pair, p_at);
 }
 
@@ -493,7 +550,10 @@ lower_images(Winograd *d)
 	rows_begin(&d->cx, &d->rows);
 	d->columns = lower_scratch(&d->cx, "columns", DT_I32, POINTS * (d->tiles_x * TILE + 2));
 	d->back = lower_scratch(&d->cx, "back", DT_I32, TILE * POINTS);
-	d->tiles = lower_scratch(&d->cx, "tiles", DT_I32, d->groups * POINTS * POINTS * d->block);
+	d->tiles = d->sums = lower_scratch(&d->cx, "tiles", d->pairs ? DT_I32 : DT_I16,
+	                                   d->groups * POINTS * POINTS * d->block);
+	if (!d->pairs)
+		d->sums = lower_scratch(&d->cx, "sums", DT_I32, POINTS * POINTS * d->sum_step);
 	image = lower_for(&d->cx, "n", c->batch);
 	y_n = lower_let(&d->cx, "y_n", loop_affine(b, image, c->out_h * c->out_w * c->oc, 0));
 	image = lower_let(&d->cx, "x_n", loop_affine(b, image, c->in_h * c->in_w * c->ic, 0));
@@ -506,23 +566,27 @@ lower_images(Winograd *d)
 }
 
 LFunc *
-winograd_lower(Arena *a, const Conv *c)
+winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape)
 {
-	Winograd d = {.c = c, .view = *c};
+	Winograd d = {.c = c, .view = *c, .pairs = shape->pairs};
 
-	assert(winograd_fits(c));
-	plan_strips(c, &d.tile_rows, &d.group);
+	assert(winograd_fits(c) && shape->tiles <= MOST_TILES);
+	plan_strips(c, shape->tiles, &d.tile_rows, &d.group);
 	d.tiles_x = divide_up(c->out_w, TILE);
 	d.groups = divide_up(d.tiles_x * d.tile_rows, d.group);
-	d.words = c->ic / 2;
-	d.block = d.words * d.group + 2 * d.group;
+	d.words = d.pairs ? c->ic / 2 : c->ic;
+	d.block = d.words * d.group + (d.pairs ? 2 * d.group : 0);
+	d.sum_step = d.pairs ? d.block : 2 * d.group;
 	d.view.kh = d.tile_rows * TILE + 2;
 	d.view.sy = d.tile_rows * TILE;
 	d.view.out_h = divide_up(c->out_h, d.tile_rows * TILE);
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
-	d.rows = rows_plan_bytes(&d.view, d.tiles_x * TILE, false);
+	d.rows = d.pairs ? rows_plan_bytes(&d.view, d.tiles_x * TILE, false)
+	                 : rows_plan_single(&d.view, d.tiles_x * TILE, false);
 	make_stream(&d);
+	if (d.pairs)
+		d.weights = d.stream;
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	lower_images(&d);
 	return loop_finish(&d.cx.b);

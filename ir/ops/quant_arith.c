@@ -65,14 +65,9 @@ store(LowerCtx *cx, const Node *n, Expr *index, Expr *x)
 
 /* ---- Sums ---- */
 
-typedef struct {
-	double in[2], out;
-	int left;
-} SumFactors;
-
 /* TFLite computes those of a difference in single precision. */
-static SumFactors
-sum_factors(const Node *n)
+SumFactors
+q_sum_factors(const Node *n)
 {
 	float a = quant_scale(&n->in[0]->type), b = quant_scale(&n->in[1]->type);
 	float twice = 2 * (a > b ? a : b);
@@ -106,14 +101,14 @@ qinfer_add(const Node *n, Type *out, Diag *d)
 
 	if (!infer_binary(n, out, d))
 		return false;
-	f = sum_factors(n);
+	f = q_sum_factors(n);
 	return check_sum_factors(n, d, &f);
 }
 
 void
 qlower_add(LowerCtx *cx, const Node *n)
 {
-	SumFactors f = sum_factors(n);
+	SumFactors f = q_sum_factors(n);
 	Expr *at[MAX_ELEMENTWISE + 1], *x[2];
 
 	lower_elements(cx, n, at);

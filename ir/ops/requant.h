@@ -110,6 +110,15 @@ Multiplier q_multiplier(const LowerCtx *cx, double factor);
 /* q_mbqm() or, for an i64 value, q_mbqm64(), by a factor. */
 Expr *q_scale(LowerCtx *cx, Expr *x, double factor);
 
+/* How a sum or difference of two tensors is computed: each input, less its zero point
+ * and shifted to the left, times its factor; their sum times `out`. */
+typedef struct {
+	double in[2], out;
+	int left;
+} SumFactors;
+
+SumFactors q_sum_factors(const Node *n);
+
 /* ---- Loop IR: factors by channel ---- */
 
 typedef struct {

@@ -282,10 +282,17 @@ lstm_bias(Emit *e, const Value *v, double scale)
 	return constant(e, v->name, t, b);
 }
 
+/* A state in the type of what it becomes. */
+static Value *
+lstm_state(Emit *e, Value *v, const Value *next)
+{
+	return next && value_is_const(v) ? as_type(e, v, &e->plan[next->id]) : emit_coded(e, v);
+}
+
 static bool
 emit_lstm(Emit *e, const Node *n)
 {
-	enum { WEIGHTS = 1, BIASES = 9, HIDDEN = 13, INPUTS = 15, GATES = 4 };
+	enum { WEIGHTS = 1, BIASES = 9, HIDDEN = 13, CELL = 14, INPUTS = 15, GATES = 4 };
 	Value *in[INPUTS];
 	double x_scale;
 
@@ -302,8 +309,8 @@ emit_lstm(Emit *e, const Node *n)
 	for (int i = 0; i < GATES; i++)
 		in[BIASES + i] = lstm_bias(e, n->in[BIASES + i],
 		                           x_scale * (double)in[WEIGHTS + i]->type.q->scale[0]);
-	for (int i = HIDDEN; i < INPUTS; i++)
-		in[i] = emit_coded(e, n->in[i]);
+	in[HIDDEN] = lstm_state(e, n->in[HIDDEN], n->out[1] ? n->out[1] : n->out[0]);
+	in[CELL] = lstm_state(e, n->in[CELL], n->out[2]);
 	return copy_node(e, n, INPUTS, in, e->plan);
 }
 

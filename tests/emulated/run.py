@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Runs models on emulated microcontrollers and compares the bytes with this machine's.
 
-Each model is compiled to C, built by gcc and clang for every core, and to an object
-file by mcc, linked by GNU ld and by lld; all of them must print the bytes that
-mcc-run computes here.  AVR runs the small model through C.
+Each model is compiled to C, once for any machine and once for each core, and built by
+gcc and clang for every core; and to an object file by mcc, linked by GNU ld and by lld.
+All of them must print the bytes that mcc-run computes here.  AVR runs the small model through C.
 
 The board support and the cores are those of tests/mcusim; needs qemu-system-arm,
 qemu-system-misc, the cross compilers and C libraries that its Makefile names, and
@@ -141,11 +141,14 @@ def check(name, build, wanted, run):
     return True
 
 
-def object_run(args, sim, core, model, folder, main, libs):
-    options = CORES[core].split()
-    target, _ = harness.compile_model(args.mcc, model, folder, options + ["-fprefix=model"],
-                                      "object_" + core, ".o")
-    return simulate(sim, core, "gcc", [main, target], folder, libs)
+def core_build(args, core, model, folder, inputs, suffix, level):
+    """A build for that core, with its own main(): kernels for it need other memory."""
+    name = f"{core}{level}_{suffix[1:]}"
+    options = CORES[core].split() + ["-fprefix=model", level]
+    target, header = harness.compile_model(args.mcc, model, folder, options, name, suffix)
+    main = os.path.join(folder, name + "_main.c")
+    write_main(main, harness.Interface(header), inputs, os.path.basename(header))
+    return [main, target]
 
 
 def run_model(args, sim, cores, name, model, folder):
@@ -158,6 +161,12 @@ def run_model(args, sim, cores, name, model, folder):
         compilers = ["gcc"]
         if CORES[core] and shutil.which("clang-19"):
             compilers.append("clang")
+        if CORES[core]:
+            own = core_build(args, core, model, folder, inputs, ".c", "-O3")
+            for compiler in compilers:
+                good += check(name, f"{core} own C {compiler}", wanted,
+                              lambda: simulate(sim, core, compiler, own, folder))
+                total += 1
         for compiler in compilers:
             good += check(name, f"{core} C {compiler}", wanted,
                           lambda: simulate(sim, core, compiler, [main, source], folder))
@@ -166,8 +175,9 @@ def run_model(args, sim, cores, name, model, folder):
         if os.path.exists(os.path.join(LLD, "ld.lld")):
             linkers["lld"] = f"-B{LLD} -fuse-ld=lld"
         for linker, libs in linkers.items() if CORES[core] else ():
+            built = core_build(args, core, model, folder, inputs, ".o", "-O2")
             good += check(name, f"{core} object {linker}", wanted,
-                          lambda: object_run(args, sim, core, model, folder, main, libs))
+                          lambda: simulate(sim, core, "gcc", built, folder, libs))
             total += 1
     return good, total
 

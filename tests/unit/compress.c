@@ -107,12 +107,26 @@ samples_of(const Graph *g)
 
 static CompressReport report;
 
+/* As driver/pipeline.c does. */
+static void
+prepare(Graph *g)
+{
+	PassList list = {0};
+	PassCtx cx;
+
+	pass_init(&cx, arena, &diag);
+	ck_assert(pass_parse_list(arena, "expand,recurrent,layers,fold,fuse-activation,cse,dce",
+	                          &list, &diag));
+	ck_assert(pass_run_list(&list, g, &cx, 4));
+}
+
 static Graph *
 compress_with(const char *text, const CompressOptions *o)
 {
 	Graph *g = parse(text), *q;
 	Samples s = samples_of(g);
 
+	prepare(g);
 	q = compress_graph(g, o, &s, &exec, &report, &diag);
 	ck_assert_msg(q != NULL, "%s", diag.first ? diag.first->text : "");
 	ck_assert_msg(graph_verify(q, &diag), "%s", diag.first ? diag.first->text : "");
@@ -373,6 +387,25 @@ static const char *const graphs[] = {
 	"  %1 = gather(%t, %i) {axis=0}\n"
 	"  %2 = add(%1, %x)\n"
 	"  return %2\n}\n",
+	/* recurrent layers with states that come from outside */
+	"graph @g(%x: f32[3,1,2], %h: f32[1,1,1]) {\n"
+	"  %w: f32[1,4,2] = const [0.1, 0.9, -0.7, 0.4, 0.8, 0.6, -0.9, 0.8]\n"
+	"  %r: f32[1,4,1] = const [0.5, -0.2, 0.3, -0.4]\n"
+	"  %b: f32[1,8] = const [0.5, 0.2, 0.3, 0.4, 0.1, 0.1, 0.1, 0.1]\n"
+	"  %y, %yh, %yc = lstm(%x, %w, %r, %b, _, %h)\n"
+	"  %z = lstm(%x, %w, %r, %b)\n"
+	"  %v = add(%y, %z)\n"
+	"  return %v, %yh, %yc\n}\n",
+	/* and those that become steps */
+	"graph @g(%x: f32[3,1,2]) {\n"
+	"  %w: f32[1,3,2] = const [0.1, 0.9, -0.7, 0.4, 0.8, 0.6]\n"
+	"  %r: f32[1,3,1] = const [0.5, -0.2, 0.3]\n"
+	"  %y, %yh = gru(%x, %w, %r) {linear_before_reset=true}\n"
+	"  %u: f32[1,1,1] = const [0.7]\n"
+	"  %k: f32[1,1,1] = const [0.6]\n"
+	"  %t = reshape(%yh) {shape=[1,1,1]}\n"
+	"  %z, %zh = rnn(%t, %k, %u)\n"
+	"  return %y, %zh\n}\n",
 	/* a state */
 	"graph @g(%x: f32[1,4], %s: f32[1,4]) {\n"
 	"  %z: f32[1,4] = const [0.0, 0.0, 0.0, 0.0]\n"

@@ -187,6 +187,28 @@ expect_same(const LFunc *f, const char *what, const Node *n, const Layer *l)
 	}
 }
 
+/* Every pair of values that 256 elements can have, in some order. */
+static void
+expect_same_sum(const LFunc *f, const Node *n)
+{
+	const LFunc *reference = node_lower(arena, n);
+
+	ck_assert_ptr_null(lfunc_verify(f));
+	for (int shift = 0; shift < 256; shift += 5) {
+		int8_t x[2][256], y[2][256];
+		void *bufs[8] = {x[0], x[1], y[0]};
+
+		for (int i = 0; i < 256; i++) {
+			x[0][i] = (int8_t)(i - 128);
+			x[1][i] = (int8_t)((i + shift) % 256 - 128);
+		}
+		lfunc_run(arena, f, bufs);
+		bufs[2] = y[1];
+		lfunc_run(arena, reference, bufs);
+		ck_assert(memcmp(y[0], y[1], sizeof y[0]) == 0);
+	}
+}
+
 /* ---- Shapes ---- */
 
 static void
@@ -316,7 +338,11 @@ START_TEST(winograd_has_the_reference_bytes)
 			continue;
 		ck_assert(conv_read(&c, arena, n));
 		ck_assert(winograd_fits(&c));
-		expect_same(winograd_lower(arena, &c), "winograd", n, &l);
+		for (int pairs = 0; pairs < 2; pairs++) {
+			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4)};
+
+			expect_same(winograd_lower(arena, &c, &s), "winograd", n, &l);
+		}
 		made++;
 	}
 }
@@ -337,6 +363,37 @@ START_TEST(winograd_refuses_large_sums)
 			most = c.channel[i].hi > most ? c.channel[i].hi : most;
 		ck_assert_int_eq(winograd_fits(&c), most < 1 << 25);
 	}
+}
+END_TEST
+
+START_TEST(sums_have_the_reference_bytes)
+{
+	int made = 0, kernels = 0;
+
+	for (seed = 400; made < 60;) {
+		Graph *g = graph_new(arena, "g");
+		Type t = type_make(DT_I8, 2, (int32_t[]){16, 16});
+		Value *in[2];
+		Node *n;
+		LFunc *f;
+
+		for (int i = 0; i < 2; i++) {
+			t.q = quant(1, draw(3) ? 0.02 : 0.0002, false, draw(256) - 128);
+			in[i] = graph_input(g, i ? "b" : "a", t);
+		}
+		n = graph_add(g, draw(2) ? OP_ADD : OP_SUB, 2, in, "y");
+		n->out[0]->type.dtype = DT_I8;
+		n->out[0]->type.q = quant(1, draw(3) ? 0.03 : 0.0003, false, draw(256) - 128);
+		g->single_rounding = draw(3) == 0;
+		if (!node_infer(n, &diag))
+			continue;
+		made++;
+		f = sum_lower(arena, n);
+		if (f)
+			expect_same_sum(f, n);
+		kernels += f != NULL;
+	}
+	ck_assert_int_gt(kernels, 20);
 }
 END_TEST
 
@@ -377,6 +434,7 @@ main(void)
 	tcase_add_loop_test(tc, depthwise_convolutions_have_the_reference_bytes, 0, 3);
 	tcase_add_loop_test(tc, winograd_has_the_reference_bytes, 0, 4);
 	tcase_add_test(tc, winograd_refuses_large_sums);
+	tcase_add_test(tc, sums_have_the_reference_bytes);
 	tcase_add_test(tc, products_have_the_reference_bytes);
 	tcase_add_test(tc, large_sums_are_exact);
 	suite_add_tcase(s, tc);
