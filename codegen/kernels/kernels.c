@@ -77,7 +77,7 @@ best_dense(const Chooser *ch, bool direct)
 	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
 	DenseShape best = {0};
 
-	for (int size = 1; size <= (one ? 4 : 3); size++) {
+	for (int size = 1; size <= 3; size++) {
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
