@@ -129,6 +129,7 @@ job_read(Job *j)
 		.nshapes = o->shapes.n,
 		.dims = o->dims.v,
 		.ndims = o->dims.n,
+		.tree_limit = o->tree_limit,
 		.files = &j->files,
 	};
 

@@ -54,6 +54,7 @@ typedef struct {
 
 	bool help, version, verbose, only_show, print_ops;
 	bool single_rounding;
+	int tree_limit; /* -ntree-limit */
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
 	int batch; /* -fbatch: 1, -fno-batch: 0, neither: -1 */
@@ -77,7 +78,7 @@ typedef struct {
 	bool profile, reset_each;
 	double rtol, atol;
 
-	bool quantize;            /* -fquantize= */
+	WeightOptions weights;    /* -fquantize=, which sets the greatest code, and -fprune= */
 	const char *calib;        /* -fcalib= */
 	RangeMethod ranges;       /* -fcalib-ranges= */
 	DType input_type, output_type; /* -finput-type=, -foutput-type= */

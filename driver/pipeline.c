@@ -29,8 +29,8 @@ static const struct {
 
 /* At every level: what is compressed should be as simple as it can be. */
 static const char before_compression[] =
-	"expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,layers,fuse-activation,"
-	"dead-channels,cse,dce";
+	"expand,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,recurrent,layers,"
+	"fuse-activation,dead-channels,cse,dce";
 
 /* The passes of a level are repeated until nothing changes, but not for ever;
  * those of -passes= run once. */

@@ -67,7 +67,81 @@ make_inputs(Verify *v, const Graph *g)
 	}
 }
 
-/* The inputs, made up or from the file that is given. */
+/* The rows that the model comes with. */
+static void
+take_records(Verify *v, const Graph *g)
+{
+	Arena *a = v->job->arena;
+
+	v->data = (Arrays){.ninputs = g->inputs.n, .calls = (size_t)g->records.n,
+	                   .is_batched = true};
+	v->data.input = ARENA_ARRAY(a, Array, g->inputs.n);
+	for (int i = 0; i < g->inputs.n; i++) {
+		Array *x = &v->data.input[i];
+
+		*x = (Array){.name = g->inputs.v[i]->name, .type = g->inputs.v[i]->type};
+		x->stride = type_bytes(&x->type);
+		x->memory = arena_calloc(a, v->data.calls, x->stride);
+		x->npy.data = x->memory;
+	}
+	for (int k = 0; k < g->input_fields.n; k++) {
+		const Field *f = &g->input_fields.v[k];
+		const Array *x = &v->data.input[f->index];
+		size_t n = (size_t)type_numel(&x->type);
+
+		for (size_t row = 0; row < v->data.calls; row++) {
+			double value = g->records.v[row].in[k];
+			size_t at = row * n + (size_t)f->element;
+
+			if (dtype_is_float(x->type.dtype))
+				num_store(x->type.dtype, x->memory, at, value);
+			else
+				num_store_int(x->type.dtype, x->memory, at, (int64_t)value);
+		}
+	}
+}
+
+static bool
+agrees(const Graph *g, int field, double value, double recorded)
+{
+	if (isnan(recorded))
+		return true;
+	if (g->output_fields.v[field].kind == FIELD_category)
+		return value == recorded;
+	return fabs(value - recorded) <= g->zero[field] ||
+	       fabs(value - recorded) <= g->precision[field] * fabs(recorded);
+}
+
+/* Whether the results are those that the model comes with. */
+static bool
+check_records(Verify *v, const Arrays *results)
+{
+	const Graph *g = v->job->graph;
+	Loc loc = {.file = v->job->input->path};
+	size_t wrong = 0, row_of = 0;
+	int field_of = 0;
+
+	for (size_t row = 0; row < (size_t)g->records.n; row++)
+		for (int k = 0; k < g->output_fields.n; k++) {
+			const Field *f = &g->output_fields.v[k];
+			const Array *y = &results->output[f->index];
+			size_t at = row * (size_t)type_numel(&y->type) + (size_t)f->element;
+
+			if (agrees(g, k, num_load(y->type.dtype, y->memory, at),
+			           g->records.v[row].out[k]))
+				continue;
+			if (wrong++ == 0) {
+				row_of = row;
+				field_of = k;
+			}
+		}
+	return !wrong || diag_report(&v->job->diag, &loc, E_VERIFY_OUTPUT,
+	                             "%zu results are not those that the model comes with, the "
+	                             "first is '%s' of row %zu", wrong,
+	                             g->output_fields.v[field_of].name, row_of + 1);
+}
+
+/* The inputs: from the file that is given, those of the model, or made up. */
 static bool
 prepare(Verify *v)
 {
@@ -77,10 +151,12 @@ prepare(Verify *v)
 	v->run_options = *j->options;
 	v->run_options.run_inputs = v->run_options.run_outputs = (Names){0};
 	v->run_options.run_references = (Names){0};
-	if (!file) {
+	if (!file && j->graph->records.n)
+		take_records(v, j->graph);
+	else if (!file)
 		make_inputs(v, j->graph);
+	if (!file)
 		return true;
-	}
 	VEC_PUSH(j->arena, &v->run_options.run_inputs, file);
 	return arrays_prepare(&v->data, j);
 }
@@ -229,7 +305,9 @@ verify_program(Job *j, const Program *p, const LlvmOptions *options)
 	ok = prepare(&v);
 	if (ok) {
 		expected = with_outputs(&v, p);
-		ok = engine_interpret(p, &expected, j) && check(&v, WAY_C, p, &expected) &&
+		ok = engine_interpret(p, &expected, j) &&
+		     (own->verify_data || check_records(&v, &expected)) &&
+		     check(&v, WAY_C, p, &expected) &&
 		     (!options || !is_host || check(&v, WAY_OBJECT, p, &expected));
 	}
 	j->options = own;

@@ -8,7 +8,8 @@
 #include "driver/job.h"
 
 /*
- * Runs the program on the data of --verify= or on made-up ones: in the interpreter, as C,
+ * Runs the program on the data of --verify=, on the rows that the model comes with
+ * (Graph.records), whose results must be the recorded ones, or on made-up data: in the interpreter, as C,
  * and with `options` as an object file, when that is for this machine.  A bit that differs
  * is reported with the first layer where one does.
  */

@@ -92,6 +92,60 @@ build_reshape(Builder *b, Value *x, int rank, const int32_t *dim)
 }
 
 Value *
+build_concat(Builder *b, int n, Value *const *x, int axis)
+{
+	Node *k;
+
+	for (int i = 0; i < n; i++)
+		if (!x[i])
+			return NULL;
+	k = build_node(b, OP_CONCAT, n, x);
+	if (k)
+		((Attr_CONCAT *)k->attr)->axis = axis;
+	return build_finish(b, k);
+}
+
+static Ints
+ints(Builder *b, int n, const int64_t *v)
+{
+	return (Ints){n, arena_copy(b->g->arena, v, (size_t)n * sizeof *v)};
+}
+
+Value *
+build_columns(Builder *b, Value *x, int32_t from, int32_t count)
+{
+	Node *n = build_node(b, OP_SLICE, 1, &x);
+
+	if (n)
+		*(Attr_SLICE *)n->attr =
+			(Attr_SLICE){.starts = ints(b, 2, (int64_t[]){0, from}),
+		                     .sizes = ints(b, 2, (int64_t[]){x->type.dim[0], count}),
+		                     .steps = ints(b, 2, (int64_t[]){1, 1})};
+	return build_finish(b, n);
+}
+
+Value *
+build_reduce_sum(Builder *b, Value *x, int axis)
+{
+	Node *n = build_node(b, OP_REDUCE_SUM, 1, &x);
+
+	if (n)
+		*(Attr_REDUCE_SUM *)n->attr =
+			(Attr_REDUCE_SUM){.axes = ints(b, 1, (int64_t[]){axis}), .keepdims = false};
+	return build_finish(b, n);
+}
+
+Value *
+build_cum_sum(Builder *b, Value *x, int axis)
+{
+	Node *n = build_node(b, OP_CUM_SUM, 1, &x);
+
+	if (n)
+		((Attr_CUM_SUM *)n->attr)->axis = axis;
+	return build_finish(b, n);
+}
+
+Value *
 build_linear(Builder *b, Value *x, Value *weights, Value *bias)
 {
 	Node *n = build_node(b, OP_GEMM, bias ? 3 : 2, (Value *[]){x, weights, bias});

@@ -32,6 +32,10 @@ Value *build_cast(Builder *b, Value *x, DType to);
 Value *build_softmax(Builder *b, Value *x, int axis);
 Value *build_arg_max(Builder *b, Value *x, int axis); /* without the axis, i64 */
 Value *build_reshape(Builder *b, Value *x, int rank, const int32_t *dim);
+Value *build_concat(Builder *b, int n, Value *const *x, int axis);
+Value *build_columns(Builder *b, Value *x, int32_t from, int32_t count); /* of a matrix */
+Value *build_reduce_sum(Builder *b, Value *x, int axis); /* without the axis */
+Value *build_cum_sum(Builder *b, Value *x, int axis);
 /* a b' + c; c may be NULL. */
 Value *build_linear(Builder *b, Value *x, Value *weights, Value *bias);
 

@@ -34,6 +34,9 @@ typedef struct {
 	int32_t value;
 } DimValue;
 
+/* As many iterations as early stopping found to be best. */
+enum { TREE_LIMIT_BEST = -1 };
+
 /* Paths of files. */
 typedef VEC(const char *) PathList;
 
@@ -43,6 +46,7 @@ typedef struct {
 	int nshapes;
 	const DimValue *dims;
 	int ndims;
+	int tree_limit;  /* iterations of boosting that count; 0: all, TREE_LIMIT_BEST */
 	PathList *files; /* gets the files that are read beside the model; NULL: nobody asks */
 } FrontendOptions;
 

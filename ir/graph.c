@@ -286,6 +286,11 @@ node_infer(Node *n, Diag *d)
 		if (!n->in[i])
 			return diag_report(d, &n->loc, E_ARITY, "input %d of '%s' is missing", i,
 			                   info->name);
+	/* Operators without optional outputs work in them. */
+	for (int i = 0; i < n->nouts && info->outputs_min == info->outputs_max; i++)
+		if (!n->out[i])
+			return diag_report(d, &n->loc, E_ARITY, "output %d of '%s' is missing", i,
+			                   info->name);
 	if (!node_infer_types(n, out, d))
 		return false;
 	for (int i = 0; i < n->nouts; i++) {

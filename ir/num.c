@@ -352,6 +352,9 @@ num_double_text(char text[NUM_TEXT], double value)
 {
 	if (isnan(value) || isinf(value))
 		return snprintf(text, NUM_TEXT, isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
+	/* 60.0 is as exact as 6e+01 and easier to read. */
+	if (value == floor(value) && fabs(value) < 1e7 && value != 0)
+		return snprintf(text, NUM_TEXT, "%.1f", value);
 	for (int digits = 1; digits <= 17; digits++) {
 		snprintf(text, NUM_TEXT, "%.*g", digits, value);
 		if (strtod(text, NULL) == value)

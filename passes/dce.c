@@ -6,7 +6,7 @@
  *
  * Operators have no effect but their outputs, so a node of which no output is used
  * goes, and with it what only it used; an unused one of several outputs is no longer
- * asked for.  Inputs of the graph stay: they are its interface.
+ * asked for, where the operator has optional ones.  Inputs of the graph stay: they are its interface.
  */
 #include "passes/pass.h"
 
@@ -14,11 +14,12 @@
 static bool
 drop_unused_outputs(Node *n, PassCtx *cx)
 {
-	bool is_used = false;
+	const OpInfo *info = &op_info[n->op];
+	bool is_used = false, has_optional = info->outputs_min < info->outputs_max;
 
 	for (int i = 0; i < n->nouts; i++)
 		is_used |= n->out[i] && n->out[i]->nuses > 0;
-	for (int i = 0; is_used && i < n->nouts; i++) {
+	for (int i = 0; is_used && has_optional && i < n->nouts; i++) {
 		if (n->out[i] && n->out[i]->nuses == 0) {
 			n->out[i]->def = NULL;
 			n->out[i] = NULL;

@@ -35,6 +35,7 @@ typedef struct {
 	const char **name;      /* by buffer: in run(), or of the constant; NULL: unused */
 	const char **size_name; /* inputs, then outputs: the macros of their sizes */
 	Names run_names;        /* parameters and variables of run() */
+	Interface *interface;
 	const char *count, *call; /* more of them in run_batch() */
 } Emit;
 
@@ -830,7 +831,7 @@ print_header(Emit *e, Str *s)
 
 	str_init(&types, e->file.arena);
 	str_init(&function, e->file.arena);
-	interface_print(&e->file, e->program->graph, &types, &function);
+	interface_print(e->interface, &types, &function);
 
 	print_banner(e, s, e->options->header_name);
 	print_manual(e, s);
@@ -858,7 +859,6 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 	static const char *const taken[] = {"_run", "_run_batch", "_reset", "_state", "_H", "_ARENA_SIZE", "_ARENA_ALIGN", "_OK",
 	                                    "_ERROR_ARENA", "_CONST", "_RESTRICT", "_LAYER",
 	                                    "_INFINITY", "_NAN", "_needs_64_bit_double"};
-	static const char *const typed[] = {"_input", "_output", "_predict"};
 
 	e->program = p;
 	e->options = o;
@@ -873,8 +873,7 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 		if (strcmp(name, upper) != 0)
 			names_add(&e->file.names, upper);
 	}
-	for (size_t i = 0; i < 3 && interface_is_whole(p->graph); i++)
-		names_add(&e->file.names, arena_printf(a, "%s%s", o->prefix, typed[i]));
+	e->interface = interface_new(&e->file, p->graph);
 	names_init(&e->run_names, a);
 	e->name = ARENA_ARRAY(a, const char *, p->buffers.n);
 	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);

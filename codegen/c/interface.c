@@ -14,11 +14,11 @@ typedef struct {
 	const char *name;
 } Enum;
 
-typedef struct {
+struct Interface {
 	CFile *file;
 	const Graph *graph;
 	VEC(Enum) enums;
-} Interface;
+};
 
 /* ---- Enums ---- */
 
@@ -58,19 +58,37 @@ find_enum(const Interface *x, const Field *f, bool is_output)
 	return NULL;
 }
 
+/* Whether a field with these labels may have no value. */
+static bool
+may_be_missing(const Graph *g, const Field *f)
+{
+	for (int i = 0; i < g->input_fields.n; i++)
+		if (g->input_fields.v[i].missing && same_labels(&g->input_fields.v[i], f))
+			return true;
+	for (int i = 0; i < g->output_fields.n; i++)
+		if (g->output_fields.v[i].missing && same_labels(&g->output_fields.v[i], f))
+			return true;
+	return false;
+}
+
+static const char *
+enum_stem(const Interface *x, const Field *f)
+{
+	return is_boolean(f) ? "boolean" : name_stem(x->file->arena, f->name);
+}
+
 static void
-print_enum(Interface *x, Str *s, const Field *f)
+print_enum(Interface *x, Str *s, const Enum *e)
 {
 	Arena *a = x->file->arena;
-	const char *stem = is_boolean(f) ? "boolean" : name_stem(a, f->name);
-	const char *name = names_add(&x->file->names,
-	                             arena_printf(a, "%s_%s", x->file->prefix, stem));
-	const char *upper = name_upper(a, name);
+	const Field *f = e->field;
+	const char *upper = name_upper(a, e->name);
 
-	VEC_PUSH(a, &x->enums, ((Enum){f, name}));
-	str_printf(s, "\n/* '%s' */\ntypedef enum {\n", name_comment(a, is_boolean(f) ? stem : f->name));
-	str_printf(s, "\t%s = -1,\n",
-	           names_add(&x->file->names, arena_printf(a, "%s_MISSING", upper)));
+	str_printf(s, "\n/* '%s' */\ntypedef enum {\n",
+	           name_comment(a, is_boolean(f) ? "boolean" : f->name));
+	if (may_be_missing(x->graph, f))
+		str_printf(s, "\t%s = -1,\n",
+		           names_add(&x->file->names, arena_printf(a, "%s_MISSING", upper)));
 	for (int i = 0; i < f->nlabels; i++) {
 		const char *label = name_upper(a, name_stem(a, f->label[i]));
 		const char *member = names_add(&x->file->names, arena_printf(a, "%s_%s", upper, label));
@@ -84,15 +102,20 @@ print_enum(Interface *x, Str *s, const Field *f)
 		str_printf(s, "\t%s = %d /* none of these */\n",
 		           names_add(&x->file->names, arena_printf(a, "%s_OTHER", upper)),
 		           f->nlabels);
-	str_printf(s, "} %s;\n", name);
+	str_printf(s, "} %s;\n", e->name);
 }
 
 static void
-print_enums(Interface *x, Str *s, const Field *f, int n, bool is_output)
+name_enums(Interface *x, const Field *f, int n, bool is_output)
 {
-	for (int i = 0; i < n; i++)
-		if (is_enum(&f[i]) && !find_enum(x, &f[i], is_output))
-			print_enum(x, s, &f[i]);
+	Arena *a = x->file->arena;
+
+	for (; n > 0; n--, f++)
+		if (is_enum(f) && !find_enum(x, f, is_output))
+			VEC_PUSH(a, &x->enums,
+			         ((Enum){f, names_add(&x->file->names,
+			                              arena_printf(a, "%s_%s", x->file->prefix,
+			                                           enum_stem(x, f)))}));
 }
 
 /* ---- Structs ---- */
@@ -213,19 +236,34 @@ print_predict(Interface *x, Str *s, const char **in, const char **out)
 	str_puts(s, "\treturn status;\n}\n");
 }
 
-void
-interface_print(CFile *file, const Graph *g, Str *types, Str *function)
+Interface *
+interface_new(CFile *file, const Graph *g)
 {
-	Interface x = {.file = file, .graph = g};
+	static const char *const taken[] = {"_input", "_output", "_predict"};
+	Interface *x = ARENA_NEW(file->arena, Interface);
+
+	x->file = file;
+	x->graph = g;
+	for (size_t i = 0; i < sizeof taken / sizeof *taken && interface_is_whole(g); i++)
+		names_add(&file->names, arena_printf(file->arena, "%s%s", file->prefix, taken[i]));
+	name_enums(x, g->input_fields.v, g->input_fields.n, false);
+	name_enums(x, g->output_fields.v, g->output_fields.n, true);
+	return x;
+}
+
+void
+interface_print(Interface *x, Str *types, Str *function)
+{
+	const Graph *g = x->graph;
 	const char **in, **out;
 
-	print_enums(&x, types, g->input_fields.v, g->input_fields.n, false);
-	print_enums(&x, types, g->output_fields.v, g->output_fields.n, true);
+	for (int i = 0; i < x->enums.n; i++)
+		print_enum(x, types, &x->enums.v[i]);
 	if (!interface_is_whole(g))
 		return;
-	in = print_struct(&x, types, g->input_fields.v, g->input_fields.n, false);
-	out = print_struct(&x, types, g->output_fields.v, g->output_fields.n, true);
-	print_predict(&x, function, in, out);
+	in = print_struct(x, types, g->input_fields.v, g->input_fields.n, false);
+	out = print_struct(x, types, g->output_fields.v, g->output_fields.n, true);
+	print_predict(x, function, in, out);
 }
 
 bool

@@ -110,8 +110,12 @@ void line_print(Str *s, int depth, const char *text, size_t n);
 /* Whether the graph names all its fields, so that there are structs. */
 bool interface_is_whole(const Graph *g);
 
+/* The fields of a graph; takes their names, so it is made before anything else has one. */
+typedef struct Interface Interface;
+Interface *interface_new(CFile *file, const Graph *g);
+
 /* The types of the fields, and the function that takes them; nothing without fields. */
-void interface_print(CFile *file, const Graph *g, Str *types, Str *function);
+void interface_print(Interface *x, Str *types, Str *function);
 
 /* ---- data.c ---- */
 

@@ -44,6 +44,7 @@ typedef struct {
 	Block header;
 	VEC(Block) trees;
 	int32_t features, classes;
+	int32_t width; /* numbers that a leaf gives */
 	Ensemble *e;
 } Lgb;
 
@@ -178,6 +179,9 @@ typedef struct {
 	double *feature, *threshold, *decision, *left, *right, *value;
 	double *bounds, *words;
 	int32_t *set; /* by number of a categorical node */
+	/* Linear models in the leaves: `part` numbers of `used` and `coeff` are of each. */
+	int32_t linear;
+	double *constant, *part, *used, *coeff;
 } Tree;
 
 static bool
@@ -256,17 +260,45 @@ make_node(Lgb *m, const Tree *t, int32_t i, TreeNode *o)
 }
 
 static bool
+read_linear(Lgb *m, Tree *t)
+{
+	double all = 0;
+
+	if (!read_numbers(m, t->block, "leaf_const", t->leaves, &t->constant) ||
+	    !read_numbers(m, t->block, "num_features", t->leaves, &t->part))
+		return false;
+	for (int32_t i = 0; i < t->leaves; i++) {
+		if (!(t->part[i] >= 0 && t->part[i] <= m->features) ||
+		    t->part[i] != floor(t->part[i]))
+			return bad(m, t->block->line, "tree %d: leaf %d has %g features",
+			           t->block->number, i, t->part[i]);
+		all += t->part[i];
+	}
+	if (all > (double)(1 << 24))
+		return bad(m, t->block->line, "tree %d: there are %g coefficients", t->block->number,
+		           all);
+	if (!read_numbers(m, t->block, "leaf_features", (int32_t)all, &t->used) ||
+	    !read_numbers(m, t->block, "leaf_coeff", (int32_t)all, &t->coeff))
+		return false;
+	for (int32_t i = 0; i < (int32_t)all; i++)
+		if (!(t->used[i] >= 0 && t->used[i] < m->features) ||
+		    t->used[i] != floor(t->used[i]) || !isfinite(t->coeff[i]))
+			return bad(m, t->block->line, "tree %d: %g times feature %g", t->block->number,
+			           t->coeff[i], t->used[i]);
+	return true;
+}
+
+static bool
 read_tree(Lgb *m, Tree *t)
 {
-	int32_t linear, nodes;
+	int32_t nodes;
 
 	if (!read_int(m, t->block, "num_leaves", 0, 1, 1 << 24, &t->leaves) ||
 	    !read_int(m, t->block, "num_cat", 0, 0, 1 << 24, &t->categorical) ||
-	    !read_int(m, t->block, "is_linear", 0, 0, 1, &linear) ||
-	    !read_numbers(m, t->block, "leaf_value", t->leaves, &t->value))
+	    !read_int(m, t->block, "is_linear", 0, 0, 1, &t->linear) ||
+	    !read_numbers(m, t->block, "leaf_value", t->leaves, &t->value) ||
+	    (t->linear && !read_linear(m, t)))
 		return false;
-	if (linear)
-		return unsupported(m, t->block->line, "a tree with linear models in its leaves");
 	nodes = t->leaves - 1;
 	return nodes == 0 ||
 	       (read_numbers(m, t->block, "split_feature", nodes, &t->feature) &&
@@ -277,29 +309,80 @@ read_tree(Lgb *m, Tree *t)
 	        (t->categorical == 0 || read_sets(m, t)));
 }
 
+/*
+ * Where trees have linear models, a leaf gives 1 + features numbers: its constant, and
+ * what each feature is multiplied by.  They are added over all trees and then multiplied
+ * once.  A leaf some features of which are missing gives its value alone: tests for that
+ * stand in front of it.
+ */
+typedef struct {
+	const Tree *t;
+	TreeNode *node;
+	int32_t n, target;
+	double *row;
+	int32_t first; /* in used and coeff, of the leaf at hand */
+} Leaves;
+
+static int32_t
+leaf_row(Lgb *m, Leaves *l, double constant, int32_t parts)
+{
+	memset(l->row, 0, (size_t)m->width * sizeof *l->row);
+	l->row[0] = constant;
+	for (int32_t k = l->first; k < l->first + parts; k++)
+		l->row[1 + (int32_t)l->t->used[k]] += l->t->coeff[k];
+	return ensemble_leaf(m->e, l->row, l->target * m->width);
+}
+
+/* Leaf i at its node, behind tests whether its features are there. */
+static void
+put_leaf(Lgb *m, Leaves *l, int32_t i, int32_t at)
+{
+	int32_t parts = l->t->linear ? (int32_t)l->t->part[i] : 0;
+	double constant = l->t->linear ? l->t->constant[i] : l->t->value[i];
+	int32_t alone = leaf_row(m, l, l->t->value[i], 0), whole = leaf_row(m, l, constant, parts);
+
+	for (int32_t k = l->first; k < l->first + parts; k++) {
+		int32_t next = l->n++, instead = l->n++;
+
+		l->node[instead] = (TreeNode){.mode = TREE_LEAF, .leaf = alone};
+		l->node[at] = (TreeNode){.mode = TREE_LE,
+		                         .feature = (int32_t)l->t->used[k],
+		                         .threshold = HUGE_VAL,
+		                         .yes = next,
+		                         .no = instead,
+		                         .missing = instead};
+		at = next;
+	}
+	l->node[at] = (TreeNode){.mode = TREE_LEAF, .leaf = whole};
+	l->first += parts;
+}
+
 static bool
 add_tree(Lgb *m, const Block *block)
 {
 	Tree t = {.block = block};
-	int32_t nodes, target = block->number % m->classes;
-	TreeNode *node;
+	int32_t nodes, more = 0;
+	Leaves l = {.t = &t, .target = block->number % m->classes};
 	Loc loc = {.file = m->file->path, .line = block->line, .column = 1};
 
 	if (!read_tree(m, &t))
 		return false;
 	nodes = t.leaves - 1;
-	node = ARENA_ARRAY(m->a, TreeNode, nodes + t.leaves);
+	for (int32_t i = 0; t.linear && i < t.leaves; i++)
+		more += 2 * (int32_t)t.part[i];
+	l.row = ARENA_ARRAY(m->a, double, m->width);
+	l.node = ARENA_ARRAY(m->a, TreeNode, nodes + t.leaves + more);
+	l.n = nodes + t.leaves;
 	for (int32_t i = 0; i < nodes; i++)
-		if (!make_node(m, &t, i, &node[i]))
+		if (!make_node(m, &t, i, &l.node[i]))
 			return false;
 	for (int32_t i = 0; i < t.leaves; i++) {
-		if (!isfinite(t.value[i]))
+		if (!isfinite(t.value[i]) || (t.linear && !isfinite(t.constant[i])))
 			return bad(m, block->line, "tree %d: leaf %d is not finite", block->number, i);
-		node[nodes + i] = (TreeNode){.mode = TREE_LEAF,
-		                             .leaf = ensemble_leaf(m->e, &t.value[i], target)};
+		put_leaf(m, &l, i, nodes + i);
 	}
-	return ensemble_tree(m->e, node, nodes + t.leaves, 0,
-	                     arena_printf(m->a, "tree %d", block->number), &loc, m->b.d);
+	return ensemble_tree(m->e, l.node, l.n, 0, arena_printf(m->a, "tree %d", block->number),
+	                     &loc, m->b.d);
 }
 
 /* ---- Objectives ---- */
@@ -382,22 +465,76 @@ transform(Lgb *m, Value *sum)
 
 /* ---- The model ---- */
 
+static bool
+has_linear_trees(const Lgb *m)
+{
+	for (int i = 0; i < m->trees.n; i++) {
+		const Pair *p = find(&m->trees.v[i], "is_linear");
+
+		if (p && strcmp(p->value, "1") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The sums of linear models, [N, classes * width], applied to the features.  What is
+ * multiplied by 0 does not count, whatever it is. */
+static Value *
+apply_linear(Lgb *m, Value *x, Value *sums)
+{
+	Builder *b = &m->b;
+	int32_t rows = x ? x->type.dim[0] : 1, three[3] = {rows, 1, m->width};
+	double *one = ARENA_ARRAY(m->a, double, rows);
+	Value *product, *unused;
+
+	for (int32_t i = 0; i < rows; i++)
+		one[i] = 1;
+	x = build_concat(b, 2, (Value *[]){build_matrix(b, DT_F64, rows, 1, one), x}, 1);
+	x = x ? build_reshape(b, x, 3, three) : NULL;
+	three[1] = m->classes;
+	sums = sums ? build_reshape(b, sums, 3, three) : NULL;
+	product = x && sums ? build_binary(b, OP_MUL, sums, x) : NULL;
+	unused = sums ? build_with(b, OP_EQUAL, sums, 0) : NULL;
+	product = product && unused ? build_where(b, unused, build_scalar(b, DT_F64, 0), product)
+	                            : NULL;
+	return product ? build_reduce_sum(b, product, 2) : NULL;
+}
+
+/* How many trees count: whole iterations, as many as the user wants.  LightGBM saves those
+ * that early stopping found to be best. */
+static int
+count_trees(const Lgb *m)
+{
+	int limit = m->file->options->tree_limit, iterations = m->trees.n / m->classes;
+
+	return limit > 0 && limit < iterations ? limit * m->classes : m->trees.n;
+}
+
 static Value *
 sum_trees(Lgb *m)
 {
 	Value *x = build_rows(&m->b, m->file->options, "features", DT_F64, m->features), *y;
-	int32_t iterations = m->trees.n / m->classes;
-	Node *n;
+	bool linear = has_linear_trees(m);
+	int n = count_trees(m), iterations = n / m->classes;
+	Node *k;
 
-	m->e = ensemble_new(m->a, DT_F64, DT_F64, m->features, m->classes, 1);
-	for (int i = 0; i < m->trees.n; i++)
+	m->width = linear ? 1 + m->features : 1;
+	if ((int64_t)m->classes * m->width > 1 << 20) {
+		bad(m, 1, "%d features are too many for linear trees of %d classes", m->features,
+		    m->classes);
+		return NULL;
+	}
+	m->e = ensemble_new(m->a, DT_F64, DT_F64, m->features, m->classes * m->width, m->width);
+	for (int i = 0; i < n; i++)
 		if (!add_tree(m, &m->trees.v[i]))
 			return NULL;
 	if (!x)
 		return NULL;
-	n = ensemble_finish(m->e, m->b.g, x, NULL, TREES_sum, "sum");
-	n->loc = m->b.loc;
-	y = build_finish(&m->b, n);
+	k = ensemble_finish(m->e, m->b.g, x, NULL, TREES_sum, "sum");
+	k->loc = m->b.loc;
+	y = build_finish(&m->b, k);
+	if (linear)
+		y = apply_linear(m, x, y);
 	if (find(&m->header, "average_output") && iterations > 1)
 		y = build_with(&m->b, OP_DIV, y, iterations);
 	return y;

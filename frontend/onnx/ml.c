@@ -120,16 +120,13 @@ ml_labels(ONode *n, const char *numbers_attr, const char *names_attr, Labels *ou
 		return false;
 	*out = (Labels){number.n, number.v};
 	if (name && count > 0) {
-		Str list;
+		const char **label = ARENA_ARRAY(n->r->arena, const char *, count);
 
-		str_init(&list, n->r->arena);
-		for (int i = 0; i < count && i < 10; i++)
-			str_printf(&list, "%s%d is '%.*s'", i ? ", " : "", i,
-			           name[i].len < 40 ? (int)name[i].len : 40,
-			           (const char *)name[i].data);
-		diag_report(n->r->d, &n->loc, W_MODEL,
-		            "the labels are strings; the result is the number of the label: %s%s",
-		            list.s, count > 10 ? ", ..." : "");
+		for (int i = 0; i < count; i++)
+			label[i] = arena_strndup(n->r->arena, (const char *)name[i].data,
+			                         name[i].len);
+		n->nlabels = count;
+		n->label = label;
 		*out = (Labels){count, NULL};
 	}
 	return out->n > 0 || onnx_error(n, E_ATTRIBUTE, "'%s' has no labels", n->info->name);

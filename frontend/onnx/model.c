@@ -376,6 +376,24 @@ check_declared(Onnx *r, const ValueInfoProto *info, const Value *v, const Loc *l
 		            type_text(r->arena, &declared), type_text(r->arena, &v->type));
 }
 
+/* Classes that have names are fields of the last output; whether there are any. */
+static bool
+name_labels(Onnx *r, const char *name, const Value *v)
+{
+	bool any = false;
+
+	for (int i = 0; i < r->labelled.n; i++) {
+		const Labelled *l = &r->labelled.v[i];
+
+		any = any || l->value == v;
+		for (int32_t k = 0; l->value == v && k < type_numel(&v->type); k++)
+			VEC_PUSH(r->arena, &r->g->output_fields,
+			         ((Field){.name = name, .index = r->g->outputs.n - 1, .element = k,
+			                  .kind = FIELD_category, .nlabels = l->n, .label = l->word}));
+	}
+	return any;
+}
+
 static void
 read_outputs(Onnx *r, const Scope *s, const GraphProto *g)
 {
@@ -392,8 +410,10 @@ read_outputs(Onnx *r, const Scope *s, const GraphProto *g)
 			diag_report(r->d, &loc, E_UNSUPPORTED,
 			            "output '%s' is a sequence, which is not supported", name);
 		} else if (b->value) {
-			check_declared(r, info, b->value, &loc);
 			graph_output(r->g, name, b->value);
+			/* Declared as strings, they are the numbers of strings. */
+			if (!name_labels(r, name, b->value))
+				check_declared(r, info, b->value, &loc);
 		}
 	}
 }

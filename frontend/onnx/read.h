@@ -106,7 +106,15 @@ typedef struct Onnx {
 	int nodes_left;
 	int64_t fold_left;
 	bool exhausted; /* the budget of nodes; reported */
+	VEC(struct Labelled) labelled;
 } Onnx;
+
+/* A value whose elements are the numbers of these words. */
+typedef struct Labelled {
+	const Value *value;
+	int n;
+	const char *const *word;
+} Labelled;
 
 typedef struct Refused {
 	const char *name;
@@ -139,6 +147,8 @@ struct ONode {
 	const Sequence **out_sequence; /* to be set instead of out[] */
 	bool *attr_used;
 	bool failed;       /* an error was reported */
+	int nlabels;       /* what the numbers of the first output stand for; 0: for themselves */
+	const char *const *label;
 };
 
 /* ---- Diagnostics (attr.c) ---- */

@@ -383,6 +383,8 @@ read_node(Onnx *r, Scope *s, size_t index)
 			onnx_error(&n, E_ARITY, "an input that '%s' needs is missing", type);
 		ok = ok && !n.failed && check_attributes(&n);
 	}
+	if (ok && !n.failed && n.nlabels && n.nouts > 0 && n.out[0])
+		VEC_PUSH(r->arena, &r->labelled, ((Labelled){n.out[0], n.nlabels, n.label}));
 	bind_outputs(&n, ok && !n.failed, first_new);
 }
 

@@ -124,13 +124,16 @@ truth_feature(Forest *f, const Truth *t)
 
 typedef enum { TEST_TRUE, TEST_FALSE, TEST_FEATURE, TEST_REST } TestKind;
 
+/* What a predicate is where the value is missing. */
+typedef enum { MISSING_IS_UNKNOWN, MISSING_IS_TRUE, MISSING_IS_FALSE } WhenMissing;
+
 /* A predicate: `mode` of the feature holds, or with `negated` does not. */
 typedef struct {
 	TestKind kind; /* TEST_REST: it is true when the one before is not */
 	TreeNode node; /* mode, feature, threshold, set */
 	bool negated;
+	WhenMissing missing;
 	bool asks_missing; /* a missing value makes it true; else it is unknown */
-	bool is_true_else; /* of these: any other value does too */
 	bool never_unknown;
 } Test;
 
@@ -164,6 +167,8 @@ are_complements(const Xml *a, const Xml *b)
 {
 	const Xml *x, *y;
 
+	if ((xml_is(a, "True") && xml_is(b, "False")) || (xml_is(a, "False") && xml_is(b, "True")))
+		return true;
 	if (strcmp(a->name, b->name) != 0)
 		return false;
 	if (xml_is(a, "SimplePredicate"))
@@ -240,6 +245,28 @@ simple_test(Forest *f, const Xml *e, Test *out)
 	return true;
 }
 
+/* Numbers of a set are its bits, so only small whole ones can be. */
+enum { MAX_SET_NUMBER = 1 << 16 };
+
+static bool
+read_set(Forest *f, const Val *v, const Words *words, int *number, int *n)
+{
+	double x;
+
+	*n = 0;
+	for (int i = 0; i < words->n; i++) {
+		if (value_kind(v) == KIND_LABEL)
+			number[i] = labels_add(f->p, v->labels, words->v[i]);
+		else if (value_kind(v) == KIND_BOOLEAN || !pmml_parse_number(words->v[i], &x) ||
+		         !(x >= 0 && x < MAX_SET_NUMBER) || x != floor(x))
+			return false;
+		else
+			number[i] = (int)x;
+		*n = number[i] >= *n ? number[i] + 1 : *n;
+	}
+	return true;
+}
+
 static bool
 set_test(Forest *f, const Xml *e, Test *out)
 {
@@ -247,26 +274,20 @@ set_test(Forest *f, const Xml *e, Test *out)
 	const Xml *array = pmml_need_child(f->p, e, "Array");
 	uint32_t *word;
 	Words words;
-	int n = 0;
+	int *number, n;
 	Val v;
 
-	if (!name || !op || !array || !field_value(f->p, e, name, &v))
+	if (!name || !op || !array || !field_value(f->p, e, name, &v) ||
+	    !pmml_words(f->p, array, &words))
 		return false;
-	if (value_kind(&v) != KIND_LABEL || !pmml_words(f->p, array, &words))
-		return value_kind(&v) != KIND_LABEL && whole_predicate(f, e, out);
+	number = ARENA_ARRAY(f->p->a, int, words.n);
+	if (!read_set(f, &v, &words, number, &n))
+		return whole_predicate(f, e, out);
 	if (!field_feature(f, e, name, &v, &out->node.feature))
 		return false;
-	for (int i = 0; i < words.n; i++) {
-		int k = labels_add(f->p, v.labels, words.v[i]);
-
-		n = k >= n ? k + 1 : n;
-	}
 	word = ARENA_ARRAY(f->p->a, uint32_t, n / 32 + 1);
-	for (int i = 0; i < words.n; i++) {
-		int k = labels_find(v.labels, words.v[i]);
-
-		word[k / 32] |= (uint32_t)1 << k % 32;
-	}
+	for (int i = 0; i < words.n; i++)
+		word[number[i] / 32] |= (uint32_t)1 << number[i] % 32;
 	out->node.mode = TREE_IN_EXACT;
 	out->node.set = f->sets.n;
 	out->negated = strcmp(op, "isNotIn") == 0;
@@ -274,6 +295,60 @@ set_test(Forest *f, const Xml *e, Test *out)
 	if (!out->negated && strcmp(op, "isIn") != 0)
 		return pmml_error(f->p, e, "booleanOperator is \"%.60s\"", op);
 	VEC_PUSH(f->p->a, &f->sets, ((Set){word, n / 32 + 1}));
+	return true;
+}
+
+/* Whether e asks if this field is missing, or is not. */
+static bool
+asks_for_missing(const Xml *e, const Xml *of, const char *operator)
+{
+	const char *op = xml_attr(e, "operator");
+
+	return xml_is(e, "SimplePredicate") && same_text(e, of, "field") && op &&
+	       strcmp(op, operator) == 0;
+}
+
+/* What `other`, joined to `test` by the operator, says about a missing value alone. */
+static WhenMissing
+when_missing(const char *op, const Xml *test, const Xml *other)
+{
+	if (strcmp(op, "surrogate") == 0)
+		return xml_is(other, "True")    ? MISSING_IS_TRUE
+		       : xml_is(other, "False") ? MISSING_IS_FALSE
+		                                : MISSING_IS_UNKNOWN;
+	if (strcmp(op, "or") == 0 && asks_for_missing(other, test, "isMissing"))
+		return MISSING_IS_TRUE;
+	if (strcmp(op, "and") == 0 && asks_for_missing(other, test, "isNotMissing"))
+		return MISSING_IS_FALSE;
+	return MISSING_IS_UNKNOWN;
+}
+
+static bool
+is_value_test(const Xml *e)
+{
+	return xml_is(e, "SimpleSetPredicate") ||
+	       (xml_is(e, "SimplePredicate") && xml_attr(e, "value"));
+}
+
+/* Two predicates of which one is a test and the other only says what a missing value
+ * means are one test. */
+static bool
+compound_test(Forest *f, const Xml *e, Test *out)
+{
+	const Xml *a = xml_first(e), *b = a ? xml_next(a) : NULL, *test = NULL;
+	const char *op = xml_attr(e, "booleanOperator");
+
+	if (op && b && !xml_next(b) && is_value_test(a) &&
+	    (out->missing = when_missing(op, a, b)) != MISSING_IS_UNKNOWN)
+		test = a;
+	else if (op && b && !xml_next(b) && is_value_test(b) && strcmp(op, "surrogate") != 0 &&
+	         (out->missing = when_missing(op, b, a)) != MISSING_IS_UNKNOWN)
+		test = b;
+	if (!test)
+		return whole_predicate(f, e, out);
+	if (xml_is(test, "SimplePredicate") ? !simple_test(f, test, out) : !set_test(f, test, out))
+		return false;
+	out->never_unknown = true;
 	return true;
 }
 
@@ -297,7 +372,7 @@ make_test(Forest *f, const Xml *predicate, const Xml *before, Test *out)
 		return simple_test(f, predicate, out);
 	if (xml_is(predicate, "SimpleSetPredicate"))
 		return set_test(f, predicate, out);
-	return whole_predicate(f, predicate, out);
+	return compound_test(f, predicate, out);
 }
 
 /* ---- Nodes ---- */
@@ -361,7 +436,9 @@ test_node(const Test *t, int32_t yes, int32_t no, int32_t missing)
 
 	n.yes = t->negated ? no : yes;
 	n.no = t->negated ? yes : no;
-	n.missing = missing;
+	n.missing = t->missing == MISSING_IS_TRUE    ? yes
+	            : t->missing == MISSING_IS_FALSE ? no
+	                                             : missing;
 	if (t->asks_missing) {
 		/* The test itself never holds; negated, it asks whether there is a value. */
 		n.missing = t->negated ? no : yes;

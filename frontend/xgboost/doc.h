@@ -28,11 +28,12 @@ typedef enum {
 typedef struct Doc Doc;
 struct Doc {
 	DocKind kind;
+	size_t at;             /* where it begins in the file: bytes, from 1; 0: not known */
 	double number;         /* also of a bool */
 	const char *string;    /* terminated */
 	int n;                 /* elements or members */
 	const double *numbers; /* DOC_NUMBERS: an array of nothing but numbers and bools */
-	const Doc *item;       /* DOC_ARRAY, DOC_OBJECT */
+	Doc *item;             /* DOC_ARRAY, DOC_OBJECT */
 	const char *const *key; /* DOC_OBJECT */
 };
 
@@ -42,6 +43,9 @@ bool ubjson_read(Arena *a, const char *path, const uint8_t *bytes, size_t n, Doc
 
 /* Whether the bytes begin like a UBJSON object. */
 bool ubjson_sniff(const uint8_t *bytes, size_t n);
+
+/* The place of a byte of the file: line and column of JSON, else its number. */
+Loc doc_loc(Arena *a, const char *path, const uint8_t *bytes, size_t n, size_t at);
 
 /* The member of that name, or NULL. */
 const Doc *doc_get(const Doc *object, const char *key);

@@ -210,6 +210,124 @@ clean(Clean *c, Diag *d)
 	return true;
 }
 
+/* ---- Where values are ---- */
+
+/* Jansson does not tell, so the text, which is known to be JSON, is walked once more. */
+typedef struct {
+	const Clean *text;
+	size_t at;
+} Cursor;
+
+static char
+next_char(Cursor *c)
+{
+	while (c->at < c->text->n && strchr(" \t\r\n,:", c->text->text[c->at]) && c->text->text[c->at])
+		c->at++;
+	return c->at < c->text->n ? c->text->text[c->at] : '\0';
+}
+
+/* Behind the value that begins at the cursor. */
+static void
+skip_value(Cursor *c)
+{
+	int depth = 0;
+
+	do {
+		char t = next_char(c);
+
+		if (t == '\0')
+			return;
+		depth += (t == '{' || t == '[') - (t == '}' || t == ']');
+		if (t == '"')
+			c->at = skip_string(c->text, c->at);
+		else if (strchr("{}[]", t))
+			c->at++;
+		else
+			while (c->at < c->text->n && !strchr(" \t\r\n,:{}[]\"", c->text->text[c->at]))
+				c->at++;
+	} while (depth > 0);
+}
+
+static void place_value(Cursor *c, Doc *d);
+
+/* The member whose key is the string at the cursor, as it is written; NULL: none. */
+static Doc *
+find_member(const Cursor *c, Doc *d, size_t end)
+{
+	const char *key = c->text->text + c->at + 1;
+	size_t n = end - c->at - 2;
+
+	for (int i = 0; i < d->n; i++)
+		if (strlen(d->key[i]) == n && memcmp(d->key[i], key, n) == 0)
+			return &d->item[i];
+	return NULL;
+}
+
+static void
+place_object(Cursor *c, Doc *d)
+{
+	for (c->at++; next_char(c) == '"';) {
+		size_t end = skip_string(c->text, c->at);
+		Doc *member = find_member(c, d, end);
+
+		c->at = end;
+		next_char(c);
+		if (member)
+			place_value(c, member);
+		else
+			skip_value(c);
+	}
+	c->at++;
+}
+
+static void
+place_array(Cursor *c, Doc *d)
+{
+	c->at++;
+	for (int i = 0; i < d->n; i++) {
+		next_char(c);
+		place_value(c, &d->item[i]);
+	}
+	next_char(c);
+	c->at++;
+}
+
+/* Deep documents have been refused. */
+static void
+place_value(Cursor *c, Doc *d)
+{
+	next_char(c);
+	d->at = c->at + 1;
+	if (d->kind == DOC_OBJECT)
+		place_object(c, d);
+	else if (d->kind == DOC_ARRAY)
+		place_array(c, d);
+	else
+		skip_value(c);
+}
+
+Loc
+doc_loc(Arena *a, const char *path, const uint8_t *bytes, size_t n, size_t at)
+{
+	Loc loc = {.file = path};
+	size_t start = 0;
+
+	if (at == 0 || at > n)
+		return loc;
+	if (ubjson_sniff(bytes, n)) {
+		loc.where = arena_printf(a, "byte %zu", at - 1);
+		return loc;
+	}
+	loc.line = 1;
+	for (size_t i = 0; i + 1 < at; i++)
+		if (bytes[i] == '\n') {
+			loc.line++;
+			start = i + 1;
+		}
+	loc.column = at - start < INT32_MAX ? (int)(at - start) : 0;
+	return loc;
+}
+
 bool
 json_read(Arena *a, const char *path, const uint8_t *bytes, size_t n, Doc *out, Diag *d)
 {
@@ -230,6 +348,8 @@ json_read(Arena *a, const char *path, const uint8_t *bytes, size_t n, Doc *out, 
 		                 arena_strdup(d->arena, error.text));
 	}
 	ok = ok && convert(&c, root, 0, out);
+	if (ok)
+		place_value(&(Cursor){.text = &text}, out);
 	arena_free(scratch);
 	return ok;
 }

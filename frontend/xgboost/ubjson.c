@@ -213,6 +213,7 @@ read_value(Ubj *u, int marker, int depth, Doc *out)
 {
 	if (depth > DOC_MAX_DEPTH)
 		return fail(u, "arrays and objects are nested too deep");
+	out->at = u->at;
 	if (number_size(marker)) {
 		out->kind = DOC_NUMBER;
 		return read_number(u, marker, &out->number);

@@ -57,26 +57,39 @@ typedef struct {
 	const char *objective;
 	int32_t features, groups;
 	double *base; /* margins, one a group */
-	bool vector_leaves;
+	const Doc *here; /* what is being read; NULL: nothing in particular */
 } Xgb;
+
+/* The place of a part of the file, called `where` when there is no better word. */
+static Loc
+place_of(Xgb *x, const Doc *part, const char *where)
+{
+	Loc loc = doc_loc(x->b.d->arena, x->file->path, x->file->bytes, x->file->size,
+	                  part ? part->at : 0);
+
+	if (!loc.line && !loc.where)
+		loc.where = where;
+	return loc;
+}
 
 __attribute__((format(printf, 3, 4))) static bool
 bad(Xgb *x, const char *where, const char *format, ...)
 {
 	va_list args;
-	Loc loc = {.file = x->file->path, .where = where};
+	Loc loc = place_of(x, x->here, where);
 	const char *text;
 
 	va_start(args, format);
 	text = arena_vprintf(x->b.d->arena, format, args);
 	va_end(args);
-	return diag_report(x->b.d, &loc, E_MALFORMED, "%s", text);
+	return diag_report(x->b.d, &loc, E_MALFORMED, "%s%s%s", where ? where : "", where ? ": " : "",
+	                   text);
 }
 
 static bool
 unsupported(Xgb *x, const char *what)
 {
-	Loc loc = {.file = x->file->path, .where = "learner"};
+	Loc loc = place_of(x, x->here, "learner");
 
 	return diag_report(x->b.d, &loc, E_UNSUPPORTED, "%s is not supported", what);
 }
@@ -114,6 +127,7 @@ read_int(Xgb *x, const Doc *in, const char *key, double otherwise, int32_t lo, i
 	const Doc *v = doc_get(in, key);
 	double number = otherwise;
 
+	x->here = v ? v : in;
 	if (v && !number_of(v, &number))
 		return bad(x, key, "it is no number");
 	if (!(number >= lo && number <= hi) || number != floor(number))
@@ -124,8 +138,16 @@ read_int(Xgb *x, const Doc *in, const char *key, double otherwise, int32_t lo, i
 
 /* ---- Objectives ---- */
 
-typedef enum { LINK_IDENTITY, LINK_LOGISTIC, LINK_LOG } Link;
-typedef enum { OUT_MARGIN, OUT_SIGMOID, OUT_EXP, OUT_HINGE, OUT_SOFTMAX, OUT_CLASS } Out;
+typedef enum { LINK_IDENTITY, LINK_LOGISTIC, LINK_LOG, LINK_RISING } Link;
+typedef enum {
+	OUT_MARGIN,
+	OUT_SIGMOID,
+	OUT_EXP,
+	OUT_HINGE,
+	OUT_SOFTMAX,
+	OUT_CLASS,
+	OUT_RISING
+} Out;
 
 static const struct {
 	const char *name;
@@ -137,6 +159,7 @@ static const struct {
 	{"reg:squaredlogerror", LINK_IDENTITY, OUT_MARGIN},
 	{"reg:absoluteerror", LINK_IDENTITY, OUT_MARGIN},
 	{"reg:quantileerror", LINK_IDENTITY, OUT_MARGIN},
+	{"reg:expectileerror", LINK_RISING, OUT_RISING},
 	{"reg:pseudohubererror", LINK_IDENTITY, OUT_MARGIN},
 	{"reg:logistic", LINK_LOGISTIC, OUT_SIGMOID},
 	{"binary:logistic", LINK_LOGISTIC, OUT_SIGMOID},
@@ -172,11 +195,25 @@ to_margin(Link link, double base)
 	float p = (float)base;
 
 	switch (link) {
-	case LINK_IDENTITY: break;
+	case LINK_IDENTITY:
+	case LINK_RISING: break;
 	case LINK_LOGISTIC: return (double)-logf(1.0f / p - 1.0f);
 	case LINK_LOG: return (double)logf(p);
 	}
 	return (double)p;
+}
+
+/* Expectiles rise: each is the one before and something positive. */
+#define RISING_LEAST 1e-6f
+
+static void
+to_rising_margins(Xgb *x)
+{
+	for (int32_t i = x->groups - 1; i > 0; i--) {
+		float step = (float)x->base[i] - (float)x->base[i - 1] - RISING_LEAST;
+
+		x->base[i] = step > 20 ? (double)step : (double)logf(expm1f(step));
+	}
 }
 
 /* base_score is a number, or from 3.1 on a list in brackets; both in a string. */
@@ -189,6 +226,8 @@ read_base(Xgb *x, const Doc *param, Link link)
 	int32_t n = 0;
 	bool list = s && *s == '[';
 
+	x->here = v ? v : param;
+
 	x->base = ARENA_ARRAY(x->a, double, x->groups);
 	for (s += list; s && *s && *s != ']'; s += *s == ',') {
 		if (!parse_number(s, &s, &number) || (*s && *s != ',' && *s != ']') ||
@@ -200,6 +239,8 @@ read_base(Xgb *x, const Doc *param, Link link)
 		return bad(x, "base_score", "there are %d for %d outputs", n, x->groups);
 	for (int32_t i = n; i < x->groups; i++)
 		x->base[i] = to_margin(link, number);
+	if (link == LINK_RISING)
+		to_rising_margins(x);
 	for (int32_t i = 0; i < x->groups; i++)
 		if (!isfinite(x->base[i]))
 			return bad(x, "base_score", "%g is no result of '%s'", number, x->objective);
@@ -217,6 +258,7 @@ read_params(Xgb *x)
 	if (!param || !name || name->kind != DOC_STRING)
 		return bad(x, "learner", "there is no objective, or there are no parameters");
 	x->objective = name->string;
+	x->here = name;
 	k = find_objective(x);
 	if (k == OBJECTIVES)
 		return unsupported(x, arena_printf(x->a, "the objective '%s'", x->objective));
@@ -246,6 +288,7 @@ read_array(Xgb *x, const Tree *t, const char *key, int32_t n, bool optional, con
 {
 	const Doc *v = doc_get(t->doc, key);
 
+	x->here = v ? v : t->doc;
 	*out = NULL;
 	if (optional && (!v || v->n == 0))
 		return true;
@@ -273,6 +316,7 @@ read_set(Xgb *x, Ensemble *e, const Tree *t, double from, double count, int32_t 
 	uint32_t *word;
 	int32_t nwords;
 
+	x->here = c->at ? c : t->doc;
 	if (!(from >= 0 && count >= 0 && from + count <= c->n))
 		return bad(x, t->where, "categories [%g, %g) of %d", from, from + count, c->n);
 	for (int i = (int)from; i < (int)(from + count); i++) {
@@ -296,6 +340,7 @@ read_sets(Xgb *x, Ensemble *e, Tree *t)
 
 	if (node->n == 0)
 		return true;
+	x->here = node;
 	if (at->n != node->n || size->n != node->n)
 		return bad(x, t->where, "there are %d segments and %d sizes of %d categories", at->n,
 		           size->n, node->n);
@@ -317,6 +362,7 @@ read_tree(Xgb *x, Tree *t)
 	const Doc *left = doc_get(t->doc, "left_children");
 	const Doc *weights = doc_get(t->doc, "leaf_weights");
 
+	x->here = left ? left : t->doc;
 	if (!left || left->kind != DOC_NUMBERS || left->n < 1)
 		return bad(x, t->where, "it has no 'left_children'");
 	t->n = left->n;
@@ -358,10 +404,12 @@ static bool
 add_tree(Xgb *x, Ensemble *e, Tree *t, double *row)
 {
 	TreeNode *node;
-	Loc loc = {.file = x->file->path, .where = t->where};
+	Loc loc;
 
 	if (!read_tree(x, t) || !read_sets(x, e, t))
 		return false;
+	x->here = t->doc;
+	loc = place_of(x, doc_get(t->doc, "left_children"), t->where);
 	node = ARENA_ARRAY(x->a, TreeNode, t->n);
 	for (int32_t i = 0; i < t->n; i++) {
 		TreeNode *o = &node[i];
@@ -385,7 +433,40 @@ add_tree(Xgb *x, Ensemble *e, Tree *t, double *row)
 		o->no = index_of(set ? t->left[i] : t->right[i]);
 		o->missing = index_of(left ? t->left[i] : t->right[i]);
 	}
-	return ensemble_tree(e, node, t->n, 0, "tree", &loc, x->b.d);
+	return ensemble_tree(e, node, t->n, 0, t->where, &loc, x->b.d);
+}
+
+/* How many of `all` trees count.  An iteration makes as many as the limits between them
+ * say, which older files leave out. */
+static bool
+count_trees(Xgb *x, const Doc *model, int all, int32_t width, int *out)
+{
+	const Doc *ends = doc_get(model, "iteration_indptr");
+	const Doc *best = doc_get(doc_get(x->learner, "attributes"), "best_iteration");
+	int64_t limit = x->file->options->tree_limit;
+	int32_t parallel;
+	double number;
+
+	*out = all;
+	if (limit == TREE_LIMIT_BEST) {
+		x->here = best;
+		if (best && (!number_of(best, &number) || !(number >= 0 && number < INT32_MAX)))
+			return bad(x, "best_iteration", "it is no number");
+		limit = best ? (int64_t)number + 1 : 0;
+	}
+	if (!read_int(x, doc_get(model, "gbtree_model_param"), "num_parallel_tree", 1, 0, 1 << 24,
+	              &parallel))
+		return false;
+	if (limit == 0)
+		return true;
+	if (ends && ends->kind == DOC_NUMBERS && ends->n > 0) {
+		if (limit < ends->n && ends->numbers[limit] >= 0 && ends->numbers[limit] < all)
+			*out = (int)ends->numbers[limit];
+		return true;
+	}
+	limit *= (parallel > 1 ? parallel : 1) * (int64_t)(width > 1 ? 1 : x->groups);
+	*out = limit < all ? (int)limit : all;
+	return true;
 }
 
 /* The sum of all trees: [N, groups]. */
@@ -399,7 +480,9 @@ sum_trees(Xgb *x, const Doc *model, const Doc *drop)
 	Value *base = build_vector(&x->b, DT_F32, x->groups, x->base);
 	Ensemble *e;
 	Node *n;
+	int count;
 
+	x->here = model;
 	if (!trees || (trees->kind != DOC_ARRAY && trees->n > 0) || !info ||
 	    info->kind != DOC_NUMBERS || info->n != trees->n) {
 		bad(x, "model", "there are no 'trees', or not as many in 'tree_info'");
@@ -418,11 +501,14 @@ sum_trees(Xgb *x, const Doc *model, const Doc *drop)
 		bad(x, "size_leaf_vector", "leaves of %d numbers for %d outputs", width, x->groups);
 		return NULL;
 	}
+	if (!count_trees(x, model, trees->n, width, &count))
+		return NULL;
 	e = ensemble_new(x->a, DT_F32, DT_F32, x->features, x->groups, width);
-	for (int i = 0; i < trees->n; i++) {
+	for (int i = 0; i < count; i++) {
 		Tree t = {.where = arena_printf(x->a, "tree %d", i), .doc = &trees->item[i],
 		          .width = width, .weight = drop ? drop->numbers[i] : 1};
 
+		x->here = info;
 		t.group = width > 1 ? 0 : index_of(info->numbers[i]);
 		if (t.group < 0 || t.group >= x->groups) {
 			bad(x, t.where, "it is for output %g of %d", info->numbers[i], x->groups);
@@ -470,6 +556,21 @@ sum_linear(Xgb *x, const Doc *model)
 
 /* ---- The model ---- */
 
+/* The first margin, then each one's softplus and a little more than what is before it. */
+static Value *
+add_rising(Xgb *x, Value *margin)
+{
+	Builder *b = &x->b;
+	Value *part[2];
+
+	if (!margin || x->groups == 1)
+		return margin;
+	part[0] = build_columns(b, margin, 0, 1);
+	part[1] = build_unary(b, OP_SOFTPLUS, build_columns(b, margin, 1, x->groups - 1));
+	part[1] = build_with(b, OP_ADD, part[1], (double)RISING_LEAST);
+	return build_cum_sum(b, build_concat(b, 2, part, 1), 1);
+}
+
 static Value *
 transform(Xgb *x, Value *margin)
 {
@@ -482,6 +583,7 @@ transform(Xgb *x, Value *margin)
 	case OUT_HINGE: return build_cast(b, build_with(b, OP_GREATER, margin, 0), DT_F32);
 	case OUT_SOFTMAX: return build_softmax(b, margin, 1);
 	case OUT_CLASS: return build_cast(b, build_arg_max(b, margin, 1), DT_F32);
+	case OUT_RISING: return add_rising(x, margin);
 	}
 	return NULL;
 }
@@ -492,6 +594,7 @@ sum_booster(Xgb *x)
 	const Doc *booster = doc_get(x->learner, "gradient_booster"), *name, *model, *drop;
 
 	name = doc_get(booster, "name");
+	x->here = name ? name : booster;
 	if (!name || name->kind != DOC_STRING) {
 		bad(x, "gradient_booster", "it has no name");
 		return NULL;

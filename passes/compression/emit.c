@@ -239,18 +239,19 @@ emit_kept(Emit *e, const Node *n)
 }
 
 static bool
-emit_linear(Emit *e, const Node *n, const IntWeights *w)
+emit_linear(Emit *e, const Node *n, const NewWeights *w)
 {
 	const Type *y = &n->out[0]->type;
 	bool has_bias = n->nins > 2 && n->in[2];
 	int axis = n->op == OP_GEMM ? 1 : layout_channel(node_layout(n), y->rank);
+	bool coded = w->type.q != NULL;
 	Value *in[3];
 
-	in[0] = emit_coded(e, n->in[0]);
+	in[0] = coded ? emit_coded(e, n->in[0]) : emit_plain(e, n->in[0]);
 	in[1] = constant(e, n->in[1]->name, w->type, w->w);
 	in[2] = constant(e, has_bias ? n->in[2]->name : NULL,
-	                 type_make(DT_I32, 1, &y->dim[axis]), w->bias);
-	return copy_node(e, n, 3, in, e->plan);
+	                 type_make(coded ? DT_I32 : DT_F32, 1, &y->dim[axis]), w->bias);
+	return copy_node(e, n, 3, in, coded ? e->plan : NULL);
 }
 
 /* ---- LSTM ---- */
@@ -281,10 +282,17 @@ lstm_bias(Emit *e, const Value *v, double scale)
 	return constant(e, v->name, t, b);
 }
 
+/* A state in the type of what it becomes. */
+static Value *
+lstm_state(Emit *e, Value *v, const Value *next)
+{
+	return next && value_is_const(v) ? as_type(e, v, &e->plan[next->id]) : emit_coded(e, v);
+}
+
 static bool
 emit_lstm(Emit *e, const Node *n)
 {
-	enum { WEIGHTS = 1, BIASES = 9, HIDDEN = 13, INPUTS = 15, GATES = 4 };
+	enum { WEIGHTS = 1, BIASES = 9, HIDDEN = 13, CELL = 14, INPUTS = 15, GATES = 4 };
 	Value *in[INPUTS];
 	double x_scale;
 
@@ -301,16 +309,16 @@ emit_lstm(Emit *e, const Node *n)
 	for (int i = 0; i < GATES; i++)
 		in[BIASES + i] = lstm_bias(e, n->in[BIASES + i],
 		                           x_scale * (double)in[WEIGHTS + i]->type.q->scale[0]);
-	for (int i = HIDDEN; i < INPUTS; i++)
-		in[i] = emit_coded(e, n->in[i]);
+	in[HIDDEN] = lstm_state(e, n->in[HIDDEN], n->out[1] ? n->out[1] : n->out[0]);
+	in[CELL] = lstm_state(e, n->in[CELL], n->out[2]);
 	return copy_node(e, n, INPUTS, in, e->plan);
 }
 
 bool
-emit_node(Emit *e, const Node *n, const IntWeights *weights, bool in_float)
+emit_node(Emit *e, const Node *n, const NewWeights *weights, bool in_float)
 {
 	if (in_float)
-		return emit_with(e, n, emit_plain, NULL);
+		return weights ? emit_linear(e, n, weights) : emit_with(e, n, emit_plain, NULL);
 	switch (plan_kind(n)) {
 	case KIND_LINEAR: return emit_linear(e, n, weights);
 	case KIND_KEEP: return emit_kept(e, n);

@@ -103,6 +103,9 @@ fixed_quant(Arena *a, Op op)
 
 /* ---- Values that share a quantisation ---- */
 
+/* Of the cell of an LSTM, unless it is seen to be beyond 16. */
+#define CELL_SCALE 0x1p-11
+
 typedef struct {
 	int *leader;           /* by Value.id: another one of the class, or itself */
 	const Quant **fixed;   /* by leader */
@@ -154,18 +157,26 @@ unite_inputs(Classes *c, const Node *n, const Value *with)
 			unite_free(c, with, n->in[i]);
 }
 
-/* y, hidden state and the next one; the cell has 16 bits and a power of 2. */
+/* y, hidden state and the next one; the cell has 16 bits and a power of 2.  States that
+ * start with a constant may share that with others, so they are not looked at. */
 static void
 unite_lstm(Classes *c, const Node *n)
 {
 	enum { HIDDEN = 13, CELL = 14 };
+	const Value *h = value_is_const(n->in[HIDDEN]) ? NULL : n->in[HIDDEN];
+	const Value *cell = value_is_const(n->in[CELL]) ? NULL : n->in[CELL];
 
-	for (int i = 0; i < 2; i++)
-		if (n->out[i])
-			unite(c, n->in[HIDDEN], n->out[i]);
-	c->fixed[leader_of(c, n->in[CELL])] = plan_quant(c->a, 0x1p-11, 0);
-	if (n->out[2])
-		unite(c, n->in[CELL], n->out[2]);
+	for (int i = 0; i < 2; i++) {
+		if (n->out[i] && h)
+			unite(c, h, n->out[i]);
+		h = n->out[i] ? n->out[i] : h;
+	}
+	if (cell)
+		c->fixed[leader_of(c, cell)] = plan_quant(c->a, CELL_SCALE, 0);
+	else if (n->out[2])
+		c->fixed[leader_of(c, n->out[2])] = plan_quant(c->a, CELL_SCALE, 0);
+	if (cell && n->out[2])
+		unite(c, cell, n->out[2]);
 }
 
 static void
@@ -265,7 +276,7 @@ plan_make(const Graph *g, Observed *of, RangeMethod method, Arena *a)
 	for (int i = 0; i < g->values.n; i++) {
 		const Value *v = g->values.v[i];
 		int leader = leader_of(&c, v);
-		bool cell = c.fixed[leader] && c.fixed[leader]->scale[0] == 0x1p-11f;
+		bool cell = c.fixed[leader] && c.fixed[leader]->scale[0] == (float)CELL_SCALE;
 
 		type[i] = v->type;
 		if (!plan_is_float(v))
@@ -280,4 +291,14 @@ plan_make(const Graph *g, Observed *of, RangeMethod method, Arena *a)
 		type[i].q = q[leader];
 	}
 	return type;
+}
+
+Type *
+plan_floats(const Graph *g, Arena *a)
+{
+	Type *plan = ARENA_ARRAY(a, Type, g->values.n + 1);
+
+	for (int i = 0; i < g->values.n; i++)
+		plan[g->values.v[i]->id] = g->values.v[i]->type;
+	return plan;
 }

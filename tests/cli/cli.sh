@@ -883,6 +883,24 @@ quantised_models_are_scored_on_floats() {
 	prints "top-1: 35"
 }
 
+networks_are_pruned_as_asked() {
+	data=$ROOT/samples/digits
+	mcc 0 -fprune=50% -fcalib="$data/calib_x.npy" --report=r.json "$MODEL" -o p.c
+	silent
+	grep -q 'const float \*' p.h || problem "the input is not of float"
+	grep -q ' -fprune=0.5' p.c || problem "the command is not in the file"
+	! command -v python3 >/dev/null || python3 - <<-'EOT' || problem "half of the weights are not 0"
+		import json
+		layers = json.load(open("r.json"))["compression"]["layers"]
+		assert all(0.49 < l["sparsity"] < 0.51 for l in layers if l.get("bits") and l["name"] != "conv1"), layers
+	EOT
+	mcc_run 0 -fprune=2:4 -fquantize=int4 -fcalib="$data/calib_x.npy" "$MODEL" \
+		-i "$data/test_x.npy" --labels="$data/test_y.npy"
+	prints "top-1: 35"
+	mcc 0 -fprune=2:4 -fquantize=ternary "$MODEL" -o t.c
+	says "W0610"
+}
+
 reports_say_what_quantisation_cost() {
 	data=$ROOT/samples/digits
 	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --labels "$data/calib_y.npy" --report "$MODEL"
@@ -894,6 +912,14 @@ reports_say_what_quantisation_cost() {
 	! command -v python3 >/dev/null ||
 		python3 -c 'import json; r = json.load(open("r.json")); r["compression"]["layers"][0]["snr_db"]; r["program"]["arena_bytes"]' ||
 		problem "the report is no JSON"
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --report=r.html "$MODEL"
+	silent
+	for text in '<title>model.onnx</title>' 'class="plan' 'Memory over time' 'held out' '</html>'; do
+		grep -qF "$text" r.html || problem "the page lacks '$text'"
+	done
+	! command -v python3 >/dev/null ||
+		python3 -c 'import re; from xml.dom import minidom; [minidom.parseString(x) for x in re.findall("<svg.*?</svg>", open("r.html").read(), re.S)]' ||
+		problem "a picture is malformed"
 	mcc 0 --report=p.json "$MODEL"
 	grep -q arena_bytes p.json || problem "the report of a float model lacks its arena"
 }
@@ -921,10 +947,13 @@ calibration_data_are_checked() {
 
 options_of_compression_need_it() {
 	mcc 0 -fcalib=x.npy -fkeep-float=a -fsyntax-only "$MODEL"
-	says "'-fcalib=' has no effect without '-fquantize='"
+	says "'-fcalib=' has no effect without '-fquantize=' or '-fprune='"
 	says "'-fkeep-float=' has no effect"
 	mcc 2 -fquantize=int7 "$MODEL"
-	says "must be 'int8'"
+	says "must be 'int8', 'int4'"
+	for value in 100% 0 1 2:2 3:2 0:4 2: :4 2:4x 1:64; do
+		mcc 2 -fprune=$value "$MODEL"
+	done
 	mcc 2 -fquantize=int8 --labels=y.npy "$MODEL"
 	says "needs '-fcalib='"
 	mcc 0 -fquantize=int8 "$MODEL" -o a.c
@@ -1089,6 +1118,72 @@ trees_become_smaller_on_request() {
 	says "this is u8[20], but 'features' is f32[1,2]"
 	mcc 1 "$MODEL" -o d.c -fquantize-trees=8
 	says "the model has no decision trees"
+}
+
+# ---- PMML ----
+
+xml_attacks_are_errors_with_a_place() {
+	for attack in laughs external encoding deep; do
+		cp "$ROOT/tests/fuzz/corpus/pmml/$attack" a.pmml
+		mcc 1 -x pmml a.pmml -o a.c
+		grep -q '^a.pmml:[0-9]*:[0-9]*: error' "$scratch/err" || problem "$attack: no place"
+		[ ! -e a.c ] || problem "$attack: a file was written"
+	done
+	printf '<PMML version="%s"/>' "$(head -c 1000000 /dev/zero | tr '\0' a)" >big.pmml
+	mcc 1 big.pmml -o a.c
+	says "big.pmml:1:"
+	says "is longer than"
+	printf '<PMML version="4.4">\n<Header' >end.pmml
+	mcc 1 end.pmml -o a.c
+	says "end.pmml:2:"
+}
+
+a_model_that_is_not_supported_is_an_error_with_its_place() {
+	printf '<PMML version="4.4"><DataDictionary/>\n  <TextModel/></PMML>' >t.pmml
+	mcc 1 t.pmml -o t.c
+	says "t.pmml:2:3: error"
+	says "a model of texts is not supported"
+}
+
+labels_that_are_strings_are_an_enum() {
+	mcc 0 "$ROOT/tests/cli/labels.onnx" -o l.c
+	grep -q "L_LABEL_IRIS_SETOSA = 0, /\* 'Iris setosa' \*/" l.h || problem "no enum"
+	grep -q "^} l_label;" l.h || problem "no type"
+}
+
+rows_of_a_csv_file_are_run() {
+	model=$ROOT/tests/conformance/pmml/treatment/model.pmml
+	printf 'other,b,"a",d\n"x,y",-2,3.5,0.5\n,NA,12,\n' >rows.csv
+	mcc_run 0 "$model" -i rows.csv -o out.csv --engine=interp
+	says "there is no column 'c'; it is missing in every row"
+	[ "$(sed -n 2p out.csv)" = "7,7,low,-2,0.75,true" ] || problem "row 1: $(sed -n 2p out.csv)"
+	[ "$(sed -n 3p out.csv)" = ",,none,-2,0.5," ] || problem "row 2: $(sed -n 3p out.csv)"
+	mcc_run 0 "$model" -i rows.csv
+	prints "7,7,low,-2,0.75,true"
+	printf 'a,b\n1,two\n' >rows.csv
+	mcc_run 1 "$model" -i rows.csv
+	says "rows.csv:2:3: error: 'two' is no number"
+	printf 'a,b\n1\n' >rows.csv
+	mcc_run 1 "$model" -i rows.csv
+	says "there are 1 cells, but 2 in the first line"
+	printf 'a\n"1\n' >rows.csv
+	mcc_run 1 "$model" -i rows.csv
+	says "the quoted cell does not end"
+	mcc_run 1 "$MODEL" -i rows.csv
+	says "the model does not name its fields"
+}
+
+recorded_rows_of_a_model_are_verified() {
+	cp "$ROOT/tests/conformance/pmml/regression_ordinal/model.pmml" m.pmml
+	mcc 0 --verify m.pmml -o m.c
+	mcc 0 -E m.pmml -o m.mcc
+	mcc 0 --verify m.mcc -o m2.c
+	sed 's/<t>mid/<t>low/' m.pmml >wrong.pmml
+	mcc 1 --verify wrong.pmml -o w.c
+	says "not those that the model comes with, the first is 't' of row 1"
+	sed 's/0.4612096082201215/0.4612096102201215/' m.pmml >near.pmml
+	mcc 1 --verify near.pmml -o w.c
+	says "the first is 'p2' of row 1"
 }
 
 # ---- All of them ----

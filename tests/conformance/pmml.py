@@ -119,10 +119,17 @@ def run_rows(args, model, cc, to_object, rows, inputs, outputs, folder):
     with open(main, "w") as f:
         f.write(driver_text(inputs, outputs, header, rows))
     program = os.path.join(folder, "program")
-    flags = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Werror"]
-    done = harness.run([cc, *flags, main, source, "-o", program, "-lm"], timeout=300)
-    if done.returncode != 0:
-        raise harness.Failure(f"{cc} failed: {done.stderr.strip()[:400]}")
+    flags = ["-std=c99", "-O1", "-pedantic", "-Wall", "-Wextra", "-Wconversion",
+             "-Wsign-conversion", "-Wshadow", "-Wdouble-promotion", "-Wfloat-conversion",
+             "-Wno-overlength-strings", "-Werror"]
+    steps = [[cc, "-std=c99", "-O1", "-w", main, source, "-o", program, "-lm"]]
+    if not to_object:
+        steps[0][-4] = os.path.join(folder, "strict.o")
+        steps.insert(0, [cc, *flags, "-c", source, "-o", steps[0][-4]])
+    for step in steps:
+        done = harness.run(step, timeout=300)
+        if done.returncode != 0:
+            raise harness.Failure(f"{cc} failed: {done.stderr.strip()[:400]}")
     done = harness.run([program])
     if done.returncode != 0:
         raise harness.Failure(f"the program exited with {done.returncode}")

@@ -197,6 +197,8 @@ def run_xgboost(args, xgboost, params, y, x, suffix):
         compare(got, booster.predict(data), 1e-6)
         if params.get("booster") == "gblinear":
             return
+        compare(predict(args, path, rows, [["-O2", "-ntree-limit=6"]]),
+                booster.predict(data, iteration_range=(0, 6)), 1e-6)
         margin = as_margin(path, folder)
         want = booster.predict(data, output_margin=True)
         compare(predict(args, margin, rows, args.levels), want, 0)

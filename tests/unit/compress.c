@@ -107,12 +107,26 @@ samples_of(const Graph *g)
 
 static CompressReport report;
 
+/* As driver/pipeline.c does. */
+static void
+prepare(Graph *g)
+{
+	PassList list = {0};
+	PassCtx cx;
+
+	pass_init(&cx, arena, &diag);
+	ck_assert(pass_parse_list(arena, "expand,recurrent,layers,fold,fuse-activation,cse,dce",
+	                          &list, &diag));
+	ck_assert(pass_run_list(&list, g, &cx, 4));
+}
+
 static Graph *
 compress_with(const char *text, const CompressOptions *o)
 {
 	Graph *g = parse(text), *q;
 	Samples s = samples_of(g);
 
+	prepare(g);
 	q = compress_graph(g, o, &s, &exec, &report, &diag);
 	ck_assert_msg(q != NULL, "%s", diag.first ? diag.first->text : "");
 	ck_assert_msg(graph_verify(q, &diag), "%s", diag.first ? diag.first->text : "");
@@ -122,7 +136,7 @@ compress_with(const char *text, const CompressOptions *o)
 static Graph *
 compress(const char *text)
 {
-	return compress_with(text, &(CompressOptions){.input = DT_I8, .output = DT_I8});
+	return compress_with(text, &(CompressOptions){.weights = {.most = 127}, .input = DT_I8, .output = DT_I8});
 }
 
 static void
@@ -263,7 +277,7 @@ START_TEST(the_bias_keeps_the_mean)
 	CallArray a0 = {x0, sizeof *x0}, a = {x, sizeof *x};
 	double want = 0, got = 0;
 	Moments m;
-	IntWeights w;
+	NewWeights w;
 
 	t.q = plan_quant(arena, 1.0 / 64, 3);
 	for (int i = 0; i < N; i++)
@@ -272,13 +286,13 @@ START_TEST(the_bias_keeps_the_mean)
 			x[i][j] = (int8_t)fmin(rint((double)x0[i][j] * 64) + 3, 127);
 		}
 	m = moments_collect(&l, N, &a0, &a, &t, false, arena);
-	w = weights_quantize(&l, &m, 1.0 / 64, arena);
+	w = weights_choose(&l, &m, &(WeightOptions){.most = 127}, 1.0 / 64, arena);
 	for (int i = 0; i < N; i++) {
-		double unit = (double)w.type.q->scale[0] / 64, sum = w.bias[0];
+		double unit = (double)w.type.q->scale[0] / 64, sum = ((const int32_t *)w.bias)[0];
 
 		for (int j = 0; j < D; j++) {
 			want += (double)x0[i][j] * (double)l.w[j];
-			sum += (double)w.w[j] * (x[i][j] - 3);
+			sum += (double)((const int8_t *)w.w)[j] * (x[i][j] - 3);
 		}
 		got += sum * unit;
 	}
@@ -373,6 +387,25 @@ static const char *const graphs[] = {
 	"  %1 = gather(%t, %i) {axis=0}\n"
 	"  %2 = add(%1, %x)\n"
 	"  return %2\n}\n",
+	/* recurrent layers with states that come from outside */
+	"graph @g(%x: f32[3,1,2], %h: f32[1,1,1]) {\n"
+	"  %w: f32[1,4,2] = const [0.1, 0.9, -0.7, 0.4, 0.8, 0.6, -0.9, 0.8]\n"
+	"  %r: f32[1,4,1] = const [0.5, -0.2, 0.3, -0.4]\n"
+	"  %b: f32[1,8] = const [0.5, 0.2, 0.3, 0.4, 0.1, 0.1, 0.1, 0.1]\n"
+	"  %y, %yh, %yc = lstm(%x, %w, %r, %b, _, %h)\n"
+	"  %z = lstm(%x, %w, %r, %b)\n"
+	"  %v = add(%y, %z)\n"
+	"  return %v, %yh, %yc\n}\n",
+	/* and those that become steps */
+	"graph @g(%x: f32[3,1,2]) {\n"
+	"  %w: f32[1,3,2] = const [0.1, 0.9, -0.7, 0.4, 0.8, 0.6]\n"
+	"  %r: f32[1,3,1] = const [0.5, -0.2, 0.3]\n"
+	"  %y, %yh = gru(%x, %w, %r) {linear_before_reset=true}\n"
+	"  %u: f32[1,1,1] = const [0.7]\n"
+	"  %k: f32[1,1,1] = const [0.6]\n"
+	"  %t = reshape(%yh) {shape=[1,1,1]}\n"
+	"  %z, %zh = rnn(%t, %k, %u)\n"
+	"  return %y, %zh\n}\n",
 	/* a state */
 	"graph @g(%x: f32[1,4], %s: f32[1,4]) {\n"
 	"  %z: f32[1,4] = const [0.0, 0.0, 0.0, 0.0]\n"
@@ -409,7 +442,7 @@ END_TEST
 START_TEST(layers_that_are_named_stay_float)
 {
 	const char *const keep[] = {"2"};
-	Graph *q = compress_with(graphs[0], &(CompressOptions){.input = DT_F32, .output = DT_U8,
+	Graph *q = compress_with(graphs[0], &(CompressOptions){.weights = {.most = 127}, .input = DT_F32, .output = DT_U8,
 	                                                       .nkeep = 1, .keep = keep});
 	bool found = false;
 
@@ -446,7 +479,7 @@ code_for(float value, size_t n, const char *keep)
 {
 	Graph *g = parse(small);
 	Samples s = samples_of(g);
-	const CompressOptions o = {.input = DT_I8, .output = DT_I8, .nkeep = keep != NULL,
+	const CompressOptions o = {.weights = {.most = 127}, .input = DT_I8, .output = DT_I8, .nkeep = keep != NULL,
 	                           .keep = &keep};
 
 	if (value != 0)
@@ -494,7 +527,7 @@ START_TEST(values_that_overflow_on_samples_are_reported)
 {
 	Graph *g = parse("graph @g(%x: f32[1,4]) {\n  %1 = log(%x)\n  return %1\n}\n");
 	Samples s = samples_of(g);
-	const CompressOptions o = {.input = DT_I8, .output = DT_I8};
+	const CompressOptions o = {.weights = {.most = 127}, .input = DT_I8, .output = DT_I8};
 
 	ck_assert_ptr_null(compress_graph(g, &o, &s, &exec, &report, &diag));
 	ck_assert_int_eq(diag.first->code, E_CALIBRATION);

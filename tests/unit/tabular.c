@@ -44,7 +44,12 @@ static const struct {
 	{XGB_TREES(XGB_TREE("1,-1,-1", "2,-1,-1", "0,0,0", "1,2,3"), "1"), 0, 0, "output 1 of 1"},
 	{XGB_TREES(XGB_TREE("1,-1,-1", "2,-1", "0,0,0", "1,2,3"), "0"), 0, 0,
 	 "'right_children' must be 3"},
-	{XGB_TREES(XGB_TREE("1,0,-1", "2,2,-1", "0,0,0", "1,2,3"), "0"), 0, 0, "reached twice"},
+	{XGB_TREES(XGB_TREE("1,0,-1", "2,2,-1", "0,0,0", "1,2,3"), "0"), 1, 0, "reached twice"},
+	{XGB_TREES("\n  {\"left_children\":[1,0,-1],\n\"right_children\":[2,2,-1],\"split_indices\":"
+	           "[0,0,0],\"split_conditions\":[1,2,3],\"default_left\":[0,0,0]}", "0"), 2, 20,
+	 "tree 0: node 2 is reached twice"},
+	{XGB_TREES("\n  {\"left_children\":[1,-1,-1],\n \"right_children\" : [2,-1]}", "0"), 3, 21,
+	 "'right_children' must be 3"},
 	{XGB_TREES(XGB_TREE("1,-1,-1", "7,-1,-1", "0,0,0", "1,2,3"), "0"), 0, 0,
 	 "a child that there is not"},
 	{XGB_TREES(XGB_TREE("1,-1,-1", "1.5,-1,-1", "0,0,0", "1,2,3"), "0"), 0, 0,
@@ -103,21 +108,22 @@ END_TEST
 
 /* ---- Models ---- */
 
-/* Runs a model of one output on one row. */
-static double
-run(const char *text, const double *x, int features)
+/* Runs a model on one row; the result has up to 8 numbers. */
+static void
+run_with(const char *text, const FrontendOptions *options, const double *x, int features,
+         double *y)
 {
 	Arena *a = arena_new(NULL, NULL);
 	ProgramOptions o = {.align = 0};
 	Program *p;
 	Graph *g;
 	Diag d;
-	double out;
-	float in32[8], out32;
+	double out[8];
+	float in32[8], out32[8];
 	bool is_double;
 
 	diag_init(&d, a);
-	g = frontend_read(a, "m", (const uint8_t *)text, strlen(text), NULL, &d);
+	g = frontend_read(a, "m", (const uint8_t *)text, strlen(text), options, &d);
 	ck_assert_msg(g != NULL, "%s", d.first ? d.first->text : "");
 	ck_assert(graph_verify(g, &d));
 	p = program_build(a, g, &o, &d);
@@ -126,11 +132,19 @@ run(const char *text, const double *x, int features)
 	for (int i = 0; i < features; i++)
 		in32[i] = (float)x[i];
 	program_run(p, (const void *[]){is_double ? (const void *)x : in32},
-	            (void *[]){is_double ? (void *)&out : &out32});
-	if (!is_double)
-		out = (double)out32;
+	            (void *[]){is_double ? (void *)out : out32});
+	for (int i = 0; i < type_numel(&g->outputs.v[0]->type); i++)
+		y[i] = is_double ? out[i] : (double)out32[i];
 	arena_free(a);
-	return out;
+}
+
+static double
+run(const char *text, const double *x, int features)
+{
+	double y[8];
+
+	run_with(text, NULL, x, features, y);
+	return y[0];
 }
 
 #define NANS ((double)NAN)
@@ -186,6 +200,97 @@ START_TEST(base_scores_in_a_list_are_read)
 }
 END_TEST
 
+/* Left of 1: 10 + 2 a - b, or 5 when a or b is missing; right: 7 - a, or 6. */
+#define LINEAR_TREE \
+	"num_leaves=2\nnum_cat=0\nsplit_feature=0\nthreshold=1\ndecision_type=10\nleft_child=-1\n" \
+	"right_child=-2\nleaf_value=5 6\nis_linear=1\nleaf_const=10 7\nnum_features=2 1\n" \
+	"leaf_features=0 1  0 \nleaf_coeff=2 -1  -1 \n\n"
+
+static const struct {
+	double x[2], y;
+} linear[] = {
+	{{0.5, 3}, 8},     {{1, 0}, 12},       {{2, 100}, 5},     {{2, NANS}, 5},
+	{{0.5, NANS}, 5},  {{NANS, 1}, 5},     {{2, HUGE_VAL}, 5}, {{-4, 0.25}, 1.75},
+};
+
+START_TEST(leaves_of_lightgbm_may_be_linear)
+{
+	const double *x = linear[_i].x;
+	double y = linear[_i].y, two[8];
+
+	ck_assert(run(LGB_HEAD "Tree=0\n" LINEAR_TREE "end of trees\n", x, 2) == y);
+	/* Beside a tree without, and in several classes. */
+	ck_assert(run(LGB_HEAD "Tree=0\n" LINEAR_TREE "Tree=1\nnum_leaves=1\nleaf_value=0.5\n\n"
+	                       "Tree=2\n" LINEAR_TREE "end of trees\n", x, 2) == 2 * y + 0.5);
+	run_with("tree\nversion=v4\nnum_class=2\nnum_tree_per_iteration=2\nmax_feature_idx=1\n\n"
+	         "Tree=0\nnum_leaves=1\nleaf_value=0.5\n\nTree=1\n" LINEAR_TREE "end of trees\n",
+	         NULL, x, 2, two);
+	ck_assert(two[0] == 0.5 && two[1] == y);
+}
+END_TEST
+
+START_TEST(linear_leaves_that_do_not_fit_are_reported)
+{
+	static const char *const wrong[] = {"num_features=2 9", "num_features=2 -1",
+	                                    "num_features=1 1", "num_features=2 1.5"};
+	static const char text[] = LGB_HEAD "Tree=0\n" LINEAR_TREE "end of trees\n";
+	Arena *a = arena_new(NULL, NULL);
+	char *bad = arena_strdup(a, text), *at = strstr(bad, "num_features=2 1");
+	const char *spoilt;
+	Diag d;
+
+	diag_init(&d, a);
+	*at = 0;
+	spoilt = arena_printf(a, "%s%s%s", bad, wrong[_i], at + strlen("num_features=2 1"));
+	ck_assert_ptr_null(frontend_read(a, "m", (const uint8_t *)spoilt, strlen(spoilt), NULL, &d));
+	ck_assert_int_gt(d.first->loc.line, 0);
+	arena_free(a);
+}
+END_TEST
+
+#define STUMP(left, right) XGB_TREE("1,-1,-1", "2,-1,-1", "0,0,0", "0," left "," right)
+
+START_TEST(expectiles_rise)
+{
+	const char *text =
+		"{\"learner\":{\"learner_model_param\":{\"base_score\":\"[0,1,3]\",\"num_class\":\"0\","
+		"\"num_feature\":\"1\",\"num_target\":\"3\"},\"objective\":{\"name\":"
+		"\"reg:expectileerror\"},\"gradient_booster\":{\"name\":\"gbtree\",\"model\":{\"trees\":["
+		STUMP("0", "1") "," STUMP("0", "-2") "," STUMP("0", "3") "],\"tree_info\":[0,1,2]}}}}";
+	double y[8], raw = log(expm1(1.0)) - 2, last = log(expm1(2.0)) + 3;
+
+	run_with(text, NULL, (double[]){-1}, 1, y);
+	ck_assert(fabs(y[0]) < 1e-6 && fabs(y[1] - 1) < 1e-5 && fabs(y[2] - 3) < 1e-5);
+	run_with(text, NULL, (double[]){1}, 1, y);
+	ck_assert(fabs(y[0] - 1) < 1e-6);
+	ck_assert_msg(fabs(y[1] - 1 - log1p(exp(raw))) < 1e-5, "%g", y[1]);
+	ck_assert_msg(fabs(y[2] - y[1] - log1p(exp(last))) < 1e-5, "%g", y[2]);
+}
+END_TEST
+
+START_TEST(the_first_iterations_may_count_alone)
+{
+	const char *text =
+		"{\"learner\":{\"attributes\":{\"best_iteration\":\"1\"},\"learner_model_param\":"
+		"{\"base_score\":\"0\",\"num_feature\":\"1\"},\"objective\":{\"name\":\"reg:linear\"},"
+		"\"gradient_booster\":{\"name\":\"gbtree\",\"model\":{\"trees\":["
+		STUMP("1", "1") "," STUMP("2", "2") "," STUMP("4", "4") "],\"tree_info\":[0,0,0]}}}}";
+	static const double sums[] = {7, 1, 3, 7, 7};
+	const char *lgb = LGB_HEAD "Tree=0\nnum_leaves=1\nleaf_value=1\n\nTree=1\nnum_leaves=1\n"
+	                           "leaf_value=2\n\nend of trees\n";
+	double y[8];
+
+	for (int limit = 0; limit < 5; limit++) {
+		run_with(text, &(FrontendOptions){.tree_limit = limit}, (double[]){0}, 1, y);
+		ck_assert(y[0] == sums[limit]);
+	}
+	run_with(text, &(FrontendOptions){.tree_limit = TREE_LIMIT_BEST}, (double[]){0}, 1, y);
+	ck_assert(y[0] == 3);
+	run_with(lgb, &(FrontendOptions){.tree_limit = 1}, (double[]){0, 0}, 2, y);
+	ck_assert(y[0] == 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -200,6 +305,11 @@ main(void)
 	tcase_add_test(tc, the_average_of_a_forest_is_squared);
 	tcase_add_test(tc, a_model_without_trees_gives_its_base);
 	tcase_add_test(tc, base_scores_in_a_list_are_read);
+	tcase_add_loop_test(tc, leaves_of_lightgbm_may_be_linear, 0,
+	                    (int)(sizeof linear / sizeof *linear));
+	tcase_add_loop_test(tc, linear_leaves_that_do_not_fit_are_reported, 0, 4);
+	tcase_add_test(tc, expectiles_rise);
+	tcase_add_test(tc, the_first_iterations_may_count_alone);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
