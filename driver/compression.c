@@ -12,7 +12,7 @@
 bool
 compression_is_wanted(const Options *o)
 {
-	return o->quantize;
+	return o->weights.most > 0 || o->weights.sparsity > 0 || o->weights.of > 0;
 }
 
 void
@@ -23,9 +23,9 @@ compression_check(const Options *o)
 		bool given;
 		const char *option, *needs;
 	} uses[] = {
-		[CALIB] = {o->calib != NULL, "-fcalib=", "-fquantize="},
-		[KEEP_FLOAT] = {o->keep_float.n > 0, "-fkeep-float=", "-fquantize="},
-		[LABELS] = {o->tool == TOOL_MCC && o->labels_file, "--labels", "-fquantize="},
+		[CALIB] = {o->calib != NULL, "-fcalib=", "-fquantize=' or '-fprune="},
+		[KEEP_FLOAT] = {o->keep_float.n > 0, "-fkeep-float=", "-fquantize=' or '-fprune="},
+		[LABELS] = {o->tool == TOOL_MCC && o->labels_file, "--labels", "-fquantize=' or '-fprune="},
 	};
 
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
@@ -110,8 +110,9 @@ compression_run(Job *j)
 	Executor exec = {compile, run, progress, j};
 	CompressOptions options = {
 		.ranges = o->calib ? o->ranges : RANGE_MIN_MAX,
-		.input = o->input_type,
-		.output = o->output_type,
+		.weights = o->weights,
+		.input = o->weights.most ? o->input_type : DT_F32,
+		.output = o->weights.most ? o->output_type : DT_F32,
 		.nkeep = o->keep_float.n,
 		.keep = o->keep_float.v,
 	};

@@ -19,6 +19,7 @@
 #include "driver/names.h"
 #include "driver/options.h"
 #include "driver/pipeline.h"
+#include "driver/report_html.h"
 #include "driver/shrink.h"
 #include "driver/verify.h"
 
@@ -257,6 +258,10 @@ add_report(Output *out, const Program *p)
 	str_init(&s, out->job->arena);
 	if (has_suffix(o->report_file, ".json")) {
 		put_json_report(&s, out->job, p);
+		return add_text(out, o->report_file, &s);
+	}
+	if (has_suffix(o->report_file, ".html")) {
+		report_html(&s, out->job, p);
 		return add_text(out, o->report_file, &s);
 	}
 	shrink_report(&s, out->job);

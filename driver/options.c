@@ -199,10 +199,12 @@ set_atol(Options *o, const char *value)
 static bool
 set_quantize(Options *o, const char *value)
 {
-	static const char *const words[] = {"int8", NULL};
+	static const char *const words[] = {"int8", "int4", "ternary", NULL};
+	static const int most[] = {127, 7, 1};
+	int i = one_of(o, "-fquantize=", value, words);
 
-	o->quantize = one_of(o, "-fquantize=", value, words) >= 0;
-	return o->quantize;
+	o->weights.most = i >= 0 ? most[i] : 0;
+	return i >= 0;
 }
 
 static bool
@@ -297,6 +299,31 @@ read_share(Options *o, const char *option, const char *value, double *out)
 	if (end == value || *end || !(share > 0 && share <= 1))
 		return USAGE(o, "'%s%s': it must be a share, as 0.25 or 25%%", option, value);
 	*out = share;
+	return true;
+}
+
+/* A share, or N:M. */
+static bool
+set_prune(Options *o, const char *value)
+{
+	enum { MOST_NEIGHBOURS = 32 };
+	char *end;
+	long keep, of;
+
+	o->weights.sparsity = o->weights.keep = o->weights.of = 0;
+	if (!strchr(value, ':')) {
+		if (!read_share(o, "-fprune=", value, &o->weights.sparsity))
+			return false;
+		return o->weights.sparsity < 1 ||
+		       USAGE(o, "'-fprune=%s' would leave nothing", value);
+	}
+	keep = strtol(value, &end, 10);
+	of = *end == ':' && end[1] >= '0' && end[1] <= '9' ? strtol(end + 1, &end, 10) : 0;
+	if (*end || keep < 1 || keep >= of || of > MOST_NEIGHBOURS)
+		return USAGE(o, "'-fprune=%s': it must be a share, as 0.7 or 70%%, or N:M with "
+		             "0 < N < M <= %d, as 2:4", value, MOST_NEIGHBOURS);
+	o->weights.keep = (int)keep;
+	o->weights.of = (int)of;
 	return true;
 }
 
@@ -740,13 +767,20 @@ print_compression(Str *s, const Options *o)
 
 	if (o->calib)
 		print_joined(s, "-fcalib=", file_basename(o->calib));
-	if (!o->quantize)
-		return;
-	str_puts(s, " -fquantize=int8");
-	if (o->ranges != RANGE_MSE)
-		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
+	if (o->weights.sparsity > 0)
+		print_joined(s, "-fprune=", arena_printf(s->arena, "%g", o->weights.sparsity));
+	if (o->weights.of)
+		print_joined(s, "-fprune=", arena_printf(s->arena, "%d:%d", o->weights.keep,
+		                                         o->weights.of));
 	for (int i = 0; i < o->keep_float.n; i++)
 		print_joined(s, "-fkeep-float=", o->keep_float.v[i]);
+	if (!o->weights.most)
+		return;
+	print_joined(s, "-fquantize=", o->weights.most == 127 ? "int8"
+	                               : o->weights.most == 7 ? "int4"
+	                                                      : "ternary");
+	if (o->ranges != RANGE_MSE)
+		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
 	if (o->tool == TOOL_MCC) {
 		print_joined(s, "-finput-type=", outer_type_word(o->input_type));
 		print_joined(s, "-foutput-type=", outer_type_word(o->output_type));

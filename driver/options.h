@@ -78,7 +78,7 @@ typedef struct {
 	bool profile, reset_each;
 	double rtol, atol;
 
-	bool quantize;            /* -fquantize= */
+	WeightOptions weights;    /* -fquantize=, which sets the greatest code, and -fprune= */
 	const char *calib;        /* -fcalib= */
 	RangeMethod ranges;       /* -fcalib-ranges= */
 	DType input_type, output_type; /* -finput-type=, -foutput-type= */

@@ -5,17 +5,23 @@
 #include "ir/graph.h"
 
 static const Costs costs[] = {
-#define COST(target, isa, load, op, loop, output, reference) \
-	{target, isa, load, op, loop, output, reference},
+#define COST(name, isa, load, op, loop, output, reference) \
+	{name, isa, load, op, loop, output, reference},
 #include "codegen/kernels/costs.def"
 };
+
+static bool
+starts_with(const char *text, const char *start)
+{
+	return text && strncmp(text, start, strlen(start)) == 0;
+}
 
 const Costs *
 costs_of(const Target *t)
 {
 	for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
 		if ((t->isa & costs[i].isa) == costs[i].isa &&
-		    (!*costs[i].target || strcmp(costs[i].target, t->name) == 0))
+		    (starts_with(t->cpu, costs[i].name) || starts_with(t->name, costs[i].name)))
 			return &costs[i];
 	return NULL;
 }

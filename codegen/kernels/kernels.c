@@ -77,11 +77,14 @@ best_dense(const Chooser *ch, bool direct)
 	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
 	DenseShape best = {0};
 
-	for (int size = 1; size <= (one ? 4 : 3); size++) {
+	for (int size = 1; size <= 3; size++) {
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
 		if (direct && c->batch * c->out_h * c->out_w % s.pixels != 0)
+			continue;
+		/* Channels that do not exist have weights all the same. */
+		if (is_small(ch) && s.pairs > 1 && (c->oc + 1) / 2 % s.pairs != 0)
 			continue;
 		if (!best.pixels || cost_dense(ch->costs, c, &s) < cost_dense(ch->costs, c, &best))
 			best = s;
@@ -131,7 +134,8 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1};
+	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
+	                    .bytes = is_small(ch)};
 
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
 	           depthwise_lower(ch->arena, c, &s), cost_depthwise(ch->costs, c, &s));

@@ -58,6 +58,7 @@ typedef struct {
 	int32_t features, groups;
 	double *base; /* margins, one a group */
 	const Doc *here; /* what is being read; NULL: nothing in particular */
+	DocLines lines;
 } Xgb;
 
 /* The place of a part of the file, called `where` when there is no better word. */
@@ -65,7 +66,7 @@ static Loc
 place_of(Xgb *x, const Doc *part, const char *where)
 {
 	Loc loc = doc_loc(x->b.d->arena, x->file->path, x->file->bytes, x->file->size,
-	                  part ? part->at : 0);
+	                  part ? part->at : 0, &x->lines);
 
 	if (!loc.line && !loc.where)
 		loc.where = where;

@@ -204,8 +204,8 @@ add_outputs(Emit *e, const Graph *g, const CompressOptions *o)
 			/* A state ends as what it begins as. */
 			Type t = e->plan[g->inputs.v[inputs + i - plain]->id];
 
-			y = emit_coded(e, v);
-			if (y && !type_same_quant(&y->type, &t))
+			y = t.q ? emit_coded(e, v) : emit_plain(e, v);
+			if (y && t.q && !type_same_quant(&y->type, &t))
 				y = emit_convert(e, y, t.dtype, t.q);
 		} else if (!plan_is_float(v)) {
 			y = emit_as_is(e, v);
@@ -261,7 +261,7 @@ compress(Graph *g, const CompressOptions *o, const Samples *all, const Executor 
 
 	if (!of)
 		return NULL;
-	plan = plan_make(g, of, o->ranges, g->arena);
+	plan = o->weights.most ? plan_make(g, of, o->ranges, g->arena) : plan_floats(g, g->arena);
 	emit_init(&e, q, g, plan, d);
 	e.missing = no_value;
 	add_inputs(&e, g, o);

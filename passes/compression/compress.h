@@ -12,12 +12,13 @@
 #ifndef MCC_PASSES_COMPRESSION_COMPRESS_H
 #define MCC_PASSES_COMPRESSION_COMPRESS_H
 
-#include "passes/compression/executor.h"
+#include "passes/compression/weights.h"
 
 typedef enum { RANGE_MSE, RANGE_MIN_MAX, RANGE_PERCENTILE, RANGE_KL } RangeMethod;
 
 typedef struct {
 	RangeMethod ranges;   /* how the ranges of values are chosen */
+	WeightOptions weights; /* with most = 0 the whole graph stays float */
 	DType input, output;  /* DT_I8, DT_U8, or DT_F32 for numbers that stay float */
 	int nkeep;
 	const char *const *keep; /* layers or values that are computed in float */

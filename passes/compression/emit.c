@@ -239,18 +239,19 @@ emit_kept(Emit *e, const Node *n)
 }
 
 static bool
-emit_linear(Emit *e, const Node *n, const IntWeights *w)
+emit_linear(Emit *e, const Node *n, const NewWeights *w)
 {
 	const Type *y = &n->out[0]->type;
 	bool has_bias = n->nins > 2 && n->in[2];
 	int axis = n->op == OP_GEMM ? 1 : layout_channel(node_layout(n), y->rank);
+	bool coded = w->type.q != NULL;
 	Value *in[3];
 
-	in[0] = emit_coded(e, n->in[0]);
+	in[0] = coded ? emit_coded(e, n->in[0]) : emit_plain(e, n->in[0]);
 	in[1] = constant(e, n->in[1]->name, w->type, w->w);
 	in[2] = constant(e, has_bias ? n->in[2]->name : NULL,
-	                 type_make(DT_I32, 1, &y->dim[axis]), w->bias);
-	return copy_node(e, n, 3, in, e->plan);
+	                 type_make(coded ? DT_I32 : DT_F32, 1, &y->dim[axis]), w->bias);
+	return copy_node(e, n, 3, in, coded ? e->plan : NULL);
 }
 
 /* ---- LSTM ---- */
@@ -314,10 +315,10 @@ emit_lstm(Emit *e, const Node *n)
 }
 
 bool
-emit_node(Emit *e, const Node *n, const IntWeights *weights, bool in_float)
+emit_node(Emit *e, const Node *n, const NewWeights *weights, bool in_float)
 {
 	if (in_float)
-		return emit_with(e, n, emit_plain, NULL);
+		return weights ? emit_linear(e, n, weights) : emit_with(e, n, emit_plain, NULL);
 	switch (plan_kind(n)) {
 	case KIND_LINEAR: return emit_linear(e, n, weights);
 	case KIND_KEEP: return emit_kept(e, n);

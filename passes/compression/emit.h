@@ -22,11 +22,12 @@ typedef struct Emit {
 void emit_init(Emit *e, Graph *to, const Graph *from, const Type *plan, Diag *d);
 
 /*
- * Writes n and puts its outputs into the map.  `weights` is for a node of KIND_LINEAR.
- * With `in_float` it computes on floats.  False when the operator's rule does not
+ * Writes n and puts its outputs into the map.  `weights` is for a node of KIND_LINEAR;
+ * with `in_float` it computes on floats, and `weights` may be NULL, so that it keeps its
+ * own.  False when the operator's rule does not
  * accept it, which has been reported to e->d.
  */
-bool emit_node(Emit *e, const Node *n, const IntWeights *weights, bool in_float);
+bool emit_node(Emit *e, const Node *n, const NewWeights *weights, bool in_float);
 
 /* The value as a number of the type that the plan has for it, as a float, or as it is. */
 Value *emit_coded(Emit *e, Value *v);

@@ -292,3 +292,13 @@ plan_make(const Graph *g, Observed *of, RangeMethod method, Arena *a)
 	}
 	return type;
 }
+
+Type *
+plan_floats(const Graph *g, Arena *a)
+{
+	Type *plan = ARENA_ARRAY(a, Type, g->values.n + 1);
+
+	for (int i = 0; i < g->values.n; i++)
+		plan[g->values.v[i]->id] = g->values.v[i]->type;
+	return plan;
+}

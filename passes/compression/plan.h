@@ -35,6 +35,9 @@ bool plan_has_float(const Node *n);
  * not float the type that it has. */
 Type *plan_make(const Graph *g, Observed *of, RangeMethod method, Arena *a);
 
+/* The same where all values stay as they are. */
+Type *plan_floats(const Graph *g, Arena *a);
+
 /* A quantisation with one scale. */
 const Quant *plan_quant(Arena *a, double scale, int32_t zero);
 

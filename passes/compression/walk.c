@@ -187,7 +187,7 @@ begin_trial(Trial *t, Walk *w, Arena *a)
 
 /* Whether the node can be written so, in a graph of its own. */
 static bool
-is_accepted(Trial *t, Walk *w, const Node *n, const IntWeights *weights, bool in_float,
+is_accepted(Trial *t, Walk *w, const Node *n, const NewWeights *weights, bool in_float,
             Arena *a)
 {
 	Diag *quiet = ARENA_NEW(a, Diag);
@@ -281,8 +281,19 @@ constant_bytes(const Node *n)
 	return bytes;
 }
 
+/* Of codes from -most to most. */
+static int
+bits_of(int most)
+{
+	int bits = 1;
+
+	for (; most > 0; most >>= 1)
+		bits++;
+	return bits;
+}
+
 static LayerReport
-report_of(const Node *n, const IntWeights *weights, bool in_float)
+report_of(const Walk *w, const Node *n, const NewWeights *weights, bool in_float)
 {
 	bool linear = plan_kind(n) == KIND_LINEAR;
 
@@ -290,7 +301,9 @@ report_of(const Node *n, const IntWeights *weights, bool in_float)
 		.node = n,
 		.name = name_of(n),
 		.integer = !in_float || !plan_has_float(n),
-		.bits = weights ? 8 : linear ? 32 : 0,
+		.bits = weights && weights->type.q ? bits_of(w->options->weights.most)
+		        : linear                   ? 32
+		                                   : 0,
 		.sparsity = weights ? weights->sparsity : 0,
 		.float_bytes = constant_bytes(n),
 		.macs = node_macs(n),
@@ -319,17 +332,19 @@ is_kept(const Walk *w, const Node *n)
 	return false;
 }
 
-static IntWeights *
-quantize_layer(Walk *w, const Node *n, Arena *a)
+static NewWeights *
+choose_weights(Walk *w, const Node *n, Arena *a)
 {
 	Layer l = layer_read(n);
+	const WeightOptions *o = &w->options->weights;
 	const Value *x = n->in[0];
 	const Type *coded = &w->main->plan[x->id];
-	IntWeights *out = ARENA_NEW(w->main->to->arena, IntWeights);
+	NewWeights *out = ARENA_NEW(w->main->to->arena, NewWeights);
 	Moments m = moments_collect(&l, w->calls, &w->x0[x->id].v, &w->x[x->id].v,
-	                            &w->main->map[x->id]->type, false, a);
+	                            &w->main->map[x->id]->type, weights_need_moments(&l, o), a);
 
-	*out = weights_quantize(&l, &m, (double)coded->q->scale[0], w->main->to->arena);
+	*out = weights_choose(&l, &m, o, coded->q ? (double)coded->q->scale[0] : 1,
+	                      w->main->to->arena);
 	return out;
 }
 
@@ -347,22 +362,23 @@ walk_node(Walk *w, const Node *n)
 {
 	Arena *a = arena_child(w->a);
 	bool asked = is_kept(w, n);
-	bool in_float = asked || plan_kind(n) == KIND_FLOAT;
-	IntWeights *weights = NULL;
+	bool integers = w->options->weights.most > 0;
+	bool in_float = asked || !integers || plan_kind(n) == KIND_FLOAT;
+	NewWeights *weights = NULL;
 	size_t before = w->main->bytes;
 	LayerReport r;
 	Trial t;
 	bool ok;
 
-	if (!in_float && plan_kind(n) == KIND_LINEAR)
-		weights = quantize_layer(w, n, a);
+	if (!asked && plan_kind(n) == KIND_LINEAR)
+		weights = choose_weights(w, n, a);
 	ok = is_accepted(&t, w, n, weights, in_float, a);
 	if (!ok && !in_float) {
 		note_float(w, n, t.e.d);
 		in_float = true;
 		weights = NULL;
 		ok = is_accepted(&t, w, n, weights, in_float, a);
-	} else if (in_float && plan_has_float(n)) {
+	} else if (in_float && integers && plan_has_float(n)) {
 		if (asked)
 			w->report->kept_float++;
 		else
@@ -370,7 +386,7 @@ walk_node(Walk *w, const Node *n)
 	}
 	if (!ok)
 		diag_report(w->d, &n->loc, E_INTERNAL, "'%s' cannot be written in float", name_of(n));
-	r = report_of(n, weights, in_float);
+	r = report_of(w, n, weights, in_float);
 	ok = ok && run_trial(&t, n, a) && emit_node(w->main, n, weights, in_float);
 	if (ok) {
 		measure(w, n, &r, a);

@@ -1,28 +1,35 @@
 #include "passes/compression/weights.h"
 
 #include <math.h>
+#include <stdlib.h>
 
-enum { MOST = 127 }; /* the greatest code; codes are symmetric */
+#include "passes/compression/solve.h"
 
-/* Scales of less than 127ths of the greatest weight are tried down to this part. */
-static const double least_part = 0.7, step = 0.02;
+enum {
+	EIGHT_BITS = 127,   /* the greatest code; codes are symmetric */
+	FEW_CODES = 3,      /* up to here scales are fitted to the codes that were chosen */
+	LEAST_COLUMNS = 16  /* of a row that has weights to spare */
+};
+
+/* Scales that do not hold the greatest weight are tried down to this part. */
+static const double least_part = 0.7, least_part_of_few = 0.25, step = 0.02;
 
 /* Far below any weight, so that a row of zeros has a scale too. */
 #define LEAST_SCALE 0x1p-40
 
 static double
-code_of(double w, double scale)
+code_of(double w, int most, double scale)
 {
-	return fmin(fmax(rint(w / scale), -MOST), MOST);
+	return fmin(fmax(rint(w / scale), -most), most);
 }
 
 static double
-error_of(const float *w, size_t n, double scale)
+error_of(const double *w, size_t n, int most, double scale)
 {
 	double sum = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		double e = code_of((double)w[i], scale) * scale - (double)w[i];
+		double e = code_of(w[i], most, scale) * scale - w[i];
 
 		sum += e * e;
 	}
@@ -31,15 +38,16 @@ error_of(const float *w, size_t n, double scale)
 
 /* The scale that rounds n weights with the least square error. */
 static double
-best_scale(const float *w, size_t n)
+best_scale(const double *w, size_t n, int most)
 {
-	double most = 0, best, least = HUGE_VAL;
+	double greatest = 0, best, least = HUGE_VAL;
+	double down_to = most < EIGHT_BITS ? least_part_of_few : least_part;
 
 	for (size_t i = 0; i < n; i++)
-		most = fmax(most, fabs((double)w[i]));
-	best = most / MOST;
-	for (int i = 0; most > 0 && 1 - i * step >= least_part; i++) {
-		double scale = most / MOST * (1 - i * step), e = error_of(w, n, scale);
+		greatest = fmax(greatest, fabs(w[i]));
+	best = greatest / most;
+	for (int i = 0; greatest > 0 && 1 - i * step >= down_to; i++) {
+		double scale = greatest / most * (1 - i * step), e = error_of(w, n, most, scale);
 
 		if (e < least) {
 			least = e;
@@ -49,18 +57,233 @@ best_scale(const float *w, size_t n)
 	return fmax(best, LEAST_SCALE);
 }
 
-/* The bias that keeps the mean of row m: b + W mu0 - W' mu, in numbers. */
+/* The bias that keeps the mean of a row that becomes `v`: b + W mu0 - V mu. */
 static double
-matched_bias(const Layer *l, const Moments *m, int32_t row, const float *w, const double *coded)
+matched_bias(const Layer *l, const Moments *m, int32_t row, const float *w, const double *v)
 {
 	const double *mu = m->mu + (size_t)(row / l->out) * (size_t)l->columns;
 	const double *mu0 = m->mu0 + (size_t)(row / l->out) * (size_t)l->columns;
 	double b = l->bias ? (double)l->bias[row] : 0;
 
 	for (int32_t j = 0; j < l->columns; j++)
-		b += (double)w[j] * mu0[j] - coded[j] * mu[j];
+		b += (double)w[j] * mu0[j] - v[j] * mu[j];
 	return b;
 }
+
+/* ---- A layer whose rows are chosen ---- */
+
+typedef struct {
+	const Layer *l;
+	const Moments *m;
+	const WeightOptions *o;
+	size_t columns;
+	const float *w;      /* rows of the float network */
+	Problem *problem;    /* by group; NULL: rows are taken as they are */
+	double *target;      /* rows as they should be */
+	double *start;       /* rows as they are best without rounding */
+	bool *keep;          /* by row and column; NULL: all */
+	Arena *a;            /* of the work */
+} Choice;
+
+static bool
+drops(const Layer *l, const WeightOptions *o)
+{
+	return (o->sparsity > 0 || o->of > 0) && l->columns >= LEAST_COLUMNS;
+}
+
+bool
+weights_need_moments(const Layer *l, const WeightOptions *o)
+{
+	return l->columns <= SOLVE_MOST_COLUMNS &&
+	       (drops(l, o) || (o->most > 0 && o->most < EIGHT_BITS));
+}
+
+static const Problem *
+problem_of(const Choice *c, int32_t row)
+{
+	return c->problem ? &c->problem[row / c->l->out] : NULL;
+}
+
+/* The problems of all groups, or none of them. */
+static void
+prepare_problems(Choice *c)
+{
+	const Layer *l = c->l;
+	size_t square = c->columns * c->columns;
+	Problem *p = ARENA_ARRAY(c->a, Problem, l->groups + 1);
+
+	if (!c->m->h || c->m->n == 0)
+		return;
+	for (int32_t g = 0; g < l->groups; g++)
+		if (!solve_prepare(&p[g], c->m->h + (size_t)g * square,
+		                   c->m->g + (size_t)g * square, l->columns, drops(l, c->o), c->a))
+			return;
+	c->problem = p;
+}
+
+static void
+find_targets(Choice *c)
+{
+	size_t n = (size_t)c->l->rows * c->columns;
+
+	c->target = ARENA_ARRAY(c->a, double, n + 1);
+	for (size_t i = 0; i < n; i++)
+		c->target[i] = (double)c->w[i];
+	for (int32_t r = 0; r < c->l->rows && c->problem; r++) {
+		Arena *scratch = arena_child(c->a);
+
+		solve_target(problem_of(c, r), c->w + (size_t)r * c->columns,
+		             c->target + (size_t)r * c->columns, scratch);
+		arena_free(scratch);
+	}
+	c->start = c->target;
+}
+
+/* ---- Dropping ---- */
+
+/* Work of finding the best order to drop in, above which columns are judged once. */
+static const double most_work = 1e11;
+
+/* A weight that may be dropped. */
+typedef struct {
+	double loss;
+	int32_t row, rank, column; /* rank: among those of the row */
+} Candidate;
+
+typedef struct {
+	Candidate *v;
+	size_t n;
+	const int32_t *block; /* of each column; NULL: there is no rule for neighbours */
+	const int32_t *most;  /* of each block: how many may go */
+} Candidates;
+
+static int
+compare_candidates(const void *a, const void *b)
+{
+	const Candidate *x = a, *y = b;
+
+	if (x->loss != y->loss)
+		return x->loss < y->loss ? -1 : 1;
+	if (x->row != y->row)
+		return x->row < y->row ? -1 : 1;
+	return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+/* Blocks of neighbours: `of` input channels at one tap, or as many as there are left. */
+static void
+find_blocks(const Choice *c, Candidates *all)
+{
+	int32_t *block = ARENA_ARRAY(c->a, int32_t, c->columns + 1);
+	int32_t *most = ARENA_ARRAY(c->a, int32_t, c->columns + 1);
+	int32_t taps = c->l->taps;
+
+	for (int32_t j = 0; j < c->l->columns; j++) {
+		block[j] = j / taps / c->o->of * taps + j % taps;
+		most[block[j]]++;
+	}
+	for (int32_t b = 0; b < c->l->columns; b++)
+		most[b] = most[b] > c->o->keep ? most[b] - c->o->keep : 0;
+	all->block = block;
+	all->most = most;
+}
+
+/* How many weights of a row may go at most. */
+static int32_t
+most_of_row(const Choice *c)
+{
+	double part = c->o->of ? 1 : (1 + c->o->sparsity) / 2;
+
+	return (int32_t)ceil(part * (double)c->columns);
+}
+
+/* The weights of a row by what each costs alone. */
+static void
+judge_once(const Choice *c, Candidates *all, int32_t row)
+{
+	const Problem *p = problem_of(c, row);
+	const double *w = c->target + (size_t)row * c->columns;
+
+	for (size_t j = 0; j < c->columns; j++) {
+		double weight = p ? fmax(p->inverse[j * c->columns + j], 1e-30) : 1;
+
+		all->v[all->n++] = (Candidate){w[j] * w[j] / weight, row, (int32_t)j, (int32_t)j};
+	}
+}
+
+static void
+judge_in_order(const Choice *c, Candidates *all, int32_t row)
+{
+	Arena *scratch = arena_child(c->a);
+	int32_t *order = ARENA_ARRAY(scratch, int32_t, c->columns + 1);
+	double *loss = ARENA_ARRAY(scratch, double, c->columns + 1);
+	int32_t n = solve_drop_order(problem_of(c, row), c->target + (size_t)row * c->columns,
+	                             all->block, all->most, most_of_row(c), order, loss, scratch);
+
+	for (int32_t k = 0; k < n; k++)
+		all->v[all->n++] = (Candidate){loss[k], row, k, order[k]};
+	arena_free(scratch);
+}
+
+/* Drops the cheapest ones, as many as are asked for. */
+static void
+drop_cheapest(Choice *c, const Candidates *all)
+{
+	size_t n = (size_t)c->l->rows * c->columns, dropped = 0;
+	size_t wanted = c->o->of ? n : (size_t)(c->o->sparsity * (double)n + 0.5);
+	int32_t *gone = ARENA_ARRAY(c->a, int32_t, n + 1); /* by row and block */
+
+	c->keep = ARENA_ARRAY(c->a, bool, n + 1);
+	for (size_t i = 0; i < n; i++)
+		c->keep[i] = true;
+	for (size_t i = 0; i < all->n && dropped < wanted; i++) {
+		const Candidate *x = &all->v[i];
+		size_t row = (size_t)x->row * c->columns;
+		int32_t b = all->block ? all->block[x->column] : 0;
+
+		if (all->block && gone[row + (size_t)b]++ >= all->most[b])
+			continue;
+		c->keep[row + (size_t)x->column] = false;
+		dropped++;
+	}
+}
+
+/* What the rows become without the weights that were dropped. */
+static void
+fit_kept(Choice *c)
+{
+	double *start = ARENA_ARRAY(c->a, double, (size_t)c->l->rows * c->columns + 1);
+
+	for (int32_t r = 0; r < c->l->rows; r++) {
+		size_t at = (size_t)r * c->columns;
+		Arena *scratch = arena_child(c->a);
+
+		if (c->problem)
+			solve_kept(problem_of(c, r), c->target + at, c->keep + at, start + at, scratch);
+		for (size_t j = at; j < at + c->columns && !c->problem; j++)
+			start[j] = c->keep[j] ? c->target[j] : 0;
+		arena_free(scratch);
+	}
+	c->start = start;
+}
+
+static void
+drop_weights(Choice *c)
+{
+	double d = (double)c->columns;
+	bool in_order = c->problem && (double)c->l->rows * d * d * d / 3 <= most_work;
+	Candidates all = {0};
+
+	if (c->o->of)
+		find_blocks(c, &all);
+	all.v = ARENA_ARRAY(c->a, Candidate, (size_t)c->l->rows * c->columns + 1);
+	for (int32_t r = 0; r < c->l->rows; r++)
+		(in_order ? judge_in_order : judge_once)(c, &all, r);
+	qsort(all.v, all.n, sizeof *all.v, compare_candidates);
+	drop_cheapest(c, &all);
+	fit_kept(c);
+}
+
+/* ---- Codes ---- */
 
 /* A bias beyond int32 would have no code: then the scale must be larger. */
 static double
@@ -69,49 +292,126 @@ scale_for_bias(double scale, double bias, double x_scale)
 	return fmax(scale, fabs(bias) / x_scale / 0x1p30);
 }
 
-IntWeights
-weights_quantize(const Layer *l, const Moments *m, double x_scale, Arena *a)
+/* The codes of a row, on *scale, which may become better. */
+static void
+choose_codes(const Choice *c, int32_t row, bool refit, double *scale, double *code)
 {
-	size_t columns = (size_t)l->columns;
-	bool by_row = layer_row_axis(l) >= 0;
-	float *matrix = layer_matrix(l, a);
-	int8_t *w = arena_alloc(a, (size_t)l->rows * columns + 1);
-	int32_t *bias = ARENA_ARRAY(a, int32_t, l->rows + 1);
+	size_t at = (size_t)row * c->columns;
+	int most = c->o->most;
+	Arena *scratch = arena_child(c->a);
+
+	if (c->problem && weights_need_moments(c->l, c->o))
+		solve_round(problem_of(c, row), c->target + at, c->start + at,
+		            c->keep ? c->keep + at : NULL, most, refit, scale, code, scratch);
+	else
+		for (size_t j = 0; j < c->columns; j++)
+			code[j] = code_of(c->start[at + j], most, *scale);
+	arena_free(scratch);
+}
+
+static double
+bias_of(const Layer *l, int32_t row)
+{
+	return l->bias ? (double)l->bias[row] : 0;
+}
+
+/* The scale of each row, or one for all. */
+static double *
+choose_scales(const Choice *c, bool by_row, double x_scale)
+{
+	const Layer *l = c->l;
 	int32_t n = by_row ? l->rows : 1;
-	float *scale = ARENA_ARRAY(a, float, n + 1);
-	double *coded = ARENA_ARRAY(a, double, columns + 1);
-	size_t zeros = 0;
-	Quant *q = ARENA_NEW(a, Quant);
-	IntWeights out = {.type = l->n->in[1]->type, .w = w, .bias = bias};
+	size_t of_each = by_row ? c->columns : c->columns * (size_t)l->rows;
+	double *scale = ARENA_ARRAY(c->a, double, n + 1);
 
 	for (int32_t i = 0; i < n; i++)
-		scale[i] = (float)best_scale(matrix + (size_t)i * columns,
-		                             by_row ? columns : columns * (size_t)l->rows);
+		scale[i] = best_scale(c->start + (size_t)i * of_each, of_each, c->o->most);
 	for (int32_t r = 0; r < l->rows; r++) {
-		float *s = &scale[by_row ? r : 0];
+		double *s = &scale[by_row ? r : 0];
 
-		*s = (float)scale_for_bias((double)*s, l->bias ? (double)l->bias[r] : 0, x_scale);
+		*s = scale_for_bias(*s, bias_of(l, r), x_scale);
 	}
+	return scale;
+}
+
+static NewWeights
+as_codes(const Choice *c, double x_scale, Arena *a)
+{
+	const Layer *l = c->l;
+	bool by_row = layer_row_axis(l) >= 0;
+	int32_t n = by_row ? l->rows : 1;
+	double *scale = choose_scales(c, by_row, x_scale);
+	double *code = ARENA_ARRAY(c->a, double, c->columns + 1);
+	float *scales = ARENA_ARRAY(a, float, n + 1);
+	int8_t *w = arena_alloc(a, (size_t)l->rows * c->columns + 1);
+	int32_t *bias = ARENA_ARRAY(a, int32_t, l->rows + 1);
+	Quant *q = ARENA_NEW(a, Quant);
+	NewWeights out = {.type = l->n->in[1]->type, .w = w, .bias = bias};
+
 	for (int32_t r = 0; r < l->rows; r++) {
-		const float *row = matrix + (size_t)r * columns;
-		double s = (double)scale[by_row ? r : 0], b;
+		double *s = &scale[by_row ? r : 0], b;
 
+		choose_codes(c, r, by_row && c->o->most <= FEW_CODES, s, code);
+		*s = scale_for_bias(*s, bias_of(l, r), x_scale);
+		scales[by_row ? r : 0] = (float)*s;
 		for (int32_t j = 0; j < l->columns; j++) {
-			double c = code_of((double)row[j], s);
-
-			w[layer_weight(l, r, j)] = (int8_t)c;
-			coded[j] = c * s;
-			zeros += c == 0;
+			w[layer_weight(l, r, j)] = (int8_t)code[j];
+			code[j] *= (double)(float)*s;
 		}
-		b = matched_bias(l, m, r, row, coded) / (x_scale * s);
+		b = matched_bias(l, c->m, r, c->w + (size_t)r * c->columns, code);
+		b /= x_scale * (double)(float)*s;
 		bias[r] = (int32_t)fmin(fmax(rint(b), INT32_MIN), INT32_MAX);
 	}
-	*q = (Quant){.axis = by_row ? layer_row_axis(l) : 0, .n = n, .scale = scale};
+	*q = (Quant){.axis = by_row ? layer_row_axis(l) : 0, .n = n, .scale = scales};
 	q->zero = ARENA_ARRAY(a, int32_t, n + 1);
 	out.type.dtype = DT_I8;
 	out.type.q = q;
-	out.sparsity = l->rows > 0 && l->columns > 0
-	                       ? (double)zeros / ((double)l->rows * (double)l->columns)
-	                       : 0;
+	return out;
+}
+
+static NewWeights
+as_floats(const Choice *c, Arena *a)
+{
+	const Layer *l = c->l;
+	float *w = ARENA_ARRAY(a, float, (size_t)l->rows * c->columns + 1);
+	float *bias = ARENA_ARRAY(a, float, l->rows + 1);
+
+	for (int32_t r = 0; r < l->rows; r++) {
+		size_t at = (size_t)r * c->columns;
+
+		for (int32_t j = 0; j < l->columns; j++)
+			w[layer_weight(l, r, j)] = (float)c->start[at + (size_t)j];
+		bias[r] = (float)matched_bias(l, c->m, r, c->w + at, c->start + at);
+	}
+	return (NewWeights){.type = l->n->in[1]->type, .w = w, .bias = bias};
+}
+
+static double
+part_of_zeros(const NewWeights *w)
+{
+	size_t n = (size_t)type_numel(&w->type), zeros = 0;
+
+	for (size_t i = 0; i < n; i++)
+		zeros += w->type.q ? ((const int8_t *)w->w)[i] == 0 : ((const float *)w->w)[i] == 0;
+	return n > 0 ? (double)zeros / (double)n : 0;
+}
+
+NewWeights
+weights_choose(const Layer *l, const Moments *m, const WeightOptions *o, double x_scale,
+               Arena *a)
+{
+	Arena *scratch = arena_child(a);
+	Choice c = {.l = l, .m = m, .o = o, .columns = (size_t)l->columns, .a = scratch};
+	NewWeights out;
+
+	c.w = layer_matrix(l, scratch);
+	if (weights_need_moments(l, o))
+		prepare_problems(&c);
+	find_targets(&c);
+	if (drops(l, o))
+		drop_weights(&c);
+	out = o->most ? as_codes(&c, x_scale, a) : as_floats(&c, a);
+	out.sparsity = part_of_zeros(&out);
+	arena_free(scratch);
 	return out;
 }

@@ -6,19 +6,33 @@
 
 #include "passes/compression/moments.h"
 
-/* The constants of a quantised layer. */
+/* What the weights of a layer are to become. */
+typedef struct {
+	int most;          /* the greatest code: 127, 7 or 1; 0: they stay float */
+	double sparsity;   /* part of the weights of each layer that is dropped; 0: none */
+	int keep, of;      /* or that at most `keep` of `of` neighbours stay, input channels at
+	                    * one tap; 0: no such rule */
+} WeightOptions;
+
+/* Whether choosing weights so looks at second moments of what the layer sees. */
+bool weights_need_moments(const Layer *l, const WeightOptions *o);
+
+/* The constants of a compressed layer. */
 typedef struct {
 	Type type;        /* of the weights, with the scale of each row, or of all */
-	const int8_t *w;
-	const int32_t *bias; /* one a row */
+	const void *w;    /* int8, or float where the type is */
+	const void *bias; /* int32, or float; one a row */
 	double sparsity;
-} IntWeights;
+} NewWeights;
 
 /*
- * The weights of the layer on 8 bits, with the scales of the least square error.  The
- * bias takes up what the mean of each row would lose, from the means of what the layer
- * sees; its unit follows from `x_scale`, the scale of the layer's input.
+ * The weights of the layer as `o` says.  On 8 bits each is rounded by itself, with the
+ * scales of the least square error; on fewer, or when some are dropped, all weights of a
+ * row are chosen together (solve.h).  The bias takes up what the mean of each row would
+ * lose, from the means of what the layer sees; its unit follows from `x_scale`, the scale
+ * of the layer's input.
  */
-IntWeights weights_quantize(const Layer *l, const Moments *m, double x_scale, Arena *a);
+NewWeights weights_choose(const Layer *l, const Moments *m, const WeightOptions *o,
+                          double x_scale, Arena *a);
 
 #endif

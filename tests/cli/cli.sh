@@ -883,6 +883,24 @@ quantised_models_are_scored_on_floats() {
 	prints "top-1: 35"
 }
 
+networks_are_pruned_as_asked() {
+	data=$ROOT/samples/digits
+	mcc 0 -fprune=50% -fcalib="$data/calib_x.npy" --report=r.json "$MODEL" -o p.c
+	silent
+	grep -q 'const float \*' p.h || problem "the input is not of float"
+	grep -q ' -fprune=0.5' p.c || problem "the command is not in the file"
+	! command -v python3 >/dev/null || python3 - <<-'EOT' || problem "half of the weights are not 0"
+		import json
+		layers = json.load(open("r.json"))["compression"]["layers"]
+		assert all(0.49 < l["sparsity"] < 0.51 for l in layers if l.get("bits") and l["name"] != "conv1"), layers
+	EOT
+	mcc_run 0 -fprune=2:4 -fquantize=int4 -fcalib="$data/calib_x.npy" "$MODEL" \
+		-i "$data/test_x.npy" --labels="$data/test_y.npy"
+	prints "top-1: 35"
+	mcc 0 -fprune=2:4 -fquantize=ternary "$MODEL" -o t.c
+	says "W0610"
+}
+
 reports_say_what_quantisation_cost() {
 	data=$ROOT/samples/digits
 	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --labels "$data/calib_y.npy" --report "$MODEL"
@@ -894,6 +912,14 @@ reports_say_what_quantisation_cost() {
 	! command -v python3 >/dev/null ||
 		python3 -c 'import json; r = json.load(open("r.json")); r["compression"]["layers"][0]["snr_db"]; r["program"]["arena_bytes"]' ||
 		problem "the report is no JSON"
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --report=r.html "$MODEL"
+	silent
+	for text in '<title>model.onnx</title>' 'class="plan' 'Memory over time' 'held out' '</html>'; do
+		grep -qF "$text" r.html || problem "the page lacks '$text'"
+	done
+	! command -v python3 >/dev/null ||
+		python3 -c 'import re; from xml.dom import minidom; [minidom.parseString(x) for x in re.findall("<svg.*?</svg>", open("r.html").read(), re.S)]' ||
+		problem "a picture is malformed"
 	mcc 0 --report=p.json "$MODEL"
 	grep -q arena_bytes p.json || problem "the report of a float model lacks its arena"
 }
@@ -921,10 +947,13 @@ calibration_data_are_checked() {
 
 options_of_compression_need_it() {
 	mcc 0 -fcalib=x.npy -fkeep-float=a -fsyntax-only "$MODEL"
-	says "'-fcalib=' has no effect without '-fquantize='"
+	says "'-fcalib=' has no effect without '-fquantize=' or '-fprune='"
 	says "'-fkeep-float=' has no effect"
 	mcc 2 -fquantize=int7 "$MODEL"
-	says "must be 'int8'"
+	says "must be 'int8', 'int4'"
+	for value in 100% 0 1 2:2 3:2 0:4 2: :4 2:4x 1:64; do
+		mcc 2 -fprune=$value "$MODEL"
+	done
 	mcc 2 -fquantize=int8 --labels=y.npy "$MODEL"
 	says "needs '-fcalib='"
 	mcc 0 -fquantize=int8 "$MODEL" -o a.c

@@ -136,7 +136,7 @@ compress_with(const char *text, const CompressOptions *o)
 static Graph *
 compress(const char *text)
 {
-	return compress_with(text, &(CompressOptions){.input = DT_I8, .output = DT_I8});
+	return compress_with(text, &(CompressOptions){.weights = {.most = 127}, .input = DT_I8, .output = DT_I8});
 }
 
 static void
@@ -277,7 +277,7 @@ START_TEST(the_bias_keeps_the_mean)
 	CallArray a0 = {x0, sizeof *x0}, a = {x, sizeof *x};
 	double want = 0, got = 0;
 	Moments m;
-	IntWeights w;
+	NewWeights w;
 
 	t.q = plan_quant(arena, 1.0 / 64, 3);
 	for (int i = 0; i < N; i++)
@@ -286,13 +286,13 @@ START_TEST(the_bias_keeps_the_mean)
 			x[i][j] = (int8_t)fmin(rint((double)x0[i][j] * 64) + 3, 127);
 		}
 	m = moments_collect(&l, N, &a0, &a, &t, false, arena);
-	w = weights_quantize(&l, &m, 1.0 / 64, arena);
+	w = weights_choose(&l, &m, &(WeightOptions){.most = 127}, 1.0 / 64, arena);
 	for (int i = 0; i < N; i++) {
-		double unit = (double)w.type.q->scale[0] / 64, sum = w.bias[0];
+		double unit = (double)w.type.q->scale[0] / 64, sum = ((const int32_t *)w.bias)[0];
 
 		for (int j = 0; j < D; j++) {
 			want += (double)x0[i][j] * (double)l.w[j];
-			sum += (double)w.w[j] * (x[i][j] - 3);
+			sum += (double)((const int8_t *)w.w)[j] * (x[i][j] - 3);
 		}
 		got += sum * unit;
 	}
@@ -442,7 +442,7 @@ END_TEST
 START_TEST(layers_that_are_named_stay_float)
 {
 	const char *const keep[] = {"2"};
-	Graph *q = compress_with(graphs[0], &(CompressOptions){.input = DT_F32, .output = DT_U8,
+	Graph *q = compress_with(graphs[0], &(CompressOptions){.weights = {.most = 127}, .input = DT_F32, .output = DT_U8,
 	                                                       .nkeep = 1, .keep = keep});
 	bool found = false;
 
@@ -479,7 +479,7 @@ code_for(float value, size_t n, const char *keep)
 {
 	Graph *g = parse(small);
 	Samples s = samples_of(g);
-	const CompressOptions o = {.input = DT_I8, .output = DT_I8, .nkeep = keep != NULL,
+	const CompressOptions o = {.weights = {.most = 127}, .input = DT_I8, .output = DT_I8, .nkeep = keep != NULL,
 	                           .keep = &keep};
 
 	if (value != 0)
@@ -527,7 +527,7 @@ START_TEST(values_that_overflow_on_samples_are_reported)
 {
 	Graph *g = parse("graph @g(%x: f32[1,4]) {\n  %1 = log(%x)\n  return %1\n}\n");
 	Samples s = samples_of(g);
-	const CompressOptions o = {.input = DT_I8, .output = DT_I8};
+	const CompressOptions o = {.weights = {.most = 127}, .input = DT_I8, .output = DT_I8};
 
 	ck_assert_ptr_null(compress_graph(g, &o, &s, &exec, &report, &diag));
 	ck_assert_int_eq(diag.first->code, E_CALIBRATION);

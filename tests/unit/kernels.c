@@ -232,7 +232,8 @@ static void
 check_depthwise(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 2; pixels++) {
-		DepthwiseShape s = {.pixels = pixels, .unroll = draw(2) ? 9 : 1};
+		DepthwiseShape s = {.pixels = pixels, .unroll = draw(2) ? 9 : 1,
+		                    .bytes = draw(2)};
 
 		expect_same(depthwise_lower(arena, c, &s), "depthwise", n, l);
 	}

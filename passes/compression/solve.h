@@ -1,0 +1,73 @@
+/*
+ * Choosing the weights of one output channel (a row), when they may not be what they
+ * were: rounded to few codes, or many of them 0.
+ *
+ * With x the columns that the layer sees in the network compressed so far, x0 the same
+ * places in the float network, means mu and mu0, and
+ *
+ *	H = E[(x - mu)(x - mu)'] + damping,   G = E[(x0 - mu0)(x - mu)'],
+ *
+ * a row w of the float network asks for the target
+ *
+ *	t = w + w (G - H) H^-1,
+ *
+ * which undoes as well as can be what earlier layers got wrong, and every choice v below
+ * has a small (v - t) H (v - t)'.  The means are the bias's business (weights.c).
+ *
+ * The methods are GPTQ (Frantar and others, 2022), coordinate descent on codes, and
+ * Optimal Brain Surgeon with least squares on what is kept (Frantar and others, 2022,
+ * "Optimal Brain Compression").
+ */
+#ifndef MCC_PASSES_COMPRESSION_SOLVE_H
+#define MCC_PASSES_COMPRESSION_SOLVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+
+/* Wider layers than this are not worth their moments. */
+enum { SOLVE_MOST_COLUMNS = 2048 };
+
+/* What the rows of one group share. */
+typedef struct {
+	int32_t d;
+	double *h;      /* d by d: H with its damping */
+	double *lower;  /* d by d: L of H = L L' */
+	double *shift;  /* d by d: G - H, by column of x0 */
+	int32_t *order; /* columns, those with the greatest variance first */
+	double *upper;  /* d by d in that order: U of H^-1 = U' U */
+	double *inverse; /* d by d: H^-1, when weights are to be dropped */
+} Problem;
+
+/* Takes moments as moments_collect() gives them for one group; false when H has no
+ * factor even with much damping, so that rows can only be rounded as they are. */
+bool solve_prepare(Problem *p, const double *h, const double *g, int32_t d, bool drops,
+                   Arena *a);
+
+/* The target of a row. */
+void solve_target(const Problem *p, const float *w, double *target, Arena *scratch);
+
+/*
+ * Codes from -most to most for the row `target` on the scale *scale, 0 where `keep` is
+ * false (NULL: nowhere).  `start` is the best row that is not rounded: the target, or with
+ * `keep` what solve_kept() gives.  With `refit` the scale is improved too.
+ */
+void solve_round(const Problem *p, const double *target, const double *start, const bool *keep,
+                 int most, bool refit, double *scale, double *code, Arena *scratch);
+
+/*
+ * Which of a row's weights to drop, one after the other: order[k] is the k-th of `count`
+ * to go, and loss[k] what the error grows by, made to never fall.  With `block`, the
+ * number of each column's block, at most most[b] of block b go; the result is how many
+ * went.
+ */
+int32_t solve_drop_order(const Problem *p, const double *target, const int32_t *block,
+                         const int32_t *most, int32_t count, int32_t *order, double *loss,
+                         Arena *scratch);
+
+/* The best weights of a row that is 0 where `keep` is false. */
+void solve_kept(const Problem *p, const double *target, const bool *keep, double *w,
+                Arena *scratch);
+
+#endif

@@ -1,0 +1,279 @@
+/* passes/compression/solve.c: rows of few codes, rows with zeros. */
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "passes/compression/solve.h"
+#include "tests/unit/unit_arena.h"
+
+enum { D = 24, N = 200 };
+
+static uint32_t seed;
+
+static double
+next(void)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return (double)(seed >> 8) / (1 << 23) - 1;
+}
+
+/* Moments of columns that depend on each other; x is x0 with noise. */
+static void
+make_moments(double *h, double *g, double noise)
+{
+	double mix[D][D];
+
+	for (int i = 0; i < D; i++)
+		for (int j = 0; j < D; j++)
+			mix[i][j] = next() * (i == j ? 2 : 0.5);
+	memset(h, 0, sizeof(double) * D * D);
+	memset(g, 0, sizeof(double) * D * D);
+	for (int n = 0; n < N; n++) {
+		double base[D], x0[D] = {0}, x[D];
+
+		for (int i = 0; i < D; i++)
+			base[i] = next();
+		for (int i = 0; i < D; i++) {
+			for (int j = 0; j < D; j++)
+				x0[i] += mix[i][j] * base[j];
+			x[i] = x0[i] + noise * next();
+		}
+		for (int i = 0; i < D; i++)
+			for (int j = 0; j < D; j++) {
+				h[i * D + j] += x[i] * x[j] / N;
+				g[i * D + j] += x0[i] * x[j] / N;
+			}
+	}
+}
+
+static Problem
+make_problem(double noise)
+{
+	double h[D * D], g[D * D];
+	Problem p;
+
+	make_moments(h, g, noise);
+	ck_assert(solve_prepare(&p, h, g, D, true, arena));
+	return p;
+}
+
+static void
+make_row(double *w)
+{
+	for (int i = 0; i < D; i++)
+		w[i] = next();
+}
+
+/* (v - t) H (v - t)' */
+static double
+error_of(const Problem *p, const double *v, const double *t)
+{
+	double sum = 0;
+
+	for (int i = 0; i < D; i++)
+		for (int j = 0; j < D; j++)
+			sum += (v[i] - t[i]) * p->h[i * D + j] * (v[j] - t[j]);
+	return sum;
+}
+
+START_TEST(without_errors_before_the_target_is_the_row)
+{
+	Problem p = make_problem(0);
+	float w[D];
+	double t[D];
+
+	for (int i = 0; i < D; i++)
+		w[i] = (float)next();
+	solve_target(&p, w, t, arena);
+	for (int i = 0; i < D; i++)
+		ck_assert_double_eq_tol(t[i], (double)w[i], 1e-9);
+}
+END_TEST
+
+/* t solves t H = w H + w (G - H), H being damped. */
+START_TEST(the_target_undoes_errors_before)
+{
+	double h[D * D], g[D * D], t[D];
+	float w[D];
+	Problem p;
+
+	make_moments(h, g, 0.5);
+	ck_assert(solve_prepare(&p, h, g, D, false, arena));
+	for (int i = 0; i < D; i++)
+		w[i] = (float)next();
+	solve_target(&p, w, t, arena);
+	for (int j = 0; j < D; j++) {
+		double left = 0, right = 0;
+
+		for (int i = 0; i < D; i++) {
+			left += t[i] * p.h[i * D + j];
+			right += (double)w[i] * (p.h[i * D + j] + g[i * D + j] - h[i * D + j]);
+		}
+		ck_assert_double_eq_tol(left, right, 1e-8);
+	}
+}
+END_TEST
+
+START_TEST(rounding_together_beats_rounding_each)
+{
+	static const int most[] = {1, 7, 127};
+	Problem p = make_problem(0.1);
+	double worse = 0, better = 0;
+
+	for (int k = 0; k < 60; k++) {
+		double t[D], code[D], each[D], v[D], scale = 1.0 / most[k % 3], fixed = scale;
+
+		make_row(t);
+		solve_round(&p, t, t, NULL, most[k % 3], false, &scale, code, arena);
+		ck_assert(scale == fixed);
+		for (int i = 0; i < D; i++) {
+			ck_assert(code[i] == rint(code[i]) && fabs(code[i]) <= most[k % 3]);
+			v[i] = code[i] * scale;
+			each[i] = fmin(fmax(rint(t[i] / scale), -most[k % 3]), most[k % 3]) * scale;
+		}
+		ck_assert_double_le(error_of(&p, v, t), error_of(&p, each, t) * (1 + 1e-9));
+		better += error_of(&p, v, t);
+		worse += error_of(&p, each, t);
+	}
+	ck_assert_double_le(better, worse / 2);
+}
+END_TEST
+
+START_TEST(fitting_the_scale_does_not_make_it_worse)
+{
+	Problem p = make_problem(0.1);
+
+	for (int k = 0; k < 20; k++) {
+		double t[D], code[D], v[D], fitted[D], scale = 0.6, fit = 0.6;
+
+		make_row(t);
+		solve_round(&p, t, t, NULL, 1, false, &scale, code, arena);
+		for (int i = 0; i < D; i++)
+			v[i] = code[i] * scale;
+		solve_round(&p, t, t, NULL, 1, true, &fit, code, arena);
+		for (int i = 0; i < D; i++)
+			fitted[i] = code[i] * fit;
+		ck_assert_double_le(error_of(&p, fitted, t), error_of(&p, v, t) * (1 + 1e-9));
+	}
+}
+END_TEST
+
+/* At the least, single weights that are kept cannot be moved for the better. */
+START_TEST(kept_weights_are_the_best_ones)
+{
+	Problem p = make_problem(0.1);
+	double t[D], w[D];
+	bool keep[D];
+
+	make_row(t);
+	for (int i = 0; i < D; i++)
+		keep[i] = i % 3 != 0;
+	solve_kept(&p, t, keep, w, arena);
+	for (int j = 0; j < D; j++) {
+		double slope = 0;
+
+		for (int i = 0; i < D; i++)
+			slope += (w[i] - t[i]) * p.h[i * D + j];
+		if (keep[j])
+			ck_assert_double_eq_tol(slope, 0, 1e-9);
+		else
+			ck_assert(w[j] == 0);
+	}
+}
+END_TEST
+
+/* The loss that the order states is what dropping costs. */
+START_TEST(weights_are_dropped_for_what_they_cost)
+{
+	Problem p = make_problem(0.1);
+
+	for (int k = 0; k < 10; k++) {
+		int32_t order[D];
+		double t[D], w[D], loss[D], sum = 0, least = HUGE_VAL;
+		bool keep[D];
+
+		make_row(t);
+		ck_assert_int_eq(solve_drop_order(&p, t, NULL, NULL, D, order, loss, arena), D);
+		for (int i = 0; i < D; i++)
+			keep[i] = true;
+		for (int i = 0; i < D / 2; i++) {
+			ck_assert(keep[order[i]]);
+			ck_assert(i == 0 || loss[i] >= loss[i - 1]);
+			keep[order[i]] = false;
+			sum += loss[i];
+		}
+		solve_kept(&p, t, keep, w, arena);
+		/* The running maximum makes the sum an upper bound, floats a rough one. */
+		ck_assert_double_le(error_of(&p, w, t), sum * 1.01);
+		for (int i = 0; i < D; i++) {
+			bool all_but[D];
+
+			for (int j = 0; j < D; j++)
+				all_but[j] = j != i;
+			solve_kept(&p, t, all_but, w, arena);
+			least = fmin(least, error_of(&p, w, t));
+		}
+		ck_assert_double_eq_tol(loss[0], least, least * 1e-3 + 1e-12);
+	}
+}
+END_TEST
+
+START_TEST(blocks_keep_as_many_as_they_must)
+{
+	Problem p = make_problem(0.1);
+	int32_t block[D], most[D] = {0}, order[D], left[D] = {0}, n;
+	double t[D], loss[D];
+
+	make_row(t);
+	for (int i = 0; i < D; i++) {
+		block[i] = i / 4;
+		left[block[i]]++;
+	}
+	for (int b = 0; b < D / 4; b++)
+		most[b] = b == 2 ? 0 : 2;
+	n = solve_drop_order(&p, t, block, most, D, order, loss, arena);
+	ck_assert_int_eq(n, 2 * (D / 4 - 1));
+	for (int i = 0; i < n; i++)
+		left[block[order[i]]]--;
+	for (int b = 0; b < D / 4; b++)
+		ck_assert_int_eq(left[b], b == 2 ? 4 : 2);
+}
+END_TEST
+
+/* Columns that were never seen, or always together, have no factor without damping. */
+START_TEST(degenerate_moments_are_damped)
+{
+	double h[D * D] = {0}, t[D], code[D], scale = 0.1;
+	Problem p;
+
+	for (int i = 0; i < D / 2; i++)
+		for (int j = 0; j < D / 2; j++)
+			h[i * D + j] = 1;
+	ck_assert(solve_prepare(&p, h, h, D, true, arena));
+	make_row(t);
+	solve_round(&p, t, t, NULL, 7, false, &scale, code, arena);
+	for (int i = 0; i < D; i++)
+		ck_assert(isfinite(code[i]));
+	memset(h, 0, sizeof h);
+	ck_assert(solve_prepare(&p, h, h, D, true, arena));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("solve");
+	TCase *tc = tcase_create("solve");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, without_errors_before_the_target_is_the_row);
+	tcase_add_test(tc, the_target_undoes_errors_before);
+	tcase_add_test(tc, rounding_together_beats_rounding_each);
+	tcase_add_test(tc, fitting_the_scale_does_not_make_it_worse);
+	tcase_add_test(tc, kept_weights_are_the_best_ones);
+	tcase_add_test(tc, weights_are_dropped_for_what_they_cost);
+	tcase_add_test(tc, blocks_keep_as_many_as_they_must);
+	tcase_add_test(tc, degenerate_moments_are_damped);
+	suite_add_tcase(s, tc);
+	return unit_run(s);
+}
