@@ -58,6 +58,7 @@ typedef struct {
 	int32_t features, groups;
 	double *base; /* margins, one a group */
 	const Doc *here; /* what is being read; NULL: nothing in particular */
+	DocLines lines;
 } Xgb;
 
 /* The place of a part of the file, called `where` when there is no better word. */
@@ -65,7 +66,7 @@ static Loc
 place_of(Xgb *x, const Doc *part, const char *where)
 {
 	Loc loc = doc_loc(x->b.d->arena, x->file->path, x->file->bytes, x->file->size,
-	                  part ? part->at : 0);
+	                  part ? part->at : 0, &x->lines);
 
 	if (!loc.line && !loc.where)
 		loc.where = where;
@@ -614,6 +615,24 @@ sum_booster(Xgb *x)
 	return sum_trees(x, model, drop ? drop : doc_get(model, "weight_drop"));
 }
 
+/* The names of the features, where the file has one for each. */
+static void
+name_features(Xgb *x)
+{
+	const Doc *list = doc_get(x->learner, "feature_names");
+	const char **name;
+
+	if (!list || list->kind != DOC_ARRAY || list->n != x->features)
+		return;
+	name = ARENA_ARRAY(x->a, const char *, list->n);
+	for (int i = 0; i < list->n; i++) {
+		if (list->item[i].kind != DOC_STRING)
+			return;
+		name[i] = list->item[i].string;
+	}
+	build_name_row(&x->b, name);
+}
+
 static Graph *
 read_model(Xgb *x, const Doc *root)
 {
@@ -636,6 +655,7 @@ read_model(Xgb *x, const Doc *root)
 	if (!y)
 		return NULL;
 	graph_output(x->b.g, "prediction", y);
+	name_features(x);
 	return x->b.g;
 }
 
