@@ -557,6 +557,26 @@ sum_trees(Lgb *m)
 	return y;
 }
 
+/* The names of the features, where the file has one for each. */
+static void
+name_features(Lgb *m)
+{
+	const Pair *p = find(&m->header, "feature_names");
+	const char **name = ARENA_ARRAY(m->a, const char *, m->features);
+	const char *s = p ? p->value : "";
+	int32_t n = 0;
+
+	for (; *s && n < m->features; n++) {
+		size_t length = strcspn(s, " ");
+
+		name[n] = arena_strndup(m->a, s, length);
+		s += length;
+		s += strspn(s, " ");
+	}
+	if (n == m->features && !*s)
+		build_name_row(&m->b, name);
+}
+
 Graph *
 lightgbm_read(const FrontendFile *f, Diag *d)
 {
@@ -579,5 +599,6 @@ lightgbm_read(const FrontendFile *f, Diag *d)
 	if (!y)
 		return NULL;
 	graph_output(m.b.g, "prediction", y);
+	name_features(&m);
 	return m.b.g;
 }

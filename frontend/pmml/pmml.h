@@ -213,6 +213,9 @@ Expr *code_or(Pmml *p, Expr *x, Expr *y);
 Expr *code_not(Pmml *p, Expr *x);
 Expr *code_is_nan(Pmml *p, Expr *x);
 Expr *code_let(Pmml *p, const char *name, Expr *x);
+/* Of a chain that grows with `i` every now and then: expressions may not be too deep. */
+Expr *code_link(Pmml *p, const char *name, Expr *x, int i);
+Val value_link(Pmml *p, const char *name, Val v, int i);
 Expr *code_at(Pmml *p, LBuf *buf, int32_t i); /* an element */
 void code_put(Pmml *p, LBuf *buf, int32_t i, Expr *x);
 /* An element of a table of n numbers at an i32 index, `otherwise` outside of it. */

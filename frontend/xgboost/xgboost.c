@@ -617,6 +617,24 @@ sum_booster(Xgb *x)
 	return sum_trees(x, model, drop ? drop : doc_get(model, "weight_drop"));
 }
 
+/* The names of the features, where the file has one for each. */
+static void
+name_features(Xgb *x)
+{
+	const Doc *list = doc_get(x->learner, "feature_names");
+	const char **name;
+
+	if (!list || list->kind != DOC_ARRAY || list->n != x->features)
+		return;
+	name = ARENA_ARRAY(x->a, const char *, list->n);
+	for (int i = 0; i < list->n; i++) {
+		if (list->item[i].kind != DOC_STRING)
+			return;
+		name[i] = list->item[i].string;
+	}
+	build_name_row(&x->b, name);
+}
+
 static Graph *
 read_model(Xgb *x, const Doc *root)
 {
@@ -639,6 +657,7 @@ read_model(Xgb *x, const Doc *root)
 	if (!y)
 		return NULL;
 	graph_output(x->b.g, "prediction", y);
+	name_features(x);
 	return x->b.g;
 }
 
