@@ -38,19 +38,25 @@ divide_up(int64_t x, int64_t y)
 	return (x - 1) / y + 1;
 }
 
+/* A tap costs as much as a product: its position is tested. */
 int64_t
 cost_reference(const Costs *k, const Conv *c)
 {
-	return (outputs(c) * c->kh * c->kw * c->ic * k->reference + outputs(c) * k->output) / 10;
+	int64_t taps = (int64_t)c->kh * c->kw * (c->ic + 1);
+
+	return (outputs(c) * taps * k->reference + outputs(c) * k->output) / 10;
 }
 
-/* Bringing the input into a row buffer, a row once for each window that it begins. */
+/* Clearing a row buffer, and bringing the input into it, each row once. */
 static int64_t
 cost_rows(const Costs *k, const Conv *c)
 {
-	int64_t elements = (int64_t)c->batch * c->in_h * c->in_w * c->groups * c->ic;
+	int64_t channels = (int64_t)c->groups * c->ic;
+	int64_t elements = c->batch * c->in_h * c->in_w * channels;
+	int64_t columns = (int64_t)c->out_w * c->sx + (int64_t)c->kw * c->dx;
+	int64_t cleared = columns * c->kh * c->dy * channels;
 
-	return elements / 4 * (k->load + 5 * k->op + k->loop);
+	return elements / 4 * (k->load + 5 * k->op + k->loop) + cleared / 4 * (k->op + k->loop);
 }
 
 int64_t

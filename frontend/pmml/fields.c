@@ -231,13 +231,6 @@ field_data(const Pmml *p, const char *name)
 	return entry ? entry->e : NULL;
 }
 
-PType
-field_data_type(const Pmml *p, const char *name)
-{
-	const Entry *entry = find_data(p, name);
-
-	return entry ? entry->type : TYPE_STRING;
-}
 
 /* ---- Inputs of the graph ---- */
 
@@ -602,11 +595,6 @@ field_value(Pmml *p, const Xml *e, const char *name, Val *out)
 	return true;
 }
 
-bool
-field_exists(Pmml *p, const char *name)
-{
-	return find_entry(p->scope, name) != NULL;
-}
 
 bool
 field_exists_here(Pmml *p, const char *name)

@@ -460,18 +460,19 @@ number_text(Pmml *p, double v)
 	return arena_strdup(p->a, text);
 }
 
-static bool
-label_of_number(Pmml *p, const Xml *e, const Val *v, Val *out)
+/* A number that varies stays one: what it is compared with is read as a number then,
+ * which is the same question. */
+static Val
+label_of_number(Pmml *p, const Val *v)
 {
 	Labels *l = labels_new(p);
 	double number;
 
 	if (!value_is_constant(v, &number))
-		return pmml_unsupported(p, e, "making a string of a number");
-	*out = isnan(number)
+		return *v;
+	return isnan(number)
 	               ? value_missing(p, TYPE_STRING, l)
 	               : value_label(p, l, code_int(p, labels_add(p, l, number_text(p, number))));
-	return true;
 }
 
 static double
@@ -518,7 +519,7 @@ value_cast(Pmml *p, const Xml *e, Val v, PType t, Val *out)
 		if (value_kind(&v) == KIND_BOOLEAN)
 			*out = label_of_bool(p, &v);
 		else if (value_kind(&v) != KIND_LABEL)
-			return label_of_number(p, e, &v, out);
+			*out = label_of_number(p, &v);
 		return true;
 	}
 	if (to == KIND_BOOLEAN) {
