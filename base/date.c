@@ -7,7 +7,8 @@ static double
 days_from_civil(int year, int month, int day)
 {
 	int y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400;
-	int of_era = y - era * 400, of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+	int of_era = y - era * 400,
+	    of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
 
 	return (double)era * 146097 + (of_era * 365 + of_era / 4 - of_era / 100 + of_year) - 719468;
 }

@@ -122,7 +122,8 @@ find_label(const Field *f, const char *text)
 	for (int i = 0; i < f->nlabels && is_number(text, &x); i++)
 		if (is_number(f->label[i], &y) && x == y)
 			return i;
-	if (f->nlabels != 2 || strcmp(f->label[0], "false") != 0 || strcmp(f->label[1], "true") != 0)
+	if (f->nlabels != 2 || strcmp(f->label[0], "false") != 0 ||
+	    strcmp(f->label[1], "true") != 0)
 		return -1;
 	if (strcmp(text, "1") == 0 || strcmp(text, "True") == 0 || strcmp(text, "TRUE") == 0)
 		return 1;

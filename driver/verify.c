@@ -295,7 +295,8 @@ verify_program(Job *j, const Program *p, const LlvmOptions *options)
 	const Options *own = j->options;
 	const char *target = own->machine.facts.name;
 	const char *request = own->request.target;
-	bool is_host = strcmp(target, "generic") == 0 || (request && strcmp(request, "native") == 0);
+	bool is_host =
+		strcmp(target, "generic") == 0 || (request && strcmp(request, "native") == 0);
 	Arrays expected;
 	bool ok;
 

@@ -220,3 +220,27 @@ build_rows(Builder *b, const FrontendOptions *o, const char *name, DType t, int3
 	}
 	return graph_input(b->g, name, type);
 }
+
+void
+build_name_row(Builder *b, const char *const *name)
+{
+	Graph *g = b->g;
+	const Type *x = &g->inputs.v[0]->type, *y = &g->outputs.v[0]->type;
+	int32_t results = type_numel(y);
+
+	if (x->dim[0] != 1 || g->input_fields.n)
+		return;
+	for (int32_t i = 0; i < x->dim[1]; i++) {
+		Field f = {.name = name[i], .element = i, .missing = true};
+
+		VEC_PUSH(g->arena, &g->input_fields, f);
+	}
+	for (int32_t i = 0; i < results; i++) {
+		const char *output = g->output_names.v[0];
+		Field f = {.name = results == 1 ? output
+		                                : arena_printf(g->arena, "%s_%d", output, (int)i),
+		           .element = i};
+
+		VEC_PUSH(g->arena, &g->output_fields, f);
+	}
+}

@@ -49,4 +49,8 @@ Value *build_matrix(Builder *b, DType t, int32_t rows, int32_t columns, const do
 Value *build_rows(Builder *b, const FrontendOptions *o, const char *name, DType t,
                   int32_t features);
 
+/* Names the features of a model of one row, and its results, as fields of the graph;
+ * does nothing for several rows.  `name` has one entry a feature. */
+void build_name_row(Builder *b, const char *const *name);
+
 #endif

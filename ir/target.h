@@ -23,6 +23,7 @@ enum {
 
 typedef struct {
 	const char *name;     /* of targets.def; "generic" is any C compiler */
+	const char *cpu;      /* as LLVM names it; NULL or "": any of the target */
 	int int_bytes;        /* of C's int */
 	int pointer_bytes;
 	size_t address_space; /* bytes that data and code can have together; 0: plenty */

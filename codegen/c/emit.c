@@ -59,6 +59,13 @@ arg_bytes(const LBuf *buf)
 	return (size_t)buf->count * (size_t)dtype_info[buf->elem].bytes;
 }
 
+/* The array that a buffer lies in; NULL: the arena. */
+static const Buffer *
+memory_of(const Buffer *b)
+{
+	return b->base && b->base->twin ? b->base->twin : b->base;
+}
+
 /* Whether arguments i and j of a step share memory. */
 static bool
 args_overlap(const Step *step, int i, int j)
@@ -66,7 +73,7 @@ args_overlap(const Step *step, int i, int j)
 	const Arg *p = &step->arg[i], *q = &step->arg[j];
 	size_t a, b;
 
-	if (!p->buffer || !q->buffer || p->buffer->base != q->buffer->base)
+	if (!p->buffer || !q->buffer || memory_of(p->buffer) != memory_of(q->buffer))
 		return false;
 	a = p->buffer->offset + p->offset;
 	b = q->buffer->offset + q->offset;

@@ -91,7 +91,8 @@ print_enum(Interface *x, Str *s, const Enum *e)
 		           names_add(&x->file->names, arena_printf(a, "%s_MISSING", upper)));
 	for (int i = 0; i < f->nlabels; i++) {
 		const char *label = name_upper(a, name_stem(a, f->label[i]));
-		const char *member = names_add(&x->file->names, arena_printf(a, "%s_%s", upper, label));
+		const char *member =
+			names_add(&x->file->names, arena_printf(a, "%s_%s", upper, label));
 
 		str_printf(s, "\t%s = %d%s", member, i, i + 1 < f->nlabels || f->other ? "," : "");
 		if (strcmp(label, f->label[i]) != 0)
@@ -209,7 +210,9 @@ print_predict(Interface *x, Str *s, const char **in, const char **out)
 	const char *prefix = x->file->prefix;
 
 	str_printf(s, "\n/* %s_run() for one row. */\n", prefix);
-	str_printf(s, "static inline int %s_predict(const %s_input *in, %s_output *out, void *arena)\n{\n",
+	str_printf(s,
+	           "static inline int %s_predict(const %s_input *in, %s_output *out, void "
+	           "*arena)\n{\n",
 	           prefix, prefix, prefix);
 	print_arrays(x, s, "x", g->inputs.v, g->inputs.n);
 	print_arrays(x, s, "y", g->outputs.v, g->outputs.n);

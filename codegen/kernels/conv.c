@@ -2,6 +2,9 @@
 
 #include "ir/op.h"
 
+/* Constants may have eight times as many bytes. */
+enum { MOST_WEIGHTS = 1 << 26 };
+
 static int64_t
 int_at(Ints list, int i, int64_t otherwise)
 {
@@ -138,6 +141,20 @@ read_channels(Conv *c, Arena *a, const int32_t *bias)
 	return true;
 }
 
+/* Whether buffers for all rows of an image with its padding can be addressed, for any
+ * block of pixels. */
+static bool
+has_moderate_rows(const Conv *c)
+{
+	enum { MOST = 1 << 26, MOST_PIXELS = 4 };
+	int64_t pixels = (int64_t)(c->out_w + MOST_PIXELS) * c->sx + (int64_t)c->kw * c->dx;
+	int64_t rows = (int64_t)c->out_h * c->sy + (int64_t)c->kh * c->dy;
+	int64_t channels = (int64_t)c->groups * c->ic + 1;
+
+	return pixels < MOST && rows < MOST && channels < MOST && pixels * rows < MOST &&
+	       pixels * rows * channels < MOST;
+}
+
 static bool
 has_elements(const Node *n)
 {
@@ -161,6 +178,8 @@ conv_read(Conv *c, Arena *a, const Node *n)
 	    !has_elements(n) || !read_shape(c, n, &transposed) || !is_bias(c, bias))
 		return false;
 	if (n->in[1]->type.q->n == 1 && quant_zero(&n->in[1]->type) != 0)
+		return false;
+	if (!has_moderate_rows(c) || type_numel(&n->in[1]->type) > MOST_WEIGHTS)
 		return false;
 	c->w = n->in[1]->data;
 	if (transposed)

@@ -34,7 +34,7 @@ typedef struct {
 /*
  * Reads a node; false where it is no such convolution or product: elements other than
  * i8, weights or bias that are not constant, weights with a zero point, the layout
- * nchw, more than two spatial axes.
+ * nchw, more than two spatial axes, more padding or gaps than a buffer should have.
  */
 bool conv_read(Conv *c, Arena *a, const Node *n);
 

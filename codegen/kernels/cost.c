@@ -5,17 +5,23 @@
 #include "ir/graph.h"
 
 static const Costs costs[] = {
-#define COST(target, isa, load, op, loop, output, reference) \
-	{target, isa, load, op, loop, output, reference},
+#define COST(name, isa, load, op, loop, output, reference) \
+	{name, isa, load, op, loop, output, reference},
 #include "codegen/kernels/costs.def"
 };
+
+static bool
+starts_with(const char *text, const char *start)
+{
+	return text && strncmp(text, start, strlen(start)) == 0;
+}
 
 const Costs *
 costs_of(const Target *t)
 {
 	for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
 		if ((t->isa & costs[i].isa) == costs[i].isa &&
-		    (!*costs[i].target || strcmp(costs[i].target, t->name) == 0))
+		    (starts_with(t->cpu, costs[i].name) || starts_with(t->name, costs[i].name)))
 			return &costs[i];
 	return NULL;
 }
@@ -32,19 +38,25 @@ divide_up(int64_t x, int64_t y)
 	return (x - 1) / y + 1;
 }
 
+/* A tap costs as much as a product: its position is tested. */
 int64_t
 cost_reference(const Costs *k, const Conv *c)
 {
-	return (outputs(c) * c->kh * c->kw * c->ic * k->reference + outputs(c) * k->output) / 10;
+	int64_t taps = (int64_t)c->kh * c->kw * (c->ic + 1);
+
+	return (outputs(c) * taps * k->reference + outputs(c) * k->output) / 10;
 }
 
-/* Bringing the input into a row buffer, a row once for each window that it begins. */
+/* Clearing a row buffer, and bringing the input into it, each row once. */
 static int64_t
 cost_rows(const Costs *k, const Conv *c)
 {
-	int64_t elements = (int64_t)c->batch * c->in_h * c->in_w * c->groups * c->ic;
+	int64_t channels = (int64_t)c->groups * c->ic;
+	int64_t elements = c->batch * c->in_h * c->in_w * channels;
+	int64_t columns = (int64_t)c->out_w * c->sx + (int64_t)c->kw * c->dx;
+	int64_t cleared = columns * c->kh * c->dy * channels;
 
-	return elements / 4 * (k->load + 5 * k->op + k->loop);
+	return elements / 4 * (k->load + 5 * k->op + k->loop) + cleared / 4 * (k->op + k->loop);
 }
 
 int64_t

@@ -8,7 +8,7 @@
 #include "ir/target.h"
 
 typedef struct {
-	const char *target;
+	const char *name;
 	unsigned isa;
 	int load, op, loop, output, reference; /* tenths of a cycle */
 } Costs;

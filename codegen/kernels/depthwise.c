@@ -10,7 +10,8 @@
  *	[m, shift]	where all channels have the same multiplier
  *	for each four channels:
  *		what the sums start with, four words
- *		for each tap two words: weights of channels 0 and 2, of 1 and 3
+ *		for each tap two words: weights of channels 0 and 2, of 1 and 3; or
+ *		(shape.bytes) one word of four weights
  *		[four of m, four of shift]
  */
 #include <assert.h>
@@ -55,6 +56,20 @@ put_word(int32_t **at, uint32_t word)
 }
 
 static void
+put_tap(const Depthwise *d, int32_t **at, int32_t first, int32_t tap)
+{
+	uint32_t even = lanes(weight(d->c, first, tap), weight(d->c, first + 2, tap));
+	uint32_t odd = lanes(weight(d->c, first + 1, tap), weight(d->c, first + 3, tap));
+
+	if (d->shape.bytes) {
+		put_word(at, (even & 0xff00ff) | (odd & 0xff00ff) << 8);
+		return;
+	}
+	put_word(at, even);
+	put_word(at, odd);
+}
+
+static void
 put_four(const Depthwise *d, int32_t **at, int32_t first)
 {
 	const Conv *c = d->c;
@@ -62,8 +77,7 @@ put_four(const Depthwise *d, int32_t **at, int32_t first)
 	for (int i = 0; i < FOUR; i++)
 		put_word(at, first + i < c->oc ? (uint32_t)c->channel[first + i].bias : 0);
 	for (int32_t tap = 0; tap < c->kh * c->kw; tap++)
-		for (int i = 0; i < 2; i++)
-			put_word(at, lanes(weight(c, first + i, tap), weight(c, first + i + 2, tap)));
+		put_tap(d, at, first, tap);
 	for (int i = 0; d->scale.fast && !d->scale.uniform && i < 2 * FOUR; i++) {
 		int32_t channel = first + i % FOUR;
 		int32_t word = channel >= c->oc ? 0
@@ -82,7 +96,7 @@ make_stream(Depthwise *d)
 
 	d->quads = (c->oc - 1) / FOUR + 1;
 	d->header = d->scale.fast && d->scale.uniform ? 2 : 0;
-	d->group_words = FOUR + 2 * c->kh * c->kw;
+	d->group_words = FOUR + (d->shape.bytes ? 1 : 2) * c->kh * c->kw;
 	if (d->scale.fast && !d->scale.uniform)
 		d->group_words += 2 * FOUR;
 	n = d->header + d->quads * d->group_words;
@@ -113,17 +127,39 @@ stream_word(Depthwise *d, Expr *at, int32_t more)
 	return loop_load(b, d->stream, loop_add(b, at, loop_idx(b, more)));
 }
 
-/* Four channels of a pixel: the even and the odd ones. */
+/* Four bytes: the even and the odd ones. */
 static void
-load_pixel(Depthwise *d, Expr *at, Expr *x[2])
+unpack(Depthwise *d, Expr *four, Expr *x[2])
 {
 	LBuilder *b = builder(d);
-	Expr *four = d->rows.form == ROWS_BYTES ? loop_load(b, d->rows.buf, at)
-	                                        : loop_load_wide(b, d->rows.buf, at);
 
 	four = loop_let(b, "four", four);
 	x[0] = loop_let(b, "even", loop_packed(b, POP_EVEN8, four, NULL, NULL));
 	x[1] = loop_let(b, "odd", loop_packed(b, POP_ODD8, four, NULL, NULL));
+}
+
+/* The weights of tap kx of a row. */
+static void
+load_weights(Depthwise *d, Expr *w_at, int32_t kx, Expr *w[2])
+{
+	LBuilder *b = builder(d);
+
+	if (d->shape.bytes) {
+		unpack(d, stream_word(d, w_at, kx), w);
+		return;
+	}
+	for (int i = 0; i < 2; i++)
+		w[i] = loop_let(b, "wk", stream_word(d, w_at, 2 * kx + i));
+}
+
+/* Four channels of a pixel. */
+static void
+load_pixel(Depthwise *d, Expr *at, Expr *x[2])
+{
+	LBuilder *b = builder(d);
+
+	unpack(d, d->rows.form == ROWS_BYTES ? loop_load(b, d->rows.buf, at)
+	                                     : loop_load_wide(b, d->rows.buf, at), x);
 }
 
 static void
@@ -152,9 +188,9 @@ add_row(Depthwise *d, Expr *x_at, Expr *w_at)
 	if (slides)
 		load_pixel(d, x_at, x);
 	for (int32_t kx = 0; kx < c->kw; kx++) {
-		Expr *w[2] = {loop_let(b, "wk", stream_word(d, w_at, 2 * kx)),
-		              loop_let(b, "wk", stream_word(d, w_at, 2 * kx + 1))};
+		Expr *w[2];
 
+		load_weights(d, w_at, kx, w);
 		for (int p = 0; p < d->shape.pixels; p++) {
 			int32_t column = p * c->sx + kx * c->dx;
 
@@ -185,7 +221,7 @@ add_window(Depthwise *d, Expr *first, Expr *x_at, Expr *w_at)
 {
 	LBuilder *b = builder(d);
 	const Conv *c = d->c;
-	int32_t words = 2 * c->kw;
+	int32_t words = (d->shape.bytes ? 1 : 2) * c->kw;
 	bool unroll = c->kh * c->kw <= d->shape.unroll;
 	int depth = b->depth;
 

@@ -22,6 +22,7 @@ LFunc *dense_lower(Arena *a, const Conv *c, const DenseShape *shape);
 typedef struct {
 	int pixels;  /* of a row at a time */
 	int unroll;  /* kernels of up to so many taps have no loop over their rows */
+	bool bytes;  /* a byte a weight instead of two, which takes an instruction more */
 } DepthwiseShape;
 
 /* A convolution of each channel by itself, for products of 16-bit halves (depthwise.c). */

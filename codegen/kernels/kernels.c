@@ -15,6 +15,7 @@ typedef struct {
 	const KernelOptions *options;
 	const Costs *costs;
 	const Conv *conv;
+	int64_t reference; /* cycles of the reference lowering */
 	NodeKernels all;
 } Chooser;
 
@@ -38,6 +39,8 @@ add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 {
 	NodeKernel k = {.name = name, .fn = fn, .cycles = cycles};
 
+	if (cycles > ch->reference)
+		return;
 	k.scratch = buffer_bytes(fn, true);
 	k.constants = buffer_bytes(fn, false);
 	VEC_PUSH(ch->arena, &ch->all, k);
@@ -77,11 +80,14 @@ best_dense(const Chooser *ch, bool direct)
 	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
 	DenseShape best = {0};
 
-	for (int size = 1; size <= (one ? 4 : 3); size++) {
+	for (int size = 1; size <= 3; size++) {
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
 		if (direct && c->batch * c->out_h * c->out_w % s.pixels != 0)
+			continue;
+		/* Channels that do not exist have weights all the same. */
+		if (is_small(ch) && s.pairs > 1 && (c->oc + 1) / 2 % s.pairs != 0)
 			continue;
 		if (!best.pixels || cost_dense(ch->costs, c, &s) < cost_dense(ch->costs, c, &best))
 			best = s;
@@ -131,7 +137,8 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1};
+	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
+	                    .bytes = is_small(ch)};
 
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
 	           depthwise_lower(ch->arena, c, &s), cost_depthwise(ch->costs, c, &s));
@@ -152,7 +159,7 @@ scalar_shape(const Chooser *ch)
 
 	if (c->groups > 1) {
 		s.channels = 1;
-		s.pixels = few ? 2 : 4;
+		s.pixels = one ? 1 : few ? 2 : 4;
 	} else {
 		s.channels = one || few || many ? 4 : 2;
 		s.pixels = one || few ? 1 : many ? 4 : 3;
@@ -191,13 +198,13 @@ list_vectors(Chooser *ch)
 /* Cycles for an element, in tenths: two values, two terms, the output; and without tables,
  * two values scaled. */
 static void
-list_sum(Chooser *ch, const Node *n, int64_t *reference)
+list_sum(Chooser *ch, const Node *n)
 {
 	const Costs *k = ch->costs;
 	int64_t count = type_numel(&n->out[0]->type);
 	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n);
 
-	*reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
+	ch->reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
 	if (f)
 		add_kernel(ch, "sum by tables", f,
 		           count * (4 * k->load + k->output + k->loop) / 10);
@@ -210,15 +217,14 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
-	int64_t cycles = 0;
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
 	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
-		list_sum(&ch, n, &cycles);
+		list_sum(&ch, n);
 	} else if (ch.costs && conv_read(&c, a, n)) {
 		ch.conv = &c;
-		cycles = cost_reference(ch.costs, &c);
+		ch.reference = cost_reference(ch.costs, &c);
 		if (!(o->target->isa & ISA_ARM_DSP))
 			list_scalar(&ch);
 		else if (c.groups == 1 && (o->target->isa & ISA_ARM_MVE))
@@ -228,6 +234,6 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 		else if (c.groups == c.oc && c.ic == 1)
 			list_depthwise(&ch);
 	}
-	add_kernel(&ch, "reference", node_lower(a, n), cycles);
+	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
 	return ch.all;
 }

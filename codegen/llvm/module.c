@@ -158,7 +158,7 @@ build_kernel(LlvmModule *m, const CKernel *k, int step)
 	/* Each layer is a function of its own, for who looks at the code or measures it. */
 	llvm_add_attribute(m, value, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "noinline");
 	for (int i = 0; i < fn->bufs.n; i++) {
-		if (fn->bufs.v[i]->role == LBUF_TABLE || !used[i])
+		if (!lbuf_is_argument(fn->bufs.v[i]) || !used[i])
 			continue;
 		if (!m->symbols.shared[step][i])
 			llvm_add_attribute(m, value, param, "noalias");
@@ -244,7 +244,7 @@ call_step(LlvmModule *m, const Entry *e, int index)
 	unsigned n = 0;
 
 	for (int i = 0; i < s->fn->bufs.n; i++)
-		if (s->fn->bufs.v[i]->role != LBUF_TABLE && m->symbols.used[index][i])
+		if (lbuf_is_argument(s->fn->bufs.v[i]) && m->symbols.used[index][i])
 			args[n++] = argument_of(m, e, &s->arg[i]);
 	LLVMBuildCall2(m->builder, LLVMGlobalGetValueType(kernel), kernel, args, n, "");
 }

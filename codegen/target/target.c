@@ -616,6 +616,7 @@ target_resolve(Arena *a, const TargetRequest *q, Machine *out, Diag *d)
 		out->facts.vector_bytes = 16;
 	out->llvm.features = r.features.s;
 	out->llvm.isa = out->facts.isa;
+	out->facts.cpu = out->llvm.cpu;
 	return true;
 }
 

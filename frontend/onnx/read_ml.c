@@ -236,6 +236,25 @@ votes(ONode *n, const Pairs *p, Value *scores)
 	return won ? linear(n, onnx_cast(n, won, DT_F32), win, lose, p->classes) : NULL;
 }
 
+/* Probabilities of classes from the scores of pairs, as libsvm makes them. */
+static Value *
+svm_probabilities(ONode *n, const Pairs *p, Value *scores, Floats a, Floats b)
+{
+	Value *v = ml_vector(n, DT_F32, p->pairs, a.v), *k = ml_vector(n, DT_F32, p->pairs, b.v);
+	Node *node;
+
+	v = v && scores ? onnx_binary(n, OP_MUL, scores, v) : NULL;
+	v = v && k ? onnx_binary(n, OP_ADD, v, k) : NULL;
+	v = v ? onnx_with(n, OP_ADD, onnx_unary(n, OP_NEG, onnx_unary(n, OP_SIGMOID, v)), 1) : NULL;
+	v = v ? onnx_with(n, OP_MAX, v, (double)1e-7f) : NULL;
+	v = v ? onnx_with(n, OP_MIN, v, (double)(1 - 1e-7f)) : NULL;
+	node = v ? onnx_node(n, OP_COUPLE_PAIRS, 1, &v, 1) : NULL;
+	if (!node)
+		return NULL;
+	((Attr_COUPLE_PAIRS *)node->attr)->classes = p->classes;
+	return onnx_finish(n, node);
+}
+
 /* Two classes: their label by the one score, and the scores in two columns. */
 static bool
 svm_two(ONode *n, const Labels *labels, Value *s, Value *best, PostTransform post)
@@ -253,6 +272,7 @@ svm_vectors(ONode *n, const Labels *labels, Value *x, const Kernel *k, PostTrans
 {
 	Floats w = onnx_floats(n, "coefficients"), rho = onnx_floats(n, "rho");
 	Floats vectors = onnx_floats(n, "support_vectors");
+	Floats prob_a = onnx_floats(n, "prob_a"), prob_b = onnx_floats(n, "prob_b");
 	Ints per_class = onnx_ints(n, "vectors_per_class");
 	Value *s, *v, *best;
 	Node *top;
@@ -267,6 +287,10 @@ svm_vectors(ONode *n, const Labels *labels, Value *x, const Kernel *k, PostTrans
 		return onnx_error_attr(n, "rho", E_ATTRIBUTE, "%d values do not do for %d pairs",
 		                       rho.n, p.pairs);
 	rho.n = p.pairs;
+	if (prob_a.n > 0 && (prob_a.n < p.pairs || prob_b.n < p.pairs))
+		return onnx_error_attr(n, "prob_a", E_ATTRIBUTE,
+		                       "%d and %d values in 'prob_b' do not do for %d pairs",
+		                       prob_a.n, prob_b.n, p.pairs);
 	s = apply_kernel(n, k, x, vectors, p.vectors);
 	s = linear(n, s, (Floats){p.pairs * p.vectors, p.weight}, rho, p.pairs);
 	v = votes(n, &p, s);
@@ -275,6 +299,11 @@ svm_vectors(ONode *n, const Labels *labels, Value *x, const Kernel *k, PostTrans
 		return false;
 	*(Attr_ARG_MAX *)top->attr = (Attr_ARG_MAX){.axis = 1, .keepdims = false};
 	best = onnx_finish(n, top);
+	if (prob_a.n > 0) {
+		n->out[0] = ml_label(n, labels, best);
+		n->out[1] = ml_post(n, svm_probabilities(n, &p, s, prob_a, prob_b), post);
+		return n->out[0] && n->out[1];
+	}
 	if (p.pairs == 1)
 		return svm_two(n, labels, s, best, post);
 	n->out[0] = ml_label(n, labels, best);
@@ -294,12 +323,13 @@ onnx_read_svm_classifier(ONode *n)
 	if (!ml_labels(n, "classlabels_ints", "classlabels_strings", &labels) ||
 	    !read_kernel(n, &k) || !x)
 		return false;
-	if (onnx_floats(n, "prob_a").n > 0 || onnx_floats(n, "prob_b").n > 0)
-		return onnx_unsupported(n, "estimating probabilities (prob_a, prob_b)");
 	if (rho.n < 1)
 		return onnx_error_attr(n, "rho", E_ATTRIBUTE, "it must have a value");
 	if (onnx_floats(n, "support_vectors").n > 0)
 		return svm_vectors(n, &labels, x, &k, post);
+	if (onnx_floats(n, "prob_a").n > 0)
+		return onnx_unsupported(n, "estimating probabilities without support vectors");
+	onnx_ignore(n, "prob_b");
 	onnx_ignore(n, "vectors_per_class");
 	s = linear(n, x, w, (Floats)NO_FLOATS, labels.n);
 	s = s ? onnx_with(n, OP_ADD, s, rho.v[0]) : NULL;

@@ -46,7 +46,8 @@ read_centers(Pmml *p, const Xml *e, int fields, Labels *ids, int *n, double **ro
 		if (!array || !pmml_numbers(p, array, &count, &v))
 			return false;
 		if (count != fields)
-			return pmml_error(p, array, "it has %d numbers for %d fields", count, fields);
+			return pmml_error(p, array, "it has %d numbers for %d fields", count,
+			                  fields);
 		if (labels_add(p, ids, id) != i)
 			return pmml_error(p, c, "there is another cluster '%.60s'", id);
 		memcpy(*rows + (ptrdiff_t)i * fields, v, (size_t)fields * sizeof *v);

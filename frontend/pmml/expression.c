@@ -99,7 +99,8 @@ line_through(Pmml *p, Expr *x, const Point *a, const Point *b)
 	Expr *y = code_op(p, KOP_SUB, x, code_number(p, a->orig));
 
 	y = code_op(p, KOP_DIV, y, code_number(p, b->orig - a->orig));
-	return code_add(p, code_number(p, a->norm), code_mul(p, y, code_number(p, b->norm - a->norm)));
+	return code_add(p, code_number(p, a->norm),
+	                code_mul(p, y, code_number(p, b->norm - a->norm)));
 }
 
 static bool
@@ -117,9 +118,11 @@ read_norm_continuous(Pmml *p, const Xml *e, Val *out)
 		return false;
 	x = code_let(p, name, x);
 	y = line_through(p, x, &point[n - 2], &point[n - 1]);
-	for (int i = n - 3; i >= 0; i--)
+	for (int i = n - 3; i >= 0; i--) {
 		y = code_select(p, code_op(p, KOP_LE, x, code_number(p, point[i + 1].orig)),
 		                line_through(p, x, &point[i], &point[i + 1]), y);
+		y = code_link(p, "norm", y, i);
+	}
 	low = code_op(p, KOP_LT, x, code_number(p, point[0].orig));
 	high = code_op(p, KOP_GT, x, code_number(p, point[n - 1].orig));
 	if (how == 1)
@@ -215,6 +218,7 @@ read_discretize(Pmml *p, const Xml *e, Val *out)
 		    !value_constant(p, bins.v[i], text, t, l, &bin) ||
 		    !value_select(p, e, inside, bin, *out, out))
 			return false;
+		*out = value_link(p, "bin", *out, i);
 	}
 	if (!v.never_missing &&
 	    !value_select(p, e, value_is_missing(p, &v), value_missing(p, t, l), *out, out))
@@ -253,7 +257,8 @@ read_pairs(Map *m)
 		const char *field = pmml_need(m->p, c, "field");
 
 		if (m->n == MAX_PAIRS)
-			return pmml_unsupported(m->p, c, "a map from more than %d fields", MAX_PAIRS);
+			return pmml_unsupported(m->p, c, "a map from more than %d fields",
+			                        MAX_PAIRS);
 		m->column[m->n] = pmml_need(m->p, c, "column");
 		if (!field || !m->column[m->n] || !field_value(m->p, c, field, &m->v[m->n]))
 			return false;
@@ -343,7 +348,8 @@ map_by_table(Map *m, const Xml *table, int32_t size, Val *out)
 			const char *text = cell(p, row, m->column[i]);
 
 			complete = complete && text;
-			at = at * m->v[i].labels->v.n + (text ? labels_find(m->v[i].labels, text) : 0);
+			at = at * m->v[i].labels->v.n +
+			     (text ? labels_find(m->v[i].labels, text) : 0);
 		}
 		if (!complete || set[at])
 			continue;
@@ -394,8 +400,7 @@ map_by_rows(Map *m, const Xml *table, Val *out)
 		}
 		if (!cell_value(m, rows.v[r], &v) || !value_select(p, m->e, match, v, *out, out))
 			return false;
-		if (r % 32 == 0)
-			*out = value_let(p, m->output, *out);
+		*out = value_link(p, m->output, *out, r);
 	}
 	return true;
 }

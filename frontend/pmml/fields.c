@@ -231,13 +231,6 @@ field_data(const Pmml *p, const char *name)
 	return entry ? entry->e : NULL;
 }
 
-PType
-field_data_type(const Pmml *p, const char *name)
-{
-	const Entry *entry = find_data(p, name);
-
-	return entry ? entry->type : TYPE_STRING;
-}
 
 /* ---- Inputs of the graph ---- */
 
@@ -310,8 +303,10 @@ read_input(Pmml *p, Entry *entry)
 static bool
 is_listed(Pmml *p, const Entry *entry, const char *property, Val v, Expr **out)
 {
+	int n = 0;
+
 	*out = NULL;
-	for (const Xml *e = xml_child(entry->e, "Value"); e; e = xml_same(e)) {
+	for (const Xml *e = xml_child(entry->e, "Value"); e; e = xml_same(e), n++) {
 		const char *text = xml_attr(e, "value"), *is = xml_attr(e, "property");
 		Val constant;
 		Expr *same;
@@ -324,7 +319,7 @@ is_listed(Pmml *p, const Entry *entry, const char *property, Val v, Expr **out)
 		if (!value_constant(p, e, text, entry->type, entry->labels, &constant) ||
 		    !value_compare(p, e, KOP_EQ, v, constant, &same))
 			return false;
-		*out = *out ? code_or(p, *out, same) : same;
+		*out = code_link(p, "listed", *out ? code_or(p, *out, same) : same, n);
 	}
 	return true;
 }
@@ -376,15 +371,16 @@ static bool
 is_valid_number(Pmml *p, const Entry *entry, Val v, Expr **out)
 {
 	Expr *bad;
+	int n = 0;
 
 	if (!is_listed(p, entry, "valid", v, out) || !is_listed(p, entry, "invalid", v, &bad))
 		return false;
-	for (const Xml *e = xml_child(entry->e, "Interval"); e; e = xml_same(e)) {
+	for (const Xml *e = xml_child(entry->e, "Interval"); e; e = xml_same(e), n++) {
 		Expr *inside;
 
 		if (!interval_contains(p, e, v.e, &inside))
 			return false;
-		*out = *out ? code_or(p, *out, inside) : inside;
+		*out = code_link(p, "inside", *out ? code_or(p, *out, inside) : inside, n);
 	}
 	if (bad)
 		*out = *out ? code_and(p, *out, code_not(p, bad)) : code_not(p, bad);
@@ -599,11 +595,6 @@ field_value(Pmml *p, const Xml *e, const char *name, Val *out)
 	return true;
 }
 
-bool
-field_exists(Pmml *p, const char *name)
-{
-	return find_entry(p->scope, name) != NULL;
-}
 
 bool
 field_exists_here(Pmml *p, const char *name)

@@ -158,8 +158,9 @@ function_special(const Call *c, Val *out)
 		y = code_let(p, "y", code_mul(p, code_call(p, "log", x),
 		                              code_number(p, 0.43429448190325182765)));
 		whole = code_let(p, "whole", code_call(p, "rint", y));
-		y = code_select(p, code_op(p, KOP_EQ, x, loop_call2(b, "pow", code_number(p, 10), whole)),
-		                whole, y);
+		y = code_select(
+			p, code_op(p, KOP_EQ, x, loop_call2(b, "pow", code_number(p, 10), whole)),
+			whole, y);
 		*out = rounded(c, t == TYPE_FLOAT ? t : TYPE_DOUBLE, y);
 		return true;
 	case SPECIAL_ROUND: /* halves up */
@@ -325,7 +326,7 @@ function_member(const Call *c, Val *out)
 	for (int i = 1; i < c->n; i++) {
 		if (!value_compare(p, c->e, KOP_EQ, c->x[0], c->x[i], &same))
 			return false;
-		in = code_or(p, in, same);
+		in = code_link(p, "in", code_or(p, in, same), i);
 	}
 	*out = known(p, c->what ? code_not(p, in) : in,
 	             c->x[0].never_missing ? NULL : value_is_missing(p, &c->x[0]));

@@ -155,7 +155,8 @@ kernel_at(const Gp *m, int i, int j)
 	double sum = 0;
 
 	for (int k = 0; k < m->fields; k++)
-		sum += term(m, m->rows[i * m->fields + k] - m->rows[j * m->fields + k], m->lambda[k]);
+		sum += term(m, m->rows[i * m->fields + k] - m->rows[j * m->fields + k],
+		            m->lambda[k]);
 	return m->gamma * exp(-sum);
 }
 
@@ -172,7 +173,8 @@ factorize(Gp *m, double *l)
 			for (int k = 0; k < j; k++)
 				sum -= l[i * n + k] * l[j * n + k];
 			if (i == j && !(sum > 0))
-				return pmml_error(m->p, m->e, "the matrix of kernels is not positive");
+				return pmml_error(m->p, m->e,
+				                  "the matrix of kernels is not positive");
 			l[i * n + j] = i == j ? sqrt(sum) : sum / l[j * n + j];
 		}
 	return true;
@@ -244,7 +246,8 @@ write_kernels(Gp *m, LBuf *x)
 
 	k = loop_for(b, "k", 0, m->fields);
 	d = loop_load(b, rows, loop_add(b, loop_affine(b, i, m->fields, 0), k));
-	d = code_op(p, KOP_DIV, code_op(p, KOP_SUB, loop_load(b, x, k), d), loop_load(b, lambda, k));
+	d = code_op(p, KOP_DIV, code_op(p, KOP_SUB, loop_load(b, x, k), d),
+	            loop_load(b, lambda, k));
 	loop_set(b, sum, code_add(p, loop_get(b, sum), write_term(m, d)));
 	loop_end(b);
 	d = code_call(p, "exp", loop_op1(b, KOP_NEG, loop_get(b, sum)));
@@ -312,7 +315,7 @@ model_gaussian_process(Pmml *p, const Xml *e, Result *r)
 	kernel = write_kernels(&m, x);
 	r->predicted = value_of(p, TYPE_DOUBLE, write_mean(&m, kernel, alpha));
 	if (r->want_error)
-		r->standard_error = value_of(p, TYPE_DOUBLE,
-		                             code_let(p, "deviation", write_deviation(&m, kernel, l)));
+		r->standard_error = value_of(
+			p, TYPE_DOUBLE, code_let(p, "deviation", write_deviation(&m, kernel, l)));
 	return true;
 }

@@ -80,7 +80,8 @@ is_listed(const Xml *model, const char *list, const char *name)
 static bool
 has_contrasts(const Xml *model)
 {
-	for (const Xml *c = xml_child(xml_child(model, "FactorList"), "Predictor"); c; c = xml_same(c))
+	for (const Xml *c = xml_child(xml_child(model, "FactorList"), "Predictor"); c;
+	     c = xml_same(c))
 		if (xml_child(c, "Matrix"))
 			return true;
 	return false;
@@ -92,7 +93,8 @@ has_contrasts(const Xml *model)
 static bool
 is_cell_of(const Xml *cell, const char *param, const char *class)
 {
-	const char *name = xml_attr(cell, "parameterName"), *target = xml_attr(cell, "targetCategory");
+	const char *name = xml_attr(cell, "parameterName"),
+		   *target = xml_attr(cell, "targetCategory");
 
 	return name && strcmp(name, param) == 0 &&
 	       (!target || !class || strcmp(target, class) == 0);
@@ -161,6 +163,7 @@ linear_sum(Glm *m, const char *class, Expr **out, double *at_reference)
 {
 	Pmml *p = m->p;
 	const Xml *matrix = pmml_need_child(p, m->e, "ParamMatrix");
+	int n = 0;
 
 	*out = code_number(p, 0);
 	*at_reference = 0;
@@ -183,7 +186,7 @@ linear_sum(Glm *m, const char *class, Expr **out, double *at_reference)
 			return false;
 		x = x->kind == E_CONST ? code_number(p, beta * x->u.f)
 		                       : code_mul(p, code_number(p, beta), x);
-		*out = code_add(p, *out, x);
+		*out = code_link(p, "sum", code_add(p, *out, x), n++);
 	}
 	*out = code_let(p, "sum", *out);
 	return matrix != NULL;
@@ -221,8 +224,9 @@ typedef enum {
 	GLINK_CAUCHIT
 } GLink;
 
-static const char *const link_words[] = {"cloglog", "identity",  "log",   "logc",   "logit", "loglog",
-                                         "negbin",  "oddspower", "power", "probit", "cauchit", NULL};
+static const char *const link_words[] = {"cloglog", "identity", "log",     "logc",
+                                         "logit",   "loglog",   "negbin",  "oddspower",
+                                         "power",   "probit",   "cauchit", NULL};
 
 static bool
 inverse_link(Glm *m, const Xml *e, Expr *x, Expr **out)
@@ -287,7 +291,8 @@ base_hazard(Glm *m, const Xml *cells, double max_time, Expr *time, Expr **out)
 		if (!(t > before))
 			return pmml_error(p, c, "times have to rise");
 		before = t;
-		y = code_select(p, code_op(p, KOP_GE, time, code_number(p, t)), code_number(p, h), y);
+		y = code_select(p, code_op(p, KOP_GE, time, code_number(p, t)), code_number(p, h),
+		                y);
 		y = code_let(p, "hazard", y);
 	}
 	/* Of a missing time nothing is known. */
@@ -399,7 +404,8 @@ class_sums(Glm *m, const Labels *all, const Labels *own, Expr **y)
 static bool
 ordinal(Glm *m, LBuf *list, Expr *const *y)
 {
-	static const char *const words[] = {"logit", "probit", "cloglog", "loglog", "cauchit", NULL};
+	static const char *const words[] = {"logit",  "probit",  "cloglog",
+	                                    "loglog", "cauchit", NULL};
 	static const Link links[] = {LINK_LOGIT, LINK_PROBIT, LINK_CLOGLOG, LINK_LOGLOG,
 	                             LINK_CAUCHIT};
 	Pmml *p = m->p;
@@ -431,7 +437,8 @@ generalized_classes(Glm *m, LBuf *list, Expr *const *y, int reference)
 			n++;
 		}
 	if (n != 1 || reference < 0 || reference >= list->count)
-		return pmml_unsupported(p, m->e, "a generalizedLinear model of more than two classes");
+		return pmml_unsupported(p, m->e,
+		                        "a generalizedLinear model of more than two classes");
 	if (!inverse_link(m, m->e, y[event], &x))
 		return false;
 	for (int i = 0; i < list->count; i++)

@@ -68,14 +68,16 @@ link_normal_idf(Pmml *p, Expr *x)
 	x = code_let(p, "x", x);
 	q = code_let(p, "q", code_op(p, KOP_SUB, x, code_number(p, 0.5)));
 	r = code_let(p, "r", code_mul(p, q, q));
-	middle = code_mul(p, q, code_op(p, KOP_DIV, polynomial(p, r, a, 6), polynomial(p, r, b, 6)));
+	middle =
+		code_mul(p, q, code_op(p, KOP_DIV, polynomial(p, r, a, 6), polynomial(p, r, b, 6)));
 	low = code_op(p, KOP_LT, q, code_number(p, 0));
 	tail = code_select(p, low, x, code_op(p, KOP_SUB, code_number(p, 1), x));
 	tail = code_mul(p, code_number(p, -2), code_call(p, "log", tail));
 	tail = code_let(p, "tail", code_call(p, "sqrt", tail));
 	tail = code_op(p, KOP_DIV, polynomial(p, tail, c, 6), polynomial(p, tail, d, 5));
 	tail = code_select(p, low, tail, loop_op1(code(p), KOP_NEG, tail));
-	y = code_select(p, code_op(p, KOP_LE, loop_op1(code(p), KOP_ABS, q), code_number(p, 0.47575)),
+	y = code_select(p,
+	                code_op(p, KOP_LE, loop_op1(code(p), KOP_ABS, q), code_number(p, 0.47575)),
 	                middle, tail);
 	y = code_let(p, "y", y);
 	error = code_op(p, KOP_SUB, link_normal_cdf(p, y), x);
@@ -102,7 +104,8 @@ link_inverse(Pmml *p, Link link, Expr *x)
 		x = code_call(p, "exp", loop_op1(code(p), KOP_NEG, x));
 		return code_call(p, "exp", loop_op1(code(p), KOP_NEG, x));
 	case LINK_CAUCHIT: /* 1/2 + atan(x) / pi; of large negative x by the other angle */
-		return code_op(p, KOP_DIV, loop_call2(code(p), "atan2", one, loop_op1(code(p), KOP_NEG, x)),
+		return code_op(p, KOP_DIV,
+		               loop_call2(code(p), "atan2", one, loop_op1(code(p), KOP_NEG, x)),
 		               code_number(p, 3.14159265358979323846));
 	case LINK_EXP: return code_call(p, "exp", x);
 	}
@@ -153,8 +156,9 @@ link_median(Pmml *p, LBuf *v, int n)
 	here = loop_load(b, sorted,
 	                 loop_op2(b, KOP_MAX, loop_sub(b, half, loop_idx(b, 1)), loop_idx(b, 0)));
 	here = code_mul(p, code_number(p, 0.5), code_add(p, here, x));
-	x = code_select(p, code_op(p, KOP_EQ, loop_op2(b, KOP_REM, loop_get(b, count), loop_idx(b, 2)),
-	                           loop_idx(b, 0)),
+	x = code_select(p,
+	                code_op(p, KOP_EQ, loop_op2(b, KOP_REM, loop_get(b, count), loop_idx(b, 2)),
+	                        loop_idx(b, 0)),
 	                here, x);
 	x = code_select(p, code_op(p, KOP_EQ, loop_get(b, count), loop_idx(b, 0)),
 	                code_number(p, (double)NAN), x);

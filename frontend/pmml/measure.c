@@ -20,10 +20,14 @@ static const struct {
 	const char *element;
 	bool is_distance;
 } metrics[METRICS] = {
-	[METRIC_EUCLIDEAN] = {"euclidean", true},      [METRIC_SQUARED] = {"squaredEuclidean", true},
-	[METRIC_CHEBYCHEV] = {"chebychev", true},      [METRIC_CITY_BLOCK] = {"cityBlock", true},
-	[METRIC_MINKOWSKI] = {"minkowski", true},      [METRIC_MATCHING] = {"simpleMatching", false},
-	[METRIC_JACCARD] = {"jaccard", false},         [METRIC_TANIMOTO] = {"tanimoto", false},
+	[METRIC_EUCLIDEAN] = {"euclidean", true},
+	[METRIC_SQUARED] = {"squaredEuclidean", true},
+	[METRIC_CHEBYCHEV] = {"chebychev", true},
+	[METRIC_CITY_BLOCK] = {"cityBlock", true},
+	[METRIC_MINKOWSKI] = {"minkowski", true},
+	[METRIC_MATCHING] = {"simpleMatching", false},
+	[METRIC_JACCARD] = {"jaccard", false},
+	[METRIC_TANIMOTO] = {"tanimoto", false},
 	[METRIC_BINARY] = {"binarySimilarity", false},
 };
 
@@ -196,8 +200,7 @@ scale_for_missing(Measure *m)
 		there = code_add(p, there,
 		                 code_select(p, code_is_nan(p, code_at(p, m->x, i)),
 		                             code_number(p, 0), code_number(p, w)));
-		if (i % 16 == 15)
-			there = code_let(p, "there", there);
+		there = code_link(p, "there", there, i);
 	}
 	return code_let(p, "scale", code_op(p, KOP_DIV, code_number(p, all), there));
 }
@@ -321,8 +324,9 @@ compute_distances(Measure *m, int n, const double *rows)
 	for (int f = 0; f < k && !is_uniform(m); f++) {
 		y = loop_load(b, table, loop_affine(b, i, k, f));
 		w = weight[f] == 1 ? NULL : code_number(p, weight[f]);
-		loop_set(b, sum,
-		         add_field(m, &m->fields.v[f], loop_get(b, sum), w, code_at(p, m->x, f), y));
+		loop_set(
+			b, sum,
+			add_field(m, &m->fields.v[f], loop_get(b, sum), w, code_at(p, m->x, f), y));
 	}
 	loop_store(b, out, i, finish_distance(m, loop_get(b, sum), scale));
 	loop_end(b);
@@ -371,9 +375,10 @@ compute_similarities(Measure *m, int n, const double *rows)
 	for (int t = 0; t < 2; t++) {
 		const double *w = t ? d : c;
 		LVar *sum = t ? below : above;
-		Expr *e = code_select(p, code_op(p, KOP_NE, x, zero),
-		                      code_select(p, y, code_number(p, w[0]), code_number(p, w[1])),
-		                      code_select(p, y, code_number(p, w[2]), code_number(p, w[3])));
+		Expr *e =
+			code_select(p, code_op(p, KOP_NE, x, zero),
+		                    code_select(p, y, code_number(p, w[0]), code_number(p, w[1])),
+		                    code_select(p, y, code_number(p, w[2]), code_number(p, w[3])));
 
 		loop_set(b, sum, code_add(p, loop_get(b, sum), e));
 	}

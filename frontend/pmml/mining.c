@@ -127,7 +127,8 @@ has_plain_fields(const Xml *model)
 		return false;
 	for (const Xml *f = xml_child(xml_child(model, "MiningSchema"), "MiningField"); f;
 	     f = xml_same(f)) {
-		const char *outliers = xml_attr(f, "outliers"), *treat = xml_attr(f, "missingValueTreatment");
+		const char *outliers = xml_attr(f, "outliers"),
+			   *treat = xml_attr(f, "missingValueTreatment");
 
 		if (xml_attr(f, "missingValueReplacement") ||
 		    (outliers && strcmp(outliers, "asIs") != 0) ||
@@ -537,7 +538,8 @@ part_weight(Mining *m, const Part *part, Expr **out)
 	*out = code_number(p, weight_of(m, part));
 	if (!part->weight_field || !is_weighted(m))
 		return true;
-	return field_value(p, part->e, part->weight_field, &v) && value_to_number(p, part->e, v, out);
+	return field_value(p, part->e, part->weight_field, &v) &&
+	       value_to_number(p, part->e, v, out);
 }
 
 /* Weights of all segments that are asked, and of those without a result. */
@@ -556,7 +558,8 @@ count_part(Mining *m, const Part *part, Expr *weight, Expr *is_missing, Tally *t
 	t->asked = code_let(p, "asked", code_add(p, t->asked, w));
 	if (is_missing->kind == E_CONST && !is_missing->u.i)
 		return true;
-	t->missing = code_let(p, "missing", code_add(p, t->missing, code_select(p, is_missing, w, zero)));
+	t->missing = code_let(p, "missing",
+	                      code_add(p, t->missing, code_select(p, is_missing, w, zero)));
 	return true;
 }
 
@@ -567,8 +570,9 @@ too_much_missing(Mining *m, const Tally *t)
 	Pmml *p = m->p;
 	double threshold = m->missing == TREAT_RETURN ? 0 : m->threshold;
 
-	return code_or(p, code_op(p, KOP_EQ, t->asked, code_number(p, 0)),
-	               code_op(p, KOP_GT, t->missing, code_mul(p, t->asked, code_number(p, threshold))));
+	return code_or(
+		p, code_op(p, KOP_EQ, t->asked, code_number(p, 0)),
+		code_op(p, KOP_GT, t->missing, code_mul(p, t->asked, code_number(p, threshold))));
 }
 
 static bool
@@ -642,7 +646,8 @@ weighted_median(Mining *m, Expr **out, int class)
 	Pmml *p = m->p;
 	LBuilder *b = code(p);
 	int n = m->parts.n;
-	LBuf *v = kernel_scratch(p, "values", DT_F64, n), *w = kernel_scratch(p, "weights", DT_F64, n);
+	LBuf *v = kernel_scratch(p, "values", DT_F64, n),
+	     *w = kernel_scratch(p, "weights", DT_F64, n);
 	LVar *best, *below, *all;
 	Expr *i, *k, *x, *weight;
 
@@ -786,7 +791,8 @@ vote(Mining *m)
 			add_probabilities(m, part, list, w);
 	}
 	for (int i = 0; median && i < n; i++) {
-		if (m->method == METHOD_MEDIAN ? !median_numbers(m, &x, i) : !weighted_median(m, &x, i))
+		if (m->method == METHOD_MEDIAN ? !median_numbers(m, &x, i)
+		                               : !weighted_median(m, &x, i))
 			return false;
 		code_put(p, list, i, x);
 	}

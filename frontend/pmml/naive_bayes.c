@@ -66,11 +66,13 @@ collect_classes(Bayes *m)
 		const Xml *input = input_in(c);
 
 		for (const Xml *s = xml_child(input, "PairCounts"); s; s = xml_same(s))
-			for (const Xml *v = xml_child(xml_child(s, "TargetValueCounts"), "TargetValueCount");
+			for (const Xml *v = xml_child(xml_child(s, "TargetValueCounts"),
+			                              "TargetValueCount");
 			     v; v = xml_same(v))
 				if (xml_attr(v, "value"))
 					labels_add(m->p, m->classes, xml_attr(v, "value"));
-		for (const Xml *v = xml_child(xml_child(input, "TargetValueStats"), "TargetValueStat");
+		for (const Xml *v =
+		             xml_child(xml_child(input, "TargetValueStats"), "TargetValueStat");
 		     v; v = xml_same(v))
 			if (xml_attr(v, "value"))
 				labels_add(m->p, m->classes, xml_attr(v, "value"));
@@ -143,6 +145,7 @@ add_pairs(Bayes *m, const Xml *input, Val v)
 		    !value_compare(p, c, KOP_EQ, v, constant, &same))
 			return false;
 		row = code_select(p, same, code_int(p, i), row ? row : code_int(p, -1));
+		row = code_link(p, "row", row, i);
 	}
 	b = code(p);
 	row = code_let(p, "row", row);

@@ -85,7 +85,8 @@ read_rows(Knn *m, double **out)
 		for (const Xml *row = xml_child(table, "row"); row; row = xml_same(row), r++) {
 			const char *text = cell_text(m, row, column);
 
-			if (!text || !measure_number(m->measure, row, f, text, &(*out)[r * fields + f]))
+			if (!text ||
+			    !measure_number(m->measure, row, f, text, &(*out)[r * fields + f]))
 				return false;
 		}
 	}
@@ -245,7 +246,8 @@ name_neighbours(Knn *m, Result *r)
 	if (!r->want_entity)
 		return true;
 	for (const Xml *row = xml_child(table_of(m), "row"); row; row = xml_same(row), i++) {
-		const char *text = column ? cell_text(m, row, column) : arena_printf(p->a, "%d", i + 1);
+		const char *text =
+			column ? cell_text(m, row, column) : arena_printf(p->a, "%d", i + 1);
 
 		if (!text)
 			return false;
@@ -261,8 +263,9 @@ name_neighbours(Knn *m, Result *r)
 
 		r->ranked[k] = value_label(p, l, code_let(p, "id", loop_load(code(p), table, row)));
 		r->ranked[k].labelled = true;
-		r->ranked_affinity[k] = value_of(p, TYPE_DOUBLE,
-		                                 code_let(p, "affinity", loop_load(code(p), m->distance, row)));
+		r->ranked_affinity[k] =
+			value_of(p, TYPE_DOUBLE,
+		                 code_let(p, "affinity", loop_load(code(p), m->distance, row)));
 	}
 	r->entity = r->ranked[0];
 	r->affinity = r->ranked_affinity[0];

@@ -65,7 +65,8 @@ count_neurons(Net *n, int *out)
 			const char *id = pmml_need(n->p, c, "id");
 
 			if (!id || labels_add(n->p, n->ids, id) != *out)
-				return id && pmml_error(n->p, c, "there is another neuron '%.60s'", id);
+				return id &&
+				       pmml_error(n->p, c, "there is another neuron '%.60s'", id);
 		}
 	return inputs != NULL;
 }
@@ -113,8 +114,9 @@ find_range(Net *n, const Xml *layer, Layer *l)
 			int k = from ? labels_find(n->ids, from) : -1;
 
 			if (k < 0 || k >= l->first)
-				return from && pmml_error(n->p, con, "there is no neuron '%.60s' before this",
-				                          from);
+				return from &&
+				       pmml_error(n->p, con,
+				                  "there is no neuron '%.60s' before this", from);
 			lo = k < lo ? k : lo;
 			hi = k > hi ? k : hi;
 		}
@@ -223,7 +225,8 @@ write_layer(Net *n, const Layer *l, int function, double threshold)
 	LBuf *bias = kernel_table(p, "bias", DT_F64, l->neurons, l->bias);
 	LBuilder *b = code(p);
 	Expr *i = loop_for(b, "i", 0, l->neurons), *k, *x, *y;
-	LVar *z = loop_var(b, "z", function == ACT_RADIAL ? code_number(p, 0) : loop_load(b, bias, i));
+	LVar *z = loop_var(b, "z",
+	                   function == ACT_RADIAL ? code_number(p, 0) : loop_load(b, bias, i));
 
 	k = loop_for(b, "k", 0, l->width);
 	x = loop_load(b, n->a, loop_affine(b, k, 1, l->from));
@@ -312,8 +315,10 @@ denormalize(Pmml *p, const Xml *norm, Expr *x, Expr **out)
 		                code_number(p, value[1] - value[0]));
 		piece = code_add(p, code_number(p, orig[0]),
 		                 code_mul(p, piece, code_number(p, orig[1] - orig[0])));
-		y = y ? code_select(p, code_op(p, rising ? KOP_GT : KOP_LT, x, code_number(p, value[0])),
-		                    piece, y)
+		y = y ? code_select(
+				p,
+				code_op(p, rising ? KOP_GT : KOP_LT, x, code_number(p, value[0])),
+				piece, y)
 		      : piece;
 		y = code_let(p, "y", y);
 	}
@@ -343,11 +348,13 @@ output_expression(Net *n, const Xml *output)
 		pmml_error(n->p, output, "there is no expression in it");
 	/* One derived field may stand for another. */
 	for (int i = 0; e && xml_is(e, "FieldRef") && i < 8; i++) {
-		const Xml *found = NULL, *places[] = {xml_child(n->e, "LocalTransformations"),
-		                                      xml_child(n->p->root, "TransformationDictionary")};
+		const Xml *found = NULL,
+			  *places[] = {xml_child(n->e, "LocalTransformations"),
+		                       xml_child(n->p->root, "TransformationDictionary")};
 
 		for (int k = 0; k < 2; k++)
-			for (const Xml *d = xml_child(places[k], "DerivedField"); d; d = xml_same(d))
+			for (const Xml *d = xml_child(places[k], "DerivedField"); d;
+			     d = xml_same(d))
 				if (xml_attr(d, "name") && xml_attr(e, "field") &&
 				    strcmp(xml_attr(d, "name"), xml_attr(e, "field")) == 0)
 					found = expression_child(d);
@@ -410,8 +417,8 @@ name_winner(Net *n, Result *r)
 		neuron[labels_find(r->classes, xml_attr(output_expression(n, o), "value"))] =
 			labels_add(p, r->entities, xml_attr(o, "outputNeuron"));
 	r->entity = value_label(p, r->entities,
-	                        code_lookup(p, kernel_table(p, "neurons", DT_I32, count, neuron), count,
-	                                    v.e, code_int(p, -1)));
+	                        code_lookup(p, kernel_table(p, "neurons", DT_I32, count, neuron),
+	                                    count, v.e, code_int(p, -1)));
 	r->entity.labelled = true;
 	return true;
 }

@@ -72,7 +72,8 @@ feature_display(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *o
 		code_of[i] = labels_add(p, shown, display ? display : text);
 	}
 	*out = value_label(p, shown,
-	                   code_lookup(p, kernel_table(p, "display", DT_I32, v.labels->v.n, code_of),
+	                   code_lookup(p,
+	                               kernel_table(p, "display", DT_I32, v.labels->v.n, code_of),
 	                               v.labels->v.n, v.e, code_int(p, -1)));
 	out->labelled = true;
 	return true;
@@ -124,7 +125,8 @@ number_of_class(Pmml *p, const Xml *e, const Result *r, LBuf *list, Val winner,
 			for (int k = n - 1; k >= 0; k--) {
 				x = kernel_import(p, r->home,
 				                  loop_load(code(p), list, loop_idx(code(p), k)));
-				w = code_select(p, code_op(p, KOP_EQ, winner.e, code_int(p, k)), x, w);
+				w = code_select(p, code_op(p, KOP_EQ, winner.e, code_int(p, k)), x,
+				                w);
 			}
 			x = w;
 		} else {
@@ -302,7 +304,8 @@ read_field(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 		if (value_kind(out) == KIND_LABEL && out->labelled &&
 		    features[i].read == feature_predicted)
 			return true;
-		return ptype_attr(p, e, "dataType", out->type, &t) && value_cast(p, e, *out, t, out);
+		return ptype_attr(p, e, "dataType", out->type, &t) &&
+		       value_cast(p, e, *out, t, out);
 	}
 	return pmml_unsupported(p, e, "the feature '%.60s'", feature);
 }
@@ -389,7 +392,7 @@ all_invalid(Pmml *p)
 	for (int i = 0; i < p->invalid.n; i++) {
 		Expr *one = value_here(p, p->invalid.v[i]).e;
 
-		e = e ? code_or(p, e, one) : one;
+		e = code_link(p, "invalid", e ? code_or(p, e, one) : one, i);
 	}
 	return e;
 }

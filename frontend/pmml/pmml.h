@@ -168,7 +168,6 @@ typedef struct {
 	int32_t n;
 	const char *name;
 	Value *value;     /* once the graph is made */
-	bool constant;
 } Vec;
 
 /* The builder of the current kernel. */
@@ -187,8 +186,6 @@ LBuf *kernel_output_buf(Pmml *p, Vec *v);
 
 /* The expression, which is of the kernel `home`, in the current one. */
 Expr *kernel_import(Pmml *p, Kernel *home, Expr *e);
-/* Sets the length of an output of a kernel, which is known late. */
-void kernel_resize(Vec *v, int32_t n);
 /* Makes sure that what follows comes behind the kernel. */
 Kernel *kernel_current(Pmml *p);
 
@@ -213,6 +210,9 @@ Expr *code_or(Pmml *p, Expr *x, Expr *y);
 Expr *code_not(Pmml *p, Expr *x);
 Expr *code_is_nan(Pmml *p, Expr *x);
 Expr *code_let(Pmml *p, const char *name, Expr *x);
+/* Of a chain that grows with `i` every now and then: expressions may not be too deep. */
+Expr *code_link(Pmml *p, const char *name, Expr *x, int i);
+Val value_link(Pmml *p, const char *name, Val v, int i);
 Expr *code_at(Pmml *p, LBuf *buf, int32_t i); /* an element */
 void code_put(Pmml *p, LBuf *buf, int32_t i, Expr *x);
 /* An element of a table of n numbers at an i32 index, `otherwise` outside of it. */
@@ -237,11 +237,9 @@ Labels *field_data_labels(const Pmml *p, const char *name);
 bool field_declare_inputs(Pmml *p);
 /* Whether x is in an <Interval>. */
 bool interval_contains(Pmml *p, const Xml *interval, Expr *x, Expr **out);
-bool field_exists(Pmml *p, const char *name);
 bool field_exists_here(Pmml *p, const char *name); /* in the innermost scope */
 /* The DataField of that name, or NULL. */
 const Xml *field_data(const Pmml *p, const char *name);
-PType field_data_type(const Pmml *p, const char *name);
 /* Computes the fields that the element and those in it name, so that they are known
  * before a block opens. */
 bool field_touch(Pmml *p, const Xml *e);
@@ -364,7 +362,6 @@ bool result_from_probability(Pmml *p, Result *r);
 void result_add_output(Pmml *p, Result *r, const char *name, Val v);
 /* A number by class. */
 Expr *result_probability(Pmml *p, const Result *r, int class);
-Expr *result_confidence(Pmml *p, const Result *r, int class);
 
 /* ---- Targets and outputs ---- */
 

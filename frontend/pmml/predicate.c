@@ -122,7 +122,7 @@ is_in_set(Pmml *p, const Xml *e, const Val *v, const Words *words, Expr **out)
 		if (!value_constant(p, e, words->v[i], v->type, v->labels, &constant) ||
 		    !value_compare(p, e, KOP_EQ, *v, constant, &same))
 			return false;
-		*out = code_or(p, *out, same);
+		*out = code_link(p, "in", code_or(p, *out, same), i);
 	}
 	if (value_kind(v) == KIND_BOOLEAN && !v->never_missing)
 		*out = code_and(p, *out, code_not(p, value_is_missing(p, v)));

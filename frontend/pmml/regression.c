@@ -120,17 +120,18 @@ static bool
 product_term(Pmml *p, const Xml *e, Expr **out)
 {
 	double coefficient;
+	int n = 0;
 
 	if (!pmml_number(p, e, "coefficient", &coefficient))
 		return false;
 	*out = code_number(p, coefficient);
-	for (const Xml *c = xml_child(e, "FieldRef"); c; c = xml_same(c)) {
+	for (const Xml *c = xml_child(e, "FieldRef"); c; c = xml_same(c), n++) {
 		Expr *x;
 		Val v;
 
 		if (!expression_read(p, c, &v) || !value_to_number(p, c, v, &x))
 			return false;
-		*out = code_mul(p, *out, x);
+		*out = code_link(p, "product", code_mul(p, *out, x), n);
 	}
 	return true;
 }
@@ -232,6 +233,7 @@ read_table(Pmml *p, const Xml *table, const Shared *shared, Expr **out)
 	double intercept;
 	Expr *sum, *term;
 	LVar *y;
+	int n = 0;
 
 	if (!pmml_number_or(p, table, "intercept", 0, &intercept))
 		return false;
@@ -243,7 +245,7 @@ read_table(Pmml *p, const Xml *table, const Shared *shared, Expr **out)
 			if (!terms[k].read(p, e, &term))
 				return false;
 			if (term)
-				sum = code_add(p, sum, term);
+				sum = code_link(p, "sum", code_add(p, sum, term), n++);
 		}
 	if (!shared->x) {
 		*out = code_let(p, "sum", sum);

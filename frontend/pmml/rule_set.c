@@ -87,15 +87,14 @@ pick_rule(RuleSet *m)
 	if (m->pick == PICK_FIRST) {
 		for (int i = m->rules.n - 1; i >= 0; i--) {
 			e = code_select(p, m->rules.v[i].holds, code_int(p, i), e);
-			if (i % 16 == 0)
-				e = code_let(p, "hit", e);
+			e = code_link(p, "hit", e, i);
 		}
 		return code_let(p, "hit", e);
 	}
 	for (int i = 0; i < m->rules.n; i++) {
 		Expr *w = code_number(p, m->rules.v[i].weight);
-		Expr *better = code_let(p, "better",
-		                        code_and(p, m->rules.v[i].holds, code_op(p, KOP_GT, w, most)));
+		Expr *better = code_let(
+			p, "better", code_and(p, m->rules.v[i].holds, code_op(p, KOP_GT, w, most)));
 
 		e = code_let(p, "hit", code_select(p, better, code_int(p, i), e));
 		most = code_let(p, "most", code_select(p, better, w, most));
@@ -127,7 +126,8 @@ decide_by_rule(RuleSet *m, int otherwise, double confidence, Result *r)
 	r->predicted.labelled = true;
 	r->home = kernel_current(p);
 	if (r->want_entity && n) {
-		e = code_lookup(p, kernel_table(p, "rule_id", DT_I32, n, id), n, hit, code_int(p, -1));
+		e = code_lookup(p, kernel_table(p, "rule_id", DT_I32, n, id), n, hit,
+		                code_int(p, -1));
 		r->entities = m->ids;
 		r->entity = value_label(p, m->ids, e);
 		r->entity.labelled = true;
@@ -165,7 +165,8 @@ decide_by_sum(RuleSet *m, int otherwise, double confidence, Result *r)
 		code_put(p, list, rule->class,
 		         code_add(p, code_at(p, list, rule->class), code_number(p, rule->weight)));
 		loop_end(b);
-		count = code_let(p, "count", code_select(p, rule->holds, code_add(p, count, one), count));
+		count = code_let(p, "count",
+		                 code_select(p, rule->holds, code_add(p, count, one), count));
 	}
 	none = code_let(p, "no_rule", code_op(p, KOP_EQ, count, code_number(p, 0)));
 	best = code_select(p, none, code_int(p, otherwise), link_largest(p, list, list->count));
@@ -178,7 +179,8 @@ decide_by_sum(RuleSet *m, int otherwise, double confidence, Result *r)
 	loop_end(b);
 	if (otherwise >= 0)
 		code_put(p, list, otherwise,
-		         code_select(p, none, code_number(p, confidence), code_at(p, list, otherwise)));
+		         code_select(p, none, code_number(p, confidence),
+		                     code_at(p, list, otherwise)));
 	r->probability = list;
 	return true;
 }

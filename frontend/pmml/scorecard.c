@@ -98,16 +98,18 @@ choose_attribute(Card *m, const Xml *characteristic, Choice *out)
 		if (!predicate_read(p, predicate, &t) || !partial_score(m, a, &score))
 			return false;
 		holds = code_let(p, "holds", t.is_true);
-		out->score = code_select(p, holds, score, out->score);
+		out->score = code_link(p, "partial", code_select(p, holds, score, out->score), i);
 		if (!m->use_reasons)
 			continue;
 		if (!baseline_of(m, a, &baseline))
 			return false;
 		difference = m->below ? code_op(p, KOP_SUB, code_number(p, baseline), score)
 		                      : code_op(p, KOP_SUB, score, code_number(p, baseline));
-		out->difference = code_select(p, holds, difference, out->difference);
+		out->difference = code_link(p, "difference",
+		                            code_select(p, holds, difference, out->difference), i);
 		out->code = code_select(p, holds, code_int(p, labels_find(m->codes, reason_of(a))),
 		                        out->code);
+		out->code = code_link(p, "code", out->code, i);
 	}
 	return list.n > 0 || pmml_error(p, characteristic, "there is no <Attribute> in it");
 }

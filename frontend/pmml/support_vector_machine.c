@@ -10,7 +10,13 @@
 #include "frontend/pmml/link.h"
 #include "frontend/pmml/pmml.h"
 
-typedef enum { KERNEL_LINEAR, KERNEL_POLYNOMIAL, KERNEL_RADIAL, KERNEL_SIGMOID, KERNELS } KernelKind;
+typedef enum {
+	KERNEL_LINEAR,
+	KERNEL_POLYNOMIAL,
+	KERNEL_RADIAL,
+	KERNEL_SIGMOID,
+	KERNELS
+} KernelKind;
 
 static const char *const kernel_element[KERNELS] = {"LinearKernelType", "PolynomialKernelType",
                                                     "RadialBasisKernelType",
@@ -109,7 +115,8 @@ read_vector(Svm *m, const Xml *e, double *out)
 	int n;
 
 	for (const Xml *c = xml_first(e); c && !array; c = xml_next(c))
-		if (xml_is(c, "Array") || xml_is(c, "REAL-SparseArray") || xml_is(c, "INT-SparseArray"))
+		if (xml_is(c, "Array") || xml_is(c, "REAL-SparseArray") ||
+		    xml_is(c, "INT-SparseArray"))
 			array = c;
 	if (!array)
 		return pmml_error(m->p, e, "there is no array in it");
@@ -229,17 +236,22 @@ machine_sum(Svm *m, const Xml *machine, Expr **out)
 	if (m->kernel && !read_vector_ids(m, machine, n, index, &first))
 		return false;
 	if (!m->kernel && n != m->fields)
-		return pmml_error(p, machine, "there are %d coefficients for %d fields", n, m->fields);
+		return pmml_error(p, machine, "there are %d coefficients for %d fields", n,
+		                  m->fields);
 	sum = loop_var(b, "sum", code_number(p, 0));
 	*out = loop_get(b, sum);
 	if (n > 0) {
 		table = kernel_table(p, "coefficients", DT_F64, n, coefficient);
 		i = loop_for(b, "i", 0, n);
-		at = first >= 0 ? loop_affine(b, i, 1, first)
-		                : loop_clamp_idx(b, loop_load(b, kernel_table(p, "index", DT_I32, n, index), i),
-		                                 0, source->count - 1);
-		loop_set(b, sum, code_add(p, loop_get(b, sum),
-		                          code_mul(p, loop_load(b, table, i), loop_load(b, source, at))));
+		at = first >= 0
+		             ? loop_affine(b, i, 1, first)
+		             : loop_clamp_idx(
+				       b,
+				       loop_load(b, kernel_table(p, "index", DT_I32, n, index), i),
+				       0, source->count - 1);
+		loop_set(b, sum,
+		         code_add(p, loop_get(b, sum),
+		                  code_mul(p, loop_load(b, table, i), loop_load(b, source, at))));
 		loop_end(b);
 	}
 	*out = code_let(p, "f", code_add(p, *out, code_number(p, constant)));
@@ -292,7 +304,8 @@ vote(Svm *m, const Xml *first, bool max_wins, Result *r)
 		    !pmml_number_or(p, c, "threshold", threshold, &own))
 			return false;
 		is_low = code_op(p, max_wins ? KOP_GT : KOP_LT, f, code_number(p, own));
-		at = loop_cvt(b, DT_IDX, code_select(p, is_low, code_int(p, low), code_int(p, high)));
+		at = loop_cvt(b, DT_IDX,
+		              code_select(p, is_low, code_int(p, low), code_int(p, high)));
 		at = loop_let(b, "at", at);
 		loop_store(b, list, at,
 		           code_add(p, loop_load(b, list, at),

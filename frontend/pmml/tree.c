@@ -54,8 +54,8 @@ read_nodes(Pmml *p, Tree *t)
 			continue;
 		t->node.v[i].default_child = find_child(t, &t->node.v[i], id);
 		if (t->node.v[i].default_child < 0)
-			return pmml_error(p, t->node.v[i].e, "defaultChild=\"%.60s\" is no child of it",
-			                  id);
+			return pmml_error(p, t->node.v[i].e,
+			                  "defaultChild=\"%.60s\" is no child of it", id);
 	}
 	return true;
 }
@@ -63,9 +63,15 @@ read_nodes(Pmml *p, Tree *t)
 bool
 tree_read(Pmml *p, const Xml *e, Tree *out)
 {
-	static const char *const strategies[] = {"lastPrediction", "nullPrediction", "defaultChild",
-	                                         "weightedConfidence", "aggregateNodes", "none", NULL};
-	static const char *const no_child[] = {"returnNullPrediction", "returnLastPrediction", NULL};
+	static const char *const strategies[] = {"lastPrediction",
+	                                         "nullPrediction",
+	                                         "defaultChild",
+	                                         "weightedConfidence",
+	                                         "aggregateNodes",
+	                                         "none",
+	                                         NULL};
+	static const char *const no_child[] = {"returnNullPrediction", "returnLastPrediction",
+	                                       NULL};
 	int missing, last;
 
 	*out = (Tree){.e = e};
@@ -206,7 +212,8 @@ result_distribution(Pmml *p, Tree *t, Expr *leaf, Expr *penalty, Result *r)
 		if (k == 1 && !differs)
 			break;
 		list[k] = kernel_scratch(p, k ? "confidence" : "probability", DT_F64, n);
-		buf = kernel_table(p, k ? "confidences" : "probabilities", DT_F64, leaves * n, table);
+		buf = kernel_table(p, k ? "confidences" : "probabilities", DT_F64, leaves * n,
+		                   table);
 		row = loop_let(b, "row", loop_clamp_idx(b, leaf, 0, leaves - 1));
 		i = loop_for(b, "i", 0, n);
 		x = loop_load(b, buf, loop_add(b, loop_affine(b, row, n, 0), i));

@@ -70,8 +70,8 @@ Vec *forest_finish(Forest *f, DType sum, int32_t outputs, int32_t width, ForestL
 bool tree_class(Pmml *p, const Tree *t, int leaf, Labels *classes, int *class);
 bool tree_score(Pmml *p, const Tree *t, int leaf, double *score);
 /* Its probabilities and confidences by class; false after an error. */
-bool tree_distribution(Pmml *p, const Tree *t, int leaf, Labels *classes, int n, double *probability,
-                       double *confidence);
+bool tree_distribution(Pmml *p, const Tree *t, int leaf, Labels *classes, int n,
+                       double *probability, double *confidence);
 
 /* Makes all labels of the tree known. */
 bool tree_collect_classes(Pmml *p, const Tree *t, Labels *classes);

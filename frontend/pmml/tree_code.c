@@ -89,7 +89,8 @@ write_end(Writer *w, int node, Expr *weight)
 		return false;
 	for (int i = 0; i < n; i++)
 		add_to(w, i, weight,
-		       w->t->missing == MISSING_WEIGHTED ? confidence[i] : probability[i] * records);
+		       w->t->missing == MISSING_WEIGHTED ? confidence[i]
+		                                         : probability[i] * records);
 	return true;
 }
 
@@ -117,7 +118,8 @@ read_children(Writer *w, const PNode *n, Child *child, double *records)
 			return false;
 		child[i].truth.is_true = code_let(p, "holds", child[i].truth.is_true);
 		if (child[i].truth.is_unknown)
-			child[i].truth.is_unknown = code_let(p, "unknown", child[i].truth.is_unknown);
+			child[i].truth.is_unknown =
+				code_let(p, "unknown", child[i].truth.is_unknown);
 	}
 	return true;
 }
@@ -133,7 +135,8 @@ pick_child(Writer *w, const PNode *n, const Child *child)
 	for (int i = n->children - 1; i >= 0; i--) {
 		e = code_select(p, child[i].truth.is_true, code_int(p, i), e);
 		if (child[i].truth.is_unknown)
-			e = code_select(p, child[i].truth.is_unknown, code_int(p, n->children + 1), e);
+			e = code_select(p, child[i].truth.is_unknown, code_int(p, n->children + 1),
+			                e);
 	}
 	return code_let(p, "picked", e);
 }
@@ -220,9 +223,9 @@ write_node(Writer *w, int node, Expr *weight, int depth)
 	if (w->t->node.v[node].children == 0)
 		return write_end(w, node, weight);
 	if (depth == DEEPEST)
-		return pmml_unsupported(w->p, w->t->node.v[node].e,
-		                        "a tree with this missingValueStrategy that is deeper than %d",
-		                        DEEPEST);
+		return pmml_unsupported(
+			w->p, w->t->node.v[node].e,
+			"a tree with this missingValueStrategy that is deeper than %d", DEEPEST);
 	return write_children(w, node, weight, depth);
 }
 

@@ -145,6 +145,15 @@ code_let(Pmml *p, const char *name, Expr *x)
 	return loop_let(code(p), name, x);
 }
 
+/* How often a long chain is cut. */
+enum { LINK_LENGTH = 32 };
+
+Expr *
+code_link(Pmml *p, const char *name, Expr *x, int i)
+{
+	return i % LINK_LENGTH == LINK_LENGTH - 1 ? code_let(p, name, x) : x;
+}
+
 Expr *
 code_at(Pmml *p, LBuf *buf, int32_t i)
 {
@@ -307,6 +316,12 @@ value_let(Pmml *p, const char *name, Val v)
 	return v;
 }
 
+Val
+value_link(Pmml *p, const char *name, Val v, int i)
+{
+	return i % LINK_LENGTH == LINK_LENGTH - 1 ? value_let(p, name, v) : v;
+}
+
 bool
 value_to_number(Pmml *p, const Xml *e, Val v, Expr **out)
 {
@@ -412,9 +427,9 @@ bool_of_label(Pmml *p, const Val *v)
 		if (!parse_bool(v->labels->v.v[i], &value))
 			continue;
 		if (value)
-			is_true = code_or(p, is_true, same);
+			is_true = code_link(p, "is_true", code_or(p, is_true, same), i);
 		else
-			is_false = code_or(p, is_false, same);
+			is_false = code_link(p, "is_false", code_or(p, is_false, same), i);
 	}
 	return value_bool(p, is_true, code_not(p, code_or(p, is_true, is_false)));
 }
@@ -445,17 +460,19 @@ number_text(Pmml *p, double v)
 	return arena_strdup(p->a, text);
 }
 
-static bool
-label_of_number(Pmml *p, const Xml *e, const Val *v, Val *out)
+/* A number that varies stays one: what it is compared with is read as a number then,
+ * which is the same question. */
+static Val
+label_of_number(Pmml *p, const Val *v)
 {
 	Labels *l = labels_new(p);
 	double number;
 
 	if (!value_is_constant(v, &number))
-		return pmml_unsupported(p, e, "making a string of a number");
-	*out = isnan(number) ? value_missing(p, TYPE_STRING, l)
-	                     : value_label(p, l, code_int(p, labels_add(p, l, number_text(p, number))));
-	return true;
+		return *v;
+	return isnan(number)
+	               ? value_missing(p, TYPE_STRING, l)
+	               : value_label(p, l, code_int(p, labels_add(p, l, number_text(p, number))));
 }
 
 static double
@@ -502,7 +519,7 @@ value_cast(Pmml *p, const Xml *e, Val v, PType t, Val *out)
 		if (value_kind(&v) == KIND_BOOLEAN)
 			*out = label_of_bool(p, &v);
 		else if (value_kind(&v) != KIND_LABEL)
-			return label_of_number(p, e, &v, out);
+			*out = label_of_number(p, &v);
 		return true;
 	}
 	if (to == KIND_BOOLEAN) {

@@ -110,7 +110,8 @@ bool
 verification_read(Pmml *p, const Xml *model)
 {
 	const Xml *e = xml_child(model, "ModelVerification");
-	const Xml *fields = xml_child(e, "VerificationFields"), *table = xml_child(e, "InlineTable");
+	const Xml *fields = xml_child(e, "VerificationFields"),
+		  *table = xml_child(e, "InlineTable");
 	int n = xml_count(fields, "VerificationField"), i = 0;
 	Column *column = ARENA_ARRAY(p->a, Column, n);
 	double *precision = ARENA_ARRAY(p->a, double, p->g->output_fields.n);

@@ -44,8 +44,15 @@ bool ubjson_read(Arena *a, const char *path, const uint8_t *bytes, size_t n, Doc
 /* Whether the bytes begin like a UBJSON object. */
 bool ubjson_sniff(const uint8_t *bytes, size_t n);
 
+/* Lines that were counted, so that places further on need not start at the first. */
+typedef struct {
+	size_t at, start; /* where counting stopped, and where the line there begins */
+	int line;
+} DocLines;
+
 /* The place of a byte of the file: line and column of JSON, else its number. */
-Loc doc_loc(Arena *a, const char *path, const uint8_t *bytes, size_t n, size_t at);
+Loc doc_loc(Arena *a, const char *path, const uint8_t *bytes, size_t n, size_t at,
+            DocLines *lines);
 
 /* The member of that name, or NULL. */
 const Doc *doc_get(const Doc *object, const char *key);

@@ -307,10 +307,9 @@ place_value(Cursor *c, Doc *d)
 }
 
 Loc
-doc_loc(Arena *a, const char *path, const uint8_t *bytes, size_t n, size_t at)
+doc_loc(Arena *a, const char *path, const uint8_t *bytes, size_t n, size_t at, DocLines *lines)
 {
 	Loc loc = {.file = path};
-	size_t start = 0;
 
 	if (at == 0 || at > n)
 		return loc;
@@ -318,13 +317,15 @@ doc_loc(Arena *a, const char *path, const uint8_t *bytes, size_t n, size_t at)
 		loc.where = arena_printf(a, "byte %zu", at - 1);
 		return loc;
 	}
-	loc.line = 1;
-	for (size_t i = 0; i + 1 < at; i++)
-		if (bytes[i] == '\n') {
-			loc.line++;
-			start = i + 1;
+	if (lines->line == 0 || lines->at >= at)
+		*lines = (DocLines){.line = 1};
+	for (; lines->at + 1 < at; lines->at++)
+		if (bytes[lines->at] == '\n') {
+			lines->line++;
+			lines->start = lines->at + 1;
 		}
-	loc.column = at - start < INT32_MAX ? (int)(at - start) : 0;
+	loc.line = lines->line;
+	loc.column = at - lines->start < INT32_MAX ? (int)(at - lines->start) : 0;
 	return loc;
 }
 

@@ -58,6 +58,7 @@ typedef struct {
 	int32_t features, groups;
 	double *base; /* margins, one a group */
 	const Doc *here; /* what is being read; NULL: nothing in particular */
+	DocLines lines;
 } Xgb;
 
 /* The place of a part of the file, called `where` when there is no better word. */
@@ -65,7 +66,7 @@ static Loc
 place_of(Xgb *x, const Doc *part, const char *where)
 {
 	Loc loc = doc_loc(x->b.d->arena, x->file->path, x->file->bytes, x->file->size,
-	                  part ? part->at : 0);
+	                  part ? part->at : 0, &x->lines);
 
 	if (!loc.line && !loc.where)
 		loc.where = where;
@@ -277,7 +278,7 @@ typedef struct {
 	const char *where;
 	const Doc *doc;
 	int32_t n, width;
-	const double *left, *right, *feature, *condition, *default_left, *type, *leaf;
+	const double *left, *right, *feature, *condition, *default_left, *type, *leaf, *weights;
 	int32_t *set; /* of categorical nodes; NULL: none */
 	double weight;
 	int32_t group;
@@ -376,6 +377,7 @@ read_tree(Xgb *x, Tree *t)
 	       read_array(x, t, "split_conditions", t->n, false, &t->condition) &&
 	       read_array(x, t, "default_left", t->n, false, &t->default_left) &&
 	       read_array(x, t, "split_type", t->n, true, &t->type) &&
+	       read_array(x, t, "sum_hessian", t->n, true, &t->weights) &&
 	       (t->width == 1 || read_array(x, t, "base_weights", t->n * t->width, false, &t->leaf));
 }
 
@@ -416,6 +418,7 @@ add_tree(Xgb *x, Ensemble *e, Tree *t, double *row)
 		bool set = t->type && t->type[i] == 1;
 		bool left = t->default_left[i] != 0;
 
+		o->weight = t->weights ? t->weights[i] : 0;
 		if (t->left[i] == -1) {
 			o->mode = TREE_LEAF;
 			if (!make_leaf(x, e, t, i, row, &o->leaf))
@@ -614,6 +617,24 @@ sum_booster(Xgb *x)
 	return sum_trees(x, model, drop ? drop : doc_get(model, "weight_drop"));
 }
 
+/* The names of the features, where the file has one for each. */
+static void
+name_features(Xgb *x)
+{
+	const Doc *list = doc_get(x->learner, "feature_names");
+	const char **name;
+
+	if (!list || list->kind != DOC_ARRAY || list->n != x->features)
+		return;
+	name = ARENA_ARRAY(x->a, const char *, list->n);
+	for (int i = 0; i < list->n; i++) {
+		if (list->item[i].kind != DOC_STRING)
+			return;
+		name[i] = list->item[i].string;
+	}
+	build_name_row(&x->b, name);
+}
+
 static Graph *
 read_model(Xgb *x, const Doc *root)
 {
@@ -636,6 +657,7 @@ read_model(Xgb *x, const Doc *root)
 	if (!y)
 		return NULL;
 	graph_output(x->b.g, "prediction", y);
+	name_features(x);
 	return x->b.g;
 }
 

@@ -45,7 +45,8 @@ check_buffers(const Node *n, const LFunc *f, Diag *d)
 		                     f->bufs.n, n->nins, n->nouts);
 	for (int i = 0; i < f->bufs.n; i++)
 		if (!has_role(n, f->bufs.v[i], i))
-			return bad_attribute(n, d, "code", "buffer '%s' is not where its role wants it",
+			return bad_attribute(n, d, "code",
+			                     "buffer '%s' is not where its role wants it",
 			                     f->bufs.v[i]->name);
 	for (int i = 0; i < n->nins; i++) {
 		const LBuf *buf = f->bufs.v[i];
@@ -97,7 +98,8 @@ lower_kernel(LowerCtx *cx, const Node *n)
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < f->bufs.n; i++) {
 			LBuf *buf = f->bufs.v[i];
-			bool unwanted = i >= ninputs && i < ninputs + n->nouts && !n->out[i - ninputs];
+			bool unwanted =
+				i >= ninputs && i < ninputs + n->nouts && !n->out[i - ninputs];
 			bool own = i >= ninputs + n->nouts || unwanted;
 
 			if (own != (pass == 1))

@@ -3,6 +3,8 @@
 
     tests/bench/mcu.py [--core m4]... [--model kws]... [-O3] [--way gcc]... [--layers]
 
+Other models are named by their folder in ../shared/models, as in --model mcunet_vww_i8.
+
 Each model is compiled for each core three ways: to C that gcc and clang build (-O2, or
 -Os for the levels s and z), and to an object file.  Every run has to print the bytes
 that the object file for this machine gives.  A line of the table is one build:
@@ -12,6 +14,8 @@ that the object file for this machine gives.  A line of the table is one build:
     flash           .text and .rodata of the program less that of an empty one
     weights         the constants that the generated code keeps, as its header says
     arena, stack    bytes of RAM; the stack is exact to some 64 bytes
+    cost            the estimate of the cost tables for the layers that have kernels, by
+                    the cycles of all layers
     goal            million cycles that the better of gcc and clang has to reach
 
 With --layers the functions that take most cycles follow.  Needs ../shared/models and
@@ -84,12 +88,20 @@ class Bench:
 
     def build(self, name, core, way, folder):
         """The files of one build, its compiler and its header."""
-        model = os.path.join(self.args.models, MODELS[name][0], "model.tflite")
+        folder_name = MODELS[name][0] if name in MODELS else name
+        model = os.path.join(self.args.models, folder_name, "model.tflite")
         options = emulated.CORES[core].split() + ["-fprefix=model", "-O" + self.args.level]
         suffix = ".o" if way == "object" else ".c"
         target, header = harness.compile_model(self.args.mcc, model, folder, options,
                                                f"{way}_{core}", suffix)
         return model, target, header, "clang" if way == "clang" else "gcc"
+
+    def estimate(self, model, core, folder):
+        """Million cycles, by the cost tables."""
+        command = [self.args.mcc, *emulated.CORES[core].split(), "-O" + self.args.level,
+                   "-Rpass=kernels", model, "-o", os.path.join(folder, "estimate.c")]
+        text = harness.run(command).stderr
+        return sum(map(int, re.findall(r"kernels: .*?: about (\d+) cycles", text))) / 1e6
 
     def measure(self, name, core, way):
         folder = os.path.join(self.folder, f"{name}_{core}_{way}")
@@ -102,6 +114,8 @@ class Bench:
         result = simulate(self.sim, core, compiler, [main, target], folder, opt)
         text = open(header).read()
         result["weights"] = int(re.search(r"Constants: (\d+) bytes", text).group(1))
+        result["macs"] = int(re.search(r"of one call: (\d+)", text).group(1)) / 1e6
+        result["estimate"] = self.estimate(model, core, folder)
         result["arena"] = interface.arena
         inputs_size = sum(x.nbytes for x in inputs)
         result["flash"] = flash_of(result) - self.empty_flash(core, compiler, opt) - inputs_size
@@ -111,7 +125,7 @@ class Bench:
         return result
 
     def print_row(self, name, core, way):
-        model, macs, goals = MODELS[name]
+        macs, goals = MODELS[name][1:] if name in MODELS else (None, {})
         try:
             r = self.measure(name, core, way)
         except (harness.Failure, harness.Unsupported) as e:
@@ -123,8 +137,8 @@ class Bench:
         goal = goals.get(core)
         verdict = f"{goal:6.2f} {million / goal:5.2f}x" if goal else ""
         print(f"{name:4} {core:4} {way:6} {region['instructions'] / 1e6:9.3f} {million:9.3f} "
-              f"{million / macs:7.3f} {r['flash']:7} {r['weights']:7} {r['arena']:6} "
-              f"{r['values'].get('stack', '?'):>5} {verdict}", flush=True)
+              f"{million / (macs or r['macs']):7.3f} {r['flash']:7} {r['weights']:7} {r['arena']:6} "
+              f"{r['values'].get('stack', '?'):>5} {r['estimate'] / million:4.2f} {verdict}", flush=True)
         for cycles, instructions, function in r["top"] if self.args.layers else ():
             print(f"        {int(cycles) / 1e6:9.3f} cycles {int(instructions) / 1e6:9.3f} instr  "
                   f"{function}")
@@ -135,7 +149,7 @@ def main():
     p.add_argument("--mcc", default="build/mcc")
     p.add_argument("--models", default=os.path.join(HERE, "../../../shared/models"))
     p.add_argument("--core", action="append", choices=CORES)
-    p.add_argument("--model", action="append", choices=sorted(MODELS))
+    p.add_argument("--model", action="append")
     p.add_argument("--way", action="append", choices=WAYS)
     p.add_argument("-O", dest="level", default="3", choices=list("0123sz"))
     p.add_argument("--layers", action="store_true", help="print the hottest functions too")
@@ -152,7 +166,7 @@ def main():
             return 77
         bench = Bench(args, sim, folder)
         print(f"-O{args.level}\nmodel core way        instr    cycles cyc/MAC   flash weights  "
-              "arena stack   goal", flush=True)
+              "arena stack cost   goal", flush=True)
         for name in args.model or MODELS:
             for core in args.core or CORES:
                 for way in args.way or WAYS:

@@ -1158,6 +1158,9 @@ a_model_that_is_not_supported_is_an_error_with_its_place() {
 	mcc 1 t.pmml -o t.c
 	says "t.pmml:2:3: error"
 	says "a model of texts is not supported"
+	sed 's|</PMML>|<TextModel/></PMML>|' "$ROOT/tests/conformance/pmml/regression_exp/model.pmml" >two.pmml
+	mcc 0 two.pmml -o two.c
+	says "only the first model of the file is read"
 }
 
 labels_that_are_strings_are_an_enum() {

@@ -176,7 +176,8 @@ static const struct {
 START_TEST(code_that_does_not_fit_is_refused)
 {
 	const char *text = arena_printf(
-		arena, "graph @g(%%x: f64[2]) {\n  %%y = kernel(%%x) {code=\"%s\"}\n  return %%y\n}\n",
+		arena,
+		"graph @g(%%x: f64[2]) {\n  %%y = kernel(%%x) {code=\"%s\"}\n  return %%y\n}\n",
 		bad_code[_i].code);
 
 	ck_assert_ptr_null(parse(text));

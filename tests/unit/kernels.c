@@ -232,7 +232,8 @@ static void
 check_depthwise(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 2; pixels++) {
-		DepthwiseShape s = {.pixels = pixels, .unroll = draw(2) ? 9 : 1};
+		DepthwiseShape s = {.pixels = pixels, .unroll = draw(2) ? 9 : 1,
+		                    .bytes = draw(2)};
 
 		expect_same(depthwise_lower(arena, c, &s), "depthwise", n, l);
 	}
@@ -410,6 +411,18 @@ START_TEST(products_have_the_reference_bytes)
 }
 END_TEST
 
+/* Nobody wants a buffer of that much padding. */
+START_TEST(wide_gaps_are_left_to_the_reference)
+{
+	Layer l = {.batch = 1, .h = 1, .w = 1, .ic = 1, .groups = 1, .oc = 1, .kh = 1, .kw = 3,
+	           .sy = 1, .sx = 1, .dy = 1, .dx = 1 << 28, .pad = {0, 1 << 28, 0, 1 << 28}};
+	Conv c;
+
+	seed = 3;
+	ck_assert(!conv_read(&c, arena, make_conv(&l)));
+}
+END_TEST
+
 /* Sums that need more than 24 bits cannot share a word of weights. */
 START_TEST(large_sums_are_exact)
 {
@@ -437,6 +450,7 @@ main(void)
 	tcase_add_test(tc, sums_have_the_reference_bytes);
 	tcase_add_test(tc, products_have_the_reference_bytes);
 	tcase_add_test(tc, large_sums_are_exact);
+	tcase_add_test(tc, wide_gaps_are_left_to_the_reference);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }

@@ -142,7 +142,7 @@ needs_more_than_chance(Op op)
 	       op_info[op].infer == infer_pool || op_info[op].infer == infer_lstm ||
 	       op_info[op].infer == infer_roi_align || op_info[op].infer == infer_trees ||
 	       op_info[op].infer == infer_sequence_lstm || op_info[op].infer == infer_svdf ||
-	       op_info[op].infer == infer_kernel;
+	       op_info[op].infer == infer_kernel || op_info[op].infer == infer_couple_pairs;
 }
 
 /* A quantisation with scales from all of float's range, also of no number. */

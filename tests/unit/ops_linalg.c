@@ -479,6 +479,55 @@ START_TEST(det_needs_square_float_matrices)
 }
 END_TEST
 
+/* ---- couple_pairs ---- */
+
+START_TEST(probabilities_of_pairs_give_those_that_they_are_made_of)
+{
+	uint32_t seed = 5;
+
+	for (int round = 0; round < 200; round++) {
+		int32_t k = random_int(&seed, 2, 6), rows = random_int(&seed, 1, 3), at = 0;
+		DType t = random_int(&seed, 0, 1) ? DT_F32 : DT_F64;
+		double p[18], sum[3] = {0}, *y;
+		void *data;
+		Run r;
+
+		run_begin(&r);
+		data = run_zeros(&r, t, 2, (int32_t[]){rows, k * (k - 1) / 2});
+		for (int i = 0; i < rows * k; i++) {
+			p[i] = random_int(&seed, 1, 100);
+			sum[i / k] += p[i];
+		}
+		for (int row = 0; row < rows; row++)
+			for (int i = 0; i < k; i++)
+				for (int j = i + 1; j < k; j++)
+					num_store(t, data, (size_t)at++,
+					          p[row * k + i] / (p[row * k + i] + p[row * k + j]));
+		run_node(&r, OP_COUPLE_PAIRS, 1);
+		((Attr_COUPLE_PAIRS *)r.node->attr)->classes = k;
+		run_compute(&r);
+		y = p;
+		for (int i = 0; i < rows * k; i++)
+			y[i] /= sum[i / k];
+		expect_close(&r, 0, y, 0.02);
+		run_end(&r);
+	}
+}
+END_TEST
+
+START_TEST(pairs_must_be_those_of_the_classes)
+{
+	Run r;
+
+	run_begin(&r);
+	run_zeros(&r, DT_F32, 2, (int32_t[]){2, 4});
+	run_node(&r, OP_COUPLE_PAIRS, 1);
+	((Attr_COUPLE_PAIRS *)r.node->attr)->classes = 3;
+	expect_error(&r, E_SHAPE);
+	run_end(&r);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -499,5 +548,7 @@ main(void)
 	tcase_add_test(tc, det_is_that_of_the_rows_formula);
 	tcase_add_test(tc, det_of_a_singular_matrix_is_0);
 	tcase_add_test(tc, det_needs_square_float_matrices);
+	tcase_add_test(tc, probabilities_of_pairs_give_those_that_they_are_made_of);
+	tcase_add_test(tc, pairs_must_be_those_of_the_classes);
 	return run_suite(tc, "linalg");
 }
