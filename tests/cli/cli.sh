@@ -945,6 +945,21 @@ calibration_data_are_checked() {
 	says "no layer or value 'nothing'"
 }
 
+cut_channels_make_the_network_smaller() {
+	data=$ROOT/samples/digits
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --report=whole.json "$MODEL" -o whole.c
+	mcc 0 -O0 -fprune=channel:50% -fquantize=int8 -fcalib="$data/calib_x.npy" \
+		--report=cut.json "$MODEL" -o cut.c --verify
+	silent
+	whole=$(sed -n 's/.*"constant_bytes": \([0-9]*\).*/\1/p' whole.json)
+	cut=$(sed -n 's/.*"constant_bytes": \([0-9]*\).*/\1/p' cut.json)
+	[ "$((2 * cut))" -lt "$whole" ] || problem "$cut bytes of constants, $whole before"
+	mcc 2 -fprune=channel:100% "$MODEL"
+	says "would leave nothing"
+	mcc 2 -fprune=channel:many "$MODEL"
+	says "channel:"
+}
+
 options_of_compression_need_it() {
 	mcc 0 -fcalib=x.npy -fkeep-float=a -fsyntax-only "$MODEL"
 	says "'-fcalib=' has no effect without '-fquantize=' or '-fprune='"
