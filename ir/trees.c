@@ -234,11 +234,43 @@ visit(TreeWalk *w, Visit v)
 	return push(w, t->no, t, number, 1) && push(w, t->yes, t, number, 0);
 }
 
+/* The test that says yes where this one says no, of numbers; TREE_LEAF: there is none. */
+static TreeMode
+opposite(TreeMode m)
+{
+	static const TreeMode to[TREE_MODE_COUNT] = {
+		[TREE_LE] = TREE_GT, [TREE_LT] = TREE_GE, [TREE_GE] = TREE_LT,
+		[TREE_GT] = TREE_LE, [TREE_EQ] = TREE_NE, [TREE_NE] = TREE_EQ};
+
+	return to[m];
+}
+
+/* A copy of the nodes with the likely children first. */
+static const TreeNode *
+likely_first(Ensemble *e, const TreeNode *node, int32_t n)
+{
+	TreeNode *copy = arena_copy(e->arena, node, (size_t)n * sizeof *node);
+
+	for (int32_t i = 0; i < n; i++) {
+		TreeNode *t = &copy[i];
+		int32_t yes = t->yes;
+
+		if (opposite(t->mode) == TREE_LEAF || t->yes < 0 || t->yes >= n || t->no < 0 ||
+		    t->no >= n || !(node[t->no].weight > node[t->yes].weight))
+			continue;
+		t->mode = opposite(t->mode);
+		t->yes = t->no;
+		t->no = yes;
+	}
+	return copy;
+}
+
 bool
 ensemble_trees(Ensemble *e, const TreeNode *node, int32_t n, const int32_t *root, int32_t nroots,
                const char *what, const Loc *loc, Diag *d)
 {
-	TreeWalk w = {e, node, n, what, loc, d, ARENA_ARRAY(e->arena, bool, n), {0}};
+	TreeWalk w = {e, likely_first(e, node, n), n, what, loc, d,
+	              ARENA_ARRAY(e->arena, bool, n), {0}};
 
 	for (int32_t i = 0; i < nroots; i++) {
 		if (root[i] < 0 || root[i] >= n)

@@ -98,6 +98,7 @@ typedef struct {
 	int32_t yes, no, missing; /* missing may be yes, no, or a node of its own */
 	int32_t set;              /* set tests: from ensemble_set() */
 	int32_t leaf;             /* leaves: from ensemble_leaf() */
+	double weight;            /* how often it is reached, in any unit; 0: not known */
 } TreeNode;
 
 typedef struct Ensemble Ensemble;
@@ -118,7 +119,8 @@ int32_t ensemble_leaf(Ensemble *e, const double *values, int32_t target);
 int32_t ensemble_set(Ensemble *e, const uint32_t *word, int32_t nwords);
 
 /*
- * Adds a tree.  The nodes come from a foreign file: numbers that are out of range, a
+ * Adds a tree.  Where weights are known, the likely child of a node becomes `yes`, by the
+ * opposite test if need be, so that conditions have the cold path last.  The nodes come from a foreign file: numbers that are out of range, a
  * threshold that is NaN and a node that is reached twice (so every cycle) are reported
  * at `loc` as node i of `what`, for example "tree 3".  Nodes that are not reached do not
  * matter.

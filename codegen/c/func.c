@@ -331,7 +331,7 @@ find_live(CFunc *f)
 static bool
 is_parameter(const CFunc *f, const LBuf *buf)
 {
-	return buf->role != LBUF_TABLE && f->buf_used[buf->index];
+	return lbuf_is_argument(buf) && f->buf_used[buf->index];
 }
 
 static void
@@ -373,6 +373,18 @@ put_tables(const CFunc *f, Str *s)
 	}
 }
 
+static void
+put_locals(const CFunc *f, Str *s)
+{
+	for (int i = 0; i < f->fn->bufs.n; i++) {
+		const LBuf *buf = f->fn->bufs.v[i];
+
+		if (buf->role == LBUF_LOCAL && f->buf_used[i])
+			str_printf(s, "\t%s %s[%d];\n", dtype_info[buf->elem].c_type, f->buf_name[i],
+			           buf->count ? (int)buf->count : 1);
+	}
+}
+
 /* Parameters that the body ignores. */
 static void
 put_unused(const CFunc *f, Str *s)
@@ -396,6 +408,7 @@ func_print(CFile *file, const LFunc *fn, const bool *plain, bool *used, Str *par
 	str_putc(params, ')');
 	str_puts(body, "{\n");
 	put_tables(&f, body);
+	put_locals(&f, body);
 	put_unused(&f, body);
 	str_write(body, f.body.s, f.body.n);
 	str_puts(body, "}\n");

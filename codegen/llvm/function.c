@@ -187,7 +187,7 @@ type_of_function(LlvmModule *m, const LFunc *fn, const bool *used)
 	for (int i = 0; i < fn->params.n; i++)
 		params[n++] = llvm_type(m, fn->params.v[i]->type);
 	for (int i = 0; i < fn->bufs.n; i++)
-		if (fn->bufs.v[i]->role != LBUF_TABLE && used[i])
+		if (lbuf_is_argument(fn->bufs.v[i]) && used[i])
 			params[n++] = m->ptr;
 	return LLVMFunctionType(lfunc_is_scalar(fn) ? llvm_type(m, fn->result)
 	                                            : LLVMVoidTypeInContext(m->context),
@@ -209,10 +209,24 @@ bind_buffers(LlvmFunction *f, const char *name)
 			                          b->elem, (size_t)b->count, b->data);
 			continue;
 		}
-		if (!f->used[i])
+		if (!lbuf_is_argument(b) || !f->used[i])
 			continue;
 		f->buf[i] = LLVMGetParam(f->value, arg++);
 		LLVMSetValueName2(f->buf[i], b->name, strlen(b->name));
+	}
+}
+
+/* Local memory lies on the stack. */
+static void
+bind_locals(LlvmFunction *f)
+{
+	for (int i = 0; i < f->fn->bufs.n; i++) {
+		const LBuf *b = f->fn->bufs.v[i];
+		LLVMTypeRef elem = llvm_memory_type(f->m, b->elem);
+
+		if (b->role == LBUF_LOCAL)
+			f->buf[i] = llvm_new_slot(f, LLVMArrayType(elem, (unsigned)b->count),
+			                          b->name);
 	}
 }
 
@@ -256,6 +270,7 @@ llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, const bool
 		LLVMSetCurrentDebugLocation2(m->builder, NULL);
 	}
 	LLVMBuildBr(m->builder, body);
+	bind_locals(&f);
 	LLVMPositionBuilderAtEnd(m->builder, body);
 	llvm_build_block(&f, fn->body);
 	if (!has_terminator(&f)) {

@@ -1,28 +1,13 @@
 /*
- * From a graph to a program.
+ * From a graph to a program: its kernels, then its memory (layout.c), then buffers and
+ * steps from what was decided.
  *
- * Memory is decided in this order:
- *
- *  1. A result that is an output of the graph is computed in the caller's
- *     buffer, when it is an output once.
- *  2. Views, in the order of the nodes.
- *  3. Pieces of concats; what does not fit is copied.
- *  4. Results in place of inputs that die, in the order of the nodes.
- *  5. Groups of slots that are left without given memory, and scratch, are
- *     planned in the arena.
- *
- * Each decision is kept only when the groups of share.h allow it.  All of this is
- * done with every sharing, then without concats, then without any; the smallest
- * arena wins, and of equals the first, which copies least.
- *
- * Time is counted in nodes here; a program's buffers count in steps.
+ * Time is counted in nodes until the steps are known; a program's buffers count in steps.
  */
 #include <assert.h>
-#include <stdint.h>
 #include <string.h>
 
-#include "codegen/program/plan.h"
-#include "codegen/program/share.h"
+#include "codegen/program/layout.h"
 #include "ir/lower.h"
 
 enum { DEFAULT_ALIGN = 4 };
@@ -31,35 +16,14 @@ enum { DEFAULT_ALIGN = 4 };
 enum { MAX_PARTS = 4096 };
 
 typedef struct {
-	bool views, concat, in_place;
-} Policy;
-
-/* The decisions under one policy. */
-typedef struct {
-	Sharing sharing;
-	bool *no_kernel; /* by node: its output is a view, a concat of pieces, or empty */
-	int nitems;      /* groups first, then scratch by node */
-	PlanItem *item;
-	int *item_of;     /* by group: its item, or -1 */
-	int64_t *origin;  /* by group: the place of its item's first byte */
-	int *scratch_item; /* by node: the first item of its scratch */
-	PlanResult result;
-} Layout;
-
-typedef struct {
-	Arena *arena;
-	const Graph *graph;
-	const ProgramOptions *options;
+	Plans plans;
 	Diag *diag;
-	size_t align;
-	int nnodes;
-	const Node **node;
 	NodeKernels *choices; /* by node */
 	int *chosen;          /* by node: which of them */
-	LFunc **kernel;       /* by node: the chosen one */
+	Versions ***versions; /* by node and choice; NULL: not asked for yet */
 	const Layout *layout; /* the chosen one */
 	Program *program;
-	Buffer **buffer;      /* by value */
+	Buffer **buffer;      /* by slot */
 	int *step_at;         /* by node, nnodes and nnodes + 1: steps before it */
 } Build;
 
@@ -73,7 +37,7 @@ copy_kernel(Build *b, const Type *t)
 	LBuf *x, *y;
 	Expr *i;
 
-	loop_begin(&lb, b->arena, "copy");
+	loop_begin(&lb, b->plans.arena, "copy");
 	x = loop_buf(&lb, "x", t->dtype, n, LBUF_IN, NULL);
 	y = loop_buf(&lb, "y", t->dtype, n, LBUF_OUT, NULL);
 	i = loop_for(&lb, "i", 0, n);
@@ -88,359 +52,31 @@ is_scratch(const LBuf *buf)
 	return buf->role == LBUF_SCRATCH;
 }
 
-/* ---- Slots ---- */
-
-static bool
-is_graph_input(const Graph *g, const Value *v)
-{
-	for (int i = 0; i < g->inputs.n; i++)
-		if (g->inputs.v[i] == v)
-			return true;
-	return false;
-}
-
-/* How often v is an output of the graph that is no state: states are overwritten at
- * the end, when nothing reads them any more. */
-static int
-count_outputs(const Graph *g, const Value *v)
-{
-	int n = 0;
-
-	for (int i = 0; i < graph_plain_outputs(g); i++)
-		n += g->outputs.v[i] == v;
-	return n;
-}
-
-static void
-set_lifetimes(const Build *b, Slot *slot)
-{
-	for (int t = 0; t < b->nnodes; t++) {
-		const Node *n = b->node[t];
-
-		for (int i = 0; i < n->nins; i++)
-			if (n->in[i] && t > slot[n->in[i]->id].last)
-				slot[n->in[i]->id].last = t;
-		for (int i = 0; i < n->nouts; i++) {
-			if (!n->out[i])
-				continue;
-			slot[n->out[i]->id].first = t;
-			if (t > slot[n->out[i]->id].last)
-				slot[n->out[i]->id].last = t;
-		}
-	}
-}
-
-static void
-init_slots(const Build *b, Sharing *s)
-{
-	const Graph *g = b->graph;
-
-	sharing_init(s, b->arena, g->values.n);
-	for (int i = 0; i < s->n; i++) {
-		s->slot[i].size = (int64_t)type_bytes(&g->values.v[i]->type);
-		s->slot[i].first = s->slot[i].last = -1;
-	}
-	set_lifetimes(b, s->slot);
-	for (int i = 0; i < g->outputs.n; i++)
-		s->slot[g->outputs.v[i]->id].last = b->nnodes;
-	for (int i = 0; i < s->n; i++) {
-		const Value *v = g->values.v[i];
-
-		if (v->data) {
-			s->slot[i].last = b->nnodes;
-			sharing_fix(s, i, BUFFER_CONST);
-		} else if (is_graph_input(g, v)) {
-			s->slot[i].last = b->nnodes;
-			sharing_fix(s, i, BUFFER_INPUT);
-		} else if (v->def && count_outputs(g, v) > 0) {
-			sharing_fix(s, i, BUFFER_OUTPUT);
-		}
-	}
-}
-
-/* ---- Sharing ---- */
-
-static void
-share_views(const Build *b, Layout *l)
-{
-	for (int t = 0; t < b->nnodes; t++) {
-		const Node *n = b->node[t];
-		int32_t offset;
-
-		if (!l->no_kernel[t] && node_is_view(n, &offset))
-			l->no_kernel[t] = sharing_view(
-				&l->sharing, n->in[0]->id,
-				(int64_t)offset * dtype_info[n->in[0]->type.dtype].bytes,
-				n->out[0]->id);
-	}
-}
-
-/* Where input i of the concat n belongs: bytes from the start of its output. */
-static int64_t
-piece_offset(const Node *n, int i, const int32_t *offset)
-{
-	return (int64_t)offset[i] * dtype_info[n->out[0]->type.dtype].bytes;
-}
-
-/* Whether input i of the concat n lies where its output wants it. */
-static bool
-is_piece_in_place(const Sharing *s, const Node *n, int i, const int32_t *offset)
-{
-	const Slot *in = &s->slot[n->in[i]->id], *out = &s->slot[n->out[0]->id];
-
-	return in->size == 0 ||
-	       (in->group == out->group && in->at == out->at + piece_offset(n, i, offset));
-}
-
-static void
-share_concats(const Build *b, Layout *l)
-{
-	for (int t = 0; t < b->nnodes; t++) {
-		const Node *n = b->node[t];
-		int32_t *offset = ARENA_ARRAY(b->arena, int32_t, n->nins);
-
-		if (l->no_kernel[t] || !node_concat_offsets(n, offset))
-			continue;
-		for (int i = 0; i < n->nins; i++)
-			if (sharing_piece(&l->sharing, n->out[0]->id, piece_offset(n, i, offset),
-			                  n->in[i]->id))
-				l->no_kernel[t] = true;
-	}
-}
-
-/* Whether the kernel may write its output k over `v`, for every input that is v. */
-static bool
-kernel_may_overwrite(const Build *b, int t, const Value *v, int k)
-{
-	const Node *n = b->node[t];
-	const LFunc *f = b->kernel[t];
-	int nins = 0, out = 0;
-
-	for (int i = 0; i < n->nins; i++)
-		nins += n->in[i] != NULL;
-	for (int i = 0; i < k; i++)
-		out += n->out[i] != NULL;
-	for (int i = 0, at = 0; i < n->nins; i++) {
-		if (n->in[i] == v &&
-		    !lfunc_may_share(f, f->bufs.v[at], f->bufs.v[nins + out]))
-			return false;
-		at += n->in[i] != NULL;
-	}
-	return true;
-}
-
-/* Elements keep their type: C compilers may assume that memory is not accessed
- * as two types in one function. */
-static bool
-can_try_in_place(const Sharing *s, int t, const Value *in, const Value *out)
-{
-	return in && in->type.dtype == out->type.dtype && s->slot[in->id].last == t &&
-	       s->slot[in->id].size > 0 && s->slot[out->id].size > 0 &&
-	       s->slot[in->id].size >= s->slot[out->id].size;
-}
-
-static void
-share_in_place(const Build *b, Layout *l)
-{
-	Sharing *s = &l->sharing;
-
-	for (int t = 0; t < b->nnodes; t++) {
-		const Node *n = b->node[t];
-
-		for (int k = 0; k < n->nouts && !l->no_kernel[t]; k++)
-			for (int i = 0; i < n->nins && n->out[k]; i++)
-				if (can_try_in_place(s, t, n->in[i], n->out[k]) &&
-				    kernel_may_overwrite(b, t, n->in[i], k) &&
-				    sharing_in_place(s, n->in[i]->id, n->out[k]->id))
-					break;
-	}
-}
-
-/* ---- Items of the planner ---- */
-
-/* The rectangle of a slot, its bytes rounded outward to the alignment. */
-static PlanRect
-slot_rect(const Build *b, const Slot *slot, int64_t origin)
-{
-	size_t lo = (size_t)(slot->at - origin), hi = lo + (size_t)slot->size;
-
-	lo &= ~(b->align - 1);
-	return (PlanRect){lo, align_up(hi, b->align) - lo, slot->first, slot->last};
-}
-
-/* Makes b part of a when it adds nothing to it, or only time to the same bytes. */
-static bool
-absorb_rect(PlanRect *a, const PlanRect *b)
-{
-	bool same = a->offset == b->offset && a->size == b->size;
-
-	if (same && a->first <= b->last + 1 && b->first <= a->last + 1) {
-		a->first = a->first < b->first ? a->first : b->first;
-		a->last = a->last > b->last ? a->last : b->last;
-		return true;
-	}
-	return a->offset <= b->offset && b->offset + b->size <= a->offset + a->size &&
-	       a->first <= b->first && b->last <= a->last;
-}
-
-static void
-add_rect(PlanItem *item, PlanRect rect)
-{
-	for (int i = 0; i < item->nrects; i++) {
-		PlanRect old = item->rect[i];
-
-		if (!absorb_rect(&rect, &old) && !absorb_rect(&old, &rect))
-			continue;
-		/* Grown or replaced, it may take in others. */
-		if (absorb_rect(&old, &rect))
-			rect = old;
-		item->rect[i] = item->rect[--item->nrects];
-		i = -1;
-	}
-	item->rect[item->nrects++] = rect;
-}
-
-static int64_t
-floor_to(int64_t x, size_t align)
-{
-	return x - (int64_t)((uint64_t)x & (align - 1));
-}
-
-static void
-make_group_item(const Build *b, Layout *l, int group)
-{
-	const Group *g = &l->sharing.group[group];
-	PlanItem *item = &l->item[l->nitems];
-	int64_t lo = INT64_MAX;
-
-	item->align = b->align;
-	item->rect = ARENA_ARRAY(b->arena, PlanRect, g->slots.n);
-	for (int i = 0; i < g->slots.n; i++) {
-		const Slot *slot = &l->sharing.slot[g->slots.v[i]];
-		const Type *t = &b->graph->values.v[g->slots.v[i]]->type;
-
-		if (slot->size > 0 && slot->at < lo)
-			lo = slot->at;
-		if ((size_t)dtype_info[t->dtype].bytes > item->align)
-			item->align = (size_t)dtype_info[t->dtype].bytes;
-	}
-	if (lo == INT64_MAX)
-		return;
-	l->origin[group] = floor_to(lo, item->align);
-	for (int i = 0; i < g->slots.n; i++) {
-		const Slot *slot = &l->sharing.slot[g->slots.v[i]];
-
-		if (slot->size > 0)
-			add_rect(item, slot_rect(b, slot, l->origin[group]));
-	}
-	l->item_of[group] = l->nitems++;
-}
-
-static void
-make_scratch_item(const Build *b, Layout *l, const LBuf *buf, int t)
-{
-	size_t size = (size_t)buf->count * (size_t)dtype_info[buf->elem].bytes;
-	size_t align = (size_t)dtype_info[buf->elem].bytes;
-	PlanItem *item = &l->item[l->nitems++];
-
-	item->align = align > b->align ? align : b->align;
-	item->rect = ARENA_NEW(b->arena, PlanRect);
-	*item->rect = (PlanRect){0, align_up(size, b->align), t, t};
-	item->nrects = size > 0;
-}
-
-static void
-make_items(const Build *b, Layout *l)
-{
-	int room = l->sharing.n;
-
-	for (int t = 0; t < b->nnodes; t++)
-		if (!l->no_kernel[t])
-			room += b->kernel[t]->bufs.n;
-	l->item = ARENA_ARRAY(b->arena, PlanItem, room);
-	l->item_of = ARENA_ARRAY(b->arena, int, l->sharing.n);
-	l->origin = ARENA_ARRAY(b->arena, int64_t, l->sharing.n);
-	l->scratch_item = ARENA_ARRAY(b->arena, int, b->nnodes);
-	for (int i = 0; i < l->sharing.n; i++) {
-		const Group *g = &l->sharing.group[i];
-
-		l->item_of[i] = -1;
-		/* Values without a definition are left over from passes. */
-		if (g->slots.n > 0 && g->kind == BUFFER_ARENA &&
-		    b->graph->values.v[g->slots.v[0]]->def && l->sharing.slot[g->slots.v[0]].first >= 0)
-			make_group_item(b, l, i);
-	}
-	for (int t = 0; t < b->nnodes; t++) {
-		l->scratch_item[t] = l->nitems;
-		for (int i = 0; !l->no_kernel[t] && i < b->kernel[t]->bufs.n; i++)
-			if (is_scratch(b->kernel[t]->bufs.v[i]))
-				make_scratch_item(b, l, b->kernel[t]->bufs.v[i], t);
-	}
-}
-
-/* ---- Layouts ---- */
-
-/* Whether n has nothing to compute: all its outputs are empty. */
-static bool
-has_no_elements(const Node *n)
-{
-	for (int i = 0; i < n->nouts; i++)
-		if (n->out[i] && type_numel(&n->out[i]->type) > 0)
-			return false;
-	return true;
-}
-
-static Layout *
-make_layout(const Build *b, Policy policy)
-{
-	Layout *l = ARENA_NEW(b->arena, Layout);
-
-	l->no_kernel = ARENA_ARRAY(b->arena, bool, b->nnodes);
-	init_slots(b, &l->sharing);
-	for (int t = 0; t < b->nnodes; t++)
-		l->no_kernel[t] = has_no_elements(b->node[t]);
-	if (policy.views)
-		share_views(b, l);
-	if (policy.concat)
-		share_concats(b, l);
-	if (policy.in_place)
-		share_in_place(b, l);
-	make_items(b, l);
-	l->result = plan_memory(b->arena, l->nitems, l->item, b->options->search_budget);
-	return l;
-}
-
-static const Layout *
-choose_layout(const Build *b)
-{
-	const ProgramOptions *o = b->options;
-	Policy all = {!o->no_views, !o->no_concat, !o->no_in_place};
-	const Policy policy[] = {all, {all.views, false, all.in_place}, {false, false, false}};
-	const Layout *best = NULL;
-
-	for (size_t i = 0; i < sizeof policy / sizeof *policy; i++) {
-		const Layout *l = make_layout(b, policy[i]);
-
-		if (!best || l->result.size < best->result.size)
-			best = l;
-	}
-	return best;
-}
-
 /* ---- Buffers ---- */
 
 static Buffer *
 new_buffer(Build *b, const char *name, const Type *type, BufferKind kind)
 {
-	Buffer *buffer = ARENA_NEW(b->arena, Buffer);
+	Buffer *buffer = ARENA_NEW(b->plans.arena, Buffer);
 
 	buffer->index = b->program->buffers.n;
 	buffer->name = name;
 	buffer->type = *type;
 	buffer->kind = kind;
 	buffer->base = kind == BUFFER_ARENA ? NULL : buffer;
-	VEC_PUSH(b->arena, &b->program->buffers, buffer);
+	VEC_PUSH(b->plans.arena, &b->program->buffers, buffer);
 	return buffer;
+}
+
+/* Whether a slot lies in the caller's state, but is not what the state held before. */
+static bool
+is_written_state(const Layout *l, int slot)
+{
+	const Slot *s = &l->sharing.slot[slot];
+	const Group *g = &l->sharing.group[s->group];
+
+	return g->kind == BUFFER_INPUT && g->next >= 0 &&
+	       s->class != l->sharing.slot[g->base].class;
 }
 
 /* The buffer of a value; a base is made before what lies in it. */
@@ -451,21 +87,25 @@ buffer_of(Build *b, const Value *v)
 	const Slot *slot = &l->sharing.slot[v->id];
 	const Group *g = &l->sharing.group[slot->group];
 	Buffer *base = NULL, *buffer;
+	bool is_next = is_written_state(l, v->id);
+	int given = is_next ? g->next : g->base;
 
 	if (b->buffer[v->id])
 		return b->buffer[v->id];
-	if (g->base >= 0 && g->base != v->id)
-		base = buffer_of(b, b->graph->values.v[g->base]);
-	b->buffer[v->id] = buffer = new_buffer(b, v->name, &v->type, g->kind);
+	if (given >= 0 && given != v->id)
+		base = buffer_of(b, b->plans.graph->values.v[given]);
+	b->buffer[v->id] = buffer =
+		new_buffer(b, v->name, &v->type, is_next ? BUFFER_OUTPUT : g->kind);
 	buffer->value = v;
 	buffer->data = v->data;
 	if (base)
 		buffer->base = base;
 	if (base)
 		buffer->offset = (size_t)slot->at;
-	else if (g->kind == BUFFER_ARENA && slot->size > 0)
-		buffer->offset = l->item[l->item_of[slot->group]].place +
-		                 (size_t)(slot->at - l->origin[slot->group]);
+	else if (g->kind == BUFFER_ARENA)
+		buffer->offset = layout_place(l, v->id);
+	if (is_next && !base)
+		buffer->twin = buffer_of(b, b->plans.graph->values.v[g->base]);
 	buffer->first = slot->first;
 	buffer->last = slot->last;
 	buffer->share = slot->share;
@@ -475,10 +115,10 @@ buffer_of(Build *b, const Value *v)
 static const char *
 buffer_name(const Build *b, int t, const LBuf *buf)
 {
-	const Node *n = b->node[t];
+	const Node *n = b->plans.node[t];
 	const char *layer = n->name ? n->name : n->nouts && n->out[0] ? n->out[0]->name : "";
 
-	return arena_printf(b->arena, "%s/%s", layer, buf->name);
+	return arena_printf(b->plans.arena, "%s/%s", layer, buf->name);
 }
 
 /* Constants that a lowering made of the node's own. */
@@ -490,7 +130,7 @@ constant_buffer(Build *b, int t, const LBuf *buf)
 
 	buffer->data = buf->data;
 	buffer->first = -1;
-	buffer->last = b->nnodes;
+	buffer->last = b->plans.nnodes;
 	return buffer;
 }
 
@@ -510,13 +150,13 @@ scratch_buffer(Build *b, int t, const LBuf *buf, int item)
 static Step *
 new_step(Build *b, const char *name, const Node *n, LFunc *f)
 {
-	Step *step = ARENA_NEW(b->arena, Step);
+	Step *step = ARENA_NEW(b->plans.arena, Step);
 
 	step->name = name;
 	step->node = n;
 	step->fn = f;
-	step->arg = ARENA_ARRAY(b->arena, Arg, f->bufs.n);
-	VEC_PUSH(b->arena, &b->program->steps, step);
+	step->arg = ARENA_ARRAY(b->plans.arena, Arg, f->bufs.n);
+	VEC_PUSH(b->plans.arena, &b->program->steps, step);
 	return step;
 }
 
@@ -534,11 +174,13 @@ layer_name(const Node *n)
 static void
 kernel_step(Build *b, int t)
 {
-	const Node *n = b->node[t];
-	LFunc *f = b->kernel[t];
+	const Node *n = b->plans.node[t];
+	Order order = b->layout->order[t];
+	LFunc *f = b->plans.kernel[t]->fn[order];
 	Step *step = new_step(b, layer_name(n), n, f);
 	int at = 0, item = b->layout->scratch_item[t];
 
+	step->order = order;
 	step->macs = node_macs(n);
 	for (int i = 0; i < n->nins; i++)
 		if (n->in[i])
@@ -566,14 +208,14 @@ copy_step(Build *b, const char *name, const Node *n, const Buffer *from, Arg to)
 static void
 concat_steps(Build *b, const Node *n)
 {
-	int32_t *offset = ARENA_ARRAY(b->arena, int32_t, n->nins);
+	int32_t *offset = ARENA_ARRAY(b->plans.arena, int32_t, n->nins);
 
 	if (!node_concat_offsets(n, offset))
 		return;
 	for (int i = 0; i < n->nins; i++) {
-		Arg to = {buffer_of(b, n->out[0]), (size_t)piece_offset(n, i, offset)};
+		Arg to = {buffer_of(b, n->out[0]), (size_t)layout_piece_offset(n, i, offset)};
 
-		if (!is_piece_in_place(&b->layout->sharing, n, i, offset))
+		if (!layout_piece_is_in_place(b->layout, n, i, offset))
 			copy_step(b, layer_name(n), n, buffer_of(b, n->in[i]), to);
 	}
 }
@@ -581,44 +223,101 @@ concat_steps(Build *b, const Node *n)
 /* Whether output i is a state that would be copied from another state's memory, which
  * may have been overwritten by then. */
 static bool
-is_clobbered(const Build *b, int i, const Buffer *from)
+is_clobbered(const Build *b, int i)
 {
-	const Graph *g = b->graph;
+	const Graph *g = b->plans.graph;
+	const Slot *slot = b->layout->sharing.slot;
 	int own = i - graph_plain_outputs(g);
 
 	for (int k = 0; k < g->states.n; k++)
 		if (k != own && own >= 0 &&
-		    from->base == b->program->input[graph_plain_inputs(g) + k])
+		    slot[g->outputs.v[i]->id].class ==
+		            slot[g->inputs.v[graph_plain_inputs(g) + k]->id].class)
 			return true;
 	return false;
 }
 
-/* Outputs that no step computes where the caller wants them. */
+static void
+copy_output(Build *b, int i, const Buffer *from)
+{
+	const Graph *g = b->plans.graph;
+
+	if (type_numel(&g->outputs.v[i]->type) > 0)
+		copy_step(b, g->output_names.v[i], NULL, from, (Arg){b->program->output[i], 0});
+}
+
+/* Where output i belongs, when nothing computes it there. */
+static Buffer *
+copied_output(Build *b, int i)
+{
+	const Graph *g = b->plans.graph;
+	BufferKind kind = b->plans.options->io == IO_ARENA ? BUFFER_ARENA : BUFFER_OUTPUT;
+	Buffer *buffer = new_buffer(b, g->output_names.v[i], &g->outputs.v[i]->type, kind);
+
+	if (b->layout->copy_slot[i] >= 0)
+		buffer->offset = layout_place(b->layout, b->layout->copy_slot[i]);
+	buffer->first = buffer->last = b->plans.nnodes;
+	return buffer;
+}
+
+/* An output in the arena; what is an output twice lies there once. */
+static bool
+arena_output(Build *b, int i)
+{
+	const Graph *g = b->plans.graph;
+	Program *p = b->program;
+	const Value *v = g->outputs.v[i];
+	Buffer *from = buffer_of(b, v);
+	int state = i - graph_plain_outputs(g);
+
+	p->output[i] = from;
+	if (state < 0) {
+		if (b->layout->copy_slot[i] < 0)
+			return true;
+		p->output[i] = copied_output(b, i);
+		copy_output(b, i, from);
+		return true;
+	}
+	p->output[i] = p->input[graph_plain_inputs(g) + state];
+	if (from->kind == BUFFER_ARENA && from->offset == p->output[i]->offset)
+		return true;
+	if (is_clobbered(b, i))
+		return diag_report(b->diag, v->def ? &v->def->loc : NULL, E_UNSUPPORTED,
+		                   "a state that takes what another input holds");
+	copy_output(b, i, from);
+	return true;
+}
+
+/* An output in the caller's memory. */
+static bool
+caller_output(Build *b, int i)
+{
+	Program *p = b->program;
+	const Value *v = b->plans.graph->outputs.v[i];
+	Buffer *from = buffer_of(b, v);
+	bool taken = from->kind != BUFFER_OUTPUT;
+
+	for (int j = 0; j < i; j++)
+		taken = taken || p->output[j] == from;
+	p->output[i] = from;
+	if (!taken)
+		return true;
+	if (is_clobbered(b, i))
+		return diag_report(b->diag, v->def ? &v->def->loc : NULL, E_UNSUPPORTED,
+		                   "a state that takes what another input holds");
+	p->output[i] = copied_output(b, i);
+	copy_output(b, i, from);
+	return true;
+}
+
 static bool
 output_steps(Build *b)
 {
-	const Graph *g = b->graph;
-	Program *p = b->program;
+	bool in_arena = b->plans.options->io == IO_ARENA;
 
-	for (int i = 0; i < g->outputs.n; i++) {
-		const Value *v = g->outputs.v[i];
-		Buffer *from = buffer_of(b, v);
-		bool taken = from->kind != BUFFER_OUTPUT;
-
-		for (int j = 0; j < i; j++)
-			taken = taken || p->output[j] == from;
-		if (!taken) {
-			p->output[i] = from;
-			continue;
-		}
-		if (is_clobbered(b, i, from))
-			return diag_report(b->diag, v->def ? &v->def->loc : NULL, E_UNSUPPORTED,
-			                   "a state that takes what another input holds");
-		p->output[i] = new_buffer(b, g->output_names.v[i], &v->type, BUFFER_OUTPUT);
-		p->output[i]->first = p->output[i]->last = b->nnodes;
-		if (type_numel(&v->type) > 0)
-			copy_step(b, g->output_names.v[i], NULL, from, (Arg){p->output[i], 0});
-	}
+	for (int i = 0; i < b->plans.graph->outputs.n; i++)
+		if (!(in_arena ? arena_output(b, i) : caller_output(b, i)))
+			return false;
 	return true;
 }
 
@@ -627,17 +326,17 @@ make_steps(Build *b)
 {
 	Program *p = b->program;
 
-	for (int t = 0; t < b->nnodes; t++) {
+	for (int t = 0; t < b->plans.nnodes; t++) {
 		b->step_at[t] = p->steps.n;
 		if (!b->layout->no_kernel[t])
 			kernel_step(b, t);
-		else if (b->node[t]->op == OP_CONCAT)
-			concat_steps(b, b->node[t]);
+		else if (b->plans.node[t]->op == OP_CONCAT)
+			concat_steps(b, b->plans.node[t]);
 	}
-	b->step_at[b->nnodes] = p->steps.n;
+	b->step_at[b->plans.nnodes] = p->steps.n;
 	if (!output_steps(b))
 		return false;
-	b->step_at[b->nnodes + 1] = p->steps.n;
+	b->step_at[b->plans.nnodes + 1] = p->steps.n;
 	return true;
 }
 
@@ -648,7 +347,7 @@ convert_lifetime(const Build *b, Buffer *buffer)
 	int nsteps = b->program->steps.n;
 
 	buffer->first = buffer->first < 0 ? -1 : b->step_at[buffer->first];
-	if (buffer->kind == BUFFER_OUTPUT || buffer->last >= b->nnodes)
+	if (buffer->kind == BUFFER_OUTPUT || buffer->last >= b->plans.nnodes)
 		buffer->last = nsteps;
 	else if (buffer->last >= 0)
 		buffer->last = b->step_at[buffer->last + 1] - 1;
@@ -660,7 +359,7 @@ convert_lifetime(const Build *b, Buffer *buffer)
 static const Buffer *
 shared_buffer(Build *b, const Value *v)
 {
-	return buffer_of(b, b->graph->values.v[b->layout->sharing.slot[v->id].shares]);
+	return buffer_of(b, b->plans.graph->values.v[b->layout->sharing.slot[v->id].shares]);
 }
 
 static void
@@ -683,7 +382,7 @@ finish_buffers(Build *b)
 static bool
 make_program(Build *b)
 {
-	const Graph *g = b->graph;
+	const Graph *g = b->plans.graph;
 	Program *p = b->program;
 	const PlanResult *r = &b->layout->result;
 
@@ -695,31 +394,40 @@ make_program(Build *b)
 	p->arena_bound = r->bound;
 	p->arena_optimal = r->optimal;
 	p->method = r->method;
-	p->arena_align = b->align;
+	p->arena_align = b->plans.align;
 	finish_buffers(b);
 	return true;
 }
 
+/* Takes one of the node's kernels; those that were asked about once are kept. */
 static bool
 take_kernel(Build *b, int t, int choice)
 {
+	LFunc *f = b->choices[t].v[choice].fn;
 	const char *problem;
 
 	b->chosen[t] = choice;
-	b->kernel[t] = b->choices[t].v[choice].fn;
-	problem = lfunc_verify(b->kernel[t]);
-	return !problem || diag_report(b->diag, &b->node[t]->loc, E_INTERNAL, "kernel '%s': %s",
-	                               b->kernel[t]->name, problem);
+	if (!b->versions[t][choice]) {
+		problem = lfunc_verify(f);
+		if (problem)
+			return diag_report(b->diag, &b->plans.node[t]->loc, E_INTERNAL,
+			                   "kernel '%s': %s", f->name, problem);
+		b->versions[t][choice] = versions_new(b->plans.arena, b->plans.node[t], f);
+	}
+	b->plans.kernel[t] = b->versions[t][choice];
+	return true;
 }
 
 /* Lowers and verifies everything, also what sharing may make superfluous. */
 static bool
 make_kernels(Build *b)
 {
-	for (int t = 0; t < b->nnodes; t++) {
-		b->choices[t] = kernels_of(b->arena, b->node[t], b->options->kernels);
-		b->chosen[t] = b->choices[t].n - 1;
-		if (!take_kernel(b, t, b->chosen[t]))
+	Arena *a = b->plans.arena;
+
+	for (int t = 0; t < b->plans.nnodes; t++) {
+		b->choices[t] = kernels_of(a, b->plans.node[t], b->plans.options->kernels);
+		b->versions[t] = ARENA_ARRAY(a, Versions *, b->choices[t].n);
+		if (!take_kernel(b, t, b->choices[t].n - 1))
 			return false;
 	}
 	return true;
@@ -731,23 +439,61 @@ make_kernels(Build *b)
 static size_t
 most_memory(const Build *b, size_t least)
 {
-	switch (b->options->kernels ? b->options->kernels->level : 's') {
+	switch (b->plans.options->kernels ? b->plans.options->kernels->level : 's') {
 	case '3': return SIZE_MAX;
 	case '2': return 2 * least;
 	default: return least;
 	}
 }
 
-/* Bytes of the arena that are alive while node t runs. */
+/* The end of the memory that is taken at time t and begins at or before `at`; `at` where
+ * there is none. */
+static size_t
+taken_from(const Layout *l, int t, size_t at)
+{
+	size_t end = at;
+
+	for (int i = 0; i < l->nitems; i++)
+		for (int k = 0; k < l->item[i].nrects; k++) {
+			const PlanRect *r = &l->item[i].rect[k];
+			size_t place = l->item[i].place + r->offset;
+
+			if (r->first <= t && r->last >= t && place <= at && place + r->size > end)
+				end = place + r->size;
+		}
+	return end;
+}
+
+/* Where memory that is taken at time t begins behind `at`; the arena's end where there is
+ * none. */
+static size_t
+taken_behind(const Layout *l, int t, size_t at)
+{
+	size_t next = l->result.size;
+
+	for (int i = 0; i < l->nitems; i++)
+		for (int k = 0; k < l->item[i].nrects; k++) {
+			const PlanRect *r = &l->item[i].rect[k];
+			size_t place = l->item[i].place + r->offset;
+
+			if (r->first <= t && r->last >= t && place > at && place < next)
+				next = place;
+		}
+	return next;
+}
+
+/* Bytes of the arena that are taken while node t runs, which may be so by several values. */
 static size_t
 memory_at(const Layout *l, int t)
 {
-	size_t bytes = 0;
+	size_t bytes = 0, at = 0;
 
-	for (int i = 0; i < l->nitems; i++)
-		for (int k = 0; k < l->item[i].nrects; k++)
-			if (l->item[i].rect[k].first <= t && l->item[i].rect[k].last >= t)
-				bytes += l->item[i].rect[k].size;
+	while (at < l->result.size) {
+		size_t end = taken_from(l, t, at);
+
+		bytes += end - at;
+		at = end > at ? end : taken_behind(l, t, at);
+	}
 	return bytes;
 }
 
@@ -755,7 +501,7 @@ memory_at(const Layout *l, int t)
 static bool
 take_best(Build *b, const size_t *spare, size_t part)
 {
-	for (int t = 0; t < b->nnodes; t++) {
+	for (int t = 0; t < b->plans.nnodes; t++) {
 		const NodeKernels *all = &b->choices[t];
 		int k = 0;
 
@@ -773,12 +519,12 @@ take_best(Build *b, const size_t *spare, size_t part)
 static bool
 choose_kernels(Build *b)
 {
-	size_t *spare = ARENA_ARRAY(b->arena, size_t, b->nnodes), most;
-	const Layout *least = choose_layout(b);
+	size_t *spare = ARENA_ARRAY(b->plans.arena, size_t, b->plans.nnodes), most;
+	const Layout *least = layout_choose(&b->plans);
 
 	b->layout = least;
 	most = most_memory(b, least->result.size);
-	for (int t = 0; t < b->nnodes; t++) {
+	for (int t = 0; t < b->plans.nnodes; t++) {
 		size_t used = memory_at(least, t);
 
 		spare[t] = used < most ? most - used : 0;
@@ -786,11 +532,11 @@ choose_kernels(Build *b)
 	for (size_t part = 1; part <= MAX_PARTS; part *= 4) {
 		if (!take_best(b, spare, part))
 			return false;
-		b->layout = choose_layout(b);
+		b->layout = layout_choose(&b->plans);
 		if (b->layout->result.size <= most)
 			return true;
 	}
-	for (int t = 0; t < b->nnodes; t++)
+	for (int t = 0; t < b->plans.nnodes; t++)
 		if (!take_kernel(b, t, b->choices[t].n - 1))
 			return false;
 	b->layout = least;
@@ -800,12 +546,12 @@ choose_kernels(Build *b)
 static void
 report_choices(const Build *b)
 {
-	for (int t = 0; t < b->nnodes && b->options->kernels && b->options->kernels->remarks; t++) {
+	for (int t = 0; t < b->plans.nnodes && b->plans.options->kernels && b->plans.options->kernels->remarks; t++) {
 		const NodeKernels *all = &b->choices[t];
 		const NodeKernel *k = &all->v[b->chosen[t]], *last = &all->v[all->n - 1];
 
 		if (all->n > 1)
-			diag_report(b->diag, &b->node[t]->loc, R_PASS,
+			diag_report(b->diag, &b->plans.node[t]->loc, R_PASS,
 			            "kernels: %s: about %lld cycles (reference lowering %lld), %lld "
 			            "bytes of constants, %lld of scratch%s",
 			            k->name, (long long)k->cycles, (long long)last->cycles,
@@ -819,35 +565,50 @@ list_nodes(Build *b)
 {
 	int t = 0;
 
-	for (const Node *n = b->graph->first; n; n = n->next)
-		b->nnodes++;
-	b->node = ARENA_ARRAY(b->arena, const Node *, b->nnodes);
-	for (const Node *n = b->graph->first; n; n = n->next)
-		b->node[t++] = n;
+	for (const Node *n = b->plans.graph->first; n; n = n->next)
+		b->plans.nnodes++;
+	b->plans.node = ARENA_ARRAY(b->plans.arena, const Node *, b->plans.nnodes);
+	for (const Node *n = b->plans.graph->first; n; n = n->next)
+		b->plans.node[t++] = n;
 }
 
 Program *
 program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d)
 {
-	Build b = {.arena = a, .graph = g, .options = options, .diag = d};
+	Build b = {.plans = {.arena = a, .graph = g, .options = options}, .diag = d};
 
-	b.align = options->align ? options->align : DEFAULT_ALIGN;
-	assert((b.align & (b.align - 1)) == 0);
+	b.plans.align = options->align ? options->align : DEFAULT_ALIGN;
+	assert((b.plans.align & (b.plans.align - 1)) == 0);
 	list_nodes(&b);
-	b.kernel = ARENA_ARRAY(a, LFunc *, b.nnodes);
-	b.choices = ARENA_ARRAY(a, NodeKernels, b.nnodes);
-	b.chosen = ARENA_ARRAY(a, int, b.nnodes);
+	b.plans.kernel = ARENA_ARRAY(a, Versions *, b.plans.nnodes);
+	b.plans.no_hold = ARENA_ARRAY(a, bool, b.plans.nnodes);
+	b.choices = ARENA_ARRAY(a, NodeKernels, b.plans.nnodes);
+	b.chosen = ARENA_ARRAY(a, int, b.plans.nnodes);
+	b.versions = ARENA_ARRAY(a, Versions **, b.plans.nnodes);
 	if (!make_kernels(&b) || !choose_kernels(&b))
 		return NULL;
 	report_choices(&b);
 	b.program = ARENA_NEW(a, Program);
 	b.program->arena = a;
 	b.program->graph = g;
+	b.program->io = options->io;
+	b.program->clobbers_inputs = options->clobber_input;
 	b.program->input = ARENA_ARRAY(a, Buffer *, g->inputs.n);
 	b.program->output = ARENA_ARRAY(a, Buffer *, g->outputs.n);
 	b.buffer = ARENA_ARRAY(a, Buffer *, g->values.n);
-	b.step_at = ARENA_ARRAY(a, int, b.nnodes + 2);
+	b.step_at = ARENA_ARRAY(a, int, b.plans.nnodes + 2);
 	return make_program(&b) ? b.program : NULL;
+}
+
+size_t
+program_local_bytes(const Program *p)
+{
+	int64_t most = 0;
+
+	for (int i = 0; i < p->steps.n; i++)
+		if (lfunc_local_bytes(p->steps.v[i]->fn) > most)
+			most = lfunc_local_bytes(p->steps.v[i]->fn);
+	return (size_t)most;
 }
 
 size_t

@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How often a plan's highest item is moved to the front of its order. */
-enum { PROMOTIONS = 48 };
+/* How often a plan's highest item is moved to the front of its order, pairs of items that
+ * greedy planning may look at (about a second), and nodes of the exact search. */
+enum { PROMOTIONS = 48, MAX_WORK = 100000000, DEFAULT_BUDGET = 20000 };
 
 static const char *const order_name[PLAN_ORDER_COUNT] = {
 	[PLAN_BY_SIZE] = "greedy by size",
@@ -56,78 +57,28 @@ plan_last(const PlanItem *item)
 	return last;
 }
 
-/* ---- The lower bound ---- */
+/* ---- Pairs of items ---- */
 
-static int
-compare_rects(const void *a, const void *b)
+void
+planner_init(Planner *x, Arena *scratch, const PlanProblem *p)
 {
-	const PlanRect *p = a, *q = b;
-
-	return p->offset < q->offset ? -1 : p->offset > q->offset;
-}
-
-/* Bytes of the item that are alive at time t; rect is sorted by offset. */
-static size_t
-live_bytes(int n, const PlanRect *rect, int t)
-{
-	size_t sum = 0, end = 0;
-
-	for (int i = 0; i < n; i++) {
-		size_t lo = rect[i].offset, hi = lo + rect[i].size;
-
-		if (t < rect[i].first || t > rect[i].last || hi <= end)
-			continue;
-		sum += hi - (lo > end ? lo : end);
-		end = hi;
+	*x = (Planner){.arena = scratch, .n = p->n, .item = p->item, .relation = p->relation,
+	               .nrelations = p->nrelations};
+	x->first = ARENA_ARRAY(scratch, int, p->n);
+	x->last = ARENA_ARRAY(scratch, int, p->n);
+	x->size = ARENA_ARRAY(scratch, size_t, p->n);
+	for (int i = 0; i < p->n; i++) {
+		x->first[i] = plan_first(&p->item[i]);
+		x->last[i] = plan_last(&p->item[i]);
+		x->size[i] = plan_item_size(&p->item[i]);
 	}
-	return sum;
-}
-
-static void
-add_live_bytes(Arena *scratch, const PlanItem *item, int start, size_t *live)
-{
-	PlanRect *rect = arena_copy(scratch, item->rect, (size_t)item->nrects * sizeof *rect);
-
-	qsort(rect, (size_t)item->nrects, sizeof *rect, compare_rects);
-	for (int t = plan_first(item); t <= plan_last(item); t++)
-		live[t - start] += live_bytes(item->nrects, rect, t);
-}
-
-/* Bytes alive at each time from *start on; returns how many times there are. */
-static int
-live_profile(Arena *scratch, int n, const PlanItem *item, int *start, size_t **live)
-{
-	int first = INT32_MAX, last = INT32_MIN;
-
-	for (int i = 0; i < n; i++) {
-		if (item[i].nrects && plan_first(&item[i]) < first)
-			first = plan_first(&item[i]);
-		if (item[i].nrects && plan_last(&item[i]) > last)
-			last = plan_last(&item[i]);
+	if (p->nrelations)
+		x->related = ARENA_ARRAY(scratch, IntVec, p->n);
+	for (int k = 0; k < p->nrelations; k++) {
+		VEC_PUSH(scratch, &x->related[p->relation[k].in], k);
+		VEC_PUSH(scratch, &x->related[p->relation[k].out], k);
 	}
-	if (first > last)
-		return 0;
-	*start = first;
-	*live = ARENA_ARRAY(scratch, size_t, last - first + 1);
-	for (int i = 0; i < n; i++)
-		if (item[i].nrects)
-			add_live_bytes(scratch, &item[i], first, *live);
-	return last - first + 1;
 }
-
-size_t
-plan_bound(Arena *scratch, int n, const PlanItem *item)
-{
-	size_t *live = NULL, bound = 0;
-	int start, count = live_profile(scratch, n, item, &start, &live);
-
-	for (int t = 0; t < count; t++)
-		if (live[t] > bound)
-			bound = live[t];
-	return bound;
-}
-
-/* ---- Placing one item ---- */
 
 static bool
 overlap_in_time(const PlanRect *a, const PlanRect *b)
@@ -135,58 +86,72 @@ overlap_in_time(const PlanRect *a, const PlanRect *b)
 	return a->first <= b->last && b->first <= a->last && a->size && b->size;
 }
 
-static bool
-items_conflict(const PlanItem *a, const PlanItem *b)
+/* The relation between rectangle p of item i and q of item j, or NULL. */
+static const PlanRelation *
+find_relation(const Planner *x, int i, const PlanRect *p, int j, const PlanRect *q)
 {
-	for (int i = 0; i < a->nrects; i++)
-		for (int j = 0; j < b->nrects; j++)
-			if (overlap_in_time(&a->rect[i], &b->rect[j]))
-				return true;
-	return false;
-}
+	if (!x->related || !p->tag || !q->tag)
+		return NULL;
+	for (int k = 0; k < x->related[i].n; k++) {
+		const PlanRelation *r = &x->relation[x->related[i].v[k]];
 
-typedef struct {
-	int first, last, index;
-} Span;
-
-static int
-compare_spans(const void *a, const void *b)
-{
-	const Span *p = a, *q = b;
-
-	return p->first != q->first ? (p->first < q->first ? -1 : 1) : p->index - q->index;
-}
-
-IntVec *
-plan_conflicts(Arena *scratch, int n, const PlanItem *item)
-{
-	IntVec *conflicts = ARENA_ARRAY(scratch, IntVec, n);
-	Span *span = ARENA_ARRAY(scratch, Span, n);
-	int *active = ARENA_ARRAY(scratch, int, n), nactive = 0;
-
-	for (int i = 0; i < n; i++)
-		span[i] = (Span){plan_first(&item[i]), plan_last(&item[i]), i};
-	qsort(span, (size_t)n, sizeof *span, compare_spans);
-	for (int k = 0; k < n; k++) {
-		int kept = 0, i = span[k].index;
-
-		for (int m = 0; m < nactive; m++) {
-			int s = active[m], j = span[s].index;
-
-			if (span[s].last < span[k].first)
-				continue;
-			active[kept++] = s;
-			if (items_conflict(&item[i], &item[j])) {
-				VEC_PUSH(scratch, &conflicts[i], j);
-				VEC_PUSH(scratch, &conflicts[j], i);
-			}
-		}
-		active[kept++] = k;
-		nactive = kept;
+		if ((r->in == i && r->out == j && r->in_tag == p->tag && r->out_tag == q->tag) ||
+		    (r->in == j && r->out == i && r->in_tag == q->tag && r->out_tag == p->tag))
+			return r;
 	}
-	return conflicts;
+	return NULL;
 }
 
+static void
+push_taken(const Planner *x, TakenVec *taken, int64_t lo, int64_t hi)
+{
+	Taken t = {lo, hi};
+
+	if (lo + 1 < hi)
+		VEC_PUSH(x->arena, taken, t);
+}
+
+/* Distances place of i - place of j that the relation forbids. */
+static void
+add_related(const Planner *x, const PlanRelation *r, int i, TakenVec *taken)
+{
+	int64_t sign = r->out == i ? 1 : -1;
+	int64_t lo = sign > 0 ? r->lo : -r->hi, hi = sign > 0 ? r->hi : -r->lo;
+	int64_t at = sign * r->at;
+
+	if (r->has_at && at > lo && at < hi) {
+		push_taken(x, taken, lo, at);
+		push_taken(x, taken, at, hi);
+	} else {
+		push_taken(x, taken, lo, hi);
+	}
+}
+
+void
+planner_add_taken(const Planner *x, int i, int j, TakenVec *taken)
+{
+	const PlanItem *a = &x->item[i], *b = &x->item[j];
+
+	if (x->first[i] > x->last[j] || x->first[j] > x->last[i])
+		return;
+	for (int k = 0; k < a->nrects; k++) {
+		for (int m = 0; m < b->nrects; m++) {
+			const PlanRect *p = &a->rect[k], *q = &b->rect[m];
+			const PlanRelation *r;
+			int64_t start;
+
+			if (!overlap_in_time(p, q))
+				continue;
+			r = find_relation(x, i, p, j, q);
+			start = (int64_t)q->offset - (int64_t)p->offset;
+			if (r)
+				add_related(x, r, i, taken);
+			else
+				push_taken(x, taken, start - (int64_t)p->size,
+				           start + (int64_t)q->size);
+		}
+	}
+}
 
 static int
 compare_taken(const void *a, const void *b)
@@ -198,53 +163,76 @@ compare_taken(const void *a, const void *b)
 	return p->hi < q->hi ? -1 : p->hi > q->hi;
 }
 
-static void
-add_taken(Arena *scratch, TakenVec *taken, const PlanItem *a, const PlanItem *b)
+void
+planner_sort_taken(TakenVec *taken)
 {
-	for (int i = 0; i < a->nrects; i++) {
-		for (int j = 0; j < b->nrects; j++) {
-			const PlanRect *p = &a->rect[i], *q = &b->rect[j];
-			int64_t start = (int64_t)(b->place + q->offset) - (int64_t)p->offset;
-			Taken t = {start - (int64_t)p->size, start + (int64_t)q->size};
+	bool sorted = true;
 
-			if (overlap_in_time(p, q))
-				VEC_PUSH(scratch, taken, t);
-		}
-	}
-}
-
-size_t
-plan_lowest(Arena *scratch, TakenVec *taken, const PlanItem *item, int i, const IntVec *conflicts,
-            const bool *placed)
-{
-	int64_t place = 0;
-
-	taken->n = 0;
-	for (int k = 0; k < conflicts[i].n; k++)
-		if (placed[conflicts[i].v[k]])
-			add_taken(scratch, taken, &item[i], &item[conflicts[i].v[k]]);
-	if (taken->n)
+	for (int k = 1; k < taken->n && sorted; k++)
+		sorted = compare_taken(&taken->v[k - 1], &taken->v[k]) <= 0;
+	if (!sorted)
 		qsort(taken->v, (size_t)taken->n, sizeof *taken->v, compare_taken);
-	for (int k = 0; k < taken->n && taken->v[k].lo < place; k++)
-		if (taken->v[k].hi > place)
-			place = (int64_t)align_up((size_t)taken->v[k].hi, item[i].align);
-	return (size_t)place;
 }
 
 /* ---- Greedy ---- */
 
 typedef struct {
-	Arena *scratch;
-	int n;
-	PlanItem *item;
-	const IntVec *conflicts;
-	TakenVec taken;
-	bool *placed;
-	int *sequence; /* the order that is being tried */
+	Planner x;
+	TakenVec taken; /* room that is used again and again */
+	int *placed;    /* items that have a place, lowest first */
+	int nplaced;
+	int *sequence;  /* the order that is being tried */
 	size_t bound;
 	PlanResult best;
-	size_t *place; /* of the best plan */
+	size_t *place;  /* of the best plan */
+	int64_t work;   /* pairs that may still be looked at */
 } Search;
+
+/* The lowest aligned place of item i that no placed item forbids. */
+static size_t
+lowest_place(Search *s, int i)
+{
+	const PlanItem *item = s->x.item;
+	int64_t place = 0;
+
+	s->taken.n = 0;
+	for (int k = 0; k < s->nplaced; k++) {
+		int from = s->taken.n, j = s->placed[k];
+
+		planner_add_taken(&s->x, i, j, &s->taken);
+		for (int m = from; m < s->taken.n; m++) {
+			s->taken.v[m].lo += (int64_t)item[j].place;
+			s->taken.v[m].hi += (int64_t)item[j].place;
+		}
+	}
+	planner_sort_taken(&s->taken);
+	/* An interval below may reach further up than one that starts after it. */
+	for (int k = 0; k < s->taken.n && s->taken.v[k].lo < place; k++)
+		if (s->taken.v[k].hi > place)
+			place = (int64_t)align_up((size_t)s->taken.v[k].hi, item[i].align);
+	s->work -= s->nplaced;
+	return (size_t)place;
+}
+
+static void
+put_at(Search *s, int i, size_t place)
+{
+	const PlanItem *item = s->x.item;
+	int lo = 0, hi = s->nplaced;
+
+	while (lo < hi) {
+		int mid = (lo + hi) / 2;
+
+		if (item[s->placed[mid]].place <= place)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	memmove(s->placed + lo + 1, s->placed + lo, (size_t)(s->nplaced - lo) * sizeof *s->placed);
+	s->placed[lo] = i;
+	s->nplaced++;
+	s->x.item[i].place = place;
+}
 
 /* What decides the order: larger keys first, then the lower number. */
 typedef struct {
@@ -266,29 +254,29 @@ compare_ranks(const void *a, const void *b)
 
 /* The most bytes alive together with the item. */
 static size_t
-pressure(const PlanItem *item, int start, const size_t *live)
+pressure(const Planner *x, int i, int start, const size_t *live)
 {
 	size_t most = 0;
 
-	for (int t = plan_first(item); t <= plan_last(item); t++)
+	for (int t = x->first[i]; t <= x->last[i]; t++)
 		if (live[t - start] > most)
 			most = live[t - start];
 	return most;
 }
 
 static Rank
-rank_item(const PlanItem *item, PlanOrder order, int start, const size_t *live)
+rank_item(const Planner *x, int i, PlanOrder order, int start, const size_t *live)
 {
-	size_t size = plan_item_size(item);
-	size_t life = (size_t)(plan_last(item) - plan_first(item) + 1);
+	size_t size = x->size[i];
+	size_t life = (size_t)(x->last[i] - x->first[i] + 1);
 
 	switch (order) {
-	case PLAN_BY_SIZE: return (Rank){size, life, 0};
-	case PLAN_BY_LIFETIME: return (Rank){life, size, 0};
-	case PLAN_BY_AREA: return (Rank){size * life, size, 0};
-	case PLAN_BY_START: return (Rank){(size_t)(INT32_MAX - plan_first(item)), size, 0};
-	case PLAN_BY_END: return (Rank){(size_t)((int64_t)plan_last(item) + 1), size, 0};
-	case PLAN_BY_PRESSURE: return (Rank){pressure(item, start, live), size, 0};
+	case PLAN_BY_SIZE: return (Rank){size, life, i};
+	case PLAN_BY_LIFETIME: return (Rank){life, size, i};
+	case PLAN_BY_AREA: return (Rank){size * life, size, i};
+	case PLAN_BY_START: return (Rank){(size_t)(INT32_MAX - x->first[i]), size, i};
+	case PLAN_BY_END: return (Rank){(size_t)((int64_t)x->last[i] + 1), size, i};
+	case PLAN_BY_PRESSURE: return (Rank){pressure(x, i, start, live), size, i};
 	case PLAN_ORDER_COUNT: break;
 	}
 	assert(0 && "not an order");
@@ -296,62 +284,57 @@ rank_item(const PlanItem *item, PlanOrder order, int start, const size_t *live)
 }
 
 static void
-sort_items(Arena *scratch, int n, const PlanItem *item, PlanOrder order, int *sequence)
+sort_items(Search *s, PlanOrder order)
 {
-	Rank *rank = ARENA_ARRAY(scratch, Rank, n);
+	Rank *rank = ARENA_ARRAY(s->x.arena, Rank, s->x.n);
 	size_t *live = NULL;
 	int start = 0;
 
-	live_profile(scratch, n, item, &start, &live);
-	for (int i = 0; i < n; i++) {
-		rank[i] = rank_item(&item[i], order, start, live);
-		rank[i].index = i;
-	}
-	qsort(rank, (size_t)n, sizeof *rank, compare_ranks);
-	for (int i = 0; i < n; i++)
-		sequence[i] = rank[i].index;
+	planner_profile(&s->x, &start, &live);
+	for (int i = 0; i < s->x.n; i++)
+		rank[i] = rank_item(&s->x, i, order, start, live);
+	qsort(rank, (size_t)s->x.n, sizeof *rank, compare_ranks);
+	for (int i = 0; i < s->x.n; i++)
+		s->sequence[i] = rank[i].index;
 }
 
-/* Places the items in the order of `sequence`; returns the size of the arena. */
+/* Places the items in the order of the sequence; returns the size of the arena. */
 static size_t
-place_all(Search *s, const int *sequence)
+place_all(Search *s)
 {
 	size_t size = 0;
 
-	memset(s->placed, 0, (size_t)s->n * sizeof *s->placed);
-	for (int k = 0; k < s->n; k++) {
-		int i = sequence[k];
-		PlanItem *item = &s->item[i];
-		size_t end;
+	s->nplaced = 0;
+	for (int k = 0; k < s->x.n; k++) {
+		int i = s->sequence[k];
+		size_t place = lowest_place(s, i);
 
-		item->place = plan_lowest(s->scratch, &s->taken, s->item, i, s->conflicts, s->placed);
-		s->placed[i] = true;
-		end = item->place + plan_item_size(item);
-		if (end > size)
-			size = end;
+		put_at(s, i, place);
+		if (place + s->x.size[i] > size)
+			size = place + s->x.size[i];
 	}
 	return size;
 }
 
 static Search
-start_search(Arena *scratch, int n, PlanItem *item)
+start_search(Arena *scratch, const PlanProblem *p)
 {
-	Search s = {.scratch = scratch, .n = n, .item = item};
+	Search s = {.work = MAX_WORK};
 
-	s.conflicts = plan_conflicts(scratch, n, item);
-	s.placed = ARENA_ARRAY(scratch, bool, n);
-	s.sequence = ARENA_ARRAY(scratch, int, n);
-	s.place = ARENA_ARRAY(scratch, size_t, n);
+	planner_init(&s.x, scratch, p);
+	s.placed = ARENA_ARRAY(scratch, int, p->n);
+	s.sequence = ARENA_ARRAY(scratch, int, p->n);
+	s.place = ARENA_ARRAY(scratch, size_t, p->n);
 	return s;
 }
 
 size_t
-plan_greedy(Arena *scratch, int n, PlanItem *item, PlanOrder order)
+plan_greedy(Arena *scratch, const PlanProblem *p, PlanOrder order)
 {
-	Search s = start_search(scratch, n, item);
+	Search s = start_search(scratch, p);
 
-	sort_items(scratch, n, item, order, s.sequence);
-	return place_all(&s, s.sequence);
+	sort_items(&s, order);
+	return place_all(&s);
 }
 
 /* ---- The best of all ---- */
@@ -360,13 +343,13 @@ plan_greedy(Arena *scratch, int n, PlanItem *item, PlanOrder order)
 static void
 try_sequence(Search *s, const char *method)
 {
-	size_t size = place_all(s, s->sequence);
+	size_t size = place_all(s);
 
 	if (size < s->best.size) {
 		s->best.size = size;
 		s->best.method = method;
-		for (int i = 0; i < s->n; i++)
-			s->place[i] = s->item[i].place;
+		for (int i = 0; i < s->x.n; i++)
+			s->place[i] = s->x.item[i].place;
 	}
 }
 
@@ -378,11 +361,11 @@ promote_highest(const Search *s)
 	int *sequence = s->sequence, at = 0, highest;
 	size_t top = 0;
 
-	for (int k = 0; k < s->n; k++) {
-		const PlanItem *item = &s->item[sequence[k]];
+	for (int k = 0; k < s->x.n; k++) {
+		int i = sequence[k];
 
-		if (item->place + plan_item_size(item) > top) {
-			top = item->place + plan_item_size(item);
+		if (s->x.item[i].place + s->x.size[i] > top) {
+			top = s->x.item[i].place + s->x.size[i];
 			at = k;
 		}
 	}
@@ -392,12 +375,18 @@ promote_highest(const Search *s)
 	return at > 0;
 }
 
+static bool
+goes_on(const Search *s)
+{
+	return s->best.size > s->bound && s->work > 0;
+}
+
 static void
 improve_order(Search *s, PlanOrder order)
 {
-	sort_items(s->scratch, s->n, s->item, order, s->sequence);
+	sort_items(s, order);
 	try_sequence(s, order_name[order]);
-	for (int k = 0; k < PROMOTIONS && s->best.size > s->bound; k++) {
+	for (int k = 0; k < PROMOTIONS && goes_on(s); k++) {
 		if (!promote_highest(s))
 			break;
 		try_sequence(s, "greedy, improved");
@@ -405,30 +394,24 @@ improve_order(Search *s, PlanOrder order)
 }
 
 PlanResult
-plan_memory(Arena *scratch, int n, PlanItem *item, long budget)
+plan_memory(Arena *scratch, const PlanProblem *p, long budget)
 {
-	Search s = start_search(scratch, n, item);
+	Search s = start_search(scratch, p);
 
-	if (n == 0)
+	if (p->n == 0)
 		return (PlanResult){.optimal = true, .method = "nothing to place"};
-	s.bound = plan_bound(scratch, n, item);
+	s.bound = planner_bound(&s.x);
 	s.best = (PlanResult){.size = SIZE_MAX, .bound = s.bound};
-	for (int order = 0; order < PLAN_ORDER_COUNT && s.best.size > s.bound; order++) {
-		sort_items(scratch, n, item, (PlanOrder)order, s.sequence);
+	for (int order = 0; order < PLAN_ORDER_COUNT && (order == 0 || goes_on(&s)); order++) {
+		sort_items(&s, (PlanOrder)order);
 		try_sequence(&s, order_name[order]);
 	}
-	for (int order = 0; order < PLAN_ORDER_COUNT && s.best.size > s.bound; order++)
+	for (int order = 0; order < PLAN_ORDER_COUNT && goes_on(&s); order++)
 		improve_order(&s, (PlanOrder)order);
-	for (int i = 0; i < n; i++)
-		item[i].place = s.place[i];
+	for (int i = 0; i < p->n; i++)
+		p->item[i].place = s.place[i];
 	s.best.optimal = s.best.size == s.bound;
-	if (!s.best.optimal && n <= PLAN_EXACT_MAX) {
-		size_t size = plan_exact(scratch, n, item, s.bound, s.best.size,
-		                         budget ? budget : 100000, &s.best.optimal);
-
-		if (size < s.best.size)
-			s.best.method = "exact search";
-		s.best.size = size;
-	}
+	if (!s.best.optimal && p->n <= PLAN_EXACT_MAX)
+		planner_search(&s.x, &s.best, budget ? budget : DEFAULT_BUDGET);
 	return s.best;
 }

@@ -3,17 +3,20 @@
  * that they work on.
  *
  * Memory is the caller's inputs and outputs, constants, and one arena for all
- * the rest.  Inputs are never written.  Every value that has bytes is a Buffer;
- * buffers may lie in each other's memory:
+ * the rest; with IO_ARENA inputs, outputs and states lie in the arena too.  Every value
+ * that has bytes is a Buffer; buffers may lie in each other's memory:
  *
  *  - a reshape, a contiguous slice and the like is a view of its input;
  *  - the inputs of a concat whose pieces are contiguous are computed where the
  *    concat's output wants them;
  *  - a result is computed in place of an input that dies there, when its kernel
- *    allows it (lfunc_may_share).
+ *    allows it (lfunc_may_share), and the next state in place of the last one;
+ *  - in the arena a result may lie partly over an input that dies there, as far apart as
+ *    the order of its kernel's loops asks for (lfunc_distance); the plan chooses the
+ *    order.
  *
  * Where that is not possible a step copies.  The kernels of all steps are
- * verified; see build.c for the order of decisions.
+ * verified; see layout.c for the order of decisions.
  */
 #ifndef MCC_CODEGEN_PROGRAM_PROGRAM_H
 #define MCC_CODEGEN_PROGRAM_PROGRAM_H
@@ -29,8 +32,23 @@
 #include "ir/graph.h"
 #include "ir/loop/loop.h"
 
+/* The order of a kernel's loops over its outputs. */
 typedef enum {
-	BUFFER_INPUT,  /* the caller's, read only */
+	ORDER_FORWARD,       /* as lowered */
+	ORDER_BACKWARD,      /* lfunc_backward() */
+	ORDER_HELD,          /* lfunc_hold(): a pixel's outputs are stored when all are known */
+	ORDER_HELD_BACKWARD,
+	ORDER_COUNT
+} Order;
+
+/* Where inputs, outputs and states are. */
+typedef enum {
+	IO_CALLER, /* in the caller's arrays and state */
+	IO_ARENA   /* in the arena, at offsets that the caller is told */
+} ProgramIo;
+
+typedef enum {
+	BUFFER_INPUT,  /* the caller's, read only unless it may be clobbered */
 	BUFFER_OUTPUT, /* the caller's */
 	BUFFER_CONST,  /* data of the model */
 	BUFFER_ARENA
@@ -54,6 +72,8 @@ typedef struct Buffer {
 	 * which is an input, output or constant (itself, most of the time). */
 	struct Buffer *base;
 	size_t offset;
+	const struct Buffer *twin; /* the base that is the same memory for the caller: of a
+	                            * state as it is next, the state as it was; or NULL */
 	const void *data; /* BUFFER_CONST that is its own base */
 	int first, last;  /* the steps between which its bytes are needed; -1 and
 	                   * nsteps stand for before and after the call */
@@ -71,6 +91,7 @@ typedef struct {
 	const char *name; /* the layer's, or its output's */
 	const Node *node; /* NULL: a copy into an output at the end */
 	LFunc *fn;
+	Order order;
 	Arg *arg;         /* one for each of fn->bufs */
 	int64_t macs;     /* multiply-accumulates of the operator's formula */
 } Step;
@@ -82,9 +103,11 @@ typedef struct {
 	VEC(Step *) steps;
 	Buffer **input;  /* parallel to graph->inputs */
 	Buffer **output; /* parallel to graph->outputs */
+	ProgramIo io;
+	bool clobbers_inputs;
 	size_t arena_size;  /* bytes */
 	size_t arena_align; /* what the start of the arena must be aligned to */
-	size_t arena_bound; /* most bytes alive at once; no plan with this sharing is smaller */
+	size_t arena_bound; /* no plan with this sharing is smaller */
 	bool arena_optimal; /* no smaller plan exists */
 	const char *method; /* how the plan was found */
 } Program;
@@ -95,6 +118,9 @@ typedef struct {
 	bool no_views;       /* compute or copy instead of sharing: for tests and for the */
 	bool no_concat;      /* baseline that the plan is compared with */
 	bool no_in_place;
+	bool no_overlap;     /* results lie in place of inputs or apart from them */
+	ProgramIo io;
+	bool clobber_input;  /* the caller's inputs may be overwritten */
 	long search_budget;  /* of the exact planner, 0: the default */
 	const KernelOptions *kernels; /* NULL: reference lowerings only */
 } ProgramOptions;
@@ -108,6 +134,15 @@ typedef struct {
  * returns NULL when a kernel breaks a rule of the loop IR.
  */
 Program *program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d);
+
+/* Bytes that the caller keeps in the arena between calls or finds there are at
+ * p->input[i]->offset and p->output[i]->offset with IO_ARENA.  These copy plain inputs and
+ * states there, and all outputs back; nothing with IO_CALLER. */
+void program_put_inputs(const Program *p, const void *const *in, void *arena);
+void program_get_outputs(const Program *p, void *const *out, const void *arena);
+
+/* The most local memory on the stack that a kernel takes. */
+size_t program_local_bytes(const Program *p);
 
 /* Bytes of constants that the steps use. */
 size_t program_const_bytes(const Program *p);

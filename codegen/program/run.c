@@ -31,10 +31,10 @@ static void
 set_bases(Arena *a, const Program *p, const void *const *in, void *const *out,
           unsigned char **memory)
 {
-	for (int i = 0; i < p->graph->inputs.n; i++)
+	for (int i = 0; i < p->graph->inputs.n && p->io == IO_CALLER; i++)
 		memory[p->input[i]->index] =
 			private_copy(a, in[i], type_bytes(&p->input[i]->type));
-	for (int i = 0; i < p->graph->outputs.n; i++)
+	for (int i = 0; i < p->graph->outputs.n && p->io == IO_CALLER; i++)
 		memory[p->output[i]->index] = out[i];
 	for (int i = 0; i < p->buffers.n; i++) {
 		const Buffer *b = p->buffers.v[i];
@@ -45,12 +45,35 @@ set_bases(Arena *a, const Program *p, const void *const *in, void *const *out,
 }
 
 void
+program_put_inputs(const Program *p, const void *const *in, void *arena)
+{
+	for (int i = 0; i < p->graph->inputs.n && p->io == IO_ARENA; i++) {
+		size_t n = type_bytes(&p->input[i]->type);
+
+		if (n)
+			memcpy((char *)arena + p->input[i]->offset, in[i], n);
+	}
+}
+
+void
+program_get_outputs(const Program *p, void *const *out, const void *arena)
+{
+	for (int i = 0; i < p->graph->outputs.n && p->io == IO_ARENA; i++) {
+		size_t n = type_bytes(&p->output[i]->type);
+
+		if (n)
+			memcpy(out[i], (const char *)arena + p->output[i]->offset, n);
+	}
+}
+
+void
 program_run(const Program *p, const void *const *in, void *const *out)
 {
 	Arena *a = arena_child(p->arena);
 	unsigned char **memory = ARENA_ARRAY(a, unsigned char *, p->buffers.n);
 	unsigned char *base = arena_alloc(a, p->arena_size);
 
+	program_put_inputs(p, in, base);
 	set_bases(a, p, in, out, memory);
 	for (int i = 0; i < p->buffers.n; i++) {
 		const Buffer *b = p->buffers.v[i];
@@ -62,5 +85,6 @@ program_run(const Program *p, const void *const *in, void *const *out)
 	}
 	for (int i = 0; i < p->steps.n; i++)
 		run_step(a, p->steps.v[i], memory);
+	program_get_outputs(p, out, base);
 	arena_free(a);
 }

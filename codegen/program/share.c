@@ -10,7 +10,7 @@ sharing_init(Sharing *s, Arena *a, int n)
 	s->group = ARENA_ARRAY(a, Group, n);
 	for (int i = 0; i < n; i++) {
 		s->slot[i] = (Slot){.group = i, .class = i, .shares = -1};
-		s->group[i] = (Group){.kind = BUFFER_ARENA, .base = -1};
+		s->group[i] = (Group){.kind = BUFFER_ARENA, .base = -1, .next = -1};
 		VEC_PUSH(a, &s->group[i].slots, i);
 	}
 }
@@ -187,14 +187,29 @@ sharing_piece(Sharing *s, int whole, int64_t offset, int piece)
 bool
 sharing_in_place(Sharing *s, int in, int out)
 {
-	BufferKind kind = s->group[s->slot[in].group].kind;
+	const Group *g = &s->group[s->slot[in].group];
 
-	if (kind == BUFFER_INPUT || kind == BUFFER_CONST ||
+	if (g->kind == BUFFER_CONST || (g->kind == BUFFER_INPUT && !g->writable) ||
 	    !merge(s, &(Merge){in, out, 0, false}))
 		return false;
 	if (s->slot[out].share == SHARE_NONE) {
 		s->slot[out].share = SHARE_IN_PLACE;
 		s->slot[out].shares = in;
 	}
+	return true;
+}
+
+bool
+sharing_state(Sharing *s, int state, int next)
+{
+	Group *g;
+
+	if (!merge(s, &(Merge){state, next, 0, false}))
+		return false;
+	g = &s->group[s->slot[state].group];
+	g->writable = true;
+	g->next = next;
+	s->slot[next].share = SHARE_IN_PLACE;
+	s->slot[next].shares = state;
 	return true;
 }

@@ -33,6 +33,9 @@ typedef struct {
 	BufferKind kind;
 	int base;         /* the slot whose memory is given, at 0; -1 in the arena */
 	int64_t capacity; /* bytes of that memory */
+	bool writable;    /* an input that may be overwritten */
+	int next;         /* the slot of what a state holds next, in the memory of that state,
+	                   * which is `base`; else -1 */
 } Group;
 
 typedef struct {
@@ -55,5 +58,9 @@ bool sharing_piece(Sharing *s, int whole, int64_t offset, int piece);
 
 /* Puts slot `out` at the place of `in`, which dies where `out` is made. */
 bool sharing_in_place(Sharing *s, int in, int out);
+
+/* Puts what a state holds next at the place of that state, which is dead by then or dies
+ * where it is made. */
+bool sharing_state(Sharing *s, int state, int next);
 
 #endif

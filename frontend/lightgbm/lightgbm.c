@@ -177,6 +177,7 @@ typedef struct {
 	const Block *block;
 	int32_t leaves, categorical;
 	double *feature, *threshold, *decision, *left, *right, *value;
+	double *inner_count, *leaf_count; /* samples; 0: not known */
 	double *bounds, *words;
 	int32_t *set; /* by number of a categorical node */
 	/* Linear models in the leaves: `part` numbers of `used` and `coeff` are of each. */
@@ -288,6 +289,16 @@ read_linear(Lgb *m, Tree *t)
 	return true;
 }
 
+/* Numbers that a file need not have. */
+static bool
+read_counts(Lgb *m, const Block *block, const char *key, int32_t n, double **out)
+{
+	if (find(block, key))
+		return read_numbers(m, block, key, n, out);
+	*out = ARENA_ARRAY(m->a, double, n);
+	return true;
+}
+
 static bool
 read_tree(Lgb *m, Tree *t)
 {
@@ -300,6 +311,9 @@ read_tree(Lgb *m, Tree *t)
 	    (t->linear && !read_linear(m, t)))
 		return false;
 	nodes = t->leaves - 1;
+	if (!read_counts(m, t->block, "leaf_count", t->leaves, &t->leaf_count) ||
+	    !read_counts(m, t->block, "internal_count", nodes, &t->inner_count))
+		return false;
 	return nodes == 0 ||
 	       (read_numbers(m, t->block, "split_feature", nodes, &t->feature) &&
 	        read_numbers(m, t->block, "threshold", nodes, &t->threshold) &&
@@ -373,13 +387,16 @@ add_tree(Lgb *m, const Block *block)
 	l.row = ARENA_ARRAY(m->a, double, m->width);
 	l.node = ARENA_ARRAY(m->a, TreeNode, nodes + t.leaves + more);
 	l.n = nodes + t.leaves;
-	for (int32_t i = 0; i < nodes; i++)
+	for (int32_t i = 0; i < nodes; i++) {
 		if (!make_node(m, &t, i, &l.node[i]))
 			return false;
+		l.node[i].weight = t.inner_count[i];
+	}
 	for (int32_t i = 0; i < t.leaves; i++) {
 		if (!isfinite(t.value[i]) || (t.linear && !isfinite(t.constant[i])))
 			return bad(m, block->line, "tree %d: leaf %d is not finite", block->number, i);
 		put_leaf(m, &l, i, nodes + i);
+		l.node[nodes + i].weight = t.leaf_count[i];
 	}
 	return ensemble_tree(m->e, l.node, l.n, 0, arena_printf(m->a, "tree %d", block->number),
 	                     &loc, m->b.d);

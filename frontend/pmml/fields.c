@@ -231,13 +231,6 @@ field_data(const Pmml *p, const char *name)
 	return entry ? entry->e : NULL;
 }
 
-PType
-field_data_type(const Pmml *p, const char *name)
-{
-	const Entry *entry = find_data(p, name);
-
-	return entry ? entry->type : TYPE_STRING;
-}
 
 /* ---- Inputs of the graph ---- */
 
@@ -445,7 +438,10 @@ treat_invalid(Pmml *p, const Xml *e, const Entry *data, bool is_top, Val *v)
 	if (!valid)
 		return true;
 	if (how == 0) {
-		add_invalid(p, code_not(p, code_or(p, valid, value_is_missing(p, v))));
+		/* The number of a missing label is below all that are valid. */
+		if (value_kind(v) != KIND_LABEL || data->nvalid < 0)
+			valid = code_or(p, valid, value_is_missing(p, v));
+		add_invalid(p, code_not(p, valid));
 		return true;
 	}
 	other = value_missing(p, v->type, v->labels);
@@ -602,11 +598,6 @@ field_value(Pmml *p, const Xml *e, const char *name, Val *out)
 	return true;
 }
 
-bool
-field_exists(Pmml *p, const char *name)
-{
-	return find_entry(p->scope, name) != NULL;
-}
 
 bool
 field_exists_here(Pmml *p, const char *name)

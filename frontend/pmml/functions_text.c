@@ -183,6 +183,8 @@ function_text(const Call *c, Val *out)
 	if (!value_cast(p, c->e, c->x[varying], TYPE_STRING, &v))
 		return false;
 	v = value_here(p, v);
+	if (value_kind(&v) != KIND_LABEL)
+		return pmml_unsupported(p, c->e, "a function of the text of a number");
 	entry = ARENA_ARRAY(p->a, double, v.labels->v.n);
 	for (int i = 0; i < v.labels->v.n; i++) {
 		const char *text = "";

@@ -152,11 +152,6 @@ kernel_output_buf(Pmml *p, Vec *v)
 	return NULL;
 }
 
-void
-kernel_resize(Vec *v, int32_t n)
-{
-	v->n = n;
-}
 
 /* ---- Values from before ---- */
 

@@ -94,11 +94,6 @@ result_probability(Pmml *p, const Result *r, int class)
 	return entry_of(p, r, r->probability, class);
 }
 
-Expr *
-result_confidence(Pmml *p, const Result *r, int class)
-{
-	return entry_of(p, r, r->confidence ? r->confidence : r->probability, class);
-}
 
 bool
 result_from_probability(Pmml *p, Result *r)

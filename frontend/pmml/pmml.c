@@ -84,6 +84,21 @@ make_inputs(Pmml *p)
 	}
 }
 
+/* A file may hold several models; they do not know of each other. */
+static void
+report_more_models(Pmml *p, const Xml *model)
+{
+	Loc loc;
+
+	for (model = xml_next(model); model; model = xml_next(model)) {
+		if (!model_find(model))
+			continue;
+		loc = pmml_loc(p, model);
+		diag_report(p->d, &loc, W_IGNORED, "only the first model of the file is read");
+		return;
+	}
+}
+
 static bool
 read_document(Pmml *p)
 {
@@ -104,6 +119,7 @@ read_document(Pmml *p)
 	if (!kernel_finish(p))
 		return false;
 	output_declare(p);
+	report_more_models(p, model);
 	return verification_read(p, model);
 }
 

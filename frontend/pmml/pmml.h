@@ -168,7 +168,6 @@ typedef struct {
 	int32_t n;
 	const char *name;
 	Value *value;     /* once the graph is made */
-	bool constant;
 } Vec;
 
 /* The builder of the current kernel. */
@@ -187,8 +186,6 @@ LBuf *kernel_output_buf(Pmml *p, Vec *v);
 
 /* The expression, which is of the kernel `home`, in the current one. */
 Expr *kernel_import(Pmml *p, Kernel *home, Expr *e);
-/* Sets the length of an output of a kernel, which is known late. */
-void kernel_resize(Vec *v, int32_t n);
 /* Makes sure that what follows comes behind the kernel. */
 Kernel *kernel_current(Pmml *p);
 
@@ -240,11 +237,9 @@ Labels *field_data_labels(const Pmml *p, const char *name);
 bool field_declare_inputs(Pmml *p);
 /* Whether x is in an <Interval>. */
 bool interval_contains(Pmml *p, const Xml *interval, Expr *x, Expr **out);
-bool field_exists(Pmml *p, const char *name);
 bool field_exists_here(Pmml *p, const char *name); /* in the innermost scope */
 /* The DataField of that name, or NULL. */
 const Xml *field_data(const Pmml *p, const char *name);
-PType field_data_type(const Pmml *p, const char *name);
 /* Computes the fields that the element and those in it name, so that they are known
  * before a block opens. */
 bool field_touch(Pmml *p, const Xml *e);
@@ -367,7 +362,6 @@ bool result_from_probability(Pmml *p, Result *r);
 void result_add_output(Pmml *p, Result *r, const char *name, Val v);
 /* A number by class. */
 Expr *result_probability(Pmml *p, const Result *r, int class);
-Expr *result_confidence(Pmml *p, const Result *r, int class);
 
 /* ---- Targets and outputs ---- */
 

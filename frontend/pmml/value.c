@@ -117,9 +117,31 @@ code_or(Pmml *p, Expr *x, Expr *y)
 	return code_op(p, KOP_OR, x, y);
 }
 
+/* The comparison that holds where this one does not; of floats a NaN makes all but
+ * equality false, so they have no such pair. */
+static bool
+opposite(const Expr *x, KOp *out)
+{
+	static const KOp pair[][2] = {
+		{KOP_EQ, KOP_NE}, {KOP_LT, KOP_GE}, {KOP_GT, KOP_LE},
+	};
+
+	for (int i = 0; i < 3 && x->kind == E_KOP; i++)
+		for (int k = 0; k < 2; k++)
+			if (x->op == pair[i][k]) {
+				*out = pair[i][!k];
+				return i == 0 || !dtype_is_float(x->arg[0]->type);
+			}
+	return false;
+}
+
 Expr *
 code_not(Pmml *p, Expr *x)
 {
+	KOp op;
+
+	if (opposite(x, &op))
+		return code_op(p, op, x->arg[0], x->arg[1]);
 	return loop_op1(code(p), KOP_NOT, x);
 }
 
@@ -460,18 +482,19 @@ number_text(Pmml *p, double v)
 	return arena_strdup(p->a, text);
 }
 
-static bool
-label_of_number(Pmml *p, const Xml *e, const Val *v, Val *out)
+/* A number that varies stays one: what it is compared with is read as a number then,
+ * which is the same question. */
+static Val
+label_of_number(Pmml *p, const Val *v)
 {
 	Labels *l = labels_new(p);
 	double number;
 
 	if (!value_is_constant(v, &number))
-		return pmml_unsupported(p, e, "making a string of a number");
-	*out = isnan(number)
+		return *v;
+	return isnan(number)
 	               ? value_missing(p, TYPE_STRING, l)
 	               : value_label(p, l, code_int(p, labels_add(p, l, number_text(p, number))));
-	return true;
 }
 
 static double
@@ -518,7 +541,7 @@ value_cast(Pmml *p, const Xml *e, Val v, PType t, Val *out)
 		if (value_kind(&v) == KIND_BOOLEAN)
 			*out = label_of_bool(p, &v);
 		else if (value_kind(&v) != KIND_LABEL)
-			return label_of_number(p, e, &v, out);
+			*out = label_of_number(p, &v);
 		return true;
 	}
 	if (to == KIND_BOOLEAN) {

@@ -278,7 +278,7 @@ typedef struct {
 	const char *where;
 	const Doc *doc;
 	int32_t n, width;
-	const double *left, *right, *feature, *condition, *default_left, *type, *leaf;
+	const double *left, *right, *feature, *condition, *default_left, *type, *leaf, *weights;
 	int32_t *set; /* of categorical nodes; NULL: none */
 	double weight;
 	int32_t group;
@@ -377,6 +377,7 @@ read_tree(Xgb *x, Tree *t)
 	       read_array(x, t, "split_conditions", t->n, false, &t->condition) &&
 	       read_array(x, t, "default_left", t->n, false, &t->default_left) &&
 	       read_array(x, t, "split_type", t->n, true, &t->type) &&
+	       read_array(x, t, "sum_hessian", t->n, true, &t->weights) &&
 	       (t->width == 1 || read_array(x, t, "base_weights", t->n * t->width, false, &t->leaf));
 }
 
@@ -417,6 +418,7 @@ add_tree(Xgb *x, Ensemble *e, Tree *t, double *row)
 		bool set = t->type && t->type[i] == 1;
 		bool left = t->default_left[i] != 0;
 
+		o->weight = t->weights ? t->weights[i] : 0;
 		if (t->left[i] == -1) {
 			o->mode = TREE_LEAF;
 			if (!make_leaf(x, e, t, i, row, &o->leaf))

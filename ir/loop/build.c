@@ -141,6 +141,20 @@ loop_param(LBuilder *b, const char *name, DType type)
 	return loop_get(b, v);
 }
 
+void
+loop_begin_version(LBuilder *b, Arena *a, const LFunc *f)
+{
+	loop_begin(b, a, f->name);
+	for (int i = 0; i < f->bufs.n; i++) {
+		unique_name(b, f->bufs.v[i]->name);
+		VEC_PUSH(a, &b->fn->bufs, f->bufs.v[i]);
+	}
+	for (int i = 0; i < f->vars.n; i++) {
+		unique_name(b, f->vars.v[i]->name);
+		VEC_PUSH(a, &b->fn->vars, f->vars.v[i]);
+	}
+}
+
 /* ---- Expressions ---- */
 
 static Expr *
@@ -643,6 +657,16 @@ loop_let(LBuilder *b, const char *name, Expr *value)
 	return loop_get(b, s->var);
 }
 
+void
+loop_let_var(LBuilder *b, LVar *v, Expr *value)
+{
+	Stmt *s = add_stmt(b, S_VAR);
+
+	assert(v->is_const && v->type == value->type);
+	s->var = v;
+	s->value = value;
+}
+
 LVar *
 loop_var_idx(LBuilder *b, const char *name, Expr *init, int64_t lo, int64_t hi)
 {
@@ -680,6 +704,24 @@ loop_store(LBuilder *b, LBuf *buf, Expr *index, Expr *value)
 	s->buf = buf;
 	s->index = index;
 	s->value = value;
+}
+
+Stmt *
+loop_copy(LBuilder *b, const Stmt *s)
+{
+	Stmt *copy = add_stmt(b, s->kind);
+
+	*copy = *s;
+	copy->next = copy->body = copy->other = NULL;
+	return copy;
+}
+
+void
+loop_open_copy(LBuilder *b, Stmt *s, bool other)
+{
+	open_block(b, s);
+	if (other)
+		b->open[b->depth].tail = &s->other;
 }
 
 void

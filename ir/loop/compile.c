@@ -859,7 +859,7 @@ lfunc_compile(Arena *a, const LFunc *fn)
 	for (int i = 0; i < out->buf.n; i++) {
 		const LBuf *b = out->buf.v[i];
 
-		if (b->role == LBUF_SCRATCH)
+		if (b->role == LBUF_SCRATCH || b->role == LBUF_LOCAL)
 			out->bufs[i] = arena_calloc(a, (size_t)b->count,
 			                            (size_t)dtype_info[b->elem].bytes);
 		if (b->role == LBUF_TABLE) /* only loads use the address */

@@ -341,7 +341,7 @@ lcode_run_within(LCode *code, void *const *bufs, int64_t *iterations)
 	for (int i = 0; i < f->bufs.n; i++) {
 		const LBuf *b = f->bufs.v[i];
 
-		if (b->role == LBUF_SCRATCH || b->role == LBUF_TABLE)
+		if (b->role == LBUF_SCRATCH || !lbuf_is_argument(b))
 			continue;
 		if (bufs[i])
 			code->bufs[i] = bufs[i];

@@ -82,6 +82,7 @@ typedef enum {
 	LBUF_IN,      /* read only */
 	LBUF_OUT,     /* written; not read before it is written */
 	LBUF_SCRATCH, /* private memory of one call, undefined at its start */
+	LBUF_LOCAL,   /* the same, but small and not an argument: an array on the stack */
 	LBUF_TABLE    /* constants of the function itself, not an argument: a static const
 	               * array in C.  A load of an integer is in the range of the contents. */
 } LBufRole;
@@ -101,6 +102,13 @@ static inline bool
 lbuf_is_read_only(const LBuf *b)
 {
 	return b->role == LBUF_IN || b->role == LBUF_TABLE;
+}
+
+/* Whether the caller gives its memory. */
+static inline bool
+lbuf_is_argument(const LBuf *b)
+{
+	return b->role != LBUF_LOCAL && b->role != LBUF_TABLE;
 }
 
 /* A scalar variable: of a loop, a parameter, or declared in a block. */
@@ -227,6 +235,9 @@ struct LBuilder {
 void loop_begin(LBuilder *b, Arena *a, const char *name);
 /* Starts a scalar function. */
 void loop_begin_scalar(LBuilder *b, Arena *a, const char *name, DType result);
+/* Starts another version of a kernel: with its buffers and variables, which are shared,
+ * and no statements yet. */
+void loop_begin_version(LBuilder *b, Arena *a, const LFunc *f);
 /* The finished function; all blocks must be closed. */
 LFunc *loop_finish(LBuilder *b);
 
@@ -272,6 +283,10 @@ Expr *loop_load_wide(LBuilder *b, LBuf *buf, Expr *index);
 /* loop_load() converted to the compute type of the buffer's element type. */
 Expr *loop_load_compute(LBuilder *b, LBuf *buf, Expr *index);
 void loop_store(LBuilder *b, LBuf *buf, Expr *index, Expr *value);
+/* A copy of one statement of a version of this kernel, with empty blocks. */
+Stmt *loop_copy(LBuilder *b, const Stmt *s);
+/* Opens a block of the copy: its body, or `other`. */
+void loop_open_copy(LBuilder *b, Stmt *s, bool other);
 /* Converts to the buffer's element type, then stores. */
 void loop_store_cvt(LBuilder *b, LBuf *buf, Expr *index, Expr *value);
 
@@ -303,6 +318,8 @@ void loop_end(LBuilder *b);
 
 /* Names a value: declares a constant variable and returns its value. */
 Expr *loop_let(LBuilder *b, const char *name, Expr *value);
+/* The same for a constant variable that exists but is no longer declared otherwise. */
+void loop_let_var(LBuilder *b, LVar *v, Expr *value);
 /* Declares a variable; read it with loop_get().  An idx variable needs a range. */
 LVar *loop_var(LBuilder *b, const char *name, Expr *init);
 LVar *loop_var_idx(LBuilder *b, const char *name, Expr *init, int64_t lo, int64_t hi);
@@ -343,6 +360,39 @@ const char *lfunc_verify(const LFunc *f);
  * the function where an element of `out` is stored, that element of `in` is
  * never read afterwards.  Conservative; alias.c says what is proven. */
 bool lfunc_may_share(const LFunc *f, const LBuf *in, const LBuf *out);
+
+/*
+ * Where `out` may lie over `in` (overlap.c): let d be the bytes from the start of `in` to
+ * the start of `out`.  With d <= below or d >= above no store to `out` hits a byte of
+ * `in` that is read afterwards.  Never further apart than memory without overlap, and
+ * when nothing is known no closer.
+ */
+typedef struct {
+	int64_t below, above;
+} LDistance;
+
+LDistance lfunc_distance(const LFunc *f, const LBuf *in, const LBuf *out);
+
+/* ---- Other orders (reorder.c) ---- */
+
+/*
+ * The same kernel with its loops over outputs run backward, wherever their iterations
+ * are independent of each other; NULL: there is none.  Results are the same bit for
+ * bit.  Variables, buffers and expressions are shared with `f`.
+ */
+LFunc *lfunc_backward(Arena *a, const LFunc *f);
+
+/*
+ * The same kernel with the outputs of one pixel (what its innermost loops over outputs
+ * compute) held in local memory until all of them are computed, and then stored; NULL:
+ * they are not contiguous, or take more than LFUNC_HOLD_BYTES.
+ */
+LFunc *lfunc_hold(Arena *a, const LFunc *f);
+
+enum { LFUNC_HOLD_BYTES = 512 };
+
+/* Bytes of local memory of a call. */
+int64_t lfunc_local_bytes(const LFunc *f);
 
 /* ---- Interpreter (compile.c, interp.c) ---- */
 

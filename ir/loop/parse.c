@@ -755,10 +755,12 @@ parse_role(Parser *p, LBufRole *role)
 		*role = LBUF_OUT;
 	else if (lex_accept(&p->x, "scratch"))
 		*role = LBUF_SCRATCH;
+	else if (lex_accept(&p->x, "local"))
+		*role = LBUF_LOCAL;
 	else if (lex_accept(&p->x, "table"))
 		*role = LBUF_TABLE;
 	else
-		return lex_fail(&p->x, &p->x.tok, E_SYNTAX, "expected in, out, scratch or table");
+		return lex_fail(&p->x, &p->x.tok, E_SYNTAX, "expected in, out, scratch, local or table");
 	return true;
 }
 

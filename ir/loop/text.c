@@ -485,7 +485,7 @@ print_buf(Str *s, const LBuf *b)
 {
 	static const char *const role[] = {
 		[LBUF_IN] = "in", [LBUF_OUT] = "out", [LBUF_SCRATCH] = "scratch",
-		[LBUF_TABLE] = "table"};
+		[LBUF_LOCAL] = "local", [LBUF_TABLE] = "table"};
 
 	print_name(s, '%', b->name);
 	str_printf(s, ": %s[%" PRId32 "] %s", type_name(b->elem), b->count, role[b->role]);

@@ -35,7 +35,8 @@
  * An input with constant contents of at most TEXT_MAX_DATA elements shows them
  * (%w: f32[2] in = {0.5, 1.0}); of larger ones the text form has only the size.
  * A table always shows them: %t: i32[2] table = {3, 1}.  It may also stand among
- * the parameters of a func, and is no argument there.
+ * the parameters of a func, and is no argument there.  Nor is memory on the stack:
+ * %t: i8[64] local.
  *
  * `; text` is a comment that the function keeps; what follows # on a line is
  * skipped.

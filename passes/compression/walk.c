@@ -24,6 +24,7 @@ typedef struct {
 	Arena *a;
 	size_t calls;
 	Stored *x0, *x;  /* by Value.id: in the float network, in the compressed one */
+	const CutMap *cuts; /* NULL: no channels are cut */
 	int *uses;       /* by the same: uses as an input that are still to come */
 } Walk;
 
@@ -340,10 +341,12 @@ choose_weights(Walk *w, const Node *n, Arena *a)
 	const Value *x = n->in[0];
 	const Type *coded = &w->main->plan[x->id];
 	NewWeights *out = ARENA_NEW(w->main->to->arena, NewWeights);
+	Cut cut = w->cuts ? cut_of(w->cuts, &l, o->channels, a) : (Cut){0};
 	Moments m = moments_collect(&l, w->calls, &w->x0[x->id].v, &w->x[x->id].v,
-	                            &w->main->map[x->id]->type, weights_need_moments(&l, o), a);
+	                            &w->main->map[x->id]->type,
+	                            weights_need_moments(&l, o, &cut), a);
 
-	*out = weights_choose(&l, &m, o, coded->q ? (double)coded->q->scale[0] : 1,
+	*out = weights_choose(&l, &m, o, &cut, coded->q ? (double)coded->q->scale[0] : 1,
 	                      w->main->to->arena);
 	return out;
 }
@@ -399,14 +402,19 @@ walk_node(Walk *w, const Node *n)
 }
 
 bool
-walk_nodes(const Graph *g, Emit *main, const CompressOptions *options, const Samples *s,
+walk_nodes(Graph *g, Emit *main, const CompressOptions *options, const Samples *s,
            const CallArray *states, const Executor *exec, CompressReport *report, Diag *d)
 {
 	Walk w = {.g = g, .main = main, .options = options, .exec = exec, .report = report,
 	          .d = d, .a = arena_child(main->to->arena)};
 	int nodes = 0, done = 0;
 	bool ok = true;
+	CutMap cuts;
 
+	if (options->weights.channels > 0) {
+		cuts = cut_map(g, w.a);
+		w.cuts = &cuts;
+	}
 	w.x0 = ARENA_ARRAY(w.a, Stored, g->values.n + 1);
 	w.x = ARENA_ARRAY(w.a, Stored, g->values.n + 1);
 	w.uses = ARENA_ARRAY(w.a, int, g->values.n + 1);

@@ -945,6 +945,21 @@ calibration_data_are_checked() {
 	says "no layer or value 'nothing'"
 }
 
+cut_channels_make_the_network_smaller() {
+	data=$ROOT/samples/digits
+	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" --report=whole.json "$MODEL" -o whole.c
+	mcc 0 -O0 -fprune=channel:50% -fquantize=int8 -fcalib="$data/calib_x.npy" \
+		--report=cut.json "$MODEL" -o cut.c --verify
+	silent
+	whole=$(sed -n 's/.*"constant_bytes": \([0-9]*\).*/\1/p' whole.json)
+	cut=$(sed -n 's/.*"constant_bytes": \([0-9]*\).*/\1/p' cut.json)
+	[ "$((2 * cut))" -lt "$whole" ] || problem "$cut bytes of constants, $whole before"
+	mcc 2 -fprune=channel:100% "$MODEL"
+	says "would leave nothing"
+	mcc 2 -fprune=channel:many "$MODEL"
+	says "channel:"
+}
+
 options_of_compression_need_it() {
 	mcc 0 -fcalib=x.npy -fkeep-float=a -fsyntax-only "$MODEL"
 	says "'-fcalib=' has no effect without '-fquantize=' or '-fprune='"
@@ -1056,6 +1071,32 @@ trees_are_computed_as_asked() {
 	says "cannot be computed as asked"
 }
 
+tensors_live_in_the_arena_when_asked() {
+	mcc 0 "$MODEL" -o a.c -fprefix=m -fio=arena --verify
+	silent
+	grep -q '^int m_run(void \*arena);' a.h || problem "the tensors are arguments"
+	grep -q '^#define M_IMAGE_OFFSET [0-9]*u$' a.h || problem "no place of the input"
+	grep -q -e '-fio=arena' a.c || problem "the command is not in the file"
+	mcc 0 "$MODEL" -o b.c -fprefix=m -fclobber-input --verify
+	silent
+	grep -q 'm_run(float \*image' b.h || problem "the input cannot be written"
+	stateful model.mcc x.npy
+	mcc 0 model.mcc -o c.c -fprefix=m -fio=arena --verify
+	grep -q '^void m_reset(void \*arena);' c.h || problem "no reset of the arena"
+	! grep -q m_state c.h || problem "a state beside the arena"
+	${CC:-cc} -std=c99 -Wall -Wextra -Wconversion -pedantic -Werror -c a.c b.c c.c ||
+		problem "warnings"
+	mcc 2 "$MODEL" -o d.c -fio=arena -fbatch
+	says "is of no use"
+	mcc 2 "$MODEL" -o d.c -fio=stack
+	says "must be 'caller' or 'arena'"
+	has_llvm || return
+	mcc 0 "$MODEL" -o a.o -fio=arena --verify
+	mcc 0 "$MODEL" -o b.o -fclobber-input --verify
+	mcc 0 model.mcc -o c.o -fio=arena --verify
+	silent
+}
+
 many_rows_are_one_call() {
 	plain=$ROOT/tests/fuzz/corpus/tabular/classes_json
 	mcc 0 "$plain" -o a.c -fprefix=m
@@ -1143,6 +1184,9 @@ a_model_that_is_not_supported_is_an_error_with_its_place() {
 	mcc 1 t.pmml -o t.c
 	says "t.pmml:2:3: error"
 	says "a model of texts is not supported"
+	sed 's|</PMML>|<TextModel/></PMML>|' "$ROOT/tests/conformance/pmml/regression_exp/model.pmml" >two.pmml
+	mcc 0 two.pmml -o two.c
+	says "only the first model of the file is read"
 }
 
 labels_that_are_strings_are_an_enum() {

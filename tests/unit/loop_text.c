@@ -290,7 +290,7 @@ static const struct {
 } errors[] = {
 	{"bad", 1, 1, "expected func or kernel"},
 	{"kernel k", 1, 8, "expected a name with @"},
-	{"kernel @k(%x: f32[4])", 1, 21, "expected in, out, scratch or table"},
+	{"kernel @k(%x: f32[4])", 1, 21, "expected in, out, scratch, local or table"},
 	{"kernel @k(%x: idx[4] in)", 1, 11, "a buffer cannot hold idx"},
 	{"kernel @k(%x: f32[-1] in)", 1, 19, "the number must be from 0 to 536870911"},
 	{"kernel @k(%x: f32[536870912] in)", 1, 19, "the number must be from 0 to 536870911"},

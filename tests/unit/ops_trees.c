@@ -56,6 +56,7 @@ grow(Random *r, Ensemble *e, int t, int depth, uint32_t *seed, unsigned modes)
 	if (depth == 0 || r->n[t] > MAX_NODES - 40 || random_int(seed, 0, 5) == 0) {
 		at = r->n[t]++;
 		r->tree[t][at].mode = TREE_LEAF;
+		r->tree[t][at].weight = random_int(seed, 0, 2);
 		r->target[t][at] = random_int(seed, 0, r->outputs - r->width);
 		for (int i = 0; i < r->width; i++)
 			r->value[t][at][i] = random_int(seed, -100, 100) / (dtype_is_integer(r->sum) ? 1 : 7.0);
@@ -78,6 +79,7 @@ grow(Random *r, Ensemble *e, int t, int depth, uint32_t *seed, unsigned modes)
 	node->yes = yes;
 	node->no = no;
 	node->missing = missing;
+	node->weight = random_int(seed, 0, 2);
 	return at;
 }
 
@@ -325,6 +327,31 @@ START_TEST(an_ensemble_means_what_its_nodes_say)
 }
 END_TEST
 
+START_TEST(the_likely_child_comes_first)
+{
+	static const TreeNode node[3] = {
+		{.mode = TREE_LT, .yes = 1, .no = 2, .missing = 1, .threshold = 5},
+		{.mode = TREE_LEAF, .leaf = 0, .weight = 1},
+		{.mode = TREE_LEAF, .leaf = 1, .weight = 9},
+	};
+	Arena *a = arena_new(NULL, NULL);
+	Graph *g = graph_new(a, "g");
+	Value *x = graph_input(g, "x", type_make(DT_F32, 2, (int32_t[]){1, 1}));
+	Ensemble *e = ensemble_new(a, DT_F32, DT_F32, 1, 1, 1);
+	Diag d;
+	Trees t;
+
+	diag_init(&d, a);
+	ensemble_leaf(e, (double[]){10}, 0);
+	ensemble_leaf(e, (double[]){20}, 0);
+	ck_assert(ensemble_tree(e, node, 3, 0, "tree", &(Loc){0}, &d));
+	t = trees_of(ensemble_finish(e, g, x, NULL, TREES_sum, "y"));
+	ck_assert(t.mode[0] == TREE_GE && t.yes[t.yes[0]] == 1 && t.yes[t.no[0]] == 0);
+	ck_assert_int_eq(t.missing[0], t.no[0]);
+	arena_free(a);
+}
+END_TEST
+
 START_TEST(an_ensemble_reads_back_from_its_text)
 {
 	Random *r = random_case(_i);
@@ -476,6 +503,7 @@ main(void)
 
 	tcase_add_loop_test(tc, an_ensemble_means_what_its_nodes_say, 0, CASES);
 	tcase_add_loop_test(tc, an_ensemble_reads_back_from_its_text, 0, CASES);
+	tcase_add_test(tc, the_likely_child_comes_first);
 	tcase_add_test(tc, an_ensemble_without_trees_is_its_base);
 	tcase_add_loop_test(tc, a_tree_that_is_none_is_reported, 0,
 	                    (int)(sizeof bad_trees / sizeof *bad_trees));

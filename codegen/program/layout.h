@@ -1,0 +1,95 @@
+/*
+ * Between the files of codegen/program: the kernels of a graph's nodes, and how memory is
+ * shared and placed.  Time is counted in nodes here.
+ */
+#ifndef MCC_CODEGEN_PROGRAM_LAYOUT_H
+#define MCC_CODEGEN_PROGRAM_LAYOUT_H
+
+#include "codegen/program/plan.h"
+#include "codegen/program/share.h"
+
+/* ---- Kernels and their versions (versions.c) ---- */
+
+/* A node's kernel in all orders of its loops. */
+typedef struct {
+	LFunc *fn[ORDER_COUNT]; /* NULL: there is none */
+	int nins, nouts;        /* arguments: inputs first, then outputs */
+	/* By order, then input argument * nouts + output argument. */
+	LDistance *distance[ORDER_COUNT];
+	bool *known[ORDER_COUNT];
+	signed char *may_share; /* of ORDER_FORWARD, the same index: -1 not known yet */
+} Versions;
+
+/* An input argument that an output argument may lie over. */
+typedef struct {
+	int in, out;      /* arguments, as in Versions */
+	int value, result; /* their values' ids */
+} ArgPair;
+
+typedef VEC(ArgPair) ArgPairs;
+
+/* The versions of a verified kernel of `n`. */
+Versions *versions_new(Arena *a, const Node *n, LFunc *f);
+
+bool versions_has(Versions *v, Order order);
+
+/* Whether the output may start d bytes after the input when the kernel runs in that
+ * order. */
+bool versions_allow(Versions *v, Order order, int in, int out, int64_t d);
+
+LDistance versions_distance(Versions *v, Order order, int in, int out);
+
+/* Whether they may start at the same place, forward. */
+bool versions_may_share(Versions *v, int in, int out);
+
+/* The input and output arguments of n that are no constants. */
+ArgPairs versions_pairs(Arena *a, const Node *n);
+
+/* ---- Layouts (layout.c) ---- */
+
+/* What a layout may make use of. */
+typedef struct {
+	bool views, concat, in_place, overlap, hold;
+} Policy;
+
+/* Where a program's memory comes from. */
+typedef struct {
+	Arena *arena;
+	const Graph *graph;
+	const ProgramOptions *options;
+	size_t align;
+	int nnodes;
+	const Node **node;
+	Versions **kernel; /* by node */
+	bool *no_hold;     /* by node: outputs are not held, though the policy allows it */
+} Plans;
+
+/* All decisions about memory under one policy.  Slots are those of the graph's values by
+ * id, then one for each output that has to be copied to the arena. */
+typedef struct {
+	Policy policy;
+	Sharing sharing;
+	bool *no_kernel; /* by node: its output is a view, a concat of pieces, or empty */
+	int *copy_slot;  /* by output of the graph: its own slot, or -1 */
+	int nitems;      /* groups first, then scratch by node */
+	PlanItem *item;
+	int *item_of;     /* by group: its item, or -1 */
+	int64_t *origin;  /* by group: the place of its item's first byte */
+	int *scratch_item; /* by node: the first item of its scratch */
+	VEC(PlanRelation) relations;
+	Order *order;    /* by node */
+	PlanResult result;
+} Layout;
+
+const Layout *layout_choose(const Plans *p);
+
+/* Bytes from the start of the arena to a slot in it. */
+size_t layout_place(const Layout *l, int slot);
+
+/* Where input i of the concat n belongs: bytes from the start of its output. */
+int64_t layout_piece_offset(const Node *n, int i, const int32_t *offset);
+
+/* Whether input i of the concat n lies where its output wants it. */
+bool layout_piece_is_in_place(const Layout *l, const Node *n, int i, const int32_t *offset);
+
+#endif
