@@ -197,6 +197,16 @@ set_atol(Options *o, const char *value)
 }
 
 static bool
+set_io(Options *o, const char *value)
+{
+	static const char *const words[] = {[IO_CALLER] = "caller", [IO_ARENA] = "arena", NULL};
+	int i = one_of(o, "-fio=", value, words);
+
+	o->io = i == IO_ARENA ? IO_ARENA : IO_CALLER;
+	return i >= 0;
+}
+
+static bool
 set_quantize(Options *o, const char *value)
 {
 	static const char *const words[] = {"int8", "int4", "ternary", NULL};
@@ -811,6 +821,10 @@ options_print_code(Str *s, const Options *o)
 	}
 	if (o->hosted)
 		str_puts(s, " -fhosted");
+	if (o->io == IO_ARENA)
+		str_puts(s, " -fio=arena");
+	if (o->clobber_input)
+		str_puts(s, " -fclobber-input");
 	if (o->single_rounding)
 		str_puts(s, " -fsingle-rounding");
 	if (o->tree_limit)
@@ -849,7 +863,7 @@ is_printed_apart(size_t offset)
 {
 	static const size_t apart[] = {
 		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
-		offsetof(Options, hosted),  offsetof(Options, passes),    offsetof(Options, prefix),
+		offsetof(Options, hosted),  offsetof(Options, clobber_input),  offsetof(Options, passes),    offsetof(Options, prefix),
 		offsetof(Options, report),  offsetof(Options, attrs),
 		offsetof(Options, single_rounding), offsetof(Options, calib),
 		offsetof(Options, keep_float),
