@@ -12,7 +12,8 @@
 bool
 compression_is_wanted(const Options *o)
 {
-	return o->weights.most > 0 || o->weights.sparsity > 0 || o->weights.of > 0;
+	return o->weights.most > 0 || o->weights.sparsity > 0 || o->weights.of > 0 ||
+	       o->weights.channels > 0;
 }
 
 void
@@ -135,5 +136,8 @@ compression_run(Job *j)
 	j->graph = g;
 	j->compression = report;
 	timing_begin(&j->timing, "passes");
+	if (o->weights.channels > 0 && !pipeline_run_after_cut(j))
+		return false;
+	report->bytes = compress_constant_bytes(j->graph);
 	return true;
 }

@@ -104,16 +104,57 @@ put_state_struct(Str *s, const Arrays *x)
 	str_puts(s, "} state;\n");
 }
 
+/* The arguments are copied into the arena and out of it. */
+static void
+put_arena_call(Str *s, const Program *p, const Arrays *x)
+{
+	int nin = x->ninputs - x->nstates;
+
+	str_puts(s, x->nstates ? "\tif (reset)\n\t\tmodel_reset(arena);\n" : "\t(void)reset;\n");
+	for (int i = 0; i < x->ninputs; i++)
+		str_printf(s, "\tif (in[%d])\n\t\tmemcpy((char *)arena + %zu, in[%d], %zuu);\n", i,
+		           p->input[i]->offset, i, type_bytes(&x->input[i].type));
+	str_puts(s, "\t(void)count;\n\tstatus = model_run(arena);\n");
+	for (int i = 0; i < x->noutputs; i++)
+		str_printf(s, "\tmemcpy(out[%d], (char *)arena + %zu, %zuu);\n", i,
+		           i < x->noutputs - x->nstates
+		                   ? p->output[i]->offset
+		                   : p->input[nin + i - (x->noutputs - x->nstates)]->offset,
+		           type_bytes(&x->output[i].type));
+	str_puts(s, "\treturn status;\n}\n");
+}
+
+/* An input, or a copy where the model may overwrite it. */
+static void
+put_input(Str *s, const Program *p, int i)
+{
+	size_t bytes = type_bytes(&p->input[i]->type);
+
+	if (p->clobbers_inputs && bytes)
+		str_printf(s, "memcpy(copy%d, in[%d], %zuu), ", i, i, bytes);
+	else
+		str_printf(s, p->clobbers_inputs ? "(void *)copy%d, " : "in[%d], ", i);
+}
+
 /* A function that takes the arguments as arrays. */
 static void
-put_wrapper(Str *s, const Arrays *x, bool batch)
+put_wrapper(Str *s, const Program *p, const Arrays *x, bool batch)
 {
 	int nin = x->ninputs - x->nstates, nout = x->noutputs - x->nstates;
 
 	str_puts(s, "#include <string.h>\n#include \"model.h\"\n");
-	put_state_struct(s, x);
+	if (p->io == IO_CALLER)
+		put_state_struct(s, x);
+	for (int i = 0; i < nin && p->clobbers_inputs; i++)
+		str_printf(s, "static union { long long align; char at[%zu]; } memory%d;\n"
+		              "static char *const copy%d = memory%d.at;\n",
+		           type_bytes(&p->input[i]->type) + 1, i, i, i);
 	str_puts(s, "int mcc_call_model(const void *const *in, void *const *out, void *arena, "
 	            "int reset, size_t count)\n{\n\tint status;\n\n");
+	if (p->io == IO_ARENA) {
+		put_arena_call(s, p, x);
+		return;
+	}
 	str_puts(s, x->nstates ? "\tif (reset)\n\t\tmodel_reset((model_state *)(void *)&state);\n"
 	                       : "\t(void)reset;\n");
 	for (int i = nin; i < x->ninputs; i++)
@@ -122,7 +163,7 @@ put_wrapper(Str *s, const Arrays *x, bool batch)
 	str_puts(s, batch ? "\tstatus = model_run_batch(count, "
 	                  : "\t(void)count;\n\tstatus = model_run(");
 	for (int i = 0; i < nin; i++)
-		str_printf(s, "in[%d], ", i);
+		put_input(s, p, i);
 	for (int i = 0; i < nout; i++)
 		str_printf(s, "out[%d], ", i);
 	str_printf(s, "%sarena);\n", x->nstates ? "(model_state *)(void *)&state, " : "");
@@ -159,7 +200,7 @@ write_sources(const Build *b, const Program *p, const Arrays *x, Job *j)
 	str_init(&source, j->arena);
 	str_init(&header, j->arena);
 	str_init(&wrapper, j->arena);
-	put_wrapper(&wrapper, x, b->batch);
+	put_wrapper(&wrapper, p, x, b->batch);
 	return c_emit(p, &emit, &source, &header, &j->diag) &&
 	       add_source(b, set, &source, &j->diag) &&
 	       file_set_add(set, b->header, header.s, header.n, &j->diag) &&
@@ -287,7 +328,7 @@ build_and_run(Build *b, const Program *p, const Arrays *x, Job *j)
 	void *memory = engine_arena(p, j->arena);
 	CallModel *call_model;
 
-	b->batch = job_wants_batch(j) && is_one_behind_the_other(x);
+	b->batch = job_wants_batch(j) && is_one_behind_the_other(x) && !p->clobbers_inputs;
 	guard_set_activity("compiling C", j->input->path);
 	timing_begin(&j->timing, "compile");
 	if (!name_files(b, j) || !write_sources(b, p, x, j) || !build_library(b, j))

@@ -116,7 +116,8 @@ job_wants_batch(const Job *j)
 {
 	int wish = j->options->batch;
 
-	return (wish < 0 ? j->has_trees : wish) && j->graph->states.n == 0;
+	return (wish < 0 ? j->has_trees : wish) && j->graph->states.n == 0 &&
+	       j->options->io == IO_CALLER;
 }
 
 bool

@@ -121,6 +121,9 @@ check_options(const Options *o)
 	check_report(o);
 	check_unused(o);
 	shrink_check(o);
+	if (o->batch > 0 && o->io == IO_ARENA)
+		diag_report(o->diag, NULL, E_USAGE,
+		            "'-fbatch' is of no use with '-fio=arena': there is room for one input");
 	compression_check(o);
 	pipeline_check(o, o->diag);
 }
@@ -461,12 +464,16 @@ add_program(Output *out)
 	const Options *o = j->options;
 	KernelOptions kernels = {.target = &o->machine.facts, .level = o->level,
 	                         .remarks = pipeline_remarks_kernels(o)};
-	ProgramOptions plan = {.kernels = &kernels};
+	ProgramOptions plan = {.kernels = &kernels, .io = o->io, .clobber_input = o->clobber_input};
 	Program *p;
 
 	if (o->batch > 0 && j->graph->states.n)
 		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
 		                   "a model with a state cannot have -fbatch");
+	if (o->io == IO_ARENA && (j->graph->input_fields.n || j->graph->output_fields.n))
+		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
+		                   "a model whose inputs or outputs are members of a struct cannot have "
+		                   "-fio=arena");
 	guard_set_activity("planning", j->input->path);
 	timing_begin(&j->timing, "plan");
 	p = program_build(j->arena, j->graph, &plan, &j->diag);

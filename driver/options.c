@@ -197,6 +197,16 @@ set_atol(Options *o, const char *value)
 }
 
 static bool
+set_io(Options *o, const char *value)
+{
+	static const char *const words[] = {[IO_CALLER] = "caller", [IO_ARENA] = "arena", NULL};
+	int i = one_of(o, "-fio=", value, words);
+
+	o->io = i == IO_ARENA ? IO_ARENA : IO_CALLER;
+	return i >= 0;
+}
+
+static bool
 set_quantize(Options *o, const char *value)
 {
 	static const char *const words[] = {"int8", "int4", "ternary", NULL};
@@ -307,10 +317,17 @@ static bool
 set_prune(Options *o, const char *value)
 {
 	enum { MOST_NEIGHBOURS = 32 };
+	static const char channel[] = "channel:";
 	char *end;
 	long keep, of;
 
-	o->weights.sparsity = o->weights.keep = o->weights.of = 0;
+	o->weights.sparsity = o->weights.channels = o->weights.keep = o->weights.of = 0;
+	if (strncmp(value, channel, strlen(channel)) == 0) {
+		if (!read_share(o, "-fprune=channel:", value + strlen(channel), &o->weights.channels))
+			return false;
+		return o->weights.channels < 1 ||
+		       USAGE(o, "'-fprune=%s' would leave nothing", value);
+	}
 	if (!strchr(value, ':')) {
 		if (!read_share(o, "-fprune=", value, &o->weights.sparsity))
 			return false;
@@ -320,8 +337,8 @@ set_prune(Options *o, const char *value)
 	keep = strtol(value, &end, 10);
 	of = *end == ':' && end[1] >= '0' && end[1] <= '9' ? strtol(end + 1, &end, 10) : 0;
 	if (*end || keep < 1 || keep >= of || of > MOST_NEIGHBOURS)
-		return USAGE(o, "'-fprune=%s': it must be a share, as 0.7 or 70%%, or N:M with "
-		             "0 < N < M <= %d, as 2:4", value, MOST_NEIGHBOURS);
+		return USAGE(o, "'-fprune=%s': it must be a share, as 0.7 or 70%%, N:M with "
+		             "0 < N < M <= %d, as 2:4, or channel:SHARE", value, MOST_NEIGHBOURS);
 	o->weights.keep = (int)keep;
 	o->weights.of = (int)of;
 	return true;
@@ -769,6 +786,8 @@ print_compression(Str *s, const Options *o)
 		print_joined(s, "-fcalib=", file_basename(o->calib));
 	if (o->weights.sparsity > 0)
 		print_joined(s, "-fprune=", arena_printf(s->arena, "%g", o->weights.sparsity));
+	if (o->weights.channels > 0)
+		print_joined(s, "-fprune=channel:", arena_printf(s->arena, "%g", o->weights.channels));
 	if (o->weights.of)
 		print_joined(s, "-fprune=", arena_printf(s->arena, "%d:%d", o->weights.keep,
 		                                         o->weights.of));
@@ -802,6 +821,10 @@ options_print_code(Str *s, const Options *o)
 	}
 	if (o->hosted)
 		str_puts(s, " -fhosted");
+	if (o->io == IO_ARENA)
+		str_puts(s, " -fio=arena");
+	if (o->clobber_input)
+		str_puts(s, " -fclobber-input");
 	if (o->single_rounding)
 		str_puts(s, " -fsingle-rounding");
 	if (o->tree_limit)
@@ -840,7 +863,7 @@ is_printed_apart(size_t offset)
 {
 	static const size_t apart[] = {
 		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
-		offsetof(Options, hosted),  offsetof(Options, passes),    offsetof(Options, prefix),
+		offsetof(Options, hosted),  offsetof(Options, clobber_input),  offsetof(Options, passes),    offsetof(Options, prefix),
 		offsetof(Options, report),  offsetof(Options, attrs),
 		offsetof(Options, single_rounding), offsetof(Options, calib),
 		offsetof(Options, keep_float),

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/str.h"
+#include "codegen/program/program.h"
 #include "codegen/target/target.h"
 #include "frontend/frontend.h"
 #include "passes/compression/compress.h"
@@ -54,6 +55,8 @@ typedef struct {
 
 	bool help, version, verbose, only_show, print_ops;
 	bool single_rounding;
+	ProgramIo io;       /* -fio= */
+	bool clobber_input; /* -fclobber-input */
 	int tree_limit; /* -ntree-limit */
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */

@@ -76,6 +76,9 @@ note_passes(const Options *o, Diag *d)
 	diag_note(d, NULL, "the passes are %s", list.s);
 }
 
+/* At every level too: channels are cut by making them useless. */
+static const char after_cut[] = "dead-channels,cse,dce";
+
 /* What -Rpass= can name besides passes. */
 static const char pipeline_kernels[] = "kernels";
 
@@ -187,11 +190,23 @@ pipeline_run(Job *j)
 	       run_passes(j, &list, j->options->passes ? 1 : MAX_ROUNDS);
 }
 
-bool
-pipeline_run_before_compression(Job *j)
+static bool
+run_list(Job *j, const char *passes)
 {
 	PassList list = {0};
 
-	return pass_parse_list(j->arena, before_compression, &list, &j->diag) &&
+	return pass_parse_list(j->arena, passes, &list, &j->diag) &&
 	       run_passes(j, &list, MAX_ROUNDS);
+}
+
+bool
+pipeline_run_before_compression(Job *j)
+{
+	return run_list(j, before_compression);
+}
+
+bool
+pipeline_run_after_cut(Job *j)
+{
+	return run_list(j, after_cut);
 }

@@ -21,4 +21,7 @@ bool pipeline_run(Job *j);
 /* Runs those that make a float graph ready for compression. */
 bool pipeline_run_before_compression(Job *j);
 
+/* Runs those that take out channels that nobody looks at any more. */
+bool pipeline_run_after_cut(Job *j);
+
 #endif

@@ -15,6 +15,9 @@
  *  - What has no keys (sets of many kinds, a third child) becomes conditions that compare
  *    floats; the largest of these remain a walk over the arrays.
  *
+ * Before that equal subtrees are made one, and tests whose children are equal are left
+ * out; tables and conditions have what is left, each use of a subtree counts in the others.
+ *
  * Compilers take much longer than linear time for long functions, so a node with many
  * trees that becomes conditions is split, each part going on from the result of the one
  * before:
@@ -29,6 +32,7 @@
 #include <string.h>
 
 #include "ir/trees.h"
+#include "passes/compression/forest.h"
 #include "passes/pass.h"
 
 enum {
@@ -45,7 +49,7 @@ typedef struct {
 	bool possible;
 } Choice;
 
-enum { MAX_CHOICES = TREE_CODE_COUNT * TREE_KEYS_COUNT };
+enum { MAX_CHOICES = (int)TREE_CODE_COUNT * (int)TREE_KEYS_COUNT };
 
 /* ---- What a step costs ---- */
 
@@ -308,6 +312,17 @@ split(Graph *g, Node *n, const Trees *t, const int32_t *tests, Diag *d)
 	return true;
 }
 
+/* Makes equal subtrees one. */
+static void
+merge_equal(Graph *g, Node *n, PassCtx *cx)
+{
+	Trees t = trees_of(n);
+	Forest *f = forest_copy(cx->scratch, &t);
+
+	if (f)
+		forest_store(f, g, n, t.value->type.dtype);
+}
+
 bool
 pass_trees(Graph *g, PassCtx *cx)
 {
@@ -320,6 +335,7 @@ pass_trees(Graph *g, PassCtx *cx)
 		next = n->next;
 		if (n->op != OP_TREES || a->code != TREE_CODE_walk || a->keys == TREE_KEYS_none)
 			continue;
+		merge_equal(g, n, cx);
 		t = trees_of(n);
 		c = choose(cx, n, &t);
 		a->code = c.code;

@@ -34,6 +34,7 @@ typedef struct {
 	VEC(Constant) constants;
 	const char **name;      /* by buffer: in run(), or of the constant; NULL: unused */
 	const char **size_name; /* inputs, then outputs: the macros of their sizes */
+	const char **offset_name; /* the same: of their places, with IO_ARENA */
 	Names run_names;        /* parameters and variables of run() */
 	Interface *interface;
 	const char *count, *call; /* more of them in run_batch() */
@@ -259,6 +260,12 @@ print_constants(Emit *e, Str *s)
 
 /* ---- The run function ---- */
 
+static bool
+is_io_in_arena(const Emit *e)
+{
+	return e->program->io == IO_ARENA;
+}
+
 /* Names the buffers that a step's kernel takes. */
 static void
 name_buffers(Emit *e)
@@ -299,6 +306,7 @@ name_parameters(Emit *e)
 	if (g->states.n)
 		names_add(&e->run_names, "state");
 	e->size_name = ARENA_ARRAY(a, const char *, g->inputs.n + g->outputs.n);
+	e->offset_name = ARENA_ARRAY(a, const char *, g->inputs.n + g->outputs.n);
 	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
 		bool is_input = i < g->inputs.n;
 		const Buffer *b = is_input ? p->input[i] : p->output[i - g->inputs.n];
@@ -311,6 +319,11 @@ name_parameters(Emit *e)
 			&e->file.names,
 			name_upper(a, arena_printf(a, "%s_%s_SIZE", e->file.prefix,
 		                                   name_stem(a, name))));
+		if (is_io_in_arena(e))
+			e->offset_name[i] = names_add(
+				&e->file.names,
+				name_upper(a, arena_printf(a, "%s_%s_OFFSET", e->file.prefix,
+			                                   name_stem(a, name))));
 	}
 	if (e->options->batch) {
 		e->count = names_add(&e->run_names, "count");
@@ -330,13 +343,13 @@ print_prototype(const Emit *e, Str *s, bool batch)
 	str_printf(&line, "int %s_run%s(", e->file.prefix, batch ? "_batch" : "");
 	if (batch)
 		str_printf(&line, "size_t %s, ", e->count);
-	for (int i = 0; i < graph_plain_inputs(g); i++)
-		str_printf(&line, "const %s *%s, ", c_type_of(p->input[i]),
-		           e->name[p->input[i]->index]);
-	for (int i = 0; i < graph_plain_outputs(g); i++)
+	for (int i = 0; i < graph_plain_inputs(g) && !is_io_in_arena(e); i++)
+		str_printf(&line, "%s%s *%s, ", p->clobbers_inputs ? "" : "const ",
+		           c_type_of(p->input[i]), e->name[p->input[i]->index]);
+	for (int i = 0; i < graph_plain_outputs(g) && !is_io_in_arena(e); i++)
 		str_printf(&line, "%s *%s, ", c_type_of(p->output[i]),
 		           e->name[p->output[i]->index]);
-	if (g->states.n)
+	if (g->states.n && !is_io_in_arena(e))
 		str_printf(&line, "%s_state *state, ", e->file.prefix);
 	str_puts(&line, "void *arena)");
 	line_print(s, 0, line.s, line.n);
@@ -387,6 +400,20 @@ print_calls(const Emit *e, Str *s)
 	}
 }
 
+/* Whether a step takes the buffer itself. */
+static bool
+is_buffer_used(const Emit *e, const Buffer *b)
+{
+	for (int i = 0; i < e->program->steps.n; i++) {
+		const Step *step = e->program->steps.v[i];
+
+		for (int j = 0; j < step->fn->bufs.n; j++)
+			if (e->used[i][j] && step->arg[j].buffer == b)
+				return true;
+	}
+	return false;
+}
+
 /* Variables that point into the arena; empty tensors may do so even when it has
  * no bytes. */
 static void
@@ -398,7 +425,7 @@ print_pointers(const Emit *e, Str *s)
 		const Buffer *b = e->program->buffers.v[i];
 		Str line;
 
-		if (b->kind != BUFFER_ARENA || !e->name[i])
+		if (b->kind != BUFFER_ARENA || !e->name[i] || !is_buffer_used(e, b))
 			continue;
 		if (first)
 			str_puts(s, "\tuint8_t *const mem = (uint8_t *)arena;\n");
@@ -429,10 +456,10 @@ print_unused(const Emit *e, Str *s)
 {
 	const Program *p = e->program;
 
-	for (int i = 0; i < p->graph->inputs.n; i++)
+	for (int i = 0; i < p->graph->inputs.n && !is_io_in_arena(e); i++)
 		if (!is_base_used(e, p->input[i]))
 			str_printf(s, "\t(void)%s;\n", e->name[p->input[i]->index]);
-	for (int i = 0; i < p->graph->outputs.n; i++)
+	for (int i = 0; i < p->graph->outputs.n && !is_io_in_arena(e); i++)
 		if (!is_base_used(e, p->output[i]))
 			str_printf(s, "\t(void)%s;\n", e->name[p->output[i]->index]);
 	if (!p->arena_size)
@@ -456,7 +483,7 @@ print_state_pointers(const Emit *e, Str *s)
 	const Program *p = e->program;
 	const Graph *g = p->graph;
 
-	for (int i = 0; i < g->states.n; i++) {
+	for (int i = 0; i < g->states.n && !is_io_in_arena(e); i++) {
 		const Buffer *next = p->output[graph_plain_outputs(g) + i];
 		const char *type = c_type_of(next), *member = state_member(e, i);
 
@@ -483,8 +510,12 @@ print_reset_of(Emit *e, Str *s, int i)
 		data_print(&e->file, s, 3, t, data, n);
 		str_puts(s, "\t\t};\n");
 	}
-	str_printf(s, "\t\tsize_t i;\n\n\t\tfor (i = 0; i < %zuu; i++) {\n\t\t\tstate->%s[i] = ", n,
-	           member);
+	if (is_io_in_arena(e))
+		str_printf(s, "\t\t%s *const %s = (%s *)(void *)((uint8_t *)arena + %s);\n",
+		           dtype_info[t].c_type, member, dtype_info[t].c_type,
+		           e->offset_name[graph_plain_inputs(e->program->graph) + i]);
+	str_printf(s, "\t\tsize_t i;\n\n\t\tfor (i = 0; i < %zuu; i++) {\n\t\t\t%s%s[i] = ", n,
+	           is_io_in_arena(e) ? "" : "state->", member);
 	if (same && n)
 		const_print(&e->file, s, t, data, 0);
 	else
@@ -493,11 +524,22 @@ print_reset_of(Emit *e, Str *s, int i)
 }
 
 static void
+print_reset_head(const Emit *e, Str *s)
+{
+	if (is_io_in_arena(e))
+		str_printf(s, "void %s_reset(void *arena)", e->file.prefix);
+	else
+		str_printf(s, "void %s_reset(%s_state *state)", e->file.prefix, e->file.prefix);
+}
+
+static void
 print_reset(Emit *e, Str *s)
 {
 	if (!e->program->graph->states.n)
 		return;
-	str_printf(s, "\nvoid %s_reset(%s_state *state)\n{\n", e->file.prefix, e->file.prefix);
+	str_putc(s, '\n');
+	print_reset_head(e, s);
+	str_puts(s, "\n{\n");
 	for (int i = 0; i < e->program->graph->states.n; i++)
 		print_reset_of(e, s, i);
 	str_puts(s, "}\n");
@@ -760,12 +802,39 @@ print_manual(const Emit *e, Str *s)
 	for (int i = 0; i < graph_plain_outputs(g); i++)
 		describe_tensor(e, s, "output", g->output_names.v[i], p->output[i]);
 	comment_line(s, "");
-	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena; no heap, %s",
-	                             p->arena_size, state_text(e)));
+	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena%s; no heap, %s", p->arena_size,
+	                             is_io_in_arena(e) ? ", tensors included" : "",
+	                             state_text(e)));
 	comment_line(s, arena_printf(a, "Constants: %zu bytes", constant_bytes(e)));
 	comment_line(s, arena_printf(a, "Multiply-accumulates of one call: %lld",
 	                             (long long)program_macs(p)));
 	str_puts(s, " */\n");
+}
+
+static void
+print_arena_manual(const Emit *e, Str *s)
+{
+	str_puts(s, "\n/* Memory of all tensors.  Inputs are written to their places before a call, which\n"
+	            " * uses that memory for other things; outputs are in theirs behind it, until the\n"
+	            " * next input is written");
+	if (e->program->graph->states.n)
+		str_printf(s, ".  States are kept there between calls and are set by\n * %s_reset()",
+		           e->file.prefix);
+	str_puts(s, ". */\n");
+}
+
+static void
+print_offsets(const Emit *e, Str *s)
+{
+	const Program *p = e->program;
+	const Graph *g = p->graph;
+
+	str_puts(s, "\n/* Where the tensors are: bytes from the start of the arena. */\n");
+	for (int i = 0; i < g->inputs.n + graph_plain_outputs(g); i++) {
+		const Buffer *b = i < g->inputs.n ? p->input[i] : p->output[i - g->inputs.n];
+
+		str_printf(s, "#define %s %zuu\n", e->offset_name[i], b->offset);
+	}
 }
 
 static void
@@ -775,7 +844,10 @@ print_macros(const Emit *e, Str *s)
 	const Graph *g = p->graph;
 	const char *u = e->file.upper;
 
-	str_puts(s, "\n/* Memory that a call needs; its contents need not be kept between calls. */\n");
+	if (is_io_in_arena(e))
+		print_arena_manual(e, s);
+	else
+		str_puts(s, "\n/* Memory that a call needs; its contents need not be kept between calls. */\n");
 	str_printf(s, "#define %s_ARENA_SIZE %zuu /* bytes */\n", u, p->arena_size);
 	str_printf(s, "#define %s_ARENA_ALIGN %zuu\n", u, p->arena_align);
 	str_puts(s, "\n/* Elements of the tensors. */\n");
@@ -787,6 +859,8 @@ print_macros(const Emit *e, Str *s)
 			continue;
 		str_printf(s, "#define %s %du\n", e->size_name[i], (int)type_numel(&b->type));
 	}
+	if (is_io_in_arena(e))
+		print_offsets(e, s);
 	str_puts(s, "\n/* Results of the function. */\n");
 	str_printf(s, "#define %s_OK 0\n", u);
 	str_printf(s, "#define %s_ERROR_ARENA 1 /* the arena is NULL or not aligned */\n", u);
@@ -797,7 +871,7 @@ print_state_type(const Emit *e, Str *s)
 {
 	const Graph *g = e->program->graph;
 
-	if (!g->states.n)
+	if (!g->states.n || is_io_in_arena(e))
 		return;
 	str_puts(s, "\n/* What is kept between calls. */\ntypedef struct {\n");
 	for (int i = 0; i < g->states.n; i++) {
@@ -813,10 +887,11 @@ print_state_type(const Emit *e, Str *s)
 static void
 print_reset_prototype(const Emit *e, Str *s)
 {
-	if (e->program->graph->states.n)
-		str_printf(s, "/* Prepares a state for the first call of a sequence. */\n"
-		              "void %s_reset(%s_state *state);\n\n",
-		           e->file.prefix, e->file.prefix);
+	if (!e->program->graph->states.n)
+		return;
+	str_puts(s, "/* Prepares a state for the first call of a sequence. */\n");
+	print_reset_head(e, s);
+	str_puts(s, ";\n\n");
 }
 
 static void
@@ -849,8 +924,12 @@ print_header(Emit *e, Str *s)
 	str_write(s, types.s, types.n);
 	str_puts(s, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
 	print_reset_prototype(e, s);
-	str_puts(s, "/* Computes the outputs.  The arrays must not overlap; `arena` may be NULL when its\n"
-	            " * size is 0. */\n");
+	str_puts(s, is_io_in_arena(e)
+	                    ? "/* Computes the outputs. */\n"
+	                    : "/* Computes the outputs.  The arrays must not overlap; `arena` may be NULL when "
+	                      "its\n * size is 0. */\n");
+	if (e->program->clobbers_inputs && !is_io_in_arena(e))
+		str_puts(s, "/* The inputs are overwritten. */\n");
 	print_prototype(e, s, false);
 	str_puts(s, ";\n");
 	print_batch_prototype(e, s);

@@ -287,16 +287,20 @@ static void
 reset_state(LlvmFunction *f, const char *name, LLVMValueRef state, int i)
 {
 	LlvmModule *m = f->m;
-	const Value *v = m->program->graph->states.v[i];
+	const Program *p = m->program;
+	const Value *v = p->graph->states.v[i];
 	DType t = v->type.dtype;
 	LLVMTypeRef idx = llvm_type(m, DT_IDX);
-	LLVMValueRef zero = LLVMConstInt(idx, 0, 0), to = state_member(m, state, i), table, first;
+	LLVMValueRef zero = LLVMConstInt(idx, 0, 0), to, table, first;
 	size_t n = (size_t)type_numel(&v->type);
 	bool repeated = value_is_repeated(v);
 	LlvmCounted loop;
 
 	if (n == 0)
 		return;
+	to = p->io == IO_ARENA
+	             ? offset_by(m, state, p->input[graph_plain_inputs(p->graph) + i]->offset)
+	             : state_member(m, state, i);
 	table = llvm_constant(m, arena_printf(m->arena, "%s_initial%d", name, i), t,
 	                      repeated ? 1 : n, v->data);
 	/* LLVM may look into a single element. */
@@ -370,8 +374,10 @@ static void
 build_run(LlvmModule *m)
 {
 	const Program *p = m->program;
-	int nin = graph_plain_inputs(p->graph), nout = graph_plain_outputs(p->graph);
-	int nstates = p->graph->states.n;
+	bool in_arena = p->io == IO_ARENA;
+	int nin = in_arena ? 0 : graph_plain_inputs(p->graph);
+	int nout = in_arena ? 0 : graph_plain_outputs(p->graph);
+	int nstates = in_arena ? 0 : p->graph->states.n;
 	const char *name = text(m, "_run", m->options->prefix);
 	Entry e = start_entry(m, name, m->c_int, nin + nout + (nstates > 0) + 1);
 
@@ -452,7 +458,7 @@ build_run_batch(LlvmModule *m)
 	LLVMBuildRet(b, fn);
 }
 
-/* void NAME_reset(NAME_state *state) */
+/* void NAME_reset(NAME_state *state), or of the arena where states lie in it. */
 static void
 build_reset(LlvmModule *m)
 {

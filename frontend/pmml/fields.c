@@ -438,7 +438,10 @@ treat_invalid(Pmml *p, const Xml *e, const Entry *data, bool is_top, Val *v)
 	if (!valid)
 		return true;
 	if (how == 0) {
-		add_invalid(p, code_not(p, code_or(p, valid, value_is_missing(p, v))));
+		/* The number of a missing label is below all that are valid. */
+		if (value_kind(v) != KIND_LABEL || data->nvalid < 0)
+			valid = code_or(p, valid, value_is_missing(p, v));
+		add_invalid(p, code_not(p, valid));
 		return true;
 	}
 	other = value_missing(p, v->type, v->labels);

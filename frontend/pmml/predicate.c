@@ -58,8 +58,9 @@ read_simple(Pmml *p, const Xml *e, Truth *out)
 	if (!text || !value_constant(p, e, text, v.type, v.labels, &constant) ||
 	    !value_compare(p, e, kop[op], v, constant, &is_true))
 		return false;
+	/* A label that is equal to one is there; so is a number that is less than one. */
 	if (!v.never_missing && (op == PREDICATE_NOT_EQUAL || value_kind(&v) == KIND_BOOLEAN ||
-	                         value_kind(&v) == KIND_LABEL))
+	                         (value_kind(&v) == KIND_LABEL && op != PREDICATE_EQUAL)))
 		is_true = code_and(p, is_true, code_not(p, value_is_missing(p, &v)));
 	*out = truth_known_unless(p, is_true, &v);
 	return true;

@@ -117,9 +117,31 @@ code_or(Pmml *p, Expr *x, Expr *y)
 	return code_op(p, KOP_OR, x, y);
 }
 
+/* The comparison that holds where this one does not; of floats a NaN makes all but
+ * equality false, so they have no such pair. */
+static bool
+opposite(const Expr *x, KOp *out)
+{
+	static const KOp pair[][2] = {
+		{KOP_EQ, KOP_NE}, {KOP_LT, KOP_GE}, {KOP_GT, KOP_LE},
+	};
+
+	for (int i = 0; i < 3 && x->kind == E_KOP; i++)
+		for (int k = 0; k < 2; k++)
+			if (x->op == pair[i][k]) {
+				*out = pair[i][!k];
+				return i == 0 || !dtype_is_float(x->arg[0]->type);
+			}
+	return false;
+}
+
 Expr *
 code_not(Pmml *p, Expr *x)
 {
+	KOp op;
+
+	if (opposite(x, &op))
+		return code_op(p, op, x->arg[0], x->arg[1]);
 	return loop_op1(code(p), KOP_NOT, x);
 }
 

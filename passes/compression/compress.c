@@ -237,8 +237,8 @@ new_states(const Graph *g, size_t calls, Arena *a)
 	return s;
 }
 
-static size_t
-constant_bytes(const Graph *g)
+size_t
+compress_constant_bytes(const Graph *g)
 {
 	size_t bytes = 0;
 
@@ -271,8 +271,8 @@ compress(Graph *g, const CompressOptions *o, const Samples *all, const Executor 
 	r->held_out = all->n < LEAST_HOLD_OUT ? 0 : held.n;
 	r->has_labels = all->labels != NULL;
 	r->made_up = all->file == NULL;
-	r->float_bytes = constant_bytes(g);
-	r->bytes = constant_bytes(q);
+	r->float_bytes = compress_constant_bytes(g);
+	r->bytes = compress_constant_bytes(q);
 	if (!agreement_measure(&r->agreement, g, q, &held, exec, scratch))
 		return NULL;
 	return q;

@@ -75,6 +75,9 @@ typedef struct CompressReport {
 Graph *compress_graph(Graph *g, const CompressOptions *options, const Samples *samples,
                       const Executor *exec, CompressReport *report, Diag *d);
 
+/* Bytes of the constants that a graph uses. */
+size_t compress_constant_bytes(const Graph *g);
+
 /* The report as text, and as one JSON object. */
 void compress_report_text(Str *s, const CompressReport *r);
 void compress_report_json(Str *s, const CompressReport *r);

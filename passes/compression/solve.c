@@ -411,6 +411,157 @@ solve_drop_order(const Problem *p, const double *target, const int32_t *block,
 	return count;
 }
 
+/* ---- Dropping blocks of all rows ---- */
+
+/* Work of judging blocks, above which several go at a time. */
+static const double most_judging = 2e10;
+
+/* The network without some of its columns. */
+typedef struct {
+	size_t d, rows, blocks;
+	double *inverse;   /* d by d: of H on what is left, zero elsewhere */
+	double *w;         /* rows by d */
+	size_t *first, *at; /* of each block: its columns are at[first[b]] to at[first[b + 1]] */
+	double *m, *l, *y; /* room for one block */
+} Blocks;
+
+static Blocks
+begin_blocks(const Problem *p, const double *target, int32_t rows, const int32_t *block,
+             int32_t n, Arena *a)
+{
+	Blocks b = {.d = (size_t)p->d, .rows = (size_t)rows, .blocks = (size_t)n};
+	size_t widest = 0, used = 0;
+
+	b.inverse = arena_copy(a, p->inverse, b.d * b.d * sizeof *b.inverse);
+	b.w = arena_copy(a, target, b.rows * b.d * sizeof *b.w);
+	b.first = ARENA_ARRAY(a, size_t, b.blocks + 1);
+	b.at = ARENA_ARRAY(a, size_t, b.d + 1);
+	for (size_t k = 0; k < b.blocks; k++) {
+		b.first[k] = used;
+		for (size_t j = 0; j < b.d; j++)
+			if (block[j] == (int32_t)k)
+				b.at[used++] = j;
+		widest = used - b.first[k] > widest ? used - b.first[k] : widest;
+	}
+	b.first[b.blocks] = used;
+	b.m = ARENA_ARRAY(a, double, widest * widest + 1);
+	b.l = ARENA_ARRAY(a, double, widest * widest + 1);
+	b.y = ARENA_ARRAY(a, double, widest + 1);
+	return b;
+}
+
+/* Factors what the inverse has of a block; its number of columns, 0 where there is no
+ * factor. */
+static size_t
+factor_block(const Blocks *b, size_t k)
+{
+	size_t n = b->first[k + 1] - b->first[k];
+	const size_t *at = &b->at[b->first[k]];
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < n; j++)
+			b->m[i * n + j] = b->inverse[at[i] * b->d + at[j]];
+	return factor(b->m, b->l, (int32_t)n) ? n : 0;
+}
+
+/* b->y becomes the block's part of the inverse's inverse times that of a row. */
+static void
+solve_block(const Blocks *b, size_t k, size_t n, const double *row)
+{
+	for (size_t i = 0; i < n; i++)
+		b->y[i] = row[b->at[b->first[k] + i]];
+	solve_factored(b->l, (int32_t)n, b->y);
+}
+
+/* What the error of all rows grows by without block k; nothing where the block does
+ * nothing. */
+static double
+loss_of_block(const Blocks *b, size_t k)
+{
+	size_t n = factor_block(b, k);
+	double sum = 0;
+
+	for (size_t r = 0; r < b->rows && n > 0; r++) {
+		const double *row = &b->w[r * b->d];
+
+		solve_block(b, k, n, row);
+		for (size_t i = 0; i < n; i++)
+			sum += b->y[i] * row[b->at[b->first[k] + i]];
+	}
+	return sum;
+}
+
+/* v becomes v less what the columns of block k have in common with it. */
+static void
+take_block_off(const Blocks *b, size_t k, size_t n, double *v)
+{
+	solve_block(b, k, n, v);
+	for (size_t i = 0; i < n; i++) {
+		const double *from = &b->inverse[b->at[b->first[k] + i] * b->d];
+
+		for (size_t j = 0; j < b->d; j++)
+			v[j] -= b->y[i] * from[j];
+	}
+}
+
+static void
+drop_block(Blocks *b, size_t k, Arena *scratch)
+{
+	size_t n = factor_block(b, k);
+	const size_t *at = &b->at[b->first[k]];
+	Blocks old = *b;
+
+	/* The rows of the inverse change while others still need them. */
+	old.inverse = arena_copy(scratch, b->inverse, b->d * b->d * sizeof *b->inverse);
+	for (size_t r = 0; r < b->rows && n > 0; r++)
+		take_block_off(&old, k, n, &b->w[r * b->d]);
+	for (size_t i = 0; i < b->d && n > 0; i++)
+		take_block_off(&old, k, n, &b->inverse[i * b->d]);
+	for (size_t i = 0; i < b->first[k + 1] - b->first[k]; i++) {
+		for (size_t r = 0; r < b->rows; r++)
+			b->w[r * b->d + at[i]] = 0;
+		for (size_t j = 0; j < b->d; j++)
+			b->inverse[at[i] * b->d + j] = b->inverse[j * b->d + at[i]] = 0;
+	}
+}
+
+/* How many blocks go each time they are judged. */
+static int32_t
+drops_at_once(const Blocks *b, int32_t drop)
+{
+	double width = (double)b->d / (double)b->blocks;
+	double each = width * width * (width + (double)b->rows);
+	double rounds = most_judging / ((double)b->blocks * each);
+
+	return rounds >= drop ? 1 : (int32_t)(drop / fmax(rounds, 1)) + 1;
+}
+
+void
+solve_drop_blocks(const Problem *p, const double *target, int32_t rows, const int32_t *block,
+                  int32_t n, int32_t drop, bool *gone, Arena *scratch)
+{
+	Blocks b = begin_blocks(p, target, rows, block, n, scratch);
+	double *loss = ARENA_ARRAY(scratch, double, n + 1);
+	int32_t at_once = drops_at_once(&b, drop);
+
+	memset(gone, 0, (size_t)n * sizeof *gone);
+	for (int32_t done = 0; done < drop;) {
+		for (int32_t k = 0; k < n; k++)
+			loss[k] = gone[k] ? HUGE_VAL : loss_of_block(&b, (size_t)k);
+		for (int32_t i = 0; i < at_once && done < drop; i++, done++) {
+			Arena *copy = arena_child(scratch);
+			int32_t best = 0;
+
+			for (int32_t k = 1; k < n; k++)
+				best = loss[k] < loss[best] ? k : best;
+			drop_block(&b, (size_t)best, copy);
+			gone[best] = true;
+			loss[best] = HUGE_VAL;
+			arena_free(copy);
+		}
+	}
+}
+
 void
 solve_kept(const Problem *p, const double *target, const bool *keep, double *w, Arena *scratch)
 {

@@ -66,6 +66,15 @@ int32_t solve_drop_order(const Problem *p, const double *target, const int32_t *
                          const int32_t *most, int32_t count, int32_t *order, double *loss,
                          Arena *scratch);
 
+/*
+ * Which blocks of columns `drop` of n to do without in all rows at once; sets `gone` for
+ * those.  block[j] is the number of column j's.  Each time the one goes that the other
+ * columns make up for best.
+ */
+void solve_drop_blocks(const Problem *p, const double *target, int32_t rows,
+                       const int32_t *block, int32_t n, int32_t drop, bool *gone,
+                       Arena *scratch);
+
 /* The best weights of a row that is 0 where `keep` is false. */
 void solve_kept(const Problem *p, const double *target, const bool *keep, double *w,
                 Arena *scratch);

@@ -11,7 +11,7 @@
 
 /* `states` is what observe_values() noted.  Appends the nodes of `g` to main->to, whose
  * inputs are in main->map, and a report for each. */
-bool walk_nodes(const Graph *g, Emit *main, const CompressOptions *options, const Samples *s,
+bool walk_nodes(Graph *g, Emit *main, const CompressOptions *options, const Samples *s,
                 const CallArray *states, const Executor *exec, CompressReport *report, Diag *d);
 
 #endif

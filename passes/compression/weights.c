@@ -76,6 +76,7 @@ typedef struct {
 	const Layer *l;
 	const Moments *m;
 	const WeightOptions *o;
+	const Cut *cut;
 	size_t columns;
 	const float *w;      /* rows of the float network */
 	Problem *problem;    /* by group; NULL: rows are taken as they are */
@@ -92,10 +93,10 @@ drops(const Layer *l, const WeightOptions *o)
 }
 
 bool
-weights_need_moments(const Layer *l, const WeightOptions *o)
+weights_need_moments(const Layer *l, const WeightOptions *o, const Cut *cut)
 {
 	return l->columns <= SOLVE_MOST_COLUMNS &&
-	       (drops(l, o) || (o->most > 0 && o->most < EIGHT_BITS));
+	       (drops(l, o) || cut->drop > 0 || (o->most > 0 && o->most < EIGHT_BITS));
 }
 
 static const Problem *
@@ -116,7 +117,8 @@ prepare_problems(Choice *c)
 		return;
 	for (int32_t g = 0; g < l->groups; g++)
 		if (!solve_prepare(&p[g], c->m->h + (size_t)g * square,
-		                   c->m->g + (size_t)g * square, l->columns, drops(l, c->o), c->a))
+		                   c->m->g + (size_t)g * square, l->columns,
+		                   drops(l, c->o) || c->cut->drop > 0, c->a))
 			return;
 	c->problem = p;
 }
@@ -283,6 +285,45 @@ drop_weights(Choice *c)
 	fit_kept(c);
 }
 
+/* ---- Cutting channels ---- */
+
+/* Without moments those go that have the smallest weights. */
+static void
+drop_smallest_blocks(const Choice *c, bool *gone)
+{
+	const Cut *cut = c->cut;
+	double *sum = ARENA_ARRAY(c->a, double, cut->n + 1);
+
+	for (size_t i = 0; i < (size_t)c->l->rows * c->columns; i++)
+		sum[cut->block[i % c->columns]] += c->target[i] * c->target[i];
+	for (int32_t k = 0; k < cut->drop; k++) {
+		int32_t best = -1;
+
+		for (int32_t b = 0; b < cut->n; b++)
+			if (!gone[b] && (best < 0 || sum[b] < sum[best]))
+				best = b;
+		gone[best] = true;
+	}
+}
+
+static void
+drop_channels(Choice *c)
+{
+	const Cut *cut = c->cut;
+	size_t n = (size_t)c->l->rows * c->columns;
+	bool *gone = ARENA_ARRAY(c->a, bool, cut->n + 1);
+
+	if (c->problem)
+		solve_drop_blocks(c->problem, c->target, c->l->rows, cut->block, cut->n, cut->drop,
+		                  gone, c->a);
+	else
+		drop_smallest_blocks(c, gone);
+	c->keep = ARENA_ARRAY(c->a, bool, n + 1);
+	for (size_t i = 0; i < n; i++)
+		c->keep[i] = !gone[cut->block[i % c->columns]];
+	fit_kept(c);
+}
+
 /* ---- Codes ---- */
 
 /* A bias beyond int32 would have no code: then the scale must be larger. */
@@ -300,7 +341,7 @@ choose_codes(const Choice *c, int32_t row, bool refit, double *scale, double *co
 	int most = c->o->most;
 	Arena *scratch = arena_child(c->a);
 
-	if (c->problem && weights_need_moments(c->l, c->o))
+	if (c->problem && weights_need_moments(c->l, c->o, c->cut))
 		solve_round(problem_of(c, row), c->target + at, c->start + at,
 		            c->keep ? c->keep + at : NULL, most, refit, scale, code, scratch);
 	else
@@ -397,18 +438,21 @@ part_of_zeros(const NewWeights *w)
 }
 
 NewWeights
-weights_choose(const Layer *l, const Moments *m, const WeightOptions *o, double x_scale,
-               Arena *a)
+weights_choose(const Layer *l, const Moments *m, const WeightOptions *o, const Cut *cut,
+               double x_scale, Arena *a)
 {
 	Arena *scratch = arena_child(a);
-	Choice c = {.l = l, .m = m, .o = o, .columns = (size_t)l->columns, .a = scratch};
+	Choice c = {.l = l, .m = m, .o = o, .cut = cut, .columns = (size_t)l->columns,
+	            .a = scratch};
 	NewWeights out;
 
 	c.w = layer_matrix(l, scratch);
-	if (weights_need_moments(l, o))
+	if (weights_need_moments(l, o, cut))
 		prepare_problems(&c);
 	find_targets(&c);
-	if (drops(l, o))
+	if (cut->drop > 0)
+		drop_channels(&c);
+	else if (drops(l, o))
 		drop_weights(&c);
 	out = o->most ? as_codes(&c, x_scale, a) : as_floats(&c, a);
 	out.sparsity = part_of_zeros(&out);

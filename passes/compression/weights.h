@@ -4,6 +4,7 @@
 #ifndef MCC_PASSES_COMPRESSION_WEIGHTS_H
 #define MCC_PASSES_COMPRESSION_WEIGHTS_H
 
+#include "passes/compression/cut.h"
 #include "passes/compression/moments.h"
 
 /* What the weights of a layer are to become. */
@@ -12,10 +13,11 @@ typedef struct {
 	double sparsity;   /* part of the weights of each layer that is dropped; 0: none */
 	int keep, of;      /* or that at most `keep` of `of` neighbours stay, input channels at
 	                    * one tap; 0: no such rule */
+	double channels;   /* part of the channels between layers that is cut; 0: none */
 } WeightOptions;
 
 /* Whether choosing weights so looks at second moments of what the layer sees. */
-bool weights_need_moments(const Layer *l, const WeightOptions *o);
+bool weights_need_moments(const Layer *l, const WeightOptions *o, const Cut *cut);
 
 /* The constants of a compressed layer. */
 typedef struct {
@@ -30,9 +32,9 @@ typedef struct {
  * scales of the least square error; on fewer, or when some are dropped, all weights of a
  * row are chosen together (solve.h).  The bias takes up what the mean of each row would
  * lose, from the means of what the layer sees; its unit follows from `x_scale`, the scale
- * of the layer's input.
+ * of the layer's input.  Weights on the channels that `cut` takes away are all 0.
  */
 NewWeights weights_choose(const Layer *l, const Moments *m, const WeightOptions *o,
-                          double x_scale, Arena *a);
+                          const Cut *cut, double x_scale, Arena *a);
 
 #endif

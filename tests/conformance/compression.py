@@ -24,6 +24,7 @@ CASES = [
     ("digits", "-fquantize=int8", 0.3, True),
     ("digits", "-fquantize=int4", 0.6, True),
     ("digits", "-fprune=50% -fquantize=int8", 0.6, True),
+    ("digits", "-fprune=channel:25% -fquantize=int8", 1.5, True),
     ("mlp", "-fquantize=int8", 0.1, True),
     ("lenet5", "-fquantize=int8", 0.1, True),
     ("dscnn", "-fquantize=int8", 0.1, False),
@@ -41,6 +42,11 @@ CASES = [
     ("lenet5", "-fprune=90% -fquantize=int8", 2, False),
     ("mlp", "-fprune=90% -fquantize=int8", 1.6, False),
     ("resnet8", "-fprune=50% -fquantize=int8", 3.3, False),
+    ("lenet5", "-fprune=channel:25% -fquantize=int8", 0.3, False),
+    ("lenet5", "-fprune=channel:50% -fquantize=int8", 0.85, False),
+    ("mlp", "-fprune=channel:50% -fquantize=int8", 0.3, False),
+    ("dscnn", "-fprune=channel:25% -fquantize=int8", 0.4, False),
+    ("resnet8", "-fprune=channel:25% -fquantize=int8", 9, False),
 ]
 
 

@@ -286,7 +286,7 @@ START_TEST(the_bias_keeps_the_mean)
 			x[i][j] = (int8_t)fmin(rint((double)x0[i][j] * 64) + 3, 127);
 		}
 	m = moments_collect(&l, N, &a0, &a, &t, false, arena);
-	w = weights_choose(&l, &m, &(WeightOptions){.most = 127}, 1.0 / 64, arena);
+	w = weights_choose(&l, &m, &(WeightOptions){.most = 127}, &(Cut){0}, 1.0 / 64, arena);
 	for (int i = 0; i < N; i++) {
 		double unit = (double)w.type.q->scale[0] / 64, sum = ((const int32_t *)w.bias)[0];
 
@@ -470,6 +470,60 @@ START_TEST(what_has_no_integer_form_stays_float_with_a_warning)
 }
 END_TEST
 
+/* ---- Cutting channels ---- */
+
+/* The network, from a convolution over what `middle` does to another layer. */
+static int32_t
+channels_left(const char *middle, DType type)
+{
+	const char *text = arena_printf(
+		arena, "graph @g(%%x: f32[1,1,4,4]) {\n"
+		       "  %%w: f32[4,1,2,2] = const [0.5, 0.1, 0.2, -0.3, 0.9, -0.8, 0.7, 0.1, 0.3, "
+		       "0.4, -0.6, 0.2, 0.8, 0.9, -0.1, 0.4]\n"
+		       "  %%d: f32[4,1,2,2] = const [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.4, 0.3, "
+		       "0.2, 0.1, 0.9, 0.8, 0.7, 0.6]\n"
+		       "  %%v: f32[2,4,1,1] = const [0.5, -0.6, 0.7, 0.2, 0.9, 0.8, -0.1, 0.3]\n"
+		       "  %%f: f32[2,4] = const [0.5, -0.6, 0.7, 0.2, 0.9, 0.8, -0.1, 0.3]\n"
+		       "  %%1 = conv(%%x, %%w) {activation=relu}\n%s}\n", middle);
+	Graph *q = compress_with(text, &(CompressOptions){
+		.weights = {.most = type == DT_F32 ? 0 : 127, .channels = 0.5},
+		.input = type, .output = type});
+	const PassInfo *dead = pass_find("dead-channels");
+	PassCtx cx;
+
+	pass_init(&cx, arena, &diag);
+	ck_assert(pass_run(dead, q, &cx));
+	ck_assert(graph_verify(q, &diag));
+	for (const Node *n = q->first; n; n = n->next)
+		if (n->op == OP_CONV)
+			return n->out[0]->type.dim[1];
+	return 0;
+}
+
+static const struct {
+	const char *middle;
+	int left; /* of 4 channels */
+} cuts[] = {
+	{"  %2 = conv(%1, %v)\n  return %2\n", 2},
+	/* through a depthwise convolution and a pool */
+	{"  %2 = conv(%1, %d) {group=4}\n  %3 = max_pool(%2) {kernel=[2,2]}\n"
+	 "  %4 = conv(%3, %v)\n  return %4\n", 2},
+	/* through a reshape */
+	{"  %2 = avg_pool(%1) {kernel=[3,3]}\n  %3 = reshape(%2) {shape=[1,4]}\n"
+	 "  %4 = gemm(%3, %f) {trans_b=true}\n  return %4\n", 2},
+	/* not what somebody else looks at too */
+	{"  %2 = conv(%1, %v)\n  return %2, %1\n", 4},
+	{"  %2 = conv(%1, %v)\n  %3 = conv(%1, %v) {activation=relu}\n  %4 = add(%2, %3)\n  return %4\n", 4},
+	{"  %2 = sigmoid(%1)\n  %3 = add(%1, %2)\n  %4 = conv(%3, %v)\n  return %4\n", 4},
+};
+
+START_TEST(channels_that_one_layer_reads_are_cut)
+{
+	ck_assert_int_eq(channels_left(cuts[_i].middle, DT_I8), cuts[_i].left);
+	ck_assert_int_eq(channels_left(cuts[_i].middle, DT_F32), cuts[_i].left);
+}
+END_TEST
+
 /* ---- Bad data ---- */
 
 static const char small[] = "graph @g(%x: f32[1,4]) {\n  %1 = add(%x, %x)\n  return %1\n}\n";
@@ -517,6 +571,22 @@ START_TEST(constant_and_few_samples_are_warned_of)
 }
 END_TEST
 
+/* 40 samples of one place each; 20 columns are seen often enough, 21 are not. */
+START_TEST(layers_with_more_inputs_than_samples_show_are_warned_of)
+{
+	const char *text = arena_printf(
+		arena, "graph @g(%%x: f32[1,%d]) {\n  %%o: f32[1] = const [1.0]\n"
+		       "  %%w = expand(%%o) {shape=[2,%d]}\n"
+		       "  %%y = gemm(%%x, %%w) {trans_b=true}\n  return %%y\n}\n", _i, _i);
+	const CompressOptions o = {.weights = {.most = 7}, .input = DT_I8, .output = DT_I8};
+
+	compress_with(text, &o);
+	ck_assert_int_eq(diag.warnings, _i > 20);
+	if (_i > 20)
+		ck_assert_int_eq(diag.first->code, W_CALIBRATION);
+}
+END_TEST
+
 START_TEST(a_layer_that_is_not_there_cannot_be_kept)
 {
 	ck_assert_int_eq(code_for(0, CALLS, "nothing"), E_NAME);
@@ -555,10 +625,12 @@ main(void)
 	tcase_add_test(tc, the_same_samples_give_the_same_graph);
 	tcase_add_test(tc, layers_that_are_named_stay_float);
 	tcase_add_test(tc, what_has_no_integer_form_stays_float_with_a_warning);
+	tcase_add_loop_test(tc, channels_that_one_layer_reads_are_cut, 0, COUNT(cuts));
 	tcase_add_test(tc, bad_samples_are_reported);
 	tcase_add_test(tc, infinite_samples_are_reported);
 	tcase_add_test(tc, no_samples_are_reported);
 	tcase_add_test(tc, constant_and_few_samples_are_warned_of);
+	tcase_add_loop_test(tc, layers_with_more_inputs_than_samples_show_are_warned_of, 20, 22);
 	tcase_add_test(tc, a_layer_that_is_not_there_cannot_be_kept);
 	tcase_add_test(tc, values_that_overflow_on_samples_are_reported);
 	suite_add_tcase(s, tc);

@@ -259,6 +259,60 @@ START_TEST(degenerate_moments_are_damped)
 }
 END_TEST
 
+/* Blocks of different widths; the error of all rows without block b, fitted anew. */
+enum { ROWS = 3, BLOCKS = 5 };
+static const int32_t block_of[D] = {0, 0, 0, 0, 1, 1, 2, 2, 2, 2, 2, 2, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 1};
+
+static double
+error_without(const Problem *p, const double *target, const bool *gone)
+{
+	double sum = 0, v[D];
+	bool keep[D];
+
+	for (int j = 0; j < D; j++)
+		keep[j] = !gone[block_of[j]];
+	for (int r = 0; r < ROWS; r++) {
+		solve_kept(p, target + r * D, keep, v, arena);
+		sum += error_of(p, v, target + r * D);
+	}
+	return sum;
+}
+
+/* One after the other, each time the best of those that are left. */
+START_TEST(blocks_go_for_what_they_cost_all_rows)
+{
+	Problem p = make_problem(0.3);
+	bool gone[BLOCKS], greedy[BLOCKS] = {false};
+	double target[ROWS * D];
+
+	seed += (uint32_t)_i * 77u;
+	for (int r = 0; r < ROWS; r++)
+		make_row(target + r * D);
+	for (int drop = 1; drop < BLOCKS; drop++) {
+		double least = HUGE_VAL;
+		int best = -1;
+
+		for (int b = 0; b < BLOCKS; b++) {
+			double e;
+
+			if (greedy[b])
+				continue;
+			greedy[b] = true;
+			e = error_without(&p, target, greedy);
+			greedy[b] = false;
+			if (e < least) {
+				least = e;
+				best = b;
+			}
+		}
+		greedy[best] = true;
+		solve_drop_blocks(&p, target, ROWS, block_of, BLOCKS, drop, gone, arena);
+		for (int b = 0; b < BLOCKS; b++)
+			ck_assert_int_eq(gone[b], greedy[b]);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -273,6 +327,7 @@ main(void)
 	tcase_add_test(tc, kept_weights_are_the_best_ones);
 	tcase_add_test(tc, weights_are_dropped_for_what_they_cost);
 	tcase_add_test(tc, blocks_keep_as_many_as_they_must);
+	tcase_add_loop_test(tc, blocks_go_for_what_they_cost_all_rows, 0, 8);
 	tcase_add_test(tc, degenerate_moments_are_damped);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
