@@ -55,8 +55,9 @@ put_block(Str *s, const Program *p, const Buffer *b)
 	double steps = p->steps.n, height = PLAN_HEIGHT, arena = (double)p->arena_size;
 	double first = b->first < 0 ? 0 : b->first;
 	double last = b->last < p->steps.n ? b->last : p->steps.n - 1;
-	double x = LEFT + first / steps * (WIDTH - LEFT);
-	double w = (last - first + 1) / steps * (WIDTH - LEFT);
+	double left = LEFT, width = WIDTH - LEFT;
+	double x = left + first / steps * width;
+	double w = (last - first + 1) / steps * width;
 	double h = (double)type_bytes(&b->type) / arena * height;
 	double y = height - (double)b->offset / arena * height - h;
 
@@ -127,7 +128,7 @@ put_bars(Str *s, const char *title, const char *class, const Bar *bar, int n)
 		put_text(s, arena_strndup(s->arena, bar[i].name, 52));
 		str_printf(s, "</text><rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>"
 		              "<text x=\"%.1f\" y=\"%d\">%s</text>\n",
-		           class, NAME_WIDTH, y + 3, w, ROW - 6, NAME_WIDTH + w + 6, y + 13,
+		           class, NAME_WIDTH, y + 3, w, ROW - 6, (double)NAME_WIDTH + w + 6, y + 13,
 		           bar[i].text);
 	}
 	str_puts(s, "</svg>\n");

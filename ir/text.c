@@ -332,7 +332,9 @@ print_return(Str *s, const Graph *g)
 static void
 print_fields(Str *s, const char *word, const Field *v, int n)
 {
-	for (const Field *f = v; f < v + n; f++) {
+	for (int k = 0; k < n; k++) {
+		const Field *f = &v[k];
+
 		str_printf(s, "  %s %d[%d] ", word, f->index, (int)f->element);
 		print_quoted(s, f->name);
 		str_printf(s, " %s%s%s", field_kind_name[f->kind], f->missing ? " missing" : "",

@@ -49,7 +49,7 @@ typedef struct {
 	bool possible;
 } Choice;
 
-enum { MAX_CHOICES = TREE_CODE_COUNT * TREE_KEYS_COUNT };
+enum { MAX_CHOICES = (int)TREE_CODE_COUNT * (int)TREE_KEYS_COUNT };
 
 /* ---- What a step costs ---- */
 

@@ -59,20 +59,31 @@ cost_rows(const Costs *k, const Conv *c)
 	return elements / 4 * (k->load + 5 * k->op + k->loop) + cleared / 4 * (k->op + k->loop);
 }
 
+/* A block of `pixels`, in tenths. */
+static int64_t
+dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
+{
+	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
+
+	words = (int64_t)c->kh * divide_up(c->kw * c->ic, 2);
+	word = s->pairs * (k->load + k->op) +
+	       pixels * ((s->direct ? k->load / 2 + k->op : k->load) + 2 * s->pairs * k->op);
+	group = words * word + divide_up(words, s->body) * k->loop + c->kh * k->loop;
+	group += s->pairs * (2 * k->load + pixels * 2 * k->output);
+	return groups * group;
+}
+
 int64_t
 cost_dense(const Costs *k, const Conv *c, const DenseShape *s)
 {
 	bool flat = conv_is_pointwise(c);
 	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
-	int64_t blocks = divide_up(pixels, s->pixels) * (flat ? 1 : c->batch * c->out_h);
-	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
+	int64_t lines = flat ? 1 : c->batch * c->out_h, rest = pixels % s->pixels, line;
 
-	words = (int64_t)c->kh * divide_up(c->kw * c->ic, 2);
-	word = s->pairs * (k->load + k->op) +
-	       s->pixels * ((s->direct ? k->load / 2 + k->op : k->load) + 2 * s->pairs * k->op);
-	group = words * word + divide_up(words, s->body) * k->loop + c->kh * k->loop;
-	group += s->pairs * (2 * k->load + s->pixels * 2 * k->output);
-	return (blocks * groups * group + (s->direct ? 0 : cost_rows(k, c))) / 10;
+	line = pixels / s->pixels * dense_block(k, c, s, s->pixels);
+	if (rest)
+		line += dense_block(k, c, s, s->split ? rest : s->pixels);
+	return (lines * line + (s->direct ? 0 : cost_rows(k, c))) / 10;
 }
 
 int64_t

@@ -436,9 +436,9 @@ load_uniform(Dense *d, Outputs *o)
 
 /* ---- Pointwise: blocks of pixels one after the other ---- */
 
-/* Converts the pixels of a block, of which `left` exist. */
+/* Converts the pixels of a block, all of which exist when it is full. */
 static void
-convert_block(Dense *d, Expr *x_at, Expr *pixel)
+convert_block(Dense *d, Expr *x_at, Expr *pixel, bool is_full)
 {
 	const Conv *c = d->c;
 	LBuilder *b = builder(d);
@@ -446,7 +446,7 @@ convert_block(Dense *d, Expr *x_at, Expr *pixel)
 	int depth = b->depth;
 	Expr *zero = loop_idx(b, 0), *left, *i;
 
-	if (total % d->shape.pixels == 0 && c->ic % 2 == 0) {
+	if (is_full && c->ic % 2 == 0) {
 		rows_convert(&d->cx, &d->rows, x_at, zero, d->shape.pixels * c->ic);
 		return;
 	}
@@ -471,40 +471,93 @@ convert_block(Dense *d, Expr *x_at, Expr *pixel)
 	lower_end_to(&d->cx, depth);
 }
 
+/* A block that starts at a pixel. */
+static void
+pointwise_block(Dense *d, Outputs o, Expr *pixel, bool is_full)
+{
+	const Conv *c = d->c;
+	LBuilder *b = builder(d);
+	int32_t total = c->batch * c->out_h * c->out_w;
+	Expr *x_at = lower_let(&d->cx, "x_p", loop_affine(b, pixel, c->ic, 0));
+
+	if (!d->shape.direct)
+		convert_block(d, x_at, pixel, is_full);
+	if (!is_full)
+		o.left = loop_sub(b, loop_idx(b, total), pixel);
+	o.y_at = lower_let(&d->cx, "y_p", loop_affine(b, pixel, c->oc, 0));
+	lower_block(d, &o, loop_idx(b, 0), d->shape.direct ? x_at : loop_idx(b, 0));
+}
+
 static void
 lower_pointwise(Dense *d)
 {
 	const Conv *c = d->c;
 	LBuilder *b = builder(d);
 	int32_t total = c->batch * c->out_h * c->out_w, pixels = d->shape.pixels;
-	Expr *block, *pixel, *x_at;
+	int32_t rest = total % pixels, looped = d->shape.split ? total - rest : total;
 	Outputs o = {0};
 
 	if (!d->shape.direct)
 		d->rows.buf = lower_scratch(&d->cx, "pixels", DT_I32, pixels * d->ic / 2);
 	d->x = d->shape.direct ? d->cx.in[0] : d->rows.buf;
 	load_uniform(d, &o);
-	block = total > pixels ? loop_for_step(b, "pixel", 0, total, pixels) : loop_idx(b, 0);
-	pixel = block;
-	x_at = lower_let(&d->cx, "x_p", loop_affine(b, pixel, c->ic, 0));
-	if (!d->shape.direct)
-		convert_block(d, x_at, pixel);
-	if (total % pixels != 0)
-		o.left = loop_sub(b, loop_idx(b, total), pixel);
-	o.y_at = lower_let(&d->cx, "y_p", loop_affine(b, pixel, c->oc, 0));
-	lower_block(d, &o, loop_idx(b, 0), d->shape.direct ? x_at : loop_idx(b, 0));
-	lower_end_to(&d->cx, 0);
+	if (looped > 0) {
+		Expr *pixel = looped > pixels ? loop_for_step(b, "pixel", 0, looped, pixels)
+		                              : loop_idx(b, 0);
+
+		pointwise_block(d, o, pixel, looped % pixels == 0);
+		lower_end_to(&d->cx, 0);
+	}
+	if (looped < total) {
+		d->shape.pixels = rest;
+		pointwise_block(d, o, loop_idx(b, looped), true);
+	}
 }
 
 /* ---- Windows: blocks along output rows ---- */
+
+/* A block that starts at position ox of an output row. */
+static void
+window_block(Dense *d, Outputs o, Expr *first, Expr *ox, bool is_full)
+{
+	const Conv *c = d->c;
+	LBuilder *b = builder(d);
+
+	if (!is_full)
+		o.left = loop_sub(b, loop_idx(b, c->out_w), ox);
+	o.y_at = lower_let(&d->cx, "y_ox", loop_add(b, o.y_at, loop_affine(b, ox, c->oc, 0)));
+	lower_block(d, &o, first,
+	            lower_let(&d->cx, "x_ox", loop_affine(b, ox, c->sx * d->ic / 2, 0)));
+}
+
+static void
+lower_row(Dense *d, Outputs o, Expr *first)
+{
+	LBuilder *b = builder(d);
+	int32_t width = d->c->out_w, pixels = d->shape.pixels, rest = width % pixels;
+	int32_t looped = d->shape.split ? width - rest : width;
+	int depth = b->depth;
+
+	if (looped > 0) {
+		Expr *ox = looped > pixels ? loop_for_step(b, "ox", 0, looped, pixels)
+		                           : loop_idx(b, 0);
+
+		window_block(d, o, first, ox, looped % pixels == 0);
+		lower_end_to(&d->cx, depth);
+	}
+	if (looped < width) {
+		d->shape.pixels = rest;
+		window_block(d, o, first, loop_idx(b, looped), true);
+		d->shape.pixels = pixels;
+	}
+}
 
 static void
 lower_windows(Dense *d)
 {
 	const Conv *c = d->c;
 	LBuilder *b = builder(d);
-	int32_t pixels = d->shape.pixels;
-	Expr *image, *oy, *ox, *first, *y_at;
+	Expr *image, *oy, *y_at;
 	Outputs o = {0};
 
 	rows_begin(&d->cx, &d->rows);
@@ -518,15 +571,9 @@ lower_windows(Dense *d)
 	oy = lower_for(&d->cx, "oy", c->out_h);
 	if (!d->rows.all)
 		rows_fill(&d->cx, &d->rows, image, oy);
-	first = rows_first_slot(&d->cx, &d->rows, oy);
 	y_at = loop_add(b, y_at, loop_affine(b, oy, c->out_w * c->oc, 0));
-	y_at = lower_let(&d->cx, "y_oy", y_at);
-	ox = c->out_w > pixels ? loop_for_step(b, "ox", 0, c->out_w, pixels) : loop_idx(b, 0);
-	if (c->out_w % pixels != 0)
-		o.left = loop_sub(b, loop_idx(b, c->out_w), ox);
-	o.y_at = lower_let(&d->cx, "y_ox", loop_add(b, y_at, loop_affine(b, ox, c->oc, 0)));
-	lower_block(d, &o, first,
-	            lower_let(&d->cx, "x_ox", loop_affine(b, ox, c->sx * d->ic / 2, 0)));
+	o.y_at = lower_let(&d->cx, "y_oy", y_at);
+	lower_row(d, o, rows_first_slot(&d->cx, &d->rows, oy));
 	lower_end_to(&d->cx, 0);
 }
 
@@ -534,7 +581,8 @@ LFunc *
 dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 {
 	Dense d = {.c = c, .shape = *shape, .dual = can_be_dual(c)};
-	int32_t columns = (c->out_w - 1) / shape->pixels * shape->pixels + shape->pixels;
+	int32_t blocks = (c->out_w - 1) / shape->pixels + 1;
+	int32_t columns = shape->split ? c->out_w : blocks * shape->pixels;
 
 	assert(c->groups == 1 && shape->pixels <= MAX_PIXELS && shape->pairs <= MAX_PAIRS);
 	assert(!shape->direct || (conv_is_pointwise(c) && c->ic % 4 == 0 && shape->step % 2 == 0));

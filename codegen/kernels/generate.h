@@ -14,6 +14,7 @@ typedef struct {
 	int unroll;     /* windows or rows of up to so many words have no loop */
 	bool direct;    /* without a buffer: pointwise, whole quads, whole blocks */
 	bool all_rows;  /* buffer all rows of an image */
+	bool split;     /* pixels that make no whole block get code of their own */
 } DenseShape;
 
 /* A convolution with one group, for two 16-bit products an instruction (dense.c). */

@@ -11,6 +11,7 @@
 
 #include "codegen/llvm/module.h"
 #include "ir/loop/math.h"
+#include "ir/target.h"
 
 static LLVMBuilderRef
 builder(const LlvmFunction *f)
@@ -449,10 +450,47 @@ variable(LlvmFunction *f, const LVar *v)
 	return LLVMBuildLoad2(builder(f), llvm_type(f->m, v->type), f->slot[v->index], v->name);
 }
 
+/* Whether the machine has an instruction for the square root, which rounds as the function
+ * of the library does; those with doubles that are not told by `isa` are this machine. */
+static bool
+has_root(const LlvmModule *m, DType t)
+{
+	const LlvmTarget *target = &m->options->target;
+
+	return (target->isa & (t == DT_F64 ? ISA_DOUBLE : ISA_FLOAT)) ||
+	       strncmp(target->triple, "x86_64", 6) == 0 ||
+	       strncmp(target->triple, "aarch64", 7) == 0;
+}
+
+/*
+ * What is below 0 gives the same NaN everywhere.  That is tested on the bits, from those of
+ * the smallest negative number to those of minus infinity: to LLVM one NaN is as good as
+ * another, and where it sees x < 0 it takes the one of the instruction.
+ */
+static LLVMValueRef
+build_root(LlvmFunction *f, DType t, LLVMValueRef x)
+{
+	LLVMBuilderRef b = builder(f);
+	LLVMTypeRef type = llvm_type(f->m, t);
+	LLVMTypeRef word = llvm_type(f->m, t == DT_F64 ? DT_U64 : DT_U32);
+	uint64_t sign = t == DT_F64 ? 0x8000000000000000u : 0x80000000u;
+	uint64_t infinity = t == DT_F64 ? 0x7ff0000000000000u : 0x7f800000u;
+	LLVMValueRef nan = LLVMConstInt(word, infinity + (infinity & (0 - infinity)) / 2, 0);
+	LLVMValueRef root = llvm_call_intrinsic(f, "llvm.sqrt", 1, &type, 1, &x), below;
+
+	below = LLVMBuildSub(b, LLVMBuildBitCast(b, x, word, ""), LLVMConstInt(word, sign + 1, 0), "");
+	below = LLVMBuildICmp(b, LLVMIntULT, below, LLVMConstInt(word, infinity, 0), "");
+	return LLVMBuildSelect(b, below, LLVMConstBitCast(nan, type), root, "");
+}
+
 static LLVMValueRef
 call(LlvmFunction *f, const Expr *e)
 {
-	LLVMValueRef callee = llvm_find_callee(f->m, e->u.callee), args[MAX_CALL_ARGS];
+	LLVMValueRef callee, args[MAX_CALL_ARGS];
+
+	if (e->u.callee == math_find("sqrt", e->type) && has_root(f->m, e->type))
+		return build_root(f, e->type, llvm_build_expr(f, e->arg[0]));
+	callee = llvm_find_callee(f->m, e->u.callee);
 
 	for (int i = 0; i < e->nargs; i++)
 		args[i] = llvm_build_expr(f, e->arg[i]);

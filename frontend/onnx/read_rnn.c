@@ -62,6 +62,19 @@ finish(ONode *n, Node *k, bool batch_first)
 	return !n->failed;
 }
 
+/* The attribute says what the weights tell already. */
+static void
+check_hidden_size(ONode *n)
+{
+	const Value *weights = n->nins > 2 ? n->in[2] : NULL;
+	int64_t size = onnx_int(n, "hidden_size", 0);
+
+	if (onnx_has(n, "hidden_size") && weights && weights->type.rank == 3 &&
+	    size != weights->type.dim[2])
+		onnx_error(n, E_SHAPE, "hidden_size is %lld, but the recurrence weights are for %d",
+		           (long long)size, (int)weights->type.dim[2]);
+}
+
 /* What all three have in common: the node with its inputs. */
 static Node *
 recurrent(ONode *n, bool *batch_first)
@@ -69,7 +82,7 @@ recurrent(ONode *n, bool *batch_first)
 	Value *in[8] = {NULL};
 
 	*batch_first = onnx_flag(n, "layout", false);
-	onnx_ignore(n, "hidden_size"); /* the weights tell it */
+	check_hidden_size(n);
 	onnx_ignore(n, "output_sequence");
 	if (n->failed || !arrange_inputs(n, *batch_first, in))
 		return NULL;

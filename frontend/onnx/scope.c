@@ -424,8 +424,11 @@ shortened(Onnx *r, const char *where)
 {
 	enum { KEEP = 200 };
 	size_t n = strlen(where);
+	const char *end = n <= KEEP ? where : where + n - KEEP, *node = strstr(end, ", node ");
 
-	return n <= KEEP ? where : arena_printf(r->arena, "... %s", where + n - KEEP);
+	if (end == where)
+		return where;
+	return arena_printf(r->arena, "... %s", node ? node + strlen(", ") : end);
 }
 
 /* Names in a copy are prefixed, so that copies do not collide. */

@@ -258,7 +258,7 @@ read_set(Forest *f, const Val *v, const Words *words, int *number, int *n)
 		if (value_kind(v) == KIND_LABEL)
 			number[i] = labels_add(f->p, v->labels, words->v[i]);
 		else if (value_kind(v) == KIND_BOOLEAN || !pmml_parse_number(words->v[i], &x) ||
-		         !(x >= 0 && x < MAX_SET_NUMBER) || x != floor(x))
+		         !(x >= 0 && x < (double)MAX_SET_NUMBER) || x != floor(x))
 			return false;
 		else
 			number[i] = (int)x;

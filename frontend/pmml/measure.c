@@ -89,7 +89,8 @@ read_field(Measure *m, const Xml *e, Compare otherwise, double missing_weight)
 	if (!name || !field_value(p, e, name, &f.v) ||
 	    !pmml_number_or(p, e, "fieldWeight", 1, &f.weight) ||
 	    !pmml_number_or(p, e, "similarityScale", 1, &f.scale) ||
-	    !pmml_word(p, e, "compareFunction", compare_words, otherwise, &compare))
+	    !pmml_word(p, e, "compareFunction", compare_words, (int)otherwise,
+	               &compare))
 		return false;
 	f.compare = (Compare)compare;
 	if (f.compare == COMPARE_TABLE)

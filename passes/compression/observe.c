@@ -293,7 +293,7 @@ fill_bins(const Observed *o, Range r, double *bins)
 {
 	memset(bins, 0, BINS * sizeof *bins);
 	for (int i = 0; i < o->n; i++) {
-		double at = floor(((double)o->v[i] - r.lo) / (r.hi - r.lo) * BINS);
+		double at = floor(((double)o->v[i] - r.lo) / (r.hi - r.lo) * (double)BINS);
 
 		bins[(int)fmin(fmax(at, 0), BINS - 1)]++;
 	}

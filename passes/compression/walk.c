@@ -24,6 +24,8 @@ typedef struct {
 	Arena *a;
 	size_t calls;
 	Stored *x0, *x;  /* by Value.id: in the float network, in the compressed one */
+	const Node *lacking; /* the layer that needs most samples more; NULL: none does */
+	size_t calls_wanted, places; /* by it; that it has seen */
 	const CutMap *cuts; /* NULL: no channels are cut */
 	int *uses;       /* by the same: uses as an input that are still to come */
 } Walk;
@@ -333,6 +335,37 @@ is_kept(const Walk *w, const Node *n)
 	return false;
 }
 
+/* Moments of d columns ask for this many times d places. */
+enum { PLACES_A_COLUMN = 2 };
+
+/* Remembers the layer that lacks most places. */
+static void
+note_rank(Walk *w, const Layer *l, const Moments *m)
+{
+	size_t wanted = PLACES_A_COLUMN * (size_t)l->columns;
+	size_t each = m->n / (w->calls ? w->calls : 1), calls = (wanted - 1) / (each ? each : 1) + 1;
+
+	if (m->n < wanted && calls > w->calls_wanted) {
+		w->calls_wanted = calls;
+		w->lacking = l->n;
+		w->places = m->n;
+	}
+}
+
+static void
+warn_of_rank(const Walk *w, const Samples *s)
+{
+	const Node *n = w->lacking;
+
+	if (!n || !s->file)
+		return;
+	diag_report(w->d, &n->loc, W_CALIBRATION,
+	            "the weights of '%s' are chosen from %zu places that samples show it, too few "
+	            "for its %d inputs a channel: give %zu samples or more",
+	            name_of(n), w->places, layer_read(n).columns,
+	            w->calls_wanted + w->calls_wanted / 4 + 1);
+}
+
 static NewWeights *
 choose_weights(Walk *w, const Node *n, Arena *a)
 {
@@ -346,6 +379,8 @@ choose_weights(Walk *w, const Node *n, Arena *a)
 	                            &w->main->map[x->id]->type,
 	                            weights_need_moments(&l, o, &cut), a);
 
+	if (weights_need_moments(&l, o, &cut))
+		note_rank(w, &l, &m);
 	*out = weights_choose(&l, &m, o, &cut, coded->q ? (double)coded->q->scale[0] : 1,
 	                      w->main->to->arena);
 	return out;
@@ -428,6 +463,7 @@ walk_nodes(Graph *g, Emit *main, const CompressOptions *options, const Samples *
 		ok = walk_node(&w, n);
 		exec->progress(exec->user, "compressing", (double)++done / nodes);
 	}
+	warn_of_rank(&w, s);
 	arena_free(w.a);
 	return ok && d->errors == 0;
 }

@@ -307,7 +307,10 @@ def mcu_main(folder, header, x, sizes, empty):
     with open(path, "w") as f:
         f.write(f'''#include "mcusim.h"
 #include "{header}"
-static const union {{ uint32_t bits[{MCU_ROWS * x.shape[1]}]; float x[1]; }} data = {{{{{values}}}}};
+static const union {{
+	uint32_t bits[{MCU_ROWS * x.shape[1]}];
+	float x[1];
+}} data = {{{{{values}}}}};
 static float y[{sizes["PREDICTION"]}];
 static uint32_t arena[MODEL_ARENA_SIZE / 4 + 1];
 int main(void)

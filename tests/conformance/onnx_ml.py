@@ -225,7 +225,9 @@ def run_node(args, path, x, folder):
 def check(name, got, want, who, exact, tolerance=1e-5):
     want = np.asarray(want, np.float64).reshape(len(got), -1)
     got = np.asarray(got, np.float64).reshape(len(got), -1)
-    wrong = (got != want) & (want != -1) if exact else ~np.isclose(got, want, rtol=tolerance, atol=tolerance)
+    wrong = ~np.isclose(got, want, rtol=tolerance, atol=tolerance)
+    if exact:  # -1: either is right
+        wrong = (got != want) & (want != -1)
     if wrong.any():
         k = int(np.argmax(wrong.any(axis=1)))
         raise harness.Failure(f"{name}: row {k} is {got[k]}, {who} has {want[k]}")

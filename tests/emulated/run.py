@@ -3,7 +3,8 @@
 
 Each model is compiled to C, once for any machine and once for each core, and built by
 gcc and clang for every core; and to an object file by mcc, linked by GNU ld and by lld.
-All of them must print the bytes that mcc-run computes here.  AVR runs the small model through C.
+All of them must print the bytes that mcc-run computes here; a model with a state is called three times.  AVR runs the small
+models through C.
 
 The board support and the cores are those of tests/mcusim; needs qemu-system-arm,
 qemu-system-misc, the cross compilers and C libraries that its Makefile names, and
@@ -43,6 +44,7 @@ TOOLS = {
     "r": ("qemu-system-riscv32", "riscv64-unknown-elf-gcc"),
     "a": ("avr-gcc",),
 }
+CALLS = 3  # of a model with a state
 LLD = "/usr/lib/llvm-19/bin"
 
 
@@ -79,7 +81,11 @@ def host_outputs(args, model, folder, source, header):
     inputs = [random_input(p[1:4:2], k) for k, p in enumerate(interface.params) if p[2]]
     target, own = harness.compile_model(args.mcc, model, folder, (), "host", ".o")
     library = harness.build_shared(target, "cc", [], folder, "host")
-    return interface, inputs, harness.call(library, harness.Interface(own), inputs)
+    own = harness.Interface(own)
+    state = harness.new_state(library, own)
+    for _ in range(CALLS if own.has_state else 1):
+        outputs = harness.call(library, own, inputs, state)
+    return interface, inputs, outputs
 
 
 def array_text(name, x):
@@ -106,10 +112,16 @@ def write_main(path, interface, inputs, header):
         arguments.append(f"(void *)out{k}.bytes")
         prints.append(f'\tmcu_print_hex("out{k}", out{k}.bytes, sizeof out{k}.bytes);\n')
     text.append(f"static union {{ uint8_t bytes[{max(interface.arena, 1)}]; uint64_t align; }} "
-                "arena;\n"
-                "int main(void)\n{\n\tint status;\n"
-                '\tmcu_begin("run");\n'
-                f"\tstatus = {prefix}_run({', '.join(arguments + ['arena.bytes'])});\n"
+                "arena;\n")
+    before = again = ""
+    if interface.has_state:
+        text.append(f"static {prefix}_state state;\n")
+        arguments.append("&state")
+        before = f"\t{prefix}_reset(&state);\n"
+        again = f"\tfor (int call = 1; call < {CALLS} && status == 0; call++)\n\t"
+    run = f"\tstatus = {prefix}_run({', '.join(arguments + ['arena.bytes'])});\n"
+    text.append(f"int main(void)\n{{\n\tint status;\n{before}"
+                f'\tmcu_begin("run");\n{run}{again}{again and run}'
                 "\tmcu_end();\n" + "".join(prints) + "\treturn status;\n}\n")
     with open(path, "w") as f:
         f.writelines(text)
@@ -207,7 +219,8 @@ def main():
         cores = [c for c in cores if ("avr_cycles" if c == "avr" else "cycles.so") in built]
         if not cores:
             return 77
-        models = [("tiny", os.path.join(HERE, "tiny.mcc"), cores)]
+        models = [(name, os.path.join(HERE, name + ".mcc"), cores)
+                  for name in ("tiny", "states")]
         large = [c for c in cores if c != "avr"]
         for name in args.names or ["onnx_kws_alibaba", "mlperf_kws_i8"]:
             path = os.path.join(args.models, name)

@@ -571,6 +571,22 @@ START_TEST(constant_and_few_samples_are_warned_of)
 }
 END_TEST
 
+/* 40 samples of one place each; 20 columns are seen often enough, 21 are not. */
+START_TEST(layers_with_more_inputs_than_samples_show_are_warned_of)
+{
+	const char *text = arena_printf(
+		arena, "graph @g(%%x: f32[1,%d]) {\n  %%o: f32[1] = const [1.0]\n"
+		       "  %%w = expand(%%o) {shape=[2,%d]}\n"
+		       "  %%y = gemm(%%x, %%w) {trans_b=true}\n  return %%y\n}\n", _i, _i);
+	const CompressOptions o = {.weights = {.most = 7}, .input = DT_I8, .output = DT_I8};
+
+	compress_with(text, &o);
+	ck_assert_int_eq(diag.warnings, _i > 20);
+	if (_i > 20)
+		ck_assert_int_eq(diag.first->code, W_CALIBRATION);
+}
+END_TEST
+
 START_TEST(a_layer_that_is_not_there_cannot_be_kept)
 {
 	ck_assert_int_eq(code_for(0, CALLS, "nothing"), E_NAME);
@@ -614,6 +630,7 @@ main(void)
 	tcase_add_test(tc, infinite_samples_are_reported);
 	tcase_add_test(tc, no_samples_are_reported);
 	tcase_add_test(tc, constant_and_few_samples_are_warned_of);
+	tcase_add_loop_test(tc, layers_with_more_inputs_than_samples_show_are_warned_of, 20, 22);
 	tcase_add_test(tc, a_layer_that_is_not_there_cannot_be_kept);
 	tcase_add_test(tc, values_that_overflow_on_samples_are_reported);
 	suite_add_tcase(s, tc);

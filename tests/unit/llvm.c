@@ -8,6 +8,7 @@
 
 #include "codegen/llvm/llvm.h"
 #include "ir/num.h"
+#include "ir/target.h"
 #include "tests/unit/unit_arena.h"
 
 static uint32_t seed;
@@ -322,6 +323,27 @@ START_TEST(other_sums_give_the_same_bytes)
 }
 END_TEST
 
+START_TEST(square_roots_are_instructions_with_the_bits_of_the_library)
+{
+	static const char text[] = "graph @g(%x: f32[999], %z: f64[999]) {\n"
+				   "  %y: f32[999] = sqrt(%x)\n"
+				   "  %w: f64[999] = sqrt(%z)\n"
+				   "  return %y, %w\n"
+				   "}\n";
+	LlvmOptions o = {.target = {"thumbv7em-none-eabihf", "cortex-m4", "", "-fp64", "",
+	                            RELOC_STATIC, "", ISA_FLOAT}};
+	const char *ir;
+
+	seed = 9;
+	check_program(text);
+	ir = emit(program_of(text), o, LLVM_IR);
+	expect_part(ir, "@llvm.sqrt.f32(");
+	ck_assert_ptr_null(strstr(ir, "@llvm.sqrt.f64("));
+	o.target.isa = 0;
+	ck_assert_ptr_null(strstr(emit(program_of(text), o, LLVM_IR), "llvm.sqrt"));
+}
+END_TEST
+
 /* Layers of empty tensors have the same empty body, but not as many arguments. */
 START_TEST(shared_kernels_get_the_arguments_that_they_use)
 {
@@ -353,6 +375,7 @@ main(void)
 		tcase_add_loop_test(tc, channels_first_give_the_same_bytes, 0, 6);
 		tcase_add_test(tc, the_loop_over_channels_goes_inside);
 		tcase_add_test(tc, other_sums_give_the_same_bytes);
+		tcase_add_test(tc, square_roots_are_instructions_with_the_bits_of_the_library);
 		tcase_add_test(tc, shared_kernels_get_the_arguments_that_they_use);
 	}
 	suite_add_tcase(s, tc);

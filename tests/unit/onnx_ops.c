@@ -536,6 +536,31 @@ START_TEST(operators_have_arities)
 }
 END_TEST
 
+/* hidden_size says again what the weights do. */
+START_TEST(hidden_size_must_be_that_of_the_weights)
+{
+	static const char *const ops[] = {"LSTM", "GRU", "RNN"};
+	static const int gates[] = {4, 3, 1};
+
+	for (int size = 3; size <= 4; size++) {
+		Node_ *n;
+
+		begin(14, "5,1,2");
+		input(&m, "w", FLOAT, arena_printf(m.arena, "1,%d,2", 3 * gates[_i]));
+		input(&m, "r", FLOAT, arena_printf(m.arena, "1,%d,3", 3 * gates[_i]));
+		n = node(&m, ops[_i], "x,w,r", "y");
+		set_int(&m, n, "hidden_size", size);
+		if (size == 4)
+			expect_error(&m, E_SHAPE, "hidden_size is 4, but the recurrence weights "
+			                          "are for 3");
+		else
+			ck_assert_ptr_nonnull(read_model(&m));
+		model_end(&m);
+	}
+	model_begin(&m, 14);
+}
+END_TEST
+
 START_TEST(rules_of_the_ir_show_the_node_of_the_file)
 {
 	begin(13, "4");
@@ -592,6 +617,7 @@ main(void)
 	tcase_add_test(t, attributes_have_types);
 	tcase_add_test(t, words_are_listed_when_one_is_wrong);
 	tcase_add_test(t, operators_have_arities);
+	tcase_add_loop_test(t, hidden_size_must_be_that_of_the_weights, 0, 3);
 	tcase_add_test(t, rules_of_the_ir_show_the_node_of_the_file);
 	suite_add_tcase(s, t);
 	return unit_run(s);

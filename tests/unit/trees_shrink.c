@@ -37,7 +37,7 @@ grow(Case *c, Ensemble *e, TreeNode *node, int32_t *n, int depth, int tree, uint
 	if (depth == 0) {
 		node[at].mode = TREE_LEAF;
 		if (c->forest)
-			v[random_int(seed, 0, CLASSES - 1)] = 1.0 / TREES;
+			v[random_int(seed, 0, CLASSES - 1)] = 1.0 / (int)TREES;
 		else
 			v[0] = random_int(seed, -1000, 1000) / 1000.0 / (1 + tree);
 		node[at].leaf = ensemble_leaf(e, v, 0);
@@ -166,12 +166,12 @@ START_TEST(integers_are_as_near_as_their_step)
 	TreeShrinkReport r;
 	TreeShrink how = {.trees = 1, .leaves = 1, .value_bits = bits};
 	Case *was = make_case(_i % 2, (uint32_t)_i), *is = shrink(_i % 2, (uint32_t)_i, how, true, &r);
-	double largest = was->forest ? 1.0 / TREES : 1.0, step = largest / ((1 << (bits - 1)) - 1);
+	double largest = was->forest ? 1.0 / (int)TREES : 1.0, step = largest / ((1 << (bits - 1)) - 1);
 
 	ck_assert(is->node->in[TREES_VALUE]->type.dtype == (bits == 8 ? DT_I8 : DT_I16));
 	ck_assert(is->node->out[0]->type.dtype == DT_I32);
 	for (int i = 0; i < SAMPLES * was->outputs; i++)
-		ck_assert_msg(fabs(was->y[i] - is->y[i]) <= TREES * step / 2 + 1e-6,
+		ck_assert_msg(fabs(was->y[i] - is->y[i]) <= (int)TREES * step / 2 + 1e-6,
 		              "%g became %g", was->y[i], is->y[i]);
 	ck_assert(r.bytes[1] < r.bytes[0]);
 	arena_free(was->arena);
@@ -198,7 +198,8 @@ START_TEST(pruning_leaves_as_many_leaves_as_asked)
 	static const double share[] = {0.75, 0.5, 0.25};
 	TreeShrinkReport r;
 	TreeShrink how = {.trees = 1, .leaves = share[_i % 3]};
-	Case *was = make_case(_i % 2, (uint32_t)_i), *is = shrink(_i % 2, (uint32_t)_i, how, _i % 4 > 1, &r);
+	Case *was = make_case(_i % 2, (uint32_t)_i);
+	Case *is = shrink(_i % 2, (uint32_t)_i, how, _i % 4 > 1, &r);
 	double size, d = difference(was, is, &size);
 	int leaves = r.tests[1] + r.trees[1], all = r.tests[0] + r.trees[0];
 
