@@ -296,7 +296,7 @@ START_TEST(the_bias_keeps_the_mean)
 		}
 		got += sum * unit;
 	}
-	ck_assert_double_eq_tol(got / N, want / N, (double)w.type.q->scale[0] / 64);
+	ck_assert_double_eq_tol(got / (double)N, want / (double)N, (double)w.type.q->scale[0] / 64);
 }
 END_TEST
 
@@ -316,8 +316,8 @@ START_TEST(moments_are_those_of_the_columns)
 		for (int j = 0; j < D; j++) {
 			x[i][j] = next() + (float)(j % 3);
 			x0[i][j] = x[i][j] + next() / 4;
-			mu[j] += (double)x[i][j] / N;
-			mu0[j] += (double)x0[i][j] / N;
+			mu[j] += (double)x[i][j] / (double)N;
+			mu0[j] += (double)x0[i][j] / (double)N;
 		}
 	m = moments_collect(&l, N, &a0, &a, &t, true, arena);
 	ck_assert_uint_eq(m.n, N);
@@ -328,8 +328,8 @@ START_TEST(moments_are_those_of_the_columns)
 			double h = 0, c = 0;
 
 			for (int i = 0; i < N; i++) {
-				h += ((double)x[i][j] - mu[j]) * ((double)x[i][k] - mu[k]) / N;
-				c += ((double)x0[i][j] - mu0[j]) * ((double)x[i][k] - mu[k]) / N;
+				h += ((double)x[i][j] - mu[j]) * ((double)x[i][k] - mu[k]) / (double)N;
+				c += ((double)x0[i][j] - mu0[j]) * ((double)x[i][k] - mu[k]) / (double)N;
 			}
 			ck_assert_double_eq_tol(m.h[j * D + k], h, 1e-4);
 			ck_assert_double_eq_tol(m.g[j * D + k], c, 1e-4);

@@ -40,8 +40,8 @@ make_moments(double *h, double *g, double noise)
 		}
 		for (int i = 0; i < D; i++)
 			for (int j = 0; j < D; j++) {
-				h[i * D + j] += x[i] * x[j] / N;
-				g[i * D + j] += x0[i] * x[j] / N;
+				h[i * D + j] += x[i] * x[j] / (double)N;
+				g[i * D + j] += x0[i] * x[j] / (double)N;
 			}
 	}
 }
