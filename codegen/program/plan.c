@@ -274,7 +274,7 @@ rank_item(const Planner *x, int i, PlanOrder order, int start, const size_t *liv
 	case PLAN_BY_SIZE: return (Rank){size, life, i};
 	case PLAN_BY_LIFETIME: return (Rank){life, size, i};
 	case PLAN_BY_AREA: return (Rank){size * life, size, i};
-	case PLAN_BY_START: return (Rank){(size_t)(INT32_MAX - x->first[i]), size, i};
+	case PLAN_BY_START: return (Rank){(size_t)((int64_t)INT32_MAX - x->first[i]), size, i};
 	case PLAN_BY_END: return (Rank){(size_t)((int64_t)x->last[i] + 1), size, i};
 	case PLAN_BY_PRESSURE: return (Rank){pressure(x, i, start, live), size, i};
 	case PLAN_ORDER_COUNT: break;

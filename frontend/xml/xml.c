@@ -202,9 +202,14 @@ error_reported(void *user, xmlErrorPtr error)
 	fail(r, "XML: %.*s", n > 200 ? 200 : (int)n, text);
 }
 
+/* libxml2 makes a document for entities, and forgets it when it stops early. */
 static void
-free_context(void *ctxt)
+free_context(void *user)
 {
+	xmlParserCtxt *ctxt = user;
+
+	if (ctxt->myDoc)
+		xmlFreeDoc(ctxt->myDoc);
 	xmlFreeParserCtxt(ctxt);
 }
 
