@@ -56,7 +56,7 @@ code_name(Tflite *r, int64_t code, const FbOperatorCode *c)
 		return arena_printf(r->arena, "CUSTOM:%.*s",
 		                    c->custom_code.n > 100 ? 100 : (int)c->custom_code.n,
 		                    c->custom_code.n ? c->custom_code.s : "");
-	return op ? op->name : arena_printf(r->arena, "operator %lld", (long long)code);
+	return op ? op->name : arena_printf(r->arena, "code %lld", (long long)code);
 }
 
 /* ---- Operands ---- */

@@ -108,11 +108,18 @@ def check_cases(meta, folder, run, loose):
 
 
 def interpreter(mcc_run, model, scratch, outputs):
-    """A function that runs the model in the interpreter."""
+    """A function that runs the model in the interpreter; states go from call to call when
+    all calls since the last restart are those of one run."""
+    history = []
+
     def run(inputs, restart):
+        if restart:
+            history.clear()
+        history.append(inputs)
         command = [mcc_run, model, "--engine=interp"]
         for k, x in enumerate(inputs):
-            np.save(os.path.join(scratch, f"i{k}.npy"), x)
+            np.save(os.path.join(scratch, f"i{k}.npy"),
+                    np.stack([step[k] for step in history]) if len(history) > 1 else x)
             command += ["-i", os.path.join(scratch, f"i{k}.npy")]
         paths = [os.path.join(scratch, f"o{k}.npy") for k in range(outputs)]
         for p in paths:
@@ -120,7 +127,7 @@ def interpreter(mcc_run, model, scratch, outputs):
         done = harness.run(command, timeout=900)
         if done.returncode != 0:
             raise harness.Failure(f"interpreter: {done.stderr.strip()[:300]}")
-        return [np.load(p).reshape(-1) for p in paths]
+        return [np.load(p).reshape(len(history), -1)[-1] for p in paths]
     return run
 
 
