@@ -338,16 +338,32 @@ open_temporary(Arena *a, const char *dest, mode_t mode, const char **temp)
 	return fd;
 }
 
-/* Where `path` leads, when it is a symbolic link to something that exists. */
+/* More links than this lead in a circle: what kernels allow as well. */
+enum { MOST_LINKS = 40 };
+
+/* Where `path` leads through symbolic links, also to what does not exist yet; NULL, with
+ * errno, when that cannot be found out. */
 static const char *
 follow_links(Arena *a, const char *path)
 {
-	char resolved[PATH_MAX];
-	struct stat st;
+	for (int i = 0; i < MOST_LINKS; i++) {
+		char target[PATH_MAX];
+		ssize_t n = readlink(path, target, sizeof target);
+		size_t folder = (size_t)(file_basename(path) - path);
 
-	if (lstat(path, &st) != 0 || !S_ISLNK(st.st_mode) || !realpath(path, resolved))
-		return path;
-	return arena_strdup(a, resolved);
+		/* EINVAL: it is no link.  What else is wrong shows when the file is made. */
+		if (n < 0)
+			return path;
+		if (n == (ssize_t)sizeof target) {
+			errno = ENAMETOOLONG;
+			return NULL;
+		}
+		if (target[0] == '/')
+			folder = 0;
+		path = arena_printf(a, "%.*s%.*s", (int)folder, path, (int)n, target);
+	}
+	errno = ELOOP;
+	return NULL;
 }
 
 static bool
@@ -396,7 +412,7 @@ file_set_add(FileSet *s, const char *path, const void *data, size_t size, Diag *
 	if (exists && access(path, W_OK) != 0)
 		return fail(path, d, "cannot write");
 	o->dest = follow_links(s->arena, path);
-	if (!write_temporary(s->arena, o, exists ? &st : NULL, data, size))
+	if (!o->dest || !write_temporary(s->arena, o, exists ? &st : NULL, data, size))
 		return fail(path, d, "cannot write");
 	return true;
 }

@@ -51,7 +51,7 @@ FileSet *file_set_new(Arena *a);
  * Writes the future contents of `path` to a temporary file.  A path of "-"
  * (standard output) or one that exists and is no regular file (a device, a
  * pipe) is kept in memory and written by the commit; `data` must live until
- * then.  Symbolic links are followed.
+ * then.  Symbolic links are followed, also to what does not exist yet.
  */
 bool file_set_add(FileSet *s, const char *path, const void *data, size_t size, Diag *d);
 

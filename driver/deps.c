@@ -6,8 +6,8 @@ enum { LINE_WIDTH = 76 };
 
 /* Spaces, '#' and '$' mean something to make; backslashes only before a space
  * or '#'. */
-static const char *
-escaped(Arena *a, const char *name)
+const char *
+deps_escaped(Arena *a, const char *name)
 {
 	Str s;
 
@@ -57,12 +57,12 @@ deps_print(Str *s, const Names *targets, const char *output, const PathList *fil
 	for (int i = 0; i < targets->n; i++)
 		put_word(s, targets->v[i], &column);
 	if (!targets->n)
-		put_word(s, escaped(s->arena, output), &column);
+		put_word(s, deps_escaped(s->arena, output), &column);
 	str_putc(s, ':');
 	column++;
 	for (int i = 0; i < files->n; i++)
-		put_word(s, escaped(s->arena, files->v[i]), &column);
+		put_word(s, deps_escaped(s->arena, files->v[i]), &column);
 	str_putc(s, '\n');
 	for (int i = 1; phony && i < files->n; i++)
-		str_printf(s, "\n%s:\n", escaped(s->arena, files->v[i]));
+		str_printf(s, "\n%s:\n", deps_escaped(s->arena, files->v[i]));
 }

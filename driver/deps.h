@@ -8,11 +8,14 @@
 #include "driver/options.h"
 
 /*
- * "targets: files", wrapped.  Targets of -MT are taken as they are, as gcc does;
- * names of files are escaped for make.  With `phony` each file but the first
+ * "targets: files", wrapped.  Targets are taken as they are, as gcc does with those of
+ * -MT; names of files are escaped for make.  With `phony` each file but the first
  * also gets an empty rule.
  */
 void deps_print(Str *s, const Names *targets, const char *output, const PathList *files,
                 bool phony);
+
+/* A name with what is special to make quoted. */
+const char *deps_escaped(Arena *a, const char *name);
 
 #endif

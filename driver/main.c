@@ -25,6 +25,13 @@ is_question(const Options *o)
 	return o->help || o->version || o->print_ops || o->print_targets || o->print_cpus;
 }
 
+/* -v without a model asks for the version. */
+static bool
+is_only_verbose(const Options *o)
+{
+	return o->verbose && o->inputs.n == 0 && !is_question(o);
+}
+
 static void
 read_command_line(void *arg)
 {
@@ -32,7 +39,7 @@ read_command_line(void *arg)
 
 	diag_init(&c->diag, c->arena);
 	c->ok = options_parse(&c->options, c->tool, c->argc, c->argv, c->arena, &c->diag);
-	if (!c->ok || is_question(&c->options))
+	if (!c->ok || is_question(&c->options) || is_only_verbose(&c->options))
 		return;
 	/* Warnings about options obey the options, wherever they stand. */
 	options_init_diag(&c->options, &c->diag, c->arena);
@@ -91,6 +98,16 @@ answer(const Options *o)
 	return print_output(o, &s);
 }
 
+static int
+show_version(const Options *o)
+{
+	Str s;
+
+	str_init(&s, o->arena);
+	put_version(&s, o);
+	return fputs(s.s, stderr) < 0 ? EXIT_DIAGNOSED : EXIT_DONE;
+}
+
 int
 program_main(Tool tool, int argc, char **argv, void (*check)(const Options *o),
              JobFn *work)
@@ -113,6 +130,8 @@ program_main(Tool tool, int argc, char **argv, void (*check)(const Options *o),
 		status = EXIT_USAGE;
 	else if (is_question(&c.options))
 		status = answer(&c.options);
+	else if (is_only_verbose(&c.options))
+		status = show_version(&c.options);
 	else
 		status = jobs_run(&c.options, work);
 	arena_free(c.arena);

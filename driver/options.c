@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "codegen/llvm/llvm.h"
+#include "driver/deps.h"
 #include "driver/response.h"
 #include "ir/op.h"
 
@@ -162,6 +163,43 @@ set_pic(Options *o, const char *value)
 {
 	(void)value;
 	o->request.reloc = RELOC_PIC;
+	return true;
+}
+
+static bool report_unknown(Options *o, const char *argument);
+
+static bool
+set_machine_flag(Options *o, const char *value)
+{
+	if (!target_knows_flag(o->arena, value))
+		return report_unknown(o, arena_printf(o->arena, "-m%s", value));
+	VEC_PUSH(o->arena, &o->machine_flags, value);
+	return true;
+}
+
+/* -g, -g2, -ggdb, -ggdb3, -gdwarf-4. */
+static bool
+set_debug(Options *o, const char *value)
+{
+	static const char *const kinds[] = {"dwarf-", "dwarf", "gdb", "", NULL};
+
+	for (int i = 0; kinds[i]; i++) {
+		size_t n = strlen(kinds[i]);
+		bool level = value[n] >= '0' && value[n] <= '9' && !value[n + 1];
+
+		if (strncmp(value, kinds[i], n) == 0 && (level || (!value[n] && i))) {
+			o->debug = !(level && value[n] == '0');
+			return true;
+		}
+	}
+	return report_unknown(o, arena_printf(o->arena, "-g%s", value));
+}
+
+static bool
+set_deps_target(Options *o, const char *value)
+{
+	value = deps_escaped(o->arena, value);
+	VEC_PUSH(o->arena, &o->deps_targets, value);
 	return true;
 }
 
@@ -667,6 +705,8 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		o->verify = true;
 	o->request.attrs = o->attrs.v;
 	o->request.nattrs = o->attrs.n;
+	o->request.flags = o->machine_flags.v;
+	o->request.nflags = o->machine_flags.n;
 	return ok;
 }
 
@@ -739,6 +779,8 @@ print_machine(Str *s, const Options *o)
 			print_joined(s, texts[i].option, texts[i].value);
 	for (int i = 0; i < o->attrs.n; i++)
 		print_joined(s, "-mattr=", o->attrs.v[i]);
+	for (int i = 0; i < o->machine_flags.n; i++)
+		print_joined(s, "-m", o->machine_flags.v[i]);
 	if (q->thumb)
 		str_puts(s, " -mthumb");
 	if (q->arm)

@@ -70,6 +70,7 @@ typedef struct {
 
 	TargetRequest request; /* what is said about the machine, and what follows from it */
 	Names attrs;           /* of -mattr */
+	Names machine_flags;   /* other -m options, without -m */
 	Machine machine;
 	bool print_targets, print_cpus;
 

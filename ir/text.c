@@ -17,6 +17,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "ir/graph.h"
 #include "ir/num.h"
 
@@ -261,7 +262,8 @@ print_const_once(Str *s, const Value *v, bool *printed)
 
 /* ---- Nodes and graphs ---- */
 
-/* Text formats know lines; they are not repeated unless the format adds a word. */
+/* Text formats know lines; they are not repeated unless the format adds a word.  The file
+ * is without folders, so that the text does not depend on how its path was typed. */
 static void
 print_loc(Str *s, const Loc *loc)
 {
@@ -272,7 +274,7 @@ print_loc(Str *s, const Loc *loc)
 	str_puts(s, "   ; at ");
 	start = s->n;
 	if (loc->file)
-		str_puts(s, loc->file);
+		str_puts(s, file_basename(loc->file));
 	if (loc->file && loc->line)
 		str_printf(s, ":%d:%d", loc->line, loc->column);
 	if (loc->file && loc->where)

@@ -98,6 +98,18 @@ llvm_host_features(Arena *a)
 
 /* ---- Errors ---- */
 
+/* A message without the newline that some of them end in. */
+static const char *
+take_line(Arena *a, char *message)
+{
+	const char *copy = take_message(a, message);
+	size_t n = strlen(copy);
+
+	while (n && copy[n - 1] == '\n')
+		n--;
+	return arena_strndup(a, copy, n);
+}
+
 static void
 on_diagnostic(LLVMDiagnosticInfoRef info, void *user)
 {
@@ -108,7 +120,7 @@ on_diagnostic(LLVMDiagnosticInfoRef info, void *user)
 	if (LLVMGetDiagInfoSeverity(info) != LLVMDSError)
 		return;
 	message = LLVMGetDiagInfoDescription(info);
-	diag_report(d, NULL, E_TARGET, "LLVM: %s", take_message(d->arena, message));
+	diag_report(d, NULL, E_TARGET, "LLVM: %s", take_line(d->arena, message));
 }
 
 void

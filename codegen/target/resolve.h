@@ -90,8 +90,12 @@ bool target_needs_llvm(Resolver *r, const char *what, int version);
 /* Appends features, separated by commas. */
 void target_add_features(Resolver *r, const char *features);
 
-/* Whether the feature is known; adds what it brings. */
+/* The features of -mattr and of further -m options; reports those that are not known. */
 bool target_apply_attrs(Resolver *r);
+bool target_apply_flags(Resolver *r); /* flags.c */
+
+/* One of them, +NAME or -NAME; adds what it brings. */
+bool target_apply_feature(Resolver *r, const char *word, size_t length);
 
 bool target_equal(const char *text, size_t length, const char *name);
 

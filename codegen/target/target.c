@@ -159,8 +159,8 @@ find_feature(Family family, const char *name, size_t length)
 	return NULL;
 }
 
-static bool
-apply_attr(Resolver *r, const char *word, size_t length)
+bool
+target_apply_feature(Resolver *r, const char *word, size_t length)
 {
 	Family family = target_info[r->id].family;
 	const FeatureInfo *f;
@@ -190,13 +190,15 @@ apply_attr(Resolver *r, const char *word, size_t length)
 bool
 target_apply_attrs(Resolver *r)
 {
+	if (!target_apply_flags(r))
+		return false;
 	for (int i = 0; i < r->request->nattrs; i++) {
 		const char *p = r->request->attrs[i];
 
 		for (;; p++) {
 			size_t n = strcspn(p, ",");
 
-			if (!apply_attr(r, p, n))
+			if (!target_apply_feature(r, p, n))
 				return false;
 			p += n;
 			if (!*p)
@@ -267,6 +269,13 @@ is_any_arm(const char *triple)
 	return target_equal(triple, n, "arm") || target_equal(triple, n, "thumb");
 }
 
+/* gcc takes the names of hundreds of these; to LLVM they are one. */
+static bool
+is_msp430(const char *cpu)
+{
+	return starts_with(cpu, "msp430") && !strchr(cpu, '+');
+}
+
 /* The target that CPU or architecture belong to; TARGET_COUNT: they do not say. */
 static TargetId
 target_of_machine(const TargetRequest *q)
@@ -276,6 +285,8 @@ target_of_machine(const TargetRequest *q)
 
 	if (c)
 		return c->target;
+	if (q->cpu && is_msp430(q->cpu))
+		return TARGET_MSP430;
 	if (q->arch) {
 		id = target_of_arm_arch(q->arch);
 		if (id == TARGET_COUNT)
@@ -407,7 +418,7 @@ resolve_suffixes(Resolver *r, const char *option, const char *word)
 		if (!find_feature(family, name, strlen(name)))
 			return USAGE(r, "'%s%s': unknown feature '+%.*s'", option, word, (int)n,
 			             p + 1);
-		apply_attr(r, arena_printf(r->arena, "%c%s", off ? '-' : '+', name),
+		target_apply_feature(r, arena_printf(r->arena, "%c%s", off ? '-' : '+', name),
 		           strlen(name) + 1);
 		p += n + 1;
 	}
@@ -452,6 +463,8 @@ resolve_plain(Resolver *r)
 		return false;
 	if (!cpu)
 		return target_apply_attrs(r);
+	if (family == FAMILY_MSP430 && is_msp430(cpu) && !target_find_cpu(cpu, strlen(cpu)))
+		cpu = target_info[r->id].cpu;
 	info = target_cpu(r, option, cpu, is_arm64 ? strcspn(cpu, "+") : strlen(cpu));
 	if (!info)
 		return false;
@@ -562,7 +575,7 @@ static bool
 says_nothing(const TargetRequest *q)
 {
 	return !q->cpu && !q->arch && !q->tune && !q->fpu && !q->float_abi && !q->abi &&
-	       !q->code_model && !q->nattrs && !q->thumb && !q->arm;
+	       !q->code_model && !q->nattrs && !q->nflags && !q->thumb && !q->arm;
 }
 
 static const char *
@@ -577,7 +590,8 @@ first_option(const TargetRequest *q)
 	       : q->code_model ? "-mcmodel="
 	       : q->nattrs     ? "-mattr="
 	       : q->thumb      ? "-mthumb"
-	                       : "-marm";
+	       : q->arm        ? "-marm"
+	                       : "-m";
 }
 
 bool

@@ -29,6 +29,8 @@ typedef struct {
 	const char *code_model; /* -mcmodel */
 	const char *const *attrs; /* -mattr: each "+NAME,-NAME" */
 	int nattrs;
+	const char *const *flags; /* other -m options, without -m: "no-unaligned-access" */
+	int nflags;
 	bool thumb, arm;        /* -mthumb, -marm */
 	LlvmReloc reloc;
 } TargetRequest;
@@ -40,6 +42,9 @@ typedef struct {
 
 /* Reports what is unknown or impossible as E_USAGE, with what would be possible. */
 bool target_resolve(Arena *a, const TargetRequest *r, Machine *out, Diag *d);
+
+/* Whether any target has the option -mFLAG; the text needs memory of `a` only. */
+bool target_knows_flag(Arena *a, const char *flag);
 
 /* The table of targets, and the CPUs of those that fit the request. */
 void target_print_all(Str *s);

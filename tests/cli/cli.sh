@@ -147,6 +147,13 @@ help_to_a_full_device_is_an_error() {
 	[ $? = 1 ] || problem "the failed write went unnoticed"
 }
 
+v_without_a_model_is_the_version() {
+	mcc 0 -v
+	says "mcc "
+	mcc_run 0 -v
+	says "mcc-run "
+}
+
 no_model_is_a_usage_error() {
 	mcc 2
 	says "mcc: error: no model is given [E0101]"
@@ -442,6 +449,8 @@ a_make_rule_names_what_was_read() {
 	has_line out.d 'out.c: my\ $$model\#1.onnx'
 	mcc 0 "$MODEL" -o out.c -MD -MF rule -MT '$(OUT)' -MT second -MP
 	has_line rule "\$(OUT) second: $MODEL"
+	mcc 0 "$MODEL" -o out.c -MMD -MF rule -MQ '$(OUT) a'
+	has_line rule "\$\$(OUT)\\ a: $MODEL"
 	files 'my $model#1.onnx' out.c out.d out.h rule
 }
 
@@ -722,6 +731,13 @@ save_temps_keeps_what_lies_before_the_object() {
 	has_llvm || return
 	mcc 0 "$MODEL" -c -save-temps
 	files model.bc model.h model.in.mcc model.ll model.loops model.o model.opt.mcc model.s
+	# However the path was typed.
+	mkdir folder && cp "$MODEL" folder/model.onnx
+	cd folder || return
+	mcc 0 model.onnx -c -save-temps
+	for f in model.bc model.in.mcc model.ll model.loops model.o model.opt.mcc model.s; do
+		cmp -s $f ../$f || problem "$f depends on how the path was typed"
+	done
 }
 
 debug_information_maps_code_to_nodes() {
@@ -753,6 +769,56 @@ bad_machines_are_usage_errors_that_say_what_could_be() {
 	mcc 2 "$MODEL" -mthumb -target riscv32
 	says "32-bit Arm"
 	files
+}
+
+flags_of_real_builds_are_accepted() {
+	# STM32Cube, Zephyr, Pico SDK, ESP-IDF, Arduino, RISC-V SDKs, MSP430, Linux.
+	while read -r flags; do
+		# shellcheck disable=SC2086 # words
+		mcc 0 "$MODEL" -o a.c $flags -MMD -MP
+		silent
+	done <<'END'
+-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -g3 -Os
+-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard -ggdb -O3
+-mcpu=cortex-m0plus -mthumb -mfloat-abi=soft -gdwarf-2
+-mcpu=cortex-m33 -mthumb -mabi=aapcs -mfpu=fpv5-sp-d16 -mfloat-abi=hard -mfp16-format=ieee -mtp=soft -mcmse
+-mcpu=cortex-m55 -mthumb -mabi=aapcs -mfloat-abi=hard -mfp16-format=ieee -march=armv8.1-m.main+mve.fp+fp.dp
+-march=armv8-m.main+fp+dsp -mcmse -mthumb -mfloat-abi=softfp
+-march=armv6-m -mcpu=cortex-m0plus -mthumb -mlong-calls -mno-unaligned-access
+-march=rv32imc_zicsr_zifencei -mabi=ilp32
+-march=rv32imac -mabi=ilp32 -mcmodel=medany -msmall-data-limit=8 -msave-restore
+-march=rv32imafc -mabi=ilp32f -mcmodel=medlow -mno-save-restore -mstrict-align -mno-relax
+-march=rv64imafdc -mabi=lp64d -mcmodel=medany
+-mmcu=atmega328p -mrelax
+-mmcu=atmega4809 -mcall-prologues
+-mmcu=msp430fr5969 -mhwmult=f5series -msmall
+-march=x86-64-v2 -mavx2 -mno-sse4.2 -m64 -fno-pie
+--target=aarch64-none-elf -mcpu=cortex-a53 -mstrict-align -mlittle-endian
+END
+	mcc 2 "$MODEL" -o a.c -mlong-cals -mcpu=cortex-m4
+	says "unknown option '-mlong-cals'"
+	mcc 2 "$MODEL" -o a.c -msave-restore -mcpu=cortex-m4
+	says "'-msave-restore' is no option of armv7em"
+	mcc 0 '-###' "$MODEL" -mno-unaligned-access -mcpu=cortex-m4
+	says "-mno-unaligned-access"
+	has_llvm || return
+	mcc 0 "$MODEL" -mno-unaligned-access -mcpu=cortex-m4 -S -emit-llvm -o a.ll
+	grep -q '"target-features"="[^"]*+strict-align' a.ll || problem "the flag did not reach LLVM"
+}
+
+runs_in_parallel_do_not_meet() {
+	for i in 1 2 3 4; do
+		"$MCC" "$MODEL" -o same.c -MD &
+		"$MCC" "$MODEL" -o own$i.c -fprefix=own &
+	done
+	wait
+	files own1.c own1.h own2.c own2.h own3.c own3.h own4.c own4.h same.c same.d same.h
+	mkdir alone
+	mcc 0 "$MODEL" -o alone/same.c -MD
+	for f in same.c same.h; do
+		cmp -s $f alone/$f || problem "$f is not that of one run"
+	done
+	sed 's/own3\./own1./g' own3.c | cmp -s - own1.c || problem "own3.c differs from own1.c"
 }
 
 targets_and_cpus_are_listed() {

@@ -146,6 +146,41 @@ START_TEST(a_file_keeps_its_mode_and_its_link)
 }
 END_TEST
 
+START_TEST(links_are_followed_to_what_does_not_exist)
+{
+	char *sub = file_temp_path(arena, folder, "sub"), *link = file_temp_path(arena, folder, "l");
+	char *second = file_temp_path(arena, folder, "sub/m");
+	char *real = file_temp_path(arena, folder, "sub/real");
+	FileSet *s = file_set_new(arena);
+	struct stat st;
+
+	ck_assert_int_eq(mkdir(sub, 0755), 0);
+	ck_assert_int_eq(symlink("sub/m", link), 0);
+	ck_assert_int_eq(symlink("real", second), 0);
+	ck_assert(file_set_add(s, link, "new", 3, &diag));
+	ck_assert(file_set_commit(s, &diag));
+	expect_content(real, "new");
+	ck_assert_int_eq(lstat(link, &st), 0);
+	ck_assert(S_ISLNK(st.st_mode));
+	unlink(real);
+	unlink(second);
+	rmdir(sub);
+}
+END_TEST
+
+START_TEST(links_in_a_circle_are_an_error)
+{
+	char *one = file_temp_path(arena, folder, "one"), *two = file_temp_path(arena, folder, "two");
+	FileSet *s = file_set_new(arena);
+
+	ck_assert_int_eq(symlink("two", one), 0);
+	ck_assert_int_eq(symlink("one", two), 0);
+	ck_assert(!file_set_add(s, one, "new", 3, &diag));
+	ck_assert_int_eq(diag.errors, 1);
+	ck_assert_int_eq(files_in_folder(), 2);
+}
+END_TEST
+
 START_TEST(a_device_is_written_and_not_replaced)
 {
 	FileSet *s = file_set_new(arena);
@@ -220,6 +255,8 @@ main(void)
 	tcase_add_test(tc, nothing_is_seen_before_the_commit);
 	tcase_add_loop_test(tc, what_is_discarded_leaves_nothing, 0, 2);
 	tcase_add_test(tc, a_file_keeps_its_mode_and_its_link);
+	tcase_add_test(tc, links_are_followed_to_what_does_not_exist);
+	tcase_add_test(tc, links_in_a_circle_are_an_error);
 	tcase_add_test(tc, a_device_is_written_and_not_replaced);
 	tcase_add_test(tc, a_place_that_cannot_be_written_is_an_error);
 	tcase_add_test(tc, paths_are_taken_apart);
