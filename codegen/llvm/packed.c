@@ -199,10 +199,13 @@ llvm_build_packed(LlvmFunction *f, const Expr *e)
 static LLVMValueRef
 factors(LlvmFunction *f, const Expr *load, LLVMTypeRef type)
 {
-	LLVMValueRef at = llvm_element(f, DT_I8, f->buf[load->u.buf->index],
-	                               llvm_build_expr(f, load->arg[0]));
-	LLVMValueRef x = LLVMBuildLoad2(f->m->builder, type, at, "");
+	LLVMValueRef at, x;
 
+	/* Only a value that nothing reads is made of a buffer that is no parameter. */
+	if (!f->buf[load->u.buf->index])
+		return LLVMConstNull(type);
+	at = llvm_element(f, DT_I8, f->buf[load->u.buf->index], llvm_build_expr(f, load->arg[0]));
+	x = LLVMBuildLoad2(f->m->builder, type, at, "");
 	LLVMSetAlignment(x, 1);
 	return x;
 }
