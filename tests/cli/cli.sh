@@ -795,7 +795,7 @@ int main(void) { return m_run(in, out, arena.bytes); }
 END
 	cc main.c m.o -o program || problem "cannot link"
 	# By the node's line, and by the layer's name.
-	gdb -nx -batch -ex 'break model.onnx:3' -ex 'break conv2' -ex run -ex bt -ex continue -ex bt \
+	gdb -nx -batch -ex 'tbreak model.onnx:3' -ex 'tbreak conv2' -ex run -ex bt -ex continue -ex bt \
 		./program >"$scratch/out" 2>&1 </dev/null
 	# Where processes may not be traced there is nothing to see.
 	grep -qE 'ptrace|not permitted' "$scratch/out" && return

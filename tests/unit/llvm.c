@@ -306,7 +306,7 @@ END_TEST
 START_TEST(the_loop_over_channels_goes_inside)
 {
 	LlvmOptions o = {.target = {"x86_64-unknown-linux-gnu", "x86-64", "", "", "",
-	                            RELOC_PIC, ""},
+	                            RELOC_PIC, "", 0},
 	                 .spreads = true};
 	const char *text = arena_printf(arena,
 	                                "graph @g(%%x: f32[1,2,5,5]) {\n"
