@@ -87,10 +87,43 @@ llvm_close_counted(LlvmFunction *f, const LlvmCounted *loop)
 	return branch;
 }
 
+void
+llvm_hint_loop(const LlvmModule *m, LLVMValueRef last_branch, const char *name, unsigned value)
+{
+	LLVMContextRef context = m->context;
+	LLVMTypeRef i32 = LLVMInt32TypeInContext(context);
+	LLVMMetadataRef pair[] = {LLVMMDStringInContext2(context, name, strlen(name)),
+	                          LLVMValueAsMetadata(LLVMConstInt(i32, value, 0))};
+	LLVMMetadataRef parts[2], node;
+
+	/* A loop's node names itself first; it can only be put in afterwards. */
+	parts[0] = LLVMTemporaryMDNode(context, NULL, 0);
+	parts[1] = LLVMMDNodeInContext2(context, pair, 2);
+	node = LLVMMDNodeInContext2(context, parts, 2);
+	LLVMMetadataReplaceAllUsesWith(parts[0], node);
+	LLVMSetMetadata(last_branch, LLVMGetMDKindIDInContext(context, "llvm.loop", 9),
+	                LLVMMetadataAsValue(context, node));
+}
+
+/* Whether a loop only fills or copies memory. */
+static bool
+only_moves(const Stmt *loop)
+{
+	const Stmt *st = loop->body;
+
+	while (st && st->kind == S_COMMENT)
+		st = st->next;
+	return st && st->kind == S_STORE && !st->next &&
+	       (st->value->kind == E_CONST || st->value->kind == E_LOAD);
+}
+
+enum { MOVES_AT_ONCE = 4 };
+
 static void
 build_for(LlvmFunction *f, const Stmt *s)
 {
-	LLVMValueRef lo, hi;
+	const LlvmOptions *o = f->m->options;
+	LLVMValueRef lo, hi, branch;
 	LlvmCounted loop;
 
 	if (f->m->spreads && llvm_build_spread(f, s))
@@ -106,7 +139,10 @@ build_for(LlvmFunction *f, const Stmt *s)
 		LLVMPositionBuilderAtEnd(builder(f), go_on);
 	}
 	llvm_build_block(f, s->body);
-	llvm_close_counted(f, &loop);
+	branch = llvm_close_counted(f, &loop);
+	/* Without vectors LLVM would unroll these until their addresses take it seconds. */
+	if (!f->m->spreads && o->opt_level > 1 && o->size_level == 0 && only_moves(s))
+		llvm_hint_loop(f->m, branch, "llvm.loop.unroll.count", MOVES_AT_ONCE);
 }
 
 static bool

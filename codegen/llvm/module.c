@@ -122,14 +122,15 @@ start_debug(LlvmModule *m)
 	add_flag(m, LLVMModuleFlagBehaviorWarning, "Dwarf Version", 4);
 }
 
-/* The description of a function; NULL without -g. */
+/* The description of a function; NULL without -g.  It has no other name, which debuggers
+ * would take instead; the symbol they know anyway. */
 static LLVMMetadataRef
-describe_function(LlvmModule *m, const char *name, const char *symbol, unsigned line, bool is_local)
+describe_function(LlvmModule *m, const char *name, unsigned line, bool is_local)
 {
 	if (!m->di)
 		return NULL;
-	return LLVMDIBuilderCreateFunction(m->di, m->di_file, name, strlen(name), symbol,
-	                                   strlen(symbol), m->di_file, line, m->di_type, is_local,
+	return LLVMDIBuilderCreateFunction(m->di, m->di_file, name, strlen(name), "", 0,
+	                                   m->di_file, line, m->di_type, is_local,
 	                                   1, line, LLVMDIFlagZero, 1);
 }
 
@@ -150,7 +151,7 @@ build_kernel(LlvmModule *m, const CKernel *k, int step)
 	const Step *s = m->program->steps.v[step];
 	const LFunc *fn = s->fn;
 	unsigned line = line_of(s), param = 1;
-	LLVMMetadataRef place = describe_function(m, s->name, k->name, line, true);
+	LLVMMetadataRef place = describe_function(m, s->name, line, true);
 	const bool *used = m->symbols.used[step];
 	LLVMValueRef value = llvm_build_function(m, fn, k->name, used, m->symbols.shared[step],
 	                                         place, line);
@@ -361,7 +362,7 @@ check_arena(LlvmModule *m, const Entry *e)
 static void
 place_entry(LlvmModule *m, LLVMValueRef fn, const char *name)
 {
-	LLVMMetadataRef place = describe_function(m, name, name, 0, false);
+	LLVMMetadataRef place = describe_function(m, name, 0, false);
 
 	if (!place)
 		return;

@@ -105,6 +105,10 @@ LlvmCounted llvm_open_counted(LlvmFunction *f, LLVMValueRef lo, LLVMValueRef hi,
                               const char *name);
 LLVMValueRef llvm_close_counted(LlvmFunction *f, const LlvmCounted *loop); /* its last branch */
 
+/* Tells LLVM's passes something about a loop: "llvm.loop.unroll.count" and the like. */
+void llvm_hint_loop(const LlvmModule *m, LLVMValueRef last_branch, const char *name,
+                    unsigned value);
+
 LLVMBasicBlockRef llvm_new_block(LlvmFunction *f, const char *name);
 /* Memory on the stack, in the entry block. */
 LLVMValueRef llvm_new_slot(LlvmFunction *f, LLVMTypeRef type, const char *name);

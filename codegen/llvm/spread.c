@@ -271,16 +271,6 @@ build_prefix(const Spread *s, LLVMValueRef v)
 	}
 }
 
-static LLVMMetadataRef
-hint(const Spread *s, const char *name, LLVMValueRef value)
-{
-	LLVMContextRef context = s->f->m->context;
-	LLVMMetadataRef pair[] = {LLVMMDStringInContext2(context, name, strlen(name)),
-	                          LLVMValueAsMetadata(value)};
-
-	return LLVMMDNodeInContext2(context, pair, 2);
-}
-
 /* Trip counts below this are worth a thought. */
 enum { FEW_TRIPS = 48, MOST_LANES = 16 };
 
@@ -300,23 +290,13 @@ best_width(int64_t n)
 static void
 choose_width(const Spread *s, LLVMValueRef branch, LLVMValueRef lo, LLVMValueRef hi)
 {
-	LLVMContextRef context = s->f->m->context;
-	LLVMTypeRef i32 = LLVMInt32TypeInContext(context);
-	LLVMMetadataRef parts[2], node;
 	int64_t n;
 
 	if (!LLVMIsAConstantInt(lo) || !LLVMIsAConstantInt(hi))
 		return;
 	n = LLVMConstIntGetSExtValue(hi) - LLVMConstIntGetSExtValue(lo);
-	if (n < 2 || n >= FEW_TRIPS)
-		return;
-	/* A loop's node names itself first; it can only be put in afterwards. */
-	parts[0] = LLVMTemporaryMDNode(context, NULL, 0);
-	parts[1] = hint(s, "llvm.loop.vectorize.width", LLVMConstInt(i32, best_width(n), 0));
-	node = LLVMMDNodeInContext2(context, parts, 2);
-	LLVMMetadataReplaceAllUsesWith(parts[0], node);
-	LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(context, "llvm.loop", 9),
-	                LLVMMetadataAsValue(context, node));
+	if (n >= 2 && n < FEW_TRIPS)
+		llvm_hint_loop(s->f->m, branch, "llvm.loop.vectorize.width", best_width(n));
 }
 
 /* The constants with rows and columns exchanged. */

@@ -420,6 +420,33 @@ an_interrupt_leaves_no_temporary_file() {
 	files pipe
 }
 
+a_control_c_ends_an_object_without_a_trace() {
+	has_llvm || return
+	# A shell lets what runs beside it ignore the signal.
+	env --default-signal=INT true 2>/dev/null || return
+	mkfifo pipe
+	env --default-signal=INT "$MCC" "$MODEL" -c -o model.c --report=pipe 2>"$scratch/err" &
+	child=$!
+	wait_for_temporary
+	kill -INT "$child"
+	wait "$child" 2>/dev/null
+	status=$?
+	[ "$status" = 130 ] || problem "the status is $status instead of 130"
+	files pipe
+}
+
+a_full_disk_is_an_error_and_leaves_nothing() {
+	mkdir disk
+	mount -t tmpfs -o size=16k none disk 2>/dev/null || return
+	for output in model.c model.o model.s; do
+		[ $output = model.c ] || has_llvm || continue
+		mcc 1 "$MODEL" -o disk/$output
+		says "disk/$output: error: cannot write: No space left on device [E0102]"
+		[ -z "$(ls disk)" ] || problem "$(ls disk) is left"
+	done
+	umount disk
+}
+
 # ---- Response files ----
 
 response_files_hold_options() {
@@ -715,6 +742,11 @@ two_runs_of_the_code_generator_give_the_same_bytes() {
 	mcc 0 "$MODEL" -c -g -o one.o -fprefix=m
 	mcc 0 "$MODEL" -c -g -o two.o -fprefix=m
 	cmp -s one.o two.o || problem "the objects differ"
+	# In another folder, with another path, locale and time zone.
+	mkdir other && cp "$MODEL" other/model.onnx
+	cd other || return
+	LC_ALL=de_DE.UTF-8 TZ=Asia/Tokyo TMPDIR=$PWD mcc 0 ./model.onnx -c -g -o one.o -fprefix=m
+	cmp -s one.o ../one.o || problem "the object depends on the place"
 }
 
 the_header_of_an_object_is_that_of_the_code() {
@@ -749,6 +781,26 @@ debug_information_maps_code_to_nodes() {
 		problem "no lines for the first and the last node"
 	readelf --debug-dump=info model.o 2>/dev/null | grep -q 'DW_AT_name.*: conv1' ||
 		problem "no function is called conv1"
+}
+
+a_debugger_stops_at_layers() {
+	has_llvm || return
+	command -v gdb >/dev/null && command -v cc >/dev/null || return
+	mcc 0 "$MODEL" -c -g -o m.o
+	cat >main.c <<'END'
+#include "m.h"
+static union { double align; char bytes[M_ARENA_SIZE]; } arena;
+static float in[M_IMAGE_SIZE], out[M_PROBABILITIES_SIZE];
+int main(void) { return m_run(in, out, arena.bytes); }
+END
+	cc main.c m.o -o program || problem "cannot link"
+	# By the node's line, and by the layer's name.
+	gdb -nx -batch -ex 'tbreak model.onnx:3' -ex 'tbreak conv2' -ex run -ex bt -ex continue -ex bt \
+		./program >"$scratch/out" 2>&1 </dev/null
+	# Where processes may not be traced there is nothing to see.
+	grep -qE 'ptrace|not permitted' "$scratch/out" && return
+	grep -qE '^#0 .*pool1 .* at model\.onnx:3$' "$scratch/out" || problem "no stop in node 3"
+	grep -qE '^#0 .*conv2 .* at model\.onnx:4$' "$scratch/out" || problem "no stop in conv2"
 }
 
 bad_machines_are_usage_errors_that_say_what_could_be() {

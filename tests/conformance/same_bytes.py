@@ -100,6 +100,10 @@ def sequences(model, meta, interface, cases):
         rows = [np.resize(x[0], (TREE_ROWS, x[0].shape[1])) for x in cases]
         dtype = [p[1] for p in interface.params if p[2]][0]
         return [[[x.astype(dtype)] for x in rows]]
+    if model.endswith(".pmml") and cases and sum(p[2] for p in interface.params) == 1:
+        # A row is a call; the model may take fewer columns than the table has.
+        dtype, count = [(p[1], p[3]) for p in interface.params if p[2]][0]
+        return [[[row[:count].astype(dtype)] for row in cases[0][0][:TREE_ROWS]]]
     if not cases:
         return [[make_up(interface.params, call) for call in range(MADE_UP_CALLS)]]
     if meta.get("steps"):

@@ -92,9 +92,32 @@ START_TEST(debug_lines_are_numbers_of_nodes)
 
 	/* Of a text format they are the file's lines. */
 	expect_part(ir, "!DIFile(filename: \"m.onnx\"");
-	expect_part(ir, "!DISubprogram(name: \"dense\", linkageName: \"m_dense\"");
-	expect_part(ir, "!DISubprogram(name: \"last\", linkageName: \"m_last\"");
+	expect_part(ir, "!DISubprogram(name: \"dense\", scope:");
+	expect_part(ir, "!DISubprogram(name: \"last\", scope:");
 	expect_part(ir, "line: 5");
+}
+END_TEST
+
+static int
+count_parts(const char *text, const char *part)
+{
+	int n = 0;
+
+	for (; (text = strstr(text, part)) != NULL; text++)
+		n++;
+	return n;
+}
+
+/* LLVM would unroll it whole, for which it takes seconds where there are many. */
+START_TEST(loops_that_move_data_stay_short)
+{
+	const Program *p = program_of("graph @g(%x: f32[66]) {\n"
+	                              "  return %x\n"
+	                              "}\n");
+	const char *ir = emit(p, (LlvmOptions){.opt_level = 2}, LLVM_IR);
+
+	ck_assert_int_ge(count_parts(ir, "store float"), 2);
+	ck_assert_int_le(count_parts(ir, "store float"), 6);
 }
 END_TEST
 
@@ -367,6 +390,7 @@ main(void)
 	if (llvm_major_version()) {
 		tcase_add_test(tc, names_sections_and_attributes_are_those_of_firmware);
 		tcase_add_test(tc, debug_lines_are_numbers_of_nodes);
+		tcase_add_test(tc, loops_that_move_data_stay_short);
 		tcase_add_test(tc, small_machines_have_a_small_int);
 		tcase_add_test(tc, states_are_members_of_a_struct);
 		tcase_add_test(tc, an_impossible_target_is_an_error);
