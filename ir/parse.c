@@ -948,15 +948,47 @@ parse_return(Parser *p)
 	return true;
 }
 
+typedef VEC(const char *) Places;
+
+/* The last inputs and outputs are the states: what each starts with, holds in a call and
+ * holds next has one type.  `at` is where each stands in the text. */
+static bool
+check_states(Parser *p, const Places *at)
+{
+	const Graph *g = p->g;
+
+	if (g->states.n > g->inputs.n || g->states.n > g->outputs.n)
+		return error_at(p, at->v[at->n - 1], 1, E_VALUE,
+		                "%d states, but %d inputs and %d outputs", g->states.n,
+		                g->inputs.n, g->outputs.n);
+	for (int i = 0; i < g->states.n; i++) {
+		const Value *held = g->inputs.v[graph_plain_inputs(g) + i];
+		const Value *next = g->outputs.v[graph_plain_outputs(g) + i];
+		const Type *start = &g->states.v[i]->type;
+
+		if (type_equal(&held->type, start) && type_equal(&next->type, start))
+			continue;
+		return error_at(p, at->v[i], 1, E_TYPE,
+		                "the state '%s' is %s, starts as %s and is %s next", held->name,
+		                type_text(p->arena, &held->type), type_text(p->arena, start),
+		                type_text(p->arena, &next->type));
+	}
+	return true;
+}
+
 /* Behind the outputs: the constants that the states start with. */
 static bool
 parse_states(Parser *p)
 {
+	Places at = {0};
+
 	if (!accept_word(p, "states"))
 		return true;
 	do {
 		Values value = {0};
 
+		skip_blanks(p);
+		VEC_PUSH(p->arena, &at, p->p);
 		if (!parse_arg(p, &value))
 			return false;
 		if (!value.v[0] || !value_is_const(value.v[0]))
@@ -964,7 +996,7 @@ parse_states(Parser *p)
 		value.v[0]->nuses++;
 		VEC_PUSH(p->g->arena, &p->g->states, value.v[0]);
 	} while (accept(p, ','));
-	return true;
+	return check_states(p, &at);
 }
 
 /* ---- Fields and records ---- */

@@ -437,30 +437,33 @@ print_pointers(const Emit *e, Str *s)
 	}
 }
 
-/* Whether a step takes the buffer, which is an input or output, or one within it. */
-static bool
-is_base_used(const Emit *e, const Buffer *base)
+/* By buffer, whether a step takes it, or one within it. */
+static bool *
+find_used_bases(const Emit *e)
 {
+	bool *used = ARENA_ARRAY(e->file.arena, bool, e->program->buffers.n);
+
 	for (int i = 0; i < e->program->steps.n; i++) {
 		const Step *step = e->program->steps.v[i];
 
 		for (int j = 0; j < step->fn->bufs.n; j++)
-			if (e->used[i][j] && step->arg[j].buffer->base == base)
-				return true;
+			if (e->used[i][j] && step->arg[j].buffer->base)
+				used[step->arg[j].buffer->base->index] = true;
 	}
-	return false;
+	return used;
 }
 
 static void
 print_unused(const Emit *e, Str *s)
 {
 	const Program *p = e->program;
+	const bool *used = find_used_bases(e);
 
 	for (int i = 0; i < p->graph->inputs.n && !is_io_in_arena(e); i++)
-		if (!is_base_used(e, p->input[i]))
+		if (!used[p->input[i]->index])
 			str_printf(s, "\t(void)%s;\n", e->name[p->input[i]->index]);
 	for (int i = 0; i < p->graph->outputs.n && !is_io_in_arena(e); i++)
-		if (!is_base_used(e, p->output[i]))
+		if (!used[p->output[i]->index])
 			str_printf(s, "\t(void)%s;\n", e->name[p->output[i]->index]);
 	if (!p->arena_size)
 		str_puts(s, "\t(void)arena;\n");

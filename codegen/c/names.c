@@ -13,10 +13,10 @@ void
 names_init(Names *n, Arena *a)
 {
 	*n = (Names){.arena = a, .size = 64};
-	n->slot = ARENA_ARRAY(a, const char *, n->size);
+	n->slot = ARENA_ARRAY(a, NameSlot, n->size);
 }
 
-static const char **
+static NameSlot *
 find_slot(const Names *n, const char *name)
 {
 	uint64_t h = 14695981039346656037u; /* FNV-1a */
@@ -24,8 +24,8 @@ find_slot(const Names *n, const char *name)
 
 	for (const char *s = name; *s; s++)
 		h = (h ^ (unsigned char)*s) * 1099511628211u;
-	for (i = (size_t)h & (n->size - 1); n->slot[i]; i = (i + 1) & (n->size - 1))
-		if (strcmp(n->slot[i], name) == 0)
+	for (i = (size_t)h & (n->size - 1); n->slot[i].name; i = (i + 1) & (n->size - 1))
+		if (strcmp(n->slot[i].name, name) == 0)
 			break;
 	return &n->slot[i];
 }
@@ -36,22 +36,27 @@ grow(Names *n)
 	Names old = *n;
 
 	n->size *= 2;
-	n->slot = ARENA_ARRAY(n->arena, const char *, n->size);
+	n->slot = ARENA_ARRAY(n->arena, NameSlot, n->size);
 	for (size_t i = 0; i < old.size; i++)
-		if (old.slot[i])
-			*find_slot(n, old.slot[i]) = old.slot[i];
+		if (old.slot[i].name)
+			*find_slot(n, old.slot[i].name) = old.slot[i];
 }
 
 const char *
 names_add(Names *n, const char *name)
 {
+	NameSlot *first = find_slot(n, name);
 	const char *unique = name;
 
-	for (int k = 2; *find_slot(n, unique); k++)
-		unique = arena_printf(n->arena, "%s_%d", name, k);
+	/* Goes on where the last search for this name ended: thousands of layers may
+	 * have one name. */
+	if (first->name && !first->next)
+		first->next = 2;
+	while (find_slot(n, unique)->name)
+		unique = arena_printf(n->arena, "%s_%d", name, first->next++);
 	if (2 * (n->used + 1) > n->size)
 		grow(n);
-	*find_slot(n, unique) = unique;
+	find_slot(n, unique)->name = unique;
 	n->used++;
 	return unique;
 }

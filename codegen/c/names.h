@@ -10,10 +10,15 @@
 
 #include "base/arena.h"
 
+typedef struct {
+	const char *name; /* NULL: free */
+	int next;         /* the suffix to try next when it is asked for again; 0: none yet */
+} NameSlot;
+
 /* The names that are taken in one scope. */
 typedef struct {
 	Arena *arena;
-	const char **slot;
+	NameSlot *slot;
 	size_t size, used;
 } Names;
 

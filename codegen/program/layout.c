@@ -48,18 +48,6 @@ index_of(Value *const *list, int n, const Value *v)
 	return -1;
 }
 
-/* How often v is an output of the graph that is no state: states are overwritten at
- * the end, when nothing reads them any more, or where they are dead. */
-static int
-count_outputs(const Graph *g, const Value *v)
-{
-	int n = 0;
-
-	for (int i = 0; i < graph_plain_outputs(g); i++)
-		n += g->outputs.v[i] == v;
-	return n;
-}
-
 static bool
 is_io_in_arena(const Plans *p)
 {
@@ -85,26 +73,38 @@ set_lifetimes(const Plans *p, Slot *slot)
 	}
 }
 
-/* The caller's memory: what it holds, and whether it may be written. */
+/* The caller's memory: what it holds, and whether it may be written.  States that are
+ * outputs are not among it: they are overwritten at the end, when nothing reads them any
+ * more, or where they are dead. */
 static void
-fix_slot(const Plans *p, Sharing *s, const Value *v)
+fix_callers_slots(const Plans *p, Sharing *s)
 {
 	const Graph *g = p->graph;
-	int input = index_of(g->inputs.v, g->inputs.n, v);
-	bool is_state = input >= graph_plain_inputs(g);
 
-	if (v->data) {
-		s->slot[v->id].last = p->nnodes;
-		sharing_fix(s, v->id, BUFFER_CONST);
-	} else if (is_io_in_arena(p)) {
-		return;
-	} else if (input >= 0) {
-		sharing_fix(s, v->id, BUFFER_INPUT);
-		if (is_state || !p->options->clobber_input)
-			return;
-		s->group[s->slot[v->id].group].writable = true;
-	} else if (v->def && count_outputs(g, v) > 0) {
-		sharing_fix(s, v->id, BUFFER_OUTPUT);
+	for (int i = 0; i < g->inputs.n; i++) {
+		int id = g->inputs.v[i]->id;
+
+		sharing_fix(s, id, BUFFER_INPUT);
+		if (i < graph_plain_inputs(g) && p->options->clobber_input)
+			s->group[s->slot[id].group].writable = true;
+	}
+	for (int i = 0; i < graph_plain_outputs(g); i++) {
+		const Value *v = g->outputs.v[i];
+
+		/* It may be an output twice. */
+		if (v->def && s->group[s->slot[v->id].group].base < 0)
+			sharing_fix(s, v->id, BUFFER_OUTPUT);
+	}
+}
+
+static void
+fix_constants(const Plans *p, Sharing *s)
+{
+	for (int i = 0; i < p->graph->values.n; i++) {
+		if (!p->graph->values.v[i]->data)
+			continue;
+		s->slot[i].last = p->nnodes;
+		sharing_fix(s, i, BUFFER_CONST);
 	}
 }
 
@@ -141,8 +141,9 @@ init_slots(const Plans *p, Layout *l)
 	set_lifetimes(p, s->slot);
 	for (int i = 0; i < g->outputs.n; i++)
 		s->slot[g->outputs.v[i]->id].last = p->nnodes;
-	for (int i = 0; i < g->values.n; i++)
-		fix_slot(p, s, g->values.v[i]);
+	fix_constants(p, s);
+	if (!is_io_in_arena(p))
+		fix_callers_slots(p, s);
 	init_copy_slots(p, l);
 }
 

@@ -120,6 +120,34 @@ START_TEST(names_are_legal_and_unique)
 }
 END_TEST
 
+START_TEST(a_name_asked_for_again_takes_the_next_free_suffix)
+{
+	Names names;
+
+	names_init(&names, arena);
+	ck_assert_str_eq(names_add(&names, "a"), "a");
+	ck_assert_str_eq(names_add(&names, "a_3"), "a_3");
+	ck_assert_str_eq(names_add(&names, "a"), "a_2");
+	ck_assert_str_eq(names_add(&names, "a"), "a_4");
+	ck_assert_str_eq(names_add(&names, "a_3"), "a_3_2");
+	ck_assert_str_eq(names_add(&names, "a_4"), "a_4_2");
+	ck_assert_str_eq(names_add(&names, "a"), "a_5");
+}
+END_TEST
+
+/* Trying all suffixes from 2 on takes memory that grows as the square: 16 MB. */
+START_TEST(thousands_of_equal_names_take_little_memory)
+{
+	size_t before = arena_used(arena);
+	Names names;
+
+	names_init(&names, arena);
+	for (int i = 0; i < 2000; i++)
+		names_add(&names, "layer");
+	ck_assert_uint_lt(arena_used(arena) - before, 1 << 20);
+}
+END_TEST
+
 START_TEST(no_line_is_longer_than_100_columns)
 {
 	Files f = compile_graph(
@@ -468,6 +496,8 @@ main(void)
 	tcase_add_test(tc, a_model_becomes_a_function);
 	tcase_add_test(tc, equal_kernels_and_equal_constants_are_printed_once);
 	tcase_add_test(tc, names_are_legal_and_unique);
+	tcase_add_test(tc, a_name_asked_for_again_takes_the_next_free_suffix);
+	tcase_add_test(tc, thousands_of_equal_names_take_little_memory);
 	tcase_add_test(tc, no_line_is_longer_than_100_columns);
 	tcase_add_test(tc, hosted_code_calls_math_h);
 	tcase_add_test(tc, two_runs_give_the_same_bytes);

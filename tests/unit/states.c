@@ -46,30 +46,84 @@ START_TEST(states_survive_the_text_form)
 }
 END_TEST
 
-START_TEST(a_state_keeps_its_type)
+static void
+check_refused_at(const char *text, DiagCode code, int line, int column)
 {
-	Graph *g = parse("graph @g(%x: f32[2], %s: f32[3]) {\n"
+	ck_assert_ptr_null(parse(text));
+	ck_assert_int_eq(diag.first->code, code);
+	ck_assert_int_eq(diag.first->loc.line, line);
+	ck_assert_int_eq(diag.first->loc.column, column);
+}
+
+START_TEST(text_whose_state_is_another_type_next_is_refused)
+{
+	check_refused_at("graph @g(%x: f32[2], %s: f32[3]) {\n"
 	                 "  %z: f32[3] = const [0.0, 0.0, 0.0]\n"
 	                 "  %y = neg(%x)\n"
 	                 "  return %y\n"
 	                 "  states %z\n"
-	                 "}\n");
-
-	ck_assert_ptr_nonnull(g);
-	ck_assert(!graph_verify(g, &diag));
+	                 "}\n",
+	                 E_TYPE, 5, 10);
 }
 END_TEST
 
-START_TEST(more_states_than_outputs_are_refused)
+START_TEST(text_whose_state_starts_as_another_type_is_refused)
 {
-	Graph *g = parse("graph @g(%x: f32[1]) {\n"
+	check_refused_at("graph @g(%s: f32[2], %t: f32[2]) {\n"
+	                 "  %z: f32[2] = const [0.0, 0.0]\n"
+	                 "  %i: i32[2] = const [0, 0]\n"
+	                 "  %y = neg(%s)\n"
+	                 "  return %y, %y\n"
+	                 "  states %z,\n"
+	                 "    %i\n"
+	                 "}\n",
+	                 E_TYPE, 7, 5);
+}
+END_TEST
+
+START_TEST(text_with_more_states_than_outputs_is_refused)
+{
+	check_refused_at("graph @g(%x: f32[1]) {\n"
 	                 "  %z: f32[1] = const [0.0]\n"
 	                 "  %y = neg(%x)\n"
 	                 "  return %y\n"
 	                 "  states %z, %z\n"
+	                 "}\n",
+	                 E_VALUE, 5, 14);
+}
+END_TEST
+
+START_TEST(the_verifier_finds_a_state_that_changes_its_type)
+{
+	Graph *g = parse("graph @g(%s: f32[2], %t: f32[3]) {\n"
+	                 "  %y: f32[2] = const [0.0, 0.0]\n"
+	                 "  %z: f32[3] = const [0.0, 0.0, 0.0]\n"
+	                 "  return %s, %t\n"
+	                 "  states %y, %z\n"
+	                 "}\n");
+	Value *first;
+
+	ck_assert_ptr_nonnull(g);
+	ck_assert(graph_verify(g, &diag));
+	first = g->states.v[0];
+	g->states.v[0] = g->states.v[1];
+	g->states.v[1] = first;
+	ck_assert(!graph_verify(g, &diag));
+}
+END_TEST
+
+START_TEST(the_verifier_finds_more_states_than_outputs)
+{
+	Graph *g = parse("graph @g(%s: f32[1]) {\n"
+	                 "  %z: f32[1] = const [0.0]\n"
+	                 "  return %s\n"
+	                 "  states %z\n"
 	                 "}\n");
 
 	ck_assert_ptr_nonnull(g);
+	ck_assert(graph_verify(g, &diag));
+	VEC_PUSH(arena, &g->states, g->states.v[0]);
+	g->states.v[0]->nuses++;
 	ck_assert(!graph_verify(g, &diag));
 }
 END_TEST
@@ -141,8 +195,11 @@ main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, states_survive_the_text_form);
-	tcase_add_test(t, a_state_keeps_its_type);
-	tcase_add_test(t, more_states_than_outputs_are_refused);
+	tcase_add_test(t, text_whose_state_is_another_type_next_is_refused);
+	tcase_add_test(t, text_whose_state_starts_as_another_type_is_refused);
+	tcase_add_test(t, text_with_more_states_than_outputs_is_refused);
+	tcase_add_test(t, the_verifier_finds_a_state_that_changes_its_type);
+	tcase_add_test(t, the_verifier_finds_more_states_than_outputs);
 	tcase_add_test(t, a_program_overwrites_states_when_all_is_read);
 	tcase_add_test(t, states_that_change_places_are_refused);
 	tcase_add_test(t, generated_c_has_a_struct_and_a_reset);
