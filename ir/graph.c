@@ -306,10 +306,8 @@ node_infer(Node *n, Diag *d)
 }
 
 bool
-node_is_quantized(const Node *n)
+node_has_quantized(const Node *n)
 {
-	if (op_info[n->op].traits & (MOVES | VIEW))
-		return false;
 	for (int i = 0; i < n->nins; i++)
 		if (n->in[i] && n->in[i]->type.q)
 			return true;
@@ -317,6 +315,12 @@ node_is_quantized(const Node *n)
 		if (n->out[i] && n->out[i]->type.q)
 			return true;
 	return false;
+}
+
+bool
+node_is_quantized(const Node *n)
+{
+	return !(op_info[n->op].traits & (MOVES | VIEW)) && node_has_quantized(n);
 }
 
 /* The attribute of that name, or NULL. */

@@ -170,8 +170,11 @@ bool node_infer(Node *n, Diag *d);
  * by that of quant.def.  The number of inputs has been checked. */
 bool node_infer_types(const Node *n, Type *out, Diag *d);
 
-/* Whether n computes on quantised numbers: an input or output is quantised and the
- * operator does more than move elements.  Rewriting rules about plain numbers do not
+/* Whether an input or output of n is quantised. */
+bool node_has_quantized(const Node *n);
+
+/* Whether n computes on quantised numbers: it has some and the operator does more than
+ * move elements.  Rewriting rules about plain numbers do not
  * hold for it. */
 bool node_is_quantized(const Node *n);
 

@@ -66,6 +66,26 @@ Scale scale_begin(LowerCtx *cx, const Conv *c);
 int32_t scale_multiplier(const Conv *c, int32_t channel);
 int32_t scale_shift(const Conv *c, int32_t channel);
 
+/* Whether each channel has its own in a kernel's constants, and how many words stand before
+ * those of all groups: the one multiplier and its shift, or none. */
+bool scale_is_by_channel(const Scale *s);
+int32_t scale_header_words(const Scale *s);
+
+/* Words of constants in the order of use. */
+typedef struct {
+	int32_t *word;
+	int32_t n; /* so far */
+} Stream;
+
+void stream_put(Stream *to, uint32_t word);
+
+/* The words before those of all groups. */
+void scale_put_header(const Scale *s, const Conv *c, Stream *to);
+
+/* The multipliers of `count` channels from `first` on, then their shifts, where they have
+ * their own; 0 for channels that there are not. */
+void scale_put_channels(const Scale *s, const Conv *c, int32_t first, int32_t count, Stream *to);
+
 /*
  * Stores the output of a channel.  `sum2` is twice the sum where scale.fast, else the
  * sum; m and shift are used where scale.fast.

@@ -87,17 +87,6 @@ lanes(int32_t first, int32_t second)
 	return ((uint32_t)first & 0xffff) | (uint32_t)second << 16;
 }
 
-typedef struct {
-	int32_t *word;
-	int32_t n;
-} Stream;
-
-static void
-put_word(Stream *s, uint32_t word)
-{
-	memcpy(&s->word[s->n++], &word, sizeof word);
-}
-
 static void
 put_weights(const Dense *d, Stream *s, int32_t a, int32_t ky, int32_t run, int32_t word)
 {
@@ -108,11 +97,11 @@ put_weights(const Dense *d, Stream *s, int32_t a, int32_t ky, int32_t run, int32
 		for (int lane = 0; lane < 2; lane++)
 			w[i][lane] = run_weight(d, a + i, ky, run, at[lane]);
 	if (d->dual) {
-		put_word(s, lanes(256 * w[1][0] + w[0][0], 256 * w[1][1] + w[0][1]));
+		stream_put(s, lanes(256 * w[1][0] + w[0][0], 256 * w[1][1] + w[0][1]));
 		return;
 	}
-	put_word(s, lanes(w[1][0], w[1][1]));
-	put_word(s, lanes(w[0][0], w[0][1]));
+	stream_put(s, lanes(w[1][0], w[1][1]));
+	stream_put(s, lanes(w[0][0], w[0][1]));
 }
 
 static void
@@ -122,20 +111,8 @@ put_start(const Dense *d, Stream *s, int32_t a)
 	uint32_t bias_a = (uint32_t)c->channel[a].bias;
 	uint32_t bias_b = a + 1 < c->oc ? (uint32_t)c->channel[a + 1].bias : 0;
 
-	put_word(s, d->dual ? bias_b * 256 + bias_a : bias_b);
-	put_word(s, bias_a);
-}
-
-static void
-put_scales(const Dense *d, Stream *s, int32_t first)
-{
-	const Conv *c = d->c;
-	int32_t n = 2 * d->shape.pairs;
-
-	for (int32_t i = 0; i < n; i++)
-		put_word(s, first + i < c->oc ? (uint32_t)scale_multiplier(c, first + i) : 0);
-	for (int32_t i = 0; i < n; i++)
-		put_word(s, first + i < c->oc ? (uint32_t)scale_shift(c, first + i) : 0);
+	stream_put(s, d->dual ? bias_b * 256 + bias_a : bias_b);
+	stream_put(s, bias_a);
 }
 
 static void
@@ -154,25 +131,21 @@ put_group(const Dense *d, Stream *s, int32_t first)
 			for (int32_t word = 0; word < d->run_words; word++)
 				for (int32_t i = 0; i < pairs; i++)
 					put_weights(d, s, first + 2 * i, ky, run, word);
-	if (d->scale.fast && !d->scale.uniform)
-		put_scales(d, s, first);
+	scale_put_channels(&d->scale, c, first, 2 * pairs, s);
 }
 
 static void
 make_stream(Dense *d)
 {
-	int32_t pairs = d->shape.pairs, scales = d->scale.fast && !d->scale.uniform ? 4 * pairs : 0;
+	int32_t pairs = d->shape.pairs, scales = scale_is_by_channel(&d->scale) ? 4 * pairs : 0;
 	int32_t words = d->c->kh * d->runs * d->run_words * (d->dual ? 1 : 2);
 	Stream s = {0};
 
 	d->groups = (d->c->oc - 1) / (2 * pairs) + 1;
-	d->header = d->scale.fast && d->scale.uniform ? 2 : 0;
+	d->header = scale_header_words(&d->scale);
 	d->group_words = (2 + words) * pairs + scales;
 	s.word = ARENA_ARRAY(d->cx.arena, int32_t, d->header + d->groups * d->group_words);
-	if (d->header) {
-		put_word(&s, (uint32_t)scale_multiplier(d->c, 0));
-		put_word(&s, (uint32_t)scale_shift(d->c, 0));
-	}
+	scale_put_header(&d->scale, d->c, &s);
 	for (int32_t g = 0; g < d->groups; g++)
 		put_group(d, &s, g * 2 * pairs);
 	assert(s.n == d->header + d->groups * d->group_words);

@@ -50,65 +50,50 @@ weight(const Conv *c, int32_t channel, int32_t tap)
 }
 
 static void
-put_word(int32_t **at, uint32_t word)
-{
-	memcpy((*at)++, &word, sizeof word);
-}
-
-static void
-put_tap(const Depthwise *d, int32_t **at, int32_t first, int32_t tap)
+put_tap(const Depthwise *d, Stream *s, int32_t first, int32_t tap)
 {
 	uint32_t even = lanes(weight(d->c, first, tap), weight(d->c, first + 2, tap));
 	uint32_t odd = lanes(weight(d->c, first + 1, tap), weight(d->c, first + 3, tap));
 
 	if (d->shape.bytes) {
-		put_word(at, (even & 0xff00ff) | (odd & 0xff00ff) << 8);
+		stream_put(s, (even & 0xff00ff) | (odd & 0xff00ff) << 8);
 		return;
 	}
-	put_word(at, even);
-	put_word(at, odd);
+	stream_put(s, even);
+	stream_put(s, odd);
 }
 
 static void
-put_four(const Depthwise *d, int32_t **at, int32_t first)
+put_four(const Depthwise *d, Stream *s, int32_t first)
 {
 	const Conv *c = d->c;
 
 	for (int i = 0; i < FOUR; i++)
-		put_word(at, first + i < c->oc ? (uint32_t)c->channel[first + i].bias : 0);
+		stream_put(s, first + i < c->oc ? (uint32_t)c->channel[first + i].bias : 0);
 	for (int32_t tap = 0; tap < c->kh * c->kw; tap++)
-		put_tap(d, at, first, tap);
-	for (int i = 0; d->scale.fast && !d->scale.uniform && i < 2 * FOUR; i++) {
-		int32_t channel = first + i % FOUR;
-		int32_t word = channel >= c->oc ? 0
-		               : i < FOUR       ? scale_multiplier(c, channel)
-		                                : scale_shift(c, channel);
-
-		put_word(at, (uint32_t)word);
-	}
+		put_tap(d, s, first, tap);
+	scale_put_channels(&d->scale, c, first, FOUR, s);
 }
 
 static void
 make_stream(Depthwise *d)
 {
 	const Conv *c = d->c;
-	int32_t *words, *at, n;
+	Stream s = {0};
+	int32_t n;
 
 	d->quads = (c->oc - 1) / FOUR + 1;
-	d->header = d->scale.fast && d->scale.uniform ? 2 : 0;
+	d->header = scale_header_words(&d->scale);
 	d->group_words = FOUR + (d->shape.bytes ? 1 : 2) * c->kh * c->kw;
-	if (d->scale.fast && !d->scale.uniform)
+	if (scale_is_by_channel(&d->scale))
 		d->group_words += 2 * FOUR;
 	n = d->header + d->quads * d->group_words;
-	words = at = ARENA_ARRAY(d->cx.arena, int32_t, n);
-	if (d->header) {
-		put_word(&at, (uint32_t)scale_multiplier(c, 0));
-		put_word(&at, (uint32_t)scale_shift(c, 0));
-	}
+	s.word = ARENA_ARRAY(d->cx.arena, int32_t, n);
+	scale_put_header(&d->scale, c, &s);
 	for (int32_t i = 0; i < d->quads; i++)
-		put_four(d, &at, FOUR * i);
-	assert(at == words + n);
-	d->stream = lower_constant(&d->cx, "weights", DT_I32, n, words);
+		put_four(d, &s, FOUR * i);
+	assert(s.n == n);
+	d->stream = lower_constant(&d->cx, "weights", DT_I32, n, s.word);
 }
 
 /* ---- Sums ---- */

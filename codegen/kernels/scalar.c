@@ -78,35 +78,22 @@ make_weights(Scalar *d)
 	d->weights = lower_constant(&d->cx, "weights", DT_I8, n, w);
 }
 
-static bool
-has_scales(const Scalar *d)
-{
-	return d->scale.fast && !d->scale.uniform;
-}
-
 static void
 make_params(Scalar *d)
 {
 	const Conv *c = d->c;
-	int32_t header = d->scale.fast && d->scale.uniform ? 2 : 0, channels = d->shape.channels;
-	int32_t n = header + groups_of(d) * d->group_params;
-	int32_t *p = ARENA_ARRAY(d->cx.arena, int32_t, n), *at = p + header;
+	int32_t channels = d->shape.channels;
+	int32_t n = scale_header_words(&d->scale) + groups_of(d) * d->group_params;
+	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
 
-	if (header) {
-		p[0] = scale_multiplier(c, 0);
-		p[1] = scale_shift(c, 0);
+	scale_put_header(&d->scale, c, &s);
+	for (int32_t first = 0; first < groups_of(d) * channels; first += channels) {
+		for (int32_t oc = first; oc < first + channels; oc++)
+			stream_put(&s, oc < c->oc ? (uint32_t)c->channel[oc].bias : 0);
+		scale_put_channels(&d->scale, c, first, channels, &s);
 	}
-	for (int32_t g = 0; g < groups_of(d); g++, at += d->group_params)
-		for (int i = 0; i < channels && g * channels + i < c->oc; i++) {
-			int32_t oc = g * channels + i;
-
-			at[i] = c->channel[oc].bias;
-			if (has_scales(d)) {
-				at[channels + i] = scale_multiplier(c, oc);
-				at[2 * channels + i] = scale_shift(c, oc);
-			}
-		}
-	d->params = lower_constant(&d->cx, "params", DT_I32, n, p);
+	assert(s.n == n);
+	d->params = lower_constant(&d->cx, "params", DT_I32, n, s.word);
 }
 
 /* ---- Sums ---- */
@@ -257,7 +244,7 @@ store_channel(Scalar *d, Expr *y_at, Expr *group, Expr *p_at, int i, int pixels)
 
 	if (c->oc % channels != 0 && (c->oc - 1) % channels < i)
 		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, c->oc)));
-	if (has_scales(d)) {
+	if (scale_is_by_channel(&d->scale)) {
 		m = loop_let(b, "m", load_i32(d, d->params, p_at, channels + i));
 		shift = loop_let(b, "shift", load_i32(d, d->params, p_at, 2 * channels + i));
 	} else if (d->scale.fast) {
@@ -281,7 +268,7 @@ lower_block(Scalar *d, Expr *first, Expr *x_at, Expr *y_at, int pixels)
 {
 	LBuilder *b = builder(d);
 	int channels = d->shape.channels, depth = b->depth;
-	int32_t header = d->scale.fast && d->scale.uniform ? 2 : 0;
+	int32_t header = scale_header_words(&d->scale);
 	Expr *g = lower_for(&d->cx, "group", groups_of(d)), *p_at;
 
 	p_at = lower_let(&d->cx, "p_g", loop_affine(b, g, d->group_params, header));
@@ -367,7 +354,7 @@ scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape)
 	d.step = shape->vectors ? DOT_ELEMENTS : 1;
 	d.run = ((d.runs > 1 ? c->ic : c->kw * c->ic) - 1) / d.step + 1;
 	d.group_weights = c->kh * d.runs * d.run * d.step * shape->channels;
-	d.group_params = shape->channels * (has_scales(&d) ? 3 : 1);
+	d.group_params = shape->channels * (scale_is_by_channel(&d.scale) ? 3 : 1);
 	make_weights(&d);
 	make_params(&d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});

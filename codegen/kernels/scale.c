@@ -11,6 +11,8 @@
  */
 #include "codegen/kernels/conv.h"
 
+#include <string.h>
+
 static bool
 is_uniform(const Conv *c)
 {
@@ -89,4 +91,44 @@ scale_store(LowerCtx *cx, const Scale *s, Expr *y_at, Expr *channel, Expr *sum2,
 		q_store(cx, cx->out[0], y_at, scale_fast(cx, s, sum2, m, shift), 0, s->range);
 	else
 		dot_store(cx, &s->dot, y_at, channel, sum2);
+}
+
+/* ---- Constants ---- */
+
+bool
+scale_is_by_channel(const Scale *s)
+{
+	return s->fast && !s->uniform;
+}
+
+int32_t
+scale_header_words(const Scale *s)
+{
+	return s->fast && s->uniform ? 2 : 0;
+}
+
+void
+stream_put(Stream *to, uint32_t word)
+{
+	memcpy(&to->word[to->n++], &word, sizeof word);
+}
+
+void
+scale_put_header(const Scale *s, const Conv *c, Stream *to)
+{
+	if (!scale_header_words(s))
+		return;
+	stream_put(to, (uint32_t)scale_multiplier(c, 0));
+	stream_put(to, (uint32_t)scale_shift(c, 0));
+}
+
+void
+scale_put_channels(const Scale *s, const Conv *c, int32_t first, int32_t count, Stream *to)
+{
+	if (!scale_is_by_channel(s))
+		return;
+	for (int32_t i = first; i < first + count; i++)
+		stream_put(to, i < c->oc ? (uint32_t)scale_multiplier(c, i) : 0);
+	for (int32_t i = first; i < first + count; i++)
+		stream_put(to, i < c->oc ? (uint32_t)scale_shift(c, i) : 0);
 }

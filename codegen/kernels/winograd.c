@@ -119,23 +119,13 @@ transformed_weight(const Conv *c, int32_t oc, int32_t ic, int i, int j)
 }
 
 static void
-put_word(int32_t **at, uint32_t word)
-{
-	memcpy((*at)++, &word, sizeof word);
-}
-
-static void
-put_pair(const Winograd *d, int32_t **at, int32_t first)
+put_pair(const Winograd *d, Stream *s, int32_t first)
 {
 	const Conv *c = d->c;
-	bool exists[2] = {true, first + 1 < c->oc};
 
-	for (int i = 0; i < 2; i++)
-		put_word(at, exists[i] ? 36 * (uint32_t)c->channel[first + i].bias : 0);
-	for (int i = 0; i < 2 && d->params > 2; i++)
-		put_word(at, exists[i] ? (uint32_t)scale_multiplier(c, first + i) : 0);
-	for (int i = 0; i < 2 && d->params > 2; i++)
-		put_word(at, exists[i] ? (uint32_t)scale_shift(c, first + i) : 0);
+	for (int32_t oc = first; oc < first + 2; oc++)
+		stream_put(s, oc < c->oc ? 36 * (uint32_t)c->channel[oc].bias : 0);
+	scale_put_channels(&d->scale, c, first, 2, s);
 	for (int32_t point = 0; point < POINTS * POINTS && d->pairs; point++)
 		for (int32_t word = 0; word < d->words; word++)
 			for (int i = 0; i < 2; i++) {
@@ -143,7 +133,7 @@ put_pair(const Winograd *d, int32_t **at, int32_t first)
 				uint32_t low = (uint32_t)transformed_weight(c, first + i, ic, y, x);
 				uint32_t high = (uint32_t)transformed_weight(c, first + i, ic + 2, y, x);
 
-				put_word(at, (low & 0xffff) | high << 16);
+				stream_put(s, (low & 0xffff) | high << 16);
 			}
 }
 
@@ -169,21 +159,19 @@ static void
 make_stream(Winograd *d)
 {
 	const Conv *c = d->c;
-	int32_t pairs = divide_up(c->oc, 2), n, *words, *at;
+	int32_t pairs = divide_up(c->oc, 2), n;
+	Stream s = {0};
 
-	d->header = d->scale.fast && d->scale.uniform ? 2 : 0;
-	d->params = d->scale.fast && !d->scale.uniform ? 6 : 2;
+	d->header = scale_header_words(&d->scale);
+	d->params = scale_is_by_channel(&d->scale) ? 6 : 2;
 	d->pair_words = d->params + (d->pairs ? POINTS * POINTS * d->words * 2 : 0);
 	n = d->header + pairs * d->pair_words;
-	words = at = ARENA_ARRAY(d->cx.arena, int32_t, n);
-	if (d->header) {
-		put_word(&at, (uint32_t)scale_multiplier(c, 0));
-		put_word(&at, (uint32_t)scale_shift(c, 0));
-	}
+	s.word = ARENA_ARRAY(d->cx.arena, int32_t, n);
+	scale_put_header(&d->scale, c, &s);
 	for (int32_t i = 0; i < pairs; i++)
-		put_pair(d, &at, 2 * i);
-	assert(at == words + n);
-	d->stream = lower_constant(&d->cx, d->pairs ? "weights" : "params", DT_I32, n, words);
+		put_pair(d, &s, 2 * i);
+	assert(s.n == n);
+	d->stream = lower_constant(&d->cx, d->pairs ? "weights" : "params", DT_I32, n, s.word);
 	if (!d->pairs)
 		make_weights(d);
 }

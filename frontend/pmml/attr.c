@@ -14,31 +14,36 @@ pmml_loc(const Pmml *p, const Xml *e)
 	return (Loc){.file = p->file->path, .line = e->line, .column = e->column};
 }
 
+/* With `more` behind the text. */
+static void
+report(Pmml *p, const Xml *e, DiagCode code, const char *more, const char *format, va_list args)
+{
+	Loc loc = pmml_loc(p, e);
+	const char *text = arena_vprintf(p->d->arena, format, args);
+
+	diag_report(p->d, &loc, code, "<%.60s>: %s%s", e->name, text, more);
+}
+
 bool
 pmml_error(Pmml *p, const Xml *e, const char *format, ...)
 {
-	Loc loc = pmml_loc(p, e);
-	const char *text;
 	va_list args;
 
 	va_start(args, format);
-	text = arena_vprintf(p->d->arena, format, args);
+	report(p, e, E_MALFORMED, "", format, args);
 	va_end(args);
-	return diag_report(p->d, &loc, E_MALFORMED, "<%.60s>: %s", e->name, text);
+	return false;
 }
 
 bool
 pmml_unsupported(Pmml *p, const Xml *e, const char *format, ...)
 {
-	Loc loc = pmml_loc(p, e);
-	const char *text;
 	va_list args;
 
 	va_start(args, format);
-	text = arena_vprintf(p->d->arena, format, args);
+	report(p, e, E_UNSUPPORTED, " is not supported", format, args);
 	va_end(args);
-	return diag_report(p->d, &loc, E_UNSUPPORTED, "<%.60s>: %s is not supported", e->name,
-	                   text);
+	return false;
 }
 
 enum { MAX_NESTED = 400 };

@@ -405,27 +405,25 @@ trees_store_base(LowerCtx *cx, const Node *n, Expr *row)
 	lower_end_to(cx, depth);
 }
 
-/* Takes the values of the leaf at `leaf` into the result. */
-static void
-add_leaf(Walk *w, Expr *out_row, Expr *leaf)
+void
+trees_add_leaf(LowerCtx *cx, const Node *n, const Trees *t, Expr *row, Expr *leaf)
 {
-	const Attr_TREES *a = w->n->attr;
-	LBuilder *b = w->b;
-	LBuf *y = w->cx->out[0];
+	const Attr_TREES *a = n->attr;
+	LBuilder *b = &cx->b;
+	LBuf *y = cx->out[0];
 	int depth = b->depth;
-	Expr *first = out_row, *k, *at, *v;
+	Expr *first = row, *k, *at, *v;
 
-	if (w->t.target)
-		first = loop_add(b, out_row,
-		                 loop_clamp_idx(b, load(w, TREES_TARGET, leaf), 0,
-		                                w->t.outputs - w->t.width));
-	first = lower_let(w->cx, "first", first);
-	k = lower_for(w->cx, "k", w->t.width);
-	v = loop_load_compute(b, w->cx->in[TREES_VALUE],
-	                      loop_add(b, loop_affine(b, leaf, w->t.width, 0), k));
+	if (t->target)
+		first = loop_add(b, row, loop_clamp_idx(b, loop_load(b, cx->in[TREES_TARGET], leaf), 0,
+		                                        t->outputs - t->width));
+	first = lower_let(cx, "first", first);
+	k = lower_for(cx, "k", t->width);
+	v = loop_load_compute(b, cx->in[TREES_VALUE],
+	                      loop_add(b, loop_affine(b, leaf, t->width, 0), k));
 	at = loop_add(b, first, k);
 	loop_store(b, y, at, trees_take_in(b, a->aggregate, loop_load(b, y, at), v));
-	lower_end_to(w->cx, depth);
+	lower_end_to(cx, depth);
 }
 
 static void
@@ -452,7 +450,7 @@ lower_walk(LowerCtx *cx, const Node *n)
 		step(&w, at);
 		loop_end(b);
 	}
-	add_leaf(&w, out_row,
+	trees_add_leaf(cx, n, &w.t, out_row,
 	         loop_let(b, "leaf", loop_clamp_idx(b, load(&w, TREES_YES, loop_get(b, at)), 0,
 	                                            w.t.leaves - 1)));
 	lower_end_to(cx, 0);

@@ -17,6 +17,10 @@ void trees_store_base(LowerCtx *cx, const Node *n, Expr *row);
 /* y with v taken in. */
 Expr *trees_take_in(LBuilder *b, TreeAggregate how, Expr *y, Expr *v);
 
+/* Takes the row of `value` that is the leaf's into the row of the result at `row`, from the
+ * leaf's target on. */
+void trees_add_leaf(LowerCtx *cx, const Node *n, const Trees *t, Expr *row, Expr *leaf);
+
 /* A table of the smallest type that holds the numbers, which are not negative. */
 LBuf *trees_int_table(LowerCtx *cx, const char *name, int32_t n, const int32_t *v);
 DType trees_small_type(int64_t most);

@@ -188,28 +188,6 @@ print_node(Branches *s, int32_t node)
 }
 
 static void
-take_row(Branches *s)
-{
-	const Attr_TREES *a = s->n->attr;
-	LBuilder *b = s->b;
-	LBuf *y = s->cx->out[0];
-	int depth = b->depth;
-	Expr *leaf = loop_get(b, s->leaf), *first = s->out, *k, *v, *to;
-
-	if (s->t.target)
-		first = loop_add(b, first,
-		                 loop_clamp_idx(b, loop_load(b, s->cx->in[TREES_TARGET], leaf), 0,
-		                                s->t.outputs - s->t.width));
-	first = lower_let(s->cx, "first", first);
-	k = lower_for(s->cx, "k", s->t.width);
-	v = loop_load_compute(b, s->cx->in[TREES_VALUE],
-	                      loop_add(b, loop_affine(b, leaf, s->t.width, 0), k));
-	to = loop_add(b, first, k);
-	loop_store(b, y, to, trees_take_in(b, a->aggregate, loop_load(b, y, to), v));
-	lower_end_to(s->cx, depth);
-}
-
-static void
 take_number(Branches *s, int32_t target)
 {
 	const Attr_TREES *a = s->n->attr;
@@ -238,7 +216,7 @@ print_tree(Branches *s, int32_t tree)
 		s->leaf = loop_var_idx(b, "leaf", loop_idx(b, 0), 0, s->t.leaves - 1);
 	print_node(s, s->t.root[tree]);
 	if (s->leaf)
-		take_row(s);
+		trees_add_leaf(s->cx, s->n, &s->t, s->out, loop_get(s->b, s->leaf));
 	else
 		take_number(s, target);
 }

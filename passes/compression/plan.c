@@ -26,19 +26,7 @@ plan_has_float(const Node *n)
 	return false;
 }
 
-static bool
-is_quantized_already(const Node *n)
-{
-	for (int i = 0; i < n->nins; i++)
-		if (n->in[i] && n->in[i]->type.q)
-			return true;
-	for (int i = 0; i < n->nouts; i++)
-		if (n->out[i] && n->out[i]->type.q)
-			return true;
-	return false;
-}
-
-/* prepare.c has brought what can be to this form. */
+/* The pass `layers` has brought what can be to this form. */
 static bool
 has_constant_weights(const Node *n)
 {
@@ -56,7 +44,7 @@ plan_kind(const Node *n)
 {
 	RuleKind k = rule_kind[n->op];
 
-	if (!plan_has_float(n) || is_quantized_already(n))
+	if (!plan_has_float(n) || node_has_quantized(n))
 		return KIND_FLOAT;
 	if (k == KIND_LINEAR && !has_constant_weights(n))
 		return KIND_FLOAT;

@@ -1198,6 +1198,18 @@ tensors_live_in_the_arena_when_asked() {
 	mcc 0 "$MODEL" -o b.c -fprefix=m -fclobber-input --verify
 	silent
 	grep -q 'm_run(float \*image' b.h || problem "the input cannot be written"
+	cat >chain.mcc <<-'EOT'
+		graph @g(%x: f32[64]) {
+		  %a = relu(%x)
+		  %b = exp(%a)
+		  %y: f32[1] = reduce_sum(%b) {axes=[0], keepdims=true}
+		  return %y
+		}
+	EOT
+	mcc 0 chain.mcc -o d.c -fprefix=m
+	grep -q '^#define M_ARENA_SIZE 256u' d.h || problem "another arena"
+	mcc 0 chain.mcc -o d.c -fprefix=m -fclobber-input --verify
+	grep -q '^#define M_ARENA_SIZE 0u' d.h || problem "the input's memory is not used"
 	stateful model.mcc x.npy
 	mcc 0 model.mcc -o c.c -fprefix=m -fio=arena --verify
 	grep -q '^void m_reset(void \*arena);' c.h || problem "no reset of the arena"

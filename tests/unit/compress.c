@@ -7,22 +7,7 @@
 #include "passes/compression/plan.h"
 #include "passes/compression/weights.h"
 #include "passes/pass.h"
-
-static Arena *arena;
-static Diag diag;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 /* ---- An executor that interprets ---- */
 
@@ -611,8 +596,6 @@ main(void)
 {
 	Suite *s = suite_create("compress");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, every_range_holds_zero, 0, RANGE_KL + 1);
@@ -634,9 +617,5 @@ main(void)
 	tcase_add_test(tc, a_layer_that_is_not_there_cannot_be_kept);
 	tcase_add_test(tc, values_that_overflow_on_samples_are_reported);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

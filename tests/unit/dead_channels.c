@@ -12,9 +12,8 @@
 
 #include "ir/num.h"
 #include "ir/ops/requant.h"
-#include "passes/pass.h"
 #include "tests/run_graph.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/unit_passes.h"
 
 enum { GRAPHS = 600, CASES = 5, STEPS = 8 };
 
@@ -548,25 +547,6 @@ make_input(Arena *a, const Type *t, int kind, uint32_t *seed)
 	return data;
 }
 
-static Arena *arena;
-static PassCtx cx;
-static Diag diag;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-	pass_init(&cx, arena, &diag);
-	cx.verify_each = true;
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
-
 static const char *
 print(const Graph *g)
 {
@@ -616,7 +596,7 @@ START_TEST(random_graphs_compute_the_same_with_less)
 		ck_assert(pass_run(pass_find("dead-channels"), after, &cx));
 		ck_assert_msg(cx.changed == 0, "graph %d:\n%s", i, print(after));
 		teardown();
-		setup();
+		setup_passes();
 	}
 	/* The test tests something. */
 	ck_assert_int_gt(smaller, GRAPHS / 4 / 2);
@@ -658,7 +638,7 @@ main(void)
 	TCase *c = tcase_create("graphs");
 
 	suite_add_tcase(s, c);
-	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_checked_fixture(c, setup_passes, teardown);
 	tcase_add_loop_test(c, random_graphs_compute_the_same_with_less, 0, 4);
 	tcase_add_test(c, remarks_say_what_each_layer_lost);
 	return unit_run(s);

@@ -368,6 +368,31 @@ START_TEST(square_roots_are_instructions_with_the_bits_of_the_library)
 END_TEST
 
 /* Layers of empty tensors have the same empty body, but not as many arguments. */
+/* A buffer of which nothing comes is no parameter, whatever reads it. */
+START_TEST(values_that_nothing_reads_need_no_parameter)
+{
+	static const char *const unread[] = {
+		"dot(%z[0], %x[0], %x[0])", "cvt.i32(%x[0])", "%z[0] + dot(%z[0], %x[0], %x[0])",
+	};
+
+	for (size_t i = 0; i < sizeof unread / sizeof *unread; i++) {
+		const char *text = arena_printf(
+			arena,
+			"graph @g(%%x: i8[16], %%z: i32[1]) {\n"
+			"  %%y: i32[1] = kernel(%%x, %%z) {code=\"kernel @f(%%x: i8[16] in, "
+			"%%z: i32[1] in, %%y: i32[1] out) { let %%v: i32 = %s  %%y[0] = %%z[0] }\"}\n"
+			"  return %%y\n}\n", unread[i]);
+		int8_t x[16] = {1};
+		int32_t z = 7, y = 0;
+		LlvmJit *jit = llvm_jit(arena, program_of(text), 2, &diag);
+
+		ck_assert_ptr_nonnull(jit);
+		llvm_jit_run(jit, (const void *[]){x, &z}, (void *[]){&y}, NULL);
+		ck_assert_int_eq(y, 7);
+	}
+}
+END_TEST
+
 START_TEST(shared_kernels_get_the_arguments_that_they_use)
 {
 	check_program("graph @g(%x: f32[0,4], %y: f32[2]) {\n"
@@ -400,6 +425,7 @@ main(void)
 		tcase_add_test(tc, the_loop_over_channels_goes_inside);
 		tcase_add_test(tc, other_sums_give_the_same_bytes);
 		tcase_add_test(tc, square_roots_are_instructions_with_the_bits_of_the_library);
+		tcase_add_test(tc, values_that_nothing_reads_need_no_parameter);
 		tcase_add_test(tc, shared_kernels_get_the_arguments_that_they_use);
 	}
 	suite_add_tcase(s, tc);

@@ -7,22 +7,7 @@
 #include "ir/graph.h"
 #include "ir/loop/loop.h"
 #include "ir/lower.h"
-
-static Arena *arena;
-static Diag diag;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 enum { NOTHING = INT32_MAX };
 
@@ -286,8 +271,6 @@ main(void)
 {
 	Suite *s = suite_create("overlap");
 	TCase *tc = tcase_create("overlap");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, distances_of_kernels_are_the_known_ones, 0,
@@ -297,9 +280,5 @@ main(void)
 	tcase_add_loop_test(tc, versions_of_lowerings_give_the_same, 0,
 	                    sizeof nodes / sizeof *nodes);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run(s);
 }

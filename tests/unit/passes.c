@@ -4,27 +4,7 @@
 #include <string.h>
 
 #include "ir/lower.h"
-#include "passes/pass.h"
-#include "tests/unit/unit.h"
-
-static Arena *arena;
-static Diag diag;
-static PassCtx cx;
-
-static void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-	pass_init(&cx, arena, &diag);
-	cx.verify_each = true;
-}
-
-static void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_passes.h"
 
 static Graph *
 parse(const char *text)
@@ -219,7 +199,7 @@ START_TEST(merged_clamps_give_the_same_bits)
 		Node *first, *second;
 		Value *v;
 
-		setup();
+		setup_passes();
 		g = graph_new(arena, "g");
 		v = graph_input(g, "x", type_make(DT_F32, 1, (int32_t[]){16}));
 		first = graph_add(g, OP_CLAMP, 1, &v, NULL);
@@ -293,7 +273,7 @@ main(void)
 	Suite *s = suite_create("passes");
 	TCase *tc = tcase_create("passes");
 
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, setup_passes, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, every_pass_is_found_by_its_name);
 	tcase_add_test(tc, lists_are_parsed_in_order_and_may_repeat);

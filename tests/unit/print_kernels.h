@@ -10,22 +10,7 @@
 #include <string.h>
 
 #include "codegen/c/c.h"
-
-static Arena *arena;
-static Diag diag;
-
-static inline void
-setup(void)
-{
-	arena = arena_new(NULL, NULL);
-	diag_init(&diag, arena);
-}
-
-static inline void
-teardown(void)
-{
-	arena_free(arena);
-}
+#include "tests/unit/unit_arena.h"
 
 static const CEmitOptions standard = {
 	.prefix = "kws",

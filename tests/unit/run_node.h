@@ -16,6 +16,7 @@
 #include "ir/graph.h"
 #include "ir/lower.h"
 #include "ir/num.h"
+#include "tests/unit/unit.h"
 
 #define NOT_A_NUMBER ((double)NAN)
 
@@ -285,15 +286,9 @@ static inline int
 run_suite(TCase *tc, const char *name)
 {
 	Suite *s = suite_create(name);
-	SRunner *runner;
-	int failed;
 
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run(s);
 }
 
 #endif
