@@ -3,8 +3,10 @@
 
 Each model is compiled to C, once for any machine and once for each core, and built by
 gcc and clang for every core; and to an object file by mcc, linked by GNU ld and by lld.
-All of them must print the bytes that mcc-run computes here; a model with a state is called three times.  AVR runs the small
-models through C.
+All of them must print the bytes that an object file for this machine gives, on recorded
+inputs where the model has some: then those bytes are compared with the recorded outputs
+too.  A model with a state is called three times.  On Cortex-M4 a build with -fio=arena
+must print the same.  AVR runs the small models through C.
 
 The board support and the cores are those of tests/mcusim; needs qemu-system-arm,
 qemu-system-misc, the cross compilers and C libraries that its Makefile names, and
@@ -75,16 +77,36 @@ def random_input(shape_type, seed):
     return rng.integers(info.min, info.max, count, endpoint=True).astype(dtype)
 
 
+def recorded(model, kind, n):
+    """The first recorded inputs or outputs of a model, or None where there are not n."""
+    names = [os.path.join(os.path.dirname(model), f"case0_{kind}{k}.npy") for k in range(n)]
+    return [np.load(x).reshape(-1) for x in names] if all(map(os.path.exists, names)) else None
+
+
+def check_recorded(model, outputs):
+    """Integers are the recorded ones, floats near them."""
+    for got, want in zip(outputs, recorded(model, "out", len(outputs)) or ()):
+        if want.dtype.kind == "f":
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+        elif not (got == want).all():
+            raise harness.Failure("this machine's outputs are not the recorded ones")
+
+
 def host_outputs(args, model, folder, source, header):
     """Inputs, and the outputs that the object file for this machine gives."""
     interface = harness.Interface(header)
-    inputs = [random_input(p[1:4:2], k) for k, p in enumerate(interface.params) if p[2]]
+    params = [p for p in interface.params if p[2]]
+    inputs = None if interface.has_state else recorded(model, "in", len(params))
+    known = inputs is not None
+    inputs = inputs or [random_input(p[1:4:2], k) for k, p in enumerate(params)]
     target, own = harness.compile_model(args.mcc, model, folder, (), "host", ".o")
     library = harness.build_shared(target, "cc", [], folder, "host")
     own = harness.Interface(own)
     state = harness.new_state(library, own)
     for _ in range(CALLS if own.has_state else 1):
         outputs = harness.call(library, own, inputs, state)
+    if known:
+        check_recorded(model, outputs)
     return interface, inputs, outputs
 
 
@@ -125,6 +147,29 @@ def write_main(path, interface, inputs, header):
                 "\tmcu_end();\n" + "".join(prints) + "\treturn status;\n}\n")
     with open(path, "w") as f:
         f.writelines(text)
+
+
+def write_arena_main(path, inputs, outputs, header):
+    """A main() for a build with -fio=arena, which is called by offsets."""
+    text = open(header).read()
+    places = [int(n) for n in re.findall(r"^#define \w+_OFFSET (\d+)u$", text, re.M)]
+    size, prefix = re.search(r"_ARENA_SIZE (\d+)u", text), re.search(r"^int (\w+)_run\(", text, re.M)
+    reset = f"{prefix.group(1)}_reset(arena.bytes);" if "_reset(" in text else ""
+    calls = CALLS if reset else 1
+    lines = ['#include <string.h>\n', '#include "mcusim.h"\n', f'#include "{os.path.basename(header)}"\n']
+    lines += [array_text(f"in{k}", x) for k, x in enumerate(inputs)]
+    lines.append(f"static union {{ uint8_t bytes[{size.group(1)}]; uint64_t align; }} arena;\n"
+                 f"int main(void)\n{{\n\tint status = 0;\n\t{reset}\n\tmcu_begin(\"run\");\n"
+                 f"\tfor (int call = 0; call < {calls} && status == 0; call++) {{\n")
+    for k, x in enumerate(inputs):
+        lines.append(f"\t\tmemcpy(arena.bytes + {places[k]}, in{k}.bytes, {x.nbytes});\n")
+    lines.append(f"\t\tstatus = {prefix.group(1)}_run(arena.bytes);\n\t}}\n\tmcu_end();\n")
+    for k, y in enumerate(outputs):
+        at = places[len(places) - len(outputs) + k]
+        lines.append(f'\tmcu_print_hex("out{k}", arena.bytes + {at}, {y.nbytes});\n')
+    lines.append("\treturn status;\n}\n")
+    with open(path, "w") as f:
+        f.writelines(lines)
 
 
 def simulate(sim, core, compiler, files, folder, libs=""):
@@ -171,6 +216,14 @@ def run_model(args, sim, cores, name, model, folder):
     good, total = 0, 0
     for core in cores:
         compilers = ["gcc"]
+        if core == "m4":
+            target, own = harness.compile_model(args.mcc, model, folder,
+                                                CORES[core].split() + ["-fio=arena", "-Os"], "inside")
+            inside = os.path.join(folder, "inside_main.c")
+            write_arena_main(inside, inputs, wanted, own)
+            good += check(name, f"{core} C -fio=arena", wanted,
+                          lambda: simulate(sim, core, "gcc", [inside, target], folder))
+            total += 1
         if CORES[core] and shutil.which("clang-19"):
             compilers.append("clang")
         if CORES[core]:
