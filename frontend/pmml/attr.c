@@ -15,7 +15,7 @@ pmml_loc(const Pmml *p, const Xml *e)
 }
 
 /* With `more` behind the text. */
-static void
+__attribute__((format(printf, 5, 0))) static void
 report(Pmml *p, const Xml *e, DiagCode code, const char *more, const char *format, va_list args)
 {
 	Loc loc = pmml_loc(p, e);
