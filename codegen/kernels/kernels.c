@@ -58,7 +58,7 @@ static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
-	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 20,
+	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
 	                    .split = ch->options->level == '3'};
 }
 
