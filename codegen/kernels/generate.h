@@ -30,11 +30,13 @@ typedef struct {
 LFunc *depthwise_lower(Arena *a, const Conv *c, const DepthwiseShape *shape);
 
 typedef struct {
-	int32_t most; /* bytes of scratch, if a few rows fit them */
+	int32_t most;   /* bytes of scratch, if a few rows fit them */
+	int32_t blocks; /* two pixels each, in the body of a loop */
+	bool turned;    /* pixels are in a column */
 } PlanarShape;
 
 /* The same where taps are neighbours, channel by channel (planar.c). */
-bool planar_fits(const Conv *c);
+bool planar_fits(const Conv *c, bool turned);
 LFunc *planar_lower(Arena *a, const Conv *c, const PlanarShape *shape);
 
 /* Pixels by output channels at a time. */

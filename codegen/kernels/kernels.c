@@ -135,16 +135,31 @@ list_dense(Chooser *ch)
 /* ---- Depthwise convolutions ---- */
 
 static void
+list_planar(Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	PlanarShape s = {.most = 8192, .blocks = ch->options->level == '3' ? 2 : 1}, turned = s;
+	bool fits = planar_fits(c, false);
+
+	turned.turned = true;
+	if (planar_fits(c, true) &&
+	    (!fits || cost_planar(ch->costs, c, &turned) < cost_planar(ch->costs, c, &s)))
+		add_kernel(ch, "planar by columns", planar_lower(ch->arena, c, &turned),
+		           cost_planar(ch->costs, c, &turned));
+	else if (fits)
+		add_kernel(ch, "planar", planar_lower(ch->arena, c, &s),
+		           cost_planar(ch->costs, c, &s));
+}
+
+static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	PlanarShape planar = {.most = 8192};
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch)};
 
-	if (planar_fits(c) && !is_small(ch))
-		add_kernel(ch, "planar", planar_lower(ch->arena, c, &planar),
-		           cost_planar(ch->costs, c));
+	if (!is_small(ch))
+		list_planar(ch);
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
 	           depthwise_lower(ch->arena, c, &s), cost_depthwise(ch->costs, c, &s));
 }

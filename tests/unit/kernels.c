@@ -237,9 +237,12 @@ check_depthwise(const Conv *c, const Node *n, const Layer *l)
 
 		expect_same(depthwise_lower(arena, c, &s), "depthwise", n, l);
 	}
-	for (int i = 0; i < 2 && planar_fits(c); i++) {
-		PlanarShape s = {.most = i ? 100000 : draw(3000)};
+	for (int i = 0; i < 4; i++) {
+		PlanarShape s = {.most = i % 2 ? 100000 : draw(3000), .blocks = 1 + draw(3),
+		                 .turned = i >= 2};
 
+		if (!planar_fits(c, s.turned))
+			continue;
 		expect_same(planar_lower(arena, c, &s), "planar", n, l);
 	}
 }
