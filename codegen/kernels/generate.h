@@ -13,7 +13,8 @@ typedef struct {
 	int body;       /* words in the body of the loop over them, a multiple of step */
 	int unroll;     /* windows or rows of up to so many words have no loop */
 	bool direct;    /* without a buffer: pointwise, whole quads, whole blocks */
-	bool all_rows;  /* buffer all rows of an image */
+	int32_t strip;  /* output rows that are buffered at a time; 0: one, in a ring */
+	int at_once;    /* fours of elements that are converted in the body of a loop */
 	bool split;     /* pixels that make no whole block get code of their own */
 } DenseShape;
 
