@@ -53,8 +53,10 @@ bool scalar_fits(const Conv *c);
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 
 typedef struct {
-	bool pairs; /* two products an instruction */
-	int tiles;  /* at most so many at a time, up to 4 */
+	bool pairs;    /* two products an instruction */
+	int tiles;     /* at most so many at a time, up to 4 */
+	bool in_order; /* as written, tile by tile: with that few registers compilers that
+	                * reorder products have to spill */
 } WinogradShape;
 
 /* Whether a convolution can be computed by exact Winograd F(4x4, 3x3); and that, with 8

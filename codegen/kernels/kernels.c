@@ -102,7 +102,8 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
-	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4};
+	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4,
+	                   .in_order = !ch->costs->dual_issue};
 
 	if (ch->options->level == '3' && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)

@@ -348,7 +348,7 @@ START_TEST(winograd_has_the_reference_bytes)
 		ck_assert(conv_read(&c, arena, n));
 		ck_assert(winograd_fits(&c));
 		for (int pairs = 0; pairs < 2; pairs++) {
-			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4)};
+			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4), .in_order = draw(2)};
 
 			expect_same(winograd_lower(arena, &c, &s), "winograd", n, &l);
 		}
