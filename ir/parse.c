@@ -22,474 +22,142 @@
  * The text is untrusted.  It is read without recursion, and memory is taken only
  * in proportion to its length.  The first error ends the reading.
  */
-#include <errno.h>
 #include <float.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ir/graph.h"
 #include "ir/num.h"
+#include "ir/scan.h"
 
 typedef struct {
+	Scan in;
 	Graph *g;
-	Arena *arena;
-	const char *text, *p, *end;
-	const char *line; /* the start of the current line */
-	int line_number;
-	const char *file;
-	Diag *d;
 } Parser;
-
-/* ---- Errors ---- */
-
-enum { SNIPPET_BEFORE = 70, SNIPPET_AFTER = 50 };
-
-static const char *
-line_of(const Parser *p, const char *at)
-{
-	while (at > p->text && at[-1] != '\n')
-		at--;
-	return at;
-}
-
-/* `at` is here or in a line before. */
-static Loc
-loc_at(const Parser *p, const char *at)
-{
-	Loc loc = {.file = p->file, .line = p->line_number};
-
-	if (at >= p->line) {
-		loc.column = (int)(at - p->line) + 1;
-		return loc;
-	}
-	for (const char *c = at; c < p->line; c++)
-		loc.line -= *c == '\n';
-	loc.column = (int)(at - line_of(p, at)) + 1;
-	return loc;
-}
-
-/* The part of its line around `at`: lines of constants are long. */
-static const char *
-snippet_around(const Parser *p, const char *at, int *caret)
-{
-	const char *line = line_of(p, at);
-	const char *from = at - line > SNIPPET_BEFORE ? at - SNIPPET_BEFORE : line;
-	const char *to = p->end - at > SNIPPET_AFTER ? at + SNIPPET_AFTER : p->end;
-	const char *stop = to > at ? memchr(at, '\n', (size_t)(to - at)) : NULL;
-	char *text;
-
-	if (stop)
-		to = stop;
-	text = arena_strndup(p->d->arena, from, (size_t)(to - from));
-	for (char *c = text; c < text + (to - from); c++)
-		if ((unsigned char)*c < ' ' || *c == 127)
-			*c = ' ';
-	*caret = (int)(at - from);
-	return text;
-}
-
-__attribute__((format(printf, 5, 6))) static bool
-error_at(Parser *p, const char *at, int length, DiagCode code, const char *format, ...)
-{
-	Loc loc = loc_at(p, at);
-	const char *text, *snippet;
-	va_list args;
-	int caret;
-
-	va_start(args, format);
-	text = arena_vprintf(p->d->arena, format, args);
-	va_end(args);
-	snippet = snippet_around(p, at, &caret);
-	return diag_report_at(p->d, &loc, code, snippet, caret, length, "%s", text);
-}
-
-static bool
-expected_here(Parser *p, const char *what)
-{
-	if (p->p == p->end)
-		return error_at(p, p->p, 1, E_SYNTAX, "expected %s, but the text ends here", what);
-	return error_at(p, p->p, 1, E_SYNTAX, "expected %s", what);
-}
-
-/* ---- Tokens ---- */
-
-static void
-skip_blanks(Parser *p)
-{
-	for (; p->p < p->end; p->p++) {
-		if (*p->p == '\n') {
-			p->line = p->p + 1;
-			p->line_number++;
-		} else if (*p->p == ';') {
-			const char *stop = memchr(p->p, '\n', (size_t)(p->end - p->p));
-
-			p->p = stop ? stop - 1 : p->end - 1;
-		} else if (*p->p != ' ' && *p->p != '\t' && *p->p != '\r') {
-			break;
-		}
-	}
-}
-
-static bool
-expected(Parser *p, const char *what)
-{
-	skip_blanks(p);
-	return expected_here(p, what);
-}
-
-/* Goes to the next token when that starts with `c`, else stays where it is. */
-static bool
-next_is(Parser *p, char c)
-{
-	const Parser before = *p;
-
-	skip_blanks(p);
-	if (p->p < p->end && *p->p == c)
-		return true;
-	*p = before;
-	return false;
-}
-
-static bool
-accept(Parser *p, char c)
-{
-	if (!next_is(p, c))
-		return false;
-	p->p++;
-	return true;
-}
-
-static bool
-expect(Parser *p, char c)
-{
-	return accept(p, c) || expected(p, (char[]){'\'', c, '\'', '\0'});
-}
-
-static bool
-is_word_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_';
-}
-
-static bool
-is_name_char(char c)
-{
-	return is_word_char(c) || c == '.' || c == '/' || c == '-';
-}
-
-static bool
-is_number_char(char c)
-{
-	return is_word_char(c) || c == '.' || c == '+' || c == '-';
-}
-
-/* The characters from here on of which `belongs` is true; they are passed over. */
-static size_t
-span(Parser *p, bool (*belongs)(char), const char **start)
-{
-	skip_blanks(p);
-	*start = p->p;
-	while (p->p < p->end && belongs(*p->p))
-		p->p++;
-	return (size_t)(p->p - *start);
-}
-
-static bool
-accept_word(Parser *p, const char *word)
-{
-	const Parser before = *p;
-	const char *start;
-	size_t n = span(p, is_word_char, &start);
-
-	if (n == strlen(word) && memcmp(start, word, n) == 0)
-		return true;
-	*p = before;
-	return false;
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* What stands behind a backslash in a string. */
-static bool
-parse_escape(Parser *p, char *c)
-{
-	int hi, lo;
-
-	if (p->p < p->end && (*p->p == '"' || *p->p == '\\')) {
-		*c = *p->p++;
-		return true;
-	}
-	if (p->end - p->p < 3 || *p->p != 'x')
-		return expected_here(p, "'\"', '\\' or 'x' and two hexadecimal digits");
-	hi = hex_digit(p->p[1]);
-	lo = hex_digit(p->p[2]);
-	if (hi < 0 || lo < 0 || hi + lo == 0)
-		return expected_here(p, "'x' and two hexadecimal digits other than 00");
-	*c = (char)(hi << 4 | lo);
-	p->p += 3;
-	return true;
-}
-
-static const char *
-parse_string(Parser *p)
-{
-	const char *start, *stop;
-	char *text;
-	size_t n = 0;
-
-	if (!expect(p, '"'))
-		return NULL;
-	start = p->p;
-	for (stop = start; stop < p->end && *stop != '"' && *stop != '\n'; stop++)
-		if (*stop == '\\' && stop + 1 < p->end)
-			stop++;
-	text = arena_alloc(p->arena, (size_t)(stop - start) + 1);
-	while (p->p < p->end && *p->p != '"') {
-		char c = *p->p++;
-
-		if ((unsigned char)c < ' ') {
-			p->p--;
-			return expected_here(p, "the string's end on its line"), NULL;
-		}
-		if (c == '\\' && !parse_escape(p, &c))
-			return NULL;
-		text[n++] = c;
-	}
-	return expect(p, '"') ? text : NULL;
-}
-
-/* A name behind `sigil`: plain characters or a string. */
-static const char *
-parse_name(Parser *p, char sigil, const char *what)
-{
-	const char *start;
-	size_t n;
-
-	if (!accept(p, sigil))
-		return expected(p, what), NULL;
-	if (p->p < p->end && *p->p == '"')
-		return parse_string(p);
-	start = p->p;
-	while (p->p < p->end && is_name_char(*p->p))
-		p->p++;
-	n = (size_t)(p->p - start);
-	if (n == 0)
-		return expected(p, "a name"), NULL;
-	return arena_strndup(p->arena, start, n);
-}
-
-/* ---- Numbers ---- */
-
-enum { NUMBER_LENGTH = 64 };
-
-static bool
-take_number(Parser *p, char text[NUMBER_LENGTH], const char **start)
-{
-	size_t n = span(p, is_number_char, start);
-
-	if (n == 0 || n >= NUMBER_LENGTH) {
-		p->p = *start;
-		return expected(p, "a number");
-	}
-	memcpy(text, *start, n);
-	text[n] = '\0';
-	return true;
-}
-
-static bool
-parse_int(Parser *p, int64_t *v)
-{
-	char text[NUMBER_LENGTH], *stop;
-	const char *start;
-
-	if (!take_number(p, text, &start))
-		return false;
-	errno = 0;
-	*v = strtoll(text, &stop, 10);
-	if (*stop || errno)
-		return error_at(p, start, (int)strlen(text), E_SYNTAX,
-				"'%s' is not an integer of 64 bits", text);
-	return true;
-}
-
-static bool
-parse_uint(Parser *p, uint64_t *v)
-{
-	char text[NUMBER_LENGTH], *stop;
-	const char *start;
-
-	if (!take_number(p, text, &start))
-		return false;
-	errno = 0;
-	*v = strtoull(text, &stop, 10);
-	if (*stop || errno || *text == '-')
-		return error_at(p, start, (int)strlen(text), E_SYNTAX,
-		                "'%s' is not an unsigned integer of 64 bits", text);
-	return true;
-}
-
-/* Rounded once: by way of double the nearest float could be missed. */
-static bool
-parse_float(Parser *p, DType t, double *v)
-{
-	char text[NUMBER_LENGTH], *stop;
-	const char *start;
-
-	if (!take_number(p, text, &start))
-		return false;
-	*v = t == DT_F32 ? (double)strtof(text, &stop) : strtod(text, &stop);
-	if (*stop)
-		return error_at(p, start, (int)strlen(text), E_SYNTAX, "'%s' is not a number",
-				text);
-	return true;
-}
-
-static bool
-parse_double(Parser *p, double *v)
-{
-	return parse_float(p, DT_F64, v);
-}
-
-static bool
-parse_bool(Parser *p, bool *v)
-{
-	*v = accept_word(p, "true");
-	return *v || accept_word(p, "false") || expected(p, "'true' or 'false'");
-}
 
 /* ---- Types ---- */
 
 static bool
-parse_dtype(Parser *p, DType *t)
+parse_dtype(Scan *p, DType *t)
 {
 	const char *start;
-	size_t n = span(p, is_word_char, &start);
+	size_t n = scan_span(p, scan_is_word_char, &start);
 
 	*t = dtype_find(start, n);
 	if (*t == DT_COUNT || *t == DT_IDX) {
 		p->p = start;
-		return expected(p, "an element type");
+		return scan_expected(p, "an element type");
 	}
 	return true;
 }
 
 static bool
-parse_scale(Parser *p, float *scale)
+parse_scale(Scan *p, float *scale)
 {
 	const char *start;
 	double v;
 
-	skip_blanks(p);
+	scan_blanks(p);
 	start = p->p;
-	if (!parse_double(p, &v))
+	if (!scan_double(p, &v))
 		return false;
 	*scale = (float)v;
 	return (*scale > 0 && *scale <= FLT_MAX) ||
-	       error_at(p, start, (int)(p->p - start), E_VALUE, "a scale has to be positive and finite");
+	       scan_fail(p, start, (int)(p->p - start), E_VALUE, "a scale has to be positive and finite");
 }
 
 static bool
-parse_zero(Parser *p, DType t, int32_t *zero)
+parse_zero(Scan *p, DType t, int32_t *zero)
 {
 	const char *start;
 	int64_t v;
 
-	skip_blanks(p);
+	scan_blanks(p);
 	start = p->p;
-	if (!parse_int(p, &v))
+	if (!scan_int(p, &v))
 		return false;
 	*zero = (int32_t)v;
 	return quant_zero_fits(t, v) ||
-	       error_at(p, start, (int)(p->p - start), E_VALUE, "no %s has this value",
+	       scan_fail(p, start, (int)(p->p - start), E_VALUE, "no %s has this value",
 	                dtype_info[t].name);
 }
 
 static bool
-parse_zeros(Parser *p, DType t, int32_t *zero, int32_t n)
+parse_zeros(Scan *p, DType t, int32_t *zero, int32_t n)
 {
 	for (int32_t i = 0; i < n; i++)
-		if ((i && !expect(p, ',')) || !parse_zero(p, t, &zero[i]))
+		if ((i && !scan_expect(p, ',')) || !parse_zero(p, t, &zero[i]))
 			return false;
-	return expect(p, ')');
+	return scan_expect(p, ')');
 }
 
 /* Behind "q": (scale, zero), or [axis](scales)(zeros), where the last may be left out. */
 static bool
-parse_quant(Parser *p, Type *t)
+parse_quant(Scan *p, Type *t)
 {
 	Quant *q = ARENA_NEW(p->arena, Quant);
-	bool has_axis = accept(p, '[');
+	bool has_axis = scan_accept(p, '[');
 	const char *start = p->p;
 	int64_t axis = 0;
 	float *scale;
 	int32_t *zero;
 
-	if (has_axis && (!parse_int(p, &axis) || !expect(p, ']')))
+	if (has_axis && (!scan_int(p, &axis) || !scan_expect(p, ']')))
 		return false;
 	if (has_axis && (axis < 0 || axis >= t->rank || t->dim[axis] == 0))
-		return error_at(p, start, 1, E_VALUE, "there is no such axis");
+		return scan_fail(p, start, 1, E_VALUE, "there is no such axis");
 	q->axis = (int)axis;
 	q->n = has_axis ? t->dim[axis] : 1;
 	/* Every scale takes characters of the text, but the shape may lie. */
 	if (q->n > p->end - p->p)
-		return error_at(p, start, 1, E_VALUE, "there are fewer scales than that");
+		return scan_fail(p, start, 1, E_VALUE, "there are fewer scales than that");
 	q->scale = scale = ARENA_ARRAY(p->arena, float, q->n);
 	q->zero = zero = ARENA_ARRAY(p->arena, int32_t, q->n);
 	t->q = q;
-	if (!expect(p, '('))
+	if (!scan_expect(p, '('))
 		return false;
 	for (int32_t i = 0; i < q->n; i++)
-		if ((i && !expect(p, ',')) || !parse_scale(p, &scale[i]))
+		if ((i && !scan_expect(p, ',')) || !parse_scale(p, &scale[i]))
 			return false;
 	if (!has_axis)
-		return expect(p, ',') && parse_zeros(p, t->dtype, zero, 1);
-	return expect(p, ')') && (!accept(p, '(') || parse_zeros(p, t->dtype, zero, q->n));
+		return scan_expect(p, ',') && parse_zeros(p, t->dtype, zero, 1);
+	return scan_expect(p, ')') && (!scan_accept(p, '(') || parse_zeros(p, t->dtype, zero, q->n));
 }
 
 static bool
-parse_type(Parser *p, Type *t)
+parse_type(Scan *p, Type *t)
 {
 	const char *start;
 	int64_t dim;
 
-	skip_blanks(p);
+	scan_blanks(p);
 	start = p->p;
 	*t = (Type){0};
-	if (!parse_dtype(p, &t->dtype) || !expect(p, '['))
+	if (!parse_dtype(p, &t->dtype) || !scan_expect(p, '['))
 		return false;
-	while (!next_is(p, ']')) {
-		if (t->rank && !expect(p, ','))
+	while (!scan_is(p, ']')) {
+		if (t->rank && !scan_expect(p, ','))
 			return false;
-		skip_blanks(p);
+		scan_blanks(p);
 		if (t->rank == MAX_RANK)
-			return error_at(p, p->p, 1, E_SHAPE, "a type has at most %d dimensions",
+			return scan_fail(p, p->p, 1, E_SHAPE, "a type has at most %d dimensions",
 					MAX_RANK);
-		if (!parse_int(p, &dim))
+		if (!scan_int(p, &dim))
 			return false;
 		if (dim < 0 || dim > INT32_MAX)
-			return error_at(p, start, (int)(p->p - start), E_SHAPE,
+			return scan_fail(p, start, (int)(p->p - start), E_SHAPE,
 			                "a dimension is out of range");
 		t->dim[t->rank++] = (int32_t)dim;
 	}
 	p->p++;
 	if (!type_is_representable(t))
-		return error_at(p, start, 1, E_SIZE, "a tensor of this type is larger than 2 GiB");
-	return !accept_word(p, "q") || parse_quant(p, t);
+		return scan_fail(p, start, 1, E_SIZE, "a tensor of this type is larger than 2 GiB");
+	return !scan_accept_word(p, "q") || parse_quant(p, t);
 }
 
 /* ---- Constants ---- */
 
 static bool
-parse_element(Parser *p, DType t, void *data, size_t i)
+parse_element(Scan *p, DType t, void *data, size_t i)
 {
 	uint64_t u = 0;
 	int64_t n = 0, again;
@@ -497,94 +165,94 @@ parse_element(Parser *p, DType t, void *data, size_t i)
 	bool b = false;
 	const char *start;
 
-	skip_blanks(p);
+	scan_blanks(p);
 	start = p->p;
 	if (dtype_is_float(t)) {
-		if (!parse_float(p, t, &x))
+		if (!scan_float(p, t, &x))
 			return false;
 		num_store(t, data, i, x);
 		return true;
 	}
 	if (t == DT_BOOL) {
-		if (!parse_bool(p, &b))
+		if (!scan_bool(p, &b))
 			return false;
 		n = b;
 	} else if (t == DT_U64) {
-		if (!parse_uint(p, &u))
+		if (!scan_uint(p, &u))
 			return false;
 		n = (int64_t)u;
-	} else if (!parse_int(p, &n)) {
+	} else if (!scan_int(p, &n)) {
 		return false;
 	}
 	num_store_int(t, data, i, n);
 	again = num_load_int(t, data, i);
 	if (again != n)
-		return error_at(p, start, (int)(p->p - start), E_VALUE,
+		return scan_fail(p, start, (int)(p->p - start), E_VALUE,
 				"the number is out of range of %s", dtype_info[t].name);
 	return true;
 }
 
 static bool
-parse_list(Parser *p, const Type *t, char *data)
+parse_list(Scan *p, const Type *t, char *data)
 {
 	int32_t count = type_numel(t), i = 0;
 
-	while (!next_is(p, ']')) {
-		skip_blanks(p);
+	while (!scan_is(p, ']')) {
+		scan_blanks(p);
 		if (i == count)
-			return error_at(p, p->p, 1, E_SHAPE, "more elements than the type has (%d)",
+			return scan_fail(p, p->p, 1, E_SHAPE, "more elements than the type has (%d)",
 					count);
-		if ((i && !expect(p, ',')) || !parse_element(p, t->dtype, data, (size_t)i))
+		if ((i && !scan_expect(p, ',')) || !parse_element(p, t->dtype, data, (size_t)i))
 			return false;
 		i++;
 	}
 	if (i < count)
-		return error_at(p, p->p, 1, E_SHAPE, "%d elements, but the type has %d", i, count);
+		return scan_fail(p, p->p, 1, E_SHAPE, "%d elements, but the type has %d", i, count);
 	p->p++;
 	return true;
 }
 
 static bool
-parse_hex(Parser *p, const Type *t, unsigned char *data)
+parse_hex(Scan *p, const Type *t, unsigned char *data)
 {
 	size_t bytes = type_bytes(t), width = (size_t)dtype_info[t->dtype].bytes;
 	const uint16_t one = 1;
 	size_t flip = *(const unsigned char *)&one ? 0 : width - 1;
 
 	for (size_t i = 0; i < bytes; i++, p->p += 2) {
-		int hi = hex_digit(p->p[0]), lo = hex_digit(p->p[1]);
+		int hi = scan_hex_digit(p->p[0]), lo = scan_hex_digit(p->p[1]);
 
 		if (hi < 0 || lo < 0) {
 			p->p += hi >= 0;
-			return expected_here(p, "a hexadecimal digit");
+			return scan_expected_here(p, "a hexadecimal digit");
 		}
 		data[i ^ flip] = (unsigned char)(hi << 4 | lo);
 	}
 	if (p->p == p->end || *p->p != '"')
-		return expected_here(p, "'\"'");
+		return scan_expected_here(p, "'\"'");
 	p->p++;
 	return true;
 }
 
 /* The bytes that the text holds must be there before memory is taken for them. */
 static bool
-parse_const_data(Parser *p, const Type *t, void **data)
+parse_const_data(Scan *p, const Type *t, void **data)
 {
 	size_t count = (size_t)type_numel(t), left;
 	bool is_hex = false, is_list;
 
-	skip_blanks(p);
+	scan_blanks(p);
 	if (p->end - p->p > 2 && p->p[0] == 'x' && p->p[1] == '"') {
 		p->p += 2;
 		is_hex = true;
 	}
-	is_list = !is_hex && accept(p, '[');
+	is_list = !is_hex && scan_accept(p, '[');
 	left = (size_t)(p->end - p->p);
 	if (is_hex ? left / 2 < type_bytes(t) : left < count)
-		return error_at(p, p->p, 1, E_SHAPE,
+		return scan_fail(p, p->p, 1, E_SHAPE,
 				"the text holds fewer than the type's %zu elements", count);
 	if (!is_hex && !is_list && count != 1)
-		return expected(p, "'[' or x\"");
+		return scan_expected(p, "'[' or x\"");
 	*data = arena_alloc(p->arena, type_bytes(t));
 	if (is_hex)
 		return parse_hex(p, t, *data);
@@ -594,16 +262,16 @@ parse_const_data(Parser *p, const Type *t, void **data)
 /* ---- Attributes ---- */
 
 static bool
-parse_int_list(Parser *p, Ints *v)
+parse_int_list(Scan *p, Ints *v)
 {
 	VEC(int64_t) list = {0};
 
-	if (!expect(p, '['))
+	if (!scan_expect(p, '['))
 		return false;
-	while (!next_is(p, ']')) {
+	while (!scan_is(p, ']')) {
 		int64_t x;
 
-		if ((list.n && !expect(p, ',')) || !parse_int(p, &x))
+		if ((list.n && !scan_expect(p, ',')) || !scan_int(p, &x))
 			return false;
 		VEC_PUSH(p->arena, &list, x);
 	}
@@ -613,16 +281,16 @@ parse_int_list(Parser *p, Ints *v)
 }
 
 static bool
-parse_float_list(Parser *p, Floats *v)
+parse_float_list(Scan *p, Floats *v)
 {
 	VEC(double) list = {0};
 
-	if (!expect(p, '['))
+	if (!scan_expect(p, '['))
 		return false;
-	while (!next_is(p, ']')) {
+	while (!scan_is(p, ']')) {
 		double x;
 
-		if ((list.n && !expect(p, ',')) || !parse_double(p, &x))
+		if ((list.n && !scan_expect(p, ',')) || !scan_double(p, &x))
 			return false;
 		VEC_PUSH(p->arena, &list, x);
 	}
@@ -632,40 +300,40 @@ parse_float_list(Parser *p, Floats *v)
 }
 
 static bool
-parse_enum(Parser *p, const AttrInfo *a, int *v)
+parse_enum(Scan *p, const AttrInfo *a, int *v)
 {
 	const char *start;
-	size_t n = span(p, is_word_char, &start);
+	size_t n = scan_span(p, scan_is_word_char, &start);
 
 	for (*v = 0; a->word[*v]; ++*v)
 		if (strlen(a->word[*v]) == n && memcmp(a->word[*v], start, n) == 0)
 			return true;
-	return error_at(p, start, n ? (int)n : 1, E_ATTRIBUTE, "'%s' cannot be '%.*s'", a->name,
+	return scan_fail(p, start, n ? (int)n : 1, E_ATTRIBUTE, "'%s' cannot be '%.*s'", a->name,
 	                n > 40 ? 40 : (int)n, start);
 }
 
 static bool
-parse_attr_value(Parser *p, const AttrInfo *a, void *x)
+parse_attr_value(Scan *p, const AttrInfo *a, void *x)
 {
 	switch (a->kind) {
-	case ATTR_KIND_int: return parse_int(p, x);
-	case ATTR_KIND_float: return parse_double(p, x);
-	case ATTR_KIND_bool: return parse_bool(p, x);
+	case ATTR_KIND_int: return scan_int(p, x);
+	case ATTR_KIND_float: return scan_double(p, x);
+	case ATTR_KIND_bool: return scan_bool(p, x);
 	case ATTR_KIND_ints: return parse_int_list(p, x);
 	case ATTR_KIND_floats: return parse_float_list(p, x);
 	case ATTR_KIND_dtype: return parse_dtype(p, x);
-	case ATTR_KIND_str: return (*(const char **)x = parse_string(p)) != NULL;
+	case ATTR_KIND_str: return (*(const char **)x = scan_string(p)) != NULL;
 	case ATTR_KIND_enum: return parse_enum(p, a, x);
 	}
 	return false;
 }
 
 static bool
-parse_attr(Parser *p, Node *n, uint64_t *seen)
+parse_attr(Scan *p, Node *n, uint64_t *seen)
 {
 	const OpInfo *info = &op_info[n->op];
 	const char *start;
-	size_t length = span(p, is_word_char, &start);
+	size_t length = scan_span(p, scan_is_word_char, &start);
 
 	for (int i = 0; info->attrs[i].name; i++) {
 		const AttrInfo *a = &info->attrs[i];
@@ -673,29 +341,29 @@ parse_attr(Parser *p, Node *n, uint64_t *seen)
 		if (strlen(a->name) != length || memcmp(a->name, start, length) != 0)
 			continue;
 		if (*seen >> i & 1)
-			return error_at(p, start, (int)length, E_ATTRIBUTE, "'%s' is given twice",
+			return scan_fail(p, start, (int)length, E_ATTRIBUTE, "'%s' is given twice",
 					a->name);
 		*seen |= (uint64_t)1 << i;
-		return expect(p, '=') && parse_attr_value(p, a, (char *)n->attr + a->offset);
+		return scan_expect(p, '=') && parse_attr_value(p, a, (char *)n->attr + a->offset);
 	}
 	if (length == 0)
-		return expected(p, "an attribute");
-	return error_at(p, start, (int)length, E_ATTRIBUTE, "'%s' has no attribute '%.*s'",
+		return scan_expected(p, "an attribute");
+	return scan_fail(p, start, (int)length, E_ATTRIBUTE, "'%s' has no attribute '%.*s'",
 			info->name, length > 40 ? 40 : (int)length, start);
 }
 
 static bool
-parse_attrs(Parser *p, Node *n)
+parse_attrs(Scan *p, Node *n)
 {
 	uint64_t seen = 0;
 
-	if (!accept(p, '{'))
+	if (!scan_accept(p, '{'))
 		return true;
 	do {
 		if (!parse_attr(p, n, &seen))
 			return false;
-	} while (accept(p, ','));
-	return expect(p, '}');
+	} while (scan_accept(p, ','));
+	return scan_expect(p, '}');
 }
 
 /* ---- Statements ---- */
@@ -715,29 +383,29 @@ parse_target(Parser *p, Targets *list)
 {
 	Target t = {0};
 
-	if (!accept_word(p, "_")) {
-		skip_blanks(p);
-		t.at = p->p;
-		t.name = parse_name(p, '%', "'%' or '_'");
+	if (!scan_accept_word(&p->in, "_")) {
+		scan_blanks(&p->in);
+		t.at = p->in.p;
+		t.name = scan_name(&p->in, '%', "'%' or '_'");
 		if (!t.name)
 			return false;
-		t.length = (int)(p->p - t.at);
+		t.length = (int)(p->in.p - t.at);
 		if (!*t.name)
-			return error_at(p, t.at, t.length, E_NAME, "a value's name is empty");
+			return scan_fail(&p->in, t.at, t.length, E_NAME, "a value's name is empty");
 		for (int i = 0; i < list->n; i++)
 			if (list->v[i].name && strcmp(list->v[i].name, t.name) == 0)
-				return error_at(p, t.at, t.length, E_NAME, "'%s' is defined twice",
+				return scan_fail(&p->in, t.at, t.length, E_NAME, "'%s' is defined twice",
 						t.name);
 		if (graph_find(p->g, t.name))
-			return error_at(p, t.at, t.length, E_NAME, "'%s' is already defined",
+			return scan_fail(&p->in, t.at, t.length, E_NAME, "'%s' is already defined",
 					t.name);
-		if (accept(p, ':')) {
+		if (scan_accept(&p->in, ':')) {
 			t.has_type = true;
-			if (!parse_type(p, &t.type))
+			if (!parse_type(&p->in, &t.type))
 				return false;
 		}
 	}
-	VEC_PUSH(p->arena, list, t);
+	VEC_PUSH(p->in.arena, list, t);
 	return true;
 }
 
@@ -747,8 +415,8 @@ parse_const(Parser *p, const Targets *to)
 	void *data = NULL;
 
 	if (to->n != 1 || !to->v[0].name || !to->v[0].has_type)
-		return error_at(p, p->p, 1, E_SYNTAX, "a constant needs one name and its type");
-	if (!parse_const_data(p, &to->v[0].type, &data))
+		return scan_fail(&p->in, p->in.p, 1, E_SYNTAX, "a constant needs one name and its type");
+	if (!parse_const_data(&p->in, &to->v[0].type, &data))
 		return false;
 	graph_const(p->g, to->v[0].name, to->v[0].type, data);
 	return true;
@@ -762,38 +430,38 @@ parse_arg(Parser *p, Values *args)
 	Value *v = NULL;
 	const char *name, *start;
 
-	if (!accept_word(p, "_")) {
-		skip_blanks(p);
-		start = p->p;
-		name = parse_name(p, '%', "'%' or '_'");
+	if (!scan_accept_word(&p->in, "_")) {
+		scan_blanks(&p->in);
+		start = p->in.p;
+		name = scan_name(&p->in, '%', "'%' or '_'");
 		if (!name)
 			return false;
 		v = graph_find(p->g, name);
 		if (!v)
-			return error_at(p, start, (int)(p->p - start), E_NAME,
+			return scan_fail(&p->in, start, (int)(p->in.p - start), E_NAME,
 					"'%s' is not defined", name);
 	}
-	VEC_PUSH(p->arena, args, v);
+	VEC_PUSH(p->in.arena, args, v);
 	return true;
 }
 
 static bool
 parse_args(Parser *p, Values *args)
 {
-	if (!expect(p, '('))
+	if (!scan_expect(&p->in, '('))
 		return false;
-	if (accept(p, ')'))
+	if (scan_accept(&p->in, ')'))
 		return true;
 	do {
 		if (!parse_arg(p, args))
 			return false;
-	} while (accept(p, ','));
-	return expect(p, ')');
+	} while (scan_accept(&p->in, ','));
+	return scan_expect(&p->in, ')');
 }
 
 /* A comment "; at FILE: WHERE" on the rest of the line. */
 static void
-parse_place(Parser *p, Loc *loc)
+parse_place(Scan *p, Loc *loc)
 {
 	static const char mark[] = "; at ";
 	const char *start, *stop, *colon = NULL;
@@ -821,7 +489,7 @@ parse_place(Parser *p, Loc *loc)
 /* Computes the types, shows the node's line below an error, compares with what
  * was written. */
 static bool
-check_types(Parser *p, Node *n, const Targets *to, const char *start)
+check_types(Scan *p, Node *n, const Targets *to, const char *start)
 {
 	Message *before = p->d->last;
 
@@ -829,7 +497,7 @@ check_types(Parser *p, Node *n, const Targets *to, const char *start)
 		Message *m = before ? before->next : p->d->first;
 
 		if (m && !m->snippet) {
-			m->snippet = snippet_around(p, start, &m->caret);
+			m->snippet = scan_snippet(p, start, &m->caret);
 			m->length = (int)strlen(op_info[n->op].name);
 		}
 		return false;
@@ -838,7 +506,7 @@ check_types(Parser *p, Node *n, const Targets *to, const char *start)
 		const Target *t = &to->v[i];
 
 		if (t->has_type && !type_equal(&t->type, &n->out[i]->type))
-			return error_at(p, t->at, t->length, E_TYPE,
+			return scan_fail(p, t->at, t->length, E_TYPE,
 			                "'%s' is written as %s, but '%s' gives %s", t->name,
 			                type_text(p->arena, &t->type), op_info[n->op].name,
 			                type_text(p->arena, &n->out[i]->type));
@@ -853,7 +521,7 @@ make_node(Parser *p, Op op, const Targets *to, const Values *args)
 	Node *n = graph_insert(p->g, NULL, op, args->n, args->v, 0, NULL);
 
 	n->nouts = to->n;
-	n->out = ARENA_ARRAY(p->arena, Value *, to->n);
+	n->out = ARENA_ARRAY(p->in.arena, Value *, to->n);
 	for (int i = 0; i < to->n; i++) {
 		if (!to->v[i].name)
 			continue;
@@ -869,7 +537,7 @@ make_node(Parser *p, Op op, const Targets *to, const Values *args)
 }
 
 static bool
-has_outputs(Parser *p, Op op, const Targets *to, const char *word)
+has_outputs(Scan *p, Op op, const Targets *to, const char *word)
 {
 	const OpInfo *info = &op_info[op];
 	bool is_wanted = false;
@@ -878,7 +546,7 @@ has_outputs(Parser *p, Op op, const Targets *to, const char *word)
 		is_wanted |= to->v[i].name != NULL;
 	if (is_wanted && to->n >= info->outputs_min && to->n <= info->outputs_max)
 		return true;
-	return error_at(p, word, (int)strlen(info->name), E_ARITY, "'%s' cannot have %d outputs%s",
+	return scan_fail(p, word, (int)strlen(info->name), E_ARITY, "'%s' cannot have %d outputs%s",
 	                info->name, to->n, is_wanted ? "" : " of which none is wanted");
 }
 
@@ -888,23 +556,23 @@ parse_node(Parser *p, const Targets *to, const char *word, size_t length)
 	Op op = op_find(word, length);
 	Values args = {0};
 	Node *n;
-	Loc loc = loc_at(p, word);
+	Loc loc = scan_place(&p->in, word);
 
 	if (op == OP_COUNT)
-		return error_at(p, word, (int)length, E_OP, "'%.*s' is not an operator",
+		return scan_fail(&p->in, word, (int)length, E_OP, "'%.*s' is not an operator",
 		                length > 40 ? 40 : (int)length, word);
 	if (!parse_args(p, &args))
 		return false;
-	if (!has_outputs(p, op, to, word))
+	if (!has_outputs(&p->in, op, to, word))
 		return false;
 	n = make_node(p, op, to, &args);
 	n->loc = loc;
-	if (!parse_attrs(p, n))
+	if (!parse_attrs(&p->in, n))
 		return false;
-	if (accept_word(p, "as") && !(n->name = parse_string(p)))
+	if (scan_accept_word(&p->in, "as") && !(n->name = scan_string(&p->in)))
 		return false;
-	parse_place(p, &n->loc);
-	return check_types(p, n, to, word);
+	parse_place(&p->in, &n->loc);
+	return check_types(&p->in, n, to, word);
 }
 
 static bool
@@ -917,21 +585,21 @@ parse_stmt(Parser *p)
 	do {
 		if (!parse_target(p, &to))
 			return false;
-	} while (accept(p, ','));
-	if (!expect(p, '='))
+	} while (scan_accept(&p->in, ','));
+	if (!scan_expect(&p->in, '='))
 		return false;
-	length = span(p, is_word_char, &word);
+	length = scan_span(&p->in, scan_is_word_char, &word);
 	if (length == 5 && memcmp(word, "const", 5) == 0)
 		return parse_const(p, &to);
 	if (length == 0)
-		return expected(p, "an operator or 'const'");
+		return scan_expected(&p->in, "an operator or 'const'");
 	return parse_node(p, &to, word, length);
 }
 
 static bool
 parse_return(Parser *p)
 {
-	if (next_is(p, '}'))
+	if (scan_is(&p->in, '}'))
 		return true;
 	do {
 		Values value = {0};
@@ -940,11 +608,11 @@ parse_return(Parser *p)
 		if (!parse_arg(p, &value))
 			return false;
 		if (!value.v[0])
-			return expected(p, "a value before this");
-		if (accept_word(p, "as") && !(name = parse_string(p)))
+			return scan_expected(&p->in, "a value before this");
+		if (scan_accept_word(&p->in, "as") && !(name = scan_string(&p->in)))
 			return false;
 		graph_output(p->g, name ? name : value.v[0]->name, value.v[0]);
-	} while (accept(p, ','));
+	} while (scan_accept(&p->in, ','));
 	return true;
 }
 
@@ -958,7 +626,7 @@ check_states(Parser *p, const Places *at)
 	const Graph *g = p->g;
 
 	if (g->states.n > g->inputs.n || g->states.n > g->outputs.n)
-		return error_at(p, at->v[at->n - 1], 1, E_VALUE,
+		return scan_fail(&p->in, at->v[at->n - 1], 1, E_VALUE,
 		                "%d states, but %d inputs and %d outputs", g->states.n,
 		                g->inputs.n, g->outputs.n);
 	for (int i = 0; i < g->states.n; i++) {
@@ -968,10 +636,10 @@ check_states(Parser *p, const Places *at)
 
 		if (type_equal(&held->type, start) && type_equal(&next->type, start))
 			continue;
-		return error_at(p, at->v[i], 1, E_TYPE,
+		return scan_fail(&p->in, at->v[i], 1, E_TYPE,
 		                "the state '%s' is %s, starts as %s and is %s next", held->name,
-		                type_text(p->arena, &held->type), type_text(p->arena, start),
-		                type_text(p->arena, &next->type));
+		                type_text(p->in.arena, &held->type), type_text(p->in.arena, start),
+		                type_text(p->in.arena, &next->type));
 	}
 	return true;
 }
@@ -982,64 +650,64 @@ parse_states(Parser *p)
 {
 	Places at = {0};
 
-	if (!accept_word(p, "states"))
+	if (!scan_accept_word(&p->in, "states"))
 		return true;
 	do {
 		Values value = {0};
 
-		skip_blanks(p);
-		VEC_PUSH(p->arena, &at, p->p);
+		scan_blanks(&p->in);
+		VEC_PUSH(p->in.arena, &at, p->in.p);
 		if (!parse_arg(p, &value))
 			return false;
 		if (!value.v[0] || !value_is_const(value.v[0]))
-			return expected(p, "a constant before this");
+			return scan_expected(&p->in, "a constant before this");
 		value.v[0]->nuses++;
 		VEC_PUSH(p->g->arena, &p->g->states, value.v[0]);
-	} while (accept(p, ','));
+	} while (scan_accept(&p->in, ','));
 	return check_states(p, &at);
 }
 
 /* ---- Fields and records ---- */
 
 static bool
-parse_index(Parser *p, int64_t limit, const char *what, int64_t *v)
+parse_index(Scan *p, int64_t limit, const char *what, int64_t *v)
 {
 	const char *start;
 
-	skip_blanks(p);
+	scan_blanks(p);
 	start = p->p;
-	return parse_int(p, v) && ((*v >= 0 && *v < limit) ||
-	                           error_at(p, start, 1, E_VALUE, "there is no such %s", what));
+	return scan_int(p, v) && ((*v >= 0 && *v < limit) ||
+	                           scan_fail(p, start, 1, E_VALUE, "there is no such %s", what));
 }
 
 static bool
-parse_kind(Parser *p, FieldKind *kind)
+parse_kind(Scan *p, FieldKind *kind)
 {
 	for (int k = 0; k < FIELD_KIND_COUNT; k++)
-		if (accept_word(p, field_kind_name[k])) {
+		if (scan_accept_word(p, field_kind_name[k])) {
 			*kind = (FieldKind)k;
 			return true;
 		}
-	return expected(p, "a kind of field");
+	return scan_expected(p, "a kind of field");
 }
 
 static bool
-parse_labels(Parser *p, Field *f)
+parse_labels(Scan *p, Field *f)
 {
 	VEC(const char *) list = {0};
 
-	if (f->kind != FIELD_category || !accept(p, '{'))
+	if (f->kind != FIELD_category || !scan_accept(p, '{'))
 		return true;
 	do {
-		const char *text = parse_string(p);
+		const char *text = scan_string(p);
 
 		if (!text)
 			return false;
 		VEC_PUSH(p->arena, &list, text);
-	} while (accept(p, ','));
+	} while (scan_accept(p, ','));
 	f->nlabels = list.n;
 	f->label = list.v;
-	return expect(p, '}');
+	return scan_expect(p, '}');
 }
 
 /* Behind "input" or "output". */
@@ -1050,27 +718,27 @@ parse_field(Parser *p, bool is_input, Field *f)
 	int64_t index, element;
 	const Type *t;
 
-	if (!parse_index(p, is_input ? g->inputs.n : g->outputs.n, "value", &index))
+	if (!parse_index(&p->in, is_input ? g->inputs.n : g->outputs.n, "value", &index))
 		return false;
 	t = is_input ? &g->inputs.v[index]->type : &g->outputs.v[index]->type;
-	if (!expect(p, '[') || !parse_index(p, type_numel(t), "element", &element) ||
-	    !expect(p, ']') || !(f->name = parse_string(p)) || !parse_kind(p, &f->kind))
+	if (!scan_expect(&p->in, '[') || !parse_index(&p->in, type_numel(t), "element", &element) ||
+	    !scan_expect(&p->in, ']') || !(f->name = scan_string(&p->in)) || !parse_kind(&p->in, &f->kind))
 		return false;
 	f->index = (int)index;
 	f->element = (int32_t)element;
-	f->missing = accept_word(p, "missing");
-	f->other = accept_word(p, "other");
-	return parse_labels(p, f);
+	f->missing = scan_accept_word(&p->in, "missing");
+	f->other = scan_accept_word(&p->in, "other");
+	return parse_labels(&p->in, f);
 }
 
 static bool
 parse_fields(Parser *p)
 {
 	for (;;) {
-		bool is_input = accept_word(p, "input");
+		bool is_input = scan_accept_word(&p->in, "input");
 		Field f = {0};
 
-		if (!is_input && !accept_word(p, "output"))
+		if (!is_input && !scan_accept_word(&p->in, "output"))
 			return true;
 		if (!parse_field(p, is_input, &f))
 			return false;
@@ -1082,7 +750,7 @@ parse_fields(Parser *p)
 }
 
 static bool
-parse_two_lists(Parser *p, int nx, int ny, const double **x, const double **y)
+parse_two_lists(Scan *p, int nx, int ny, const double **x, const double **y)
 {
 	Floats fx, fy;
 
@@ -1091,7 +759,7 @@ parse_two_lists(Parser *p, int nx, int ny, const double **x, const double **y)
 	*x = fx.v;
 	*y = fy.v;
 	return (fx.n == nx && fy.n == ny) ||
-	       error_at(p, p->p, 1, E_SHAPE, "there have to be %d and %d numbers", nx, ny);
+	       scan_fail(p, p->p, 1, E_SHAPE, "there have to be %d and %d numbers", nx, ny);
 }
 
 static bool
@@ -1100,14 +768,14 @@ parse_records(Parser *p)
 	Graph *g = p->g;
 	int nin = g->input_fields.n, nout = g->output_fields.n;
 
-	if (!accept_word(p, "tolerance"))
+	if (!scan_accept_word(&p->in, "tolerance"))
 		return true;
-	if (!parse_two_lists(p, nout, nout, &g->precision, &g->zero))
+	if (!parse_two_lists(&p->in, nout, nout, &g->precision, &g->zero))
 		return false;
-	while (accept_word(p, "record")) {
+	while (scan_accept_word(&p->in, "record")) {
 		Record r;
 
-		if (!parse_two_lists(p, nin, nout, &r.in, &r.out))
+		if (!parse_two_lists(&p->in, nin, nout, &r.in, &r.out))
 			return false;
 		VEC_PUSH(g->arena, &g->records, r);
 	}
@@ -1117,22 +785,22 @@ parse_records(Parser *p)
 static bool
 parse_inputs(Parser *p)
 {
-	if (accept(p, ')'))
+	if (scan_accept(&p->in, ')'))
 		return true;
 	do {
 		Targets to = {0};
 		const char *start;
 
-		skip_blanks(p);
-		start = p->p;
+		scan_blanks(&p->in);
+		start = p->in.p;
 		if (!parse_target(p, &to))
 			return false;
 		if (!to.v[0].name || !to.v[0].has_type)
-			return error_at(p, start, 1, E_SYNTAX,
+			return scan_fail(&p->in, start, 1, E_SYNTAX,
 					"an input needs a name and its type");
 		graph_input(p->g, to.v[0].name, to.v[0].type);
-	} while (accept(p, ','));
-	return expect(p, ')');
+	} while (scan_accept(&p->in, ','));
+	return scan_expect(&p->in, ')');
 }
 
 static bool
@@ -1140,37 +808,37 @@ parse_graph(Parser *p)
 {
 	const char *name;
 
-	if (!accept_word(p, "graph"))
-		return expected(p, "'graph'");
-	name = parse_name(p, '@', "'@' and a name");
+	if (!scan_accept_word(&p->in, "graph"))
+		return scan_expected(&p->in, "'graph'");
+	name = scan_name(&p->in, '@', "'@' and a name");
 	if (!name)
 		return false;
-	p->g = graph_new(p->arena, name);
-	if (!expect(p, '(') || !parse_inputs(p) || !expect(p, '{'))
+	p->g = graph_new(p->in.arena, name);
+	if (!scan_expect(&p->in, '(') || !parse_inputs(p) || !scan_expect(&p->in, '{'))
 		return false;
-	while (!accept_word(p, "return"))
+	while (!scan_accept_word(&p->in, "return"))
 		if (!parse_stmt(p))
 			return false;
 	if (!parse_return(p) || !parse_states(p) || !parse_fields(p) || !parse_records(p) ||
-	    !expect(p, '}'))
+	    !scan_expect(&p->in, '}'))
 		return false;
-	skip_blanks(p);
-	return p->p == p->end || expected(p, "nothing more");
+	scan_blanks(&p->in);
+	return p->in.p == p->in.end || scan_expected(&p->in, "nothing more");
 }
 
 Graph *
 graph_parse(Arena *a, const char *file, const char *text, size_t length, Diag *d)
 {
-	Parser p = {
-		.arena = a,
-		.text = text,
-		.p = text,
-		.end = text + length,
-		.line = text,
-		.line_number = 1,
-		.file = file,
-		.d = d,
-	};
+	Parser p = {.in = {
+			    .arena = a,
+			    .text = text,
+			    .p = text,
+			    .end = text + length,
+			    .line = text,
+			    .line_number = 1,
+			    .file = file,
+			    .d = d,
+		    }};
 	Loc loc = {.file = file};
 
 	if (length > INT32_MAX) {

@@ -1,5 +1,5 @@
 /*
- * The two files.
+ * The source file, and the order in which both files are made.
  *
  * Kernels are printed first, to know which helpers, functions and constants they
  * use; equal text is one function.  All functions of layers are kept out of
@@ -8,37 +8,7 @@
  */
 #include <string.h>
 
-#include "codegen/c/print.h"
-
-/* A printed kernel and the steps that call it. */
-typedef struct {
-	const char *name, *params, *body;
-	VEC(const Step *) steps;
-	int first;    /* the number of the first */
-} Kernel;
-
-/* A constant array. */
-typedef struct {
-	const Buffer *buffer;
-	const char *name;
-} Constant;
-
-typedef struct {
-	CFile file;
-	const Program *program;
-	const CEmitOptions *options;
-	VEC(Kernel *) kernels;
-	int *kernel_of; /* by step */
-	bool **used;    /* by step and buffer of its function: it is a parameter, */
-	bool **shared;  /* it may overlap with others */
-	VEC(Constant) constants;
-	const char **name;      /* by buffer: in run(), or of the constant; NULL: unused */
-	const char **size_name; /* inputs, then outputs: the macros of their sizes */
-	const char **offset_name; /* the same: of their places, with IO_ARENA */
-	Names run_names;        /* parameters and variables of run() */
-	Interface *interface;
-	const char *count, *call; /* more of them in run_batch() */
-} Emit;
+#include "codegen/c/emit.h"
 
 static const char *
 c_type_of(const Buffer *b)
@@ -158,33 +128,6 @@ print_kernel(Emit *e, int index)
 
 /* ---- Comments ---- */
 
-/* A line of a block comment, broken where it is too long. */
-static void
-comment_line(Str *s, const char *text)
-{
-	Str lines;
-	const char *line;
-
-	str_init(&lines, s->arena);
-	if (!*text) {
-		str_puts(s, " *\n");
-		return;
-	}
-	line_print(&lines, 0, text, strlen(text));
-	for (line = lines.s; *line;) {
-		size_t n = strcspn(line, "\n");
-		const char *start = line;
-
-		/* Continuations are indented by tabs. */
-		while (*start == '\t')
-			start++;
-		str_puts(s, start > line ? " *   " : " * ");
-		str_write(s, start, n - (size_t)(start - line));
-		str_putc(s, '\n');
-		line += n + (line[n] == '\n');
-	}
-}
-
 /* The types of values, comma-separated.  A node with thousands of inputs may be
  * thousands of steps, each with this comment: the first few have to do. */
 static void
@@ -260,8 +203,8 @@ print_constants(Emit *e, Str *s)
 
 /* ---- The run function ---- */
 
-static bool
-is_io_in_arena(const Emit *e)
+bool
+emit_io_in_arena(const Emit *e)
 {
 	return e->program->io == IO_ARENA;
 }
@@ -319,7 +262,7 @@ name_parameters(Emit *e)
 			&e->file.names,
 			name_upper(a, arena_printf(a, "%s_%s_SIZE", e->file.prefix,
 		                                   name_stem(a, name))));
-		if (is_io_in_arena(e))
+		if (emit_io_in_arena(e))
 			e->offset_name[i] = names_add(
 				&e->file.names,
 				name_upper(a, arena_printf(a, "%s_%s_OFFSET", e->file.prefix,
@@ -331,9 +274,8 @@ name_parameters(Emit *e)
 	}
 }
 
-/* Of run(), or with `batch` of run_batch(). */
-static void
-print_prototype(const Emit *e, Str *s, bool batch)
+void
+emit_prototype(const Emit *e, Str *s, bool batch)
 {
 	const Program *p = e->program;
 	const Graph *g = p->graph;
@@ -343,13 +285,13 @@ print_prototype(const Emit *e, Str *s, bool batch)
 	str_printf(&line, "int %s_run%s(", e->file.prefix, batch ? "_batch" : "");
 	if (batch)
 		str_printf(&line, "size_t %s, ", e->count);
-	for (int i = 0; i < graph_plain_inputs(g) && !is_io_in_arena(e); i++)
+	for (int i = 0; i < graph_plain_inputs(g) && !emit_io_in_arena(e); i++)
 		str_printf(&line, "%s%s *%s, ", p->clobbers_inputs ? "" : "const ",
 		           c_type_of(p->input[i]), e->name[p->input[i]->index]);
-	for (int i = 0; i < graph_plain_outputs(g) && !is_io_in_arena(e); i++)
+	for (int i = 0; i < graph_plain_outputs(g) && !emit_io_in_arena(e); i++)
 		str_printf(&line, "%s *%s, ", c_type_of(p->output[i]),
 		           e->name[p->output[i]->index]);
-	if (g->states.n && !is_io_in_arena(e))
+	if (g->states.n && !emit_io_in_arena(e))
 		str_printf(&line, "%s_state *state, ", e->file.prefix);
 	str_puts(&line, "void *arena)");
 	line_print(s, 0, line.s, line.n);
@@ -459,19 +401,18 @@ print_unused(const Emit *e, Str *s)
 	const Program *p = e->program;
 	const bool *used = find_used_bases(e);
 
-	for (int i = 0; i < p->graph->inputs.n && !is_io_in_arena(e); i++)
+	for (int i = 0; i < p->graph->inputs.n && !emit_io_in_arena(e); i++)
 		if (!used[p->input[i]->index])
 			str_printf(s, "\t(void)%s;\n", e->name[p->input[i]->index]);
-	for (int i = 0; i < p->graph->outputs.n && !is_io_in_arena(e); i++)
+	for (int i = 0; i < p->graph->outputs.n && !emit_io_in_arena(e); i++)
 		if (!used[p->output[i]->index])
 			str_printf(s, "\t(void)%s;\n", e->name[p->output[i]->index]);
 	if (!p->arena_size)
 		str_puts(s, "\t(void)arena;\n");
 }
 
-/* The member of the state struct that a state's input is called after. */
-static const char *
-state_member(const Emit *e, int i)
+const char *
+emit_state_member(const Emit *e, int i)
 {
 	const Program *p = e->program;
 
@@ -486,9 +427,9 @@ print_state_pointers(const Emit *e, Str *s)
 	const Program *p = e->program;
 	const Graph *g = p->graph;
 
-	for (int i = 0; i < g->states.n && !is_io_in_arena(e); i++) {
+	for (int i = 0; i < g->states.n && !emit_io_in_arena(e); i++) {
 		const Buffer *next = p->output[graph_plain_outputs(g) + i];
-		const char *type = c_type_of(next), *member = state_member(e, i);
+		const char *type = c_type_of(next), *member = emit_state_member(e, i);
 
 		str_printf(s, "\tconst %s *const %s = state->%s;\n", type, member, member);
 		str_printf(s, "\t%s *const %s = state->%s;\n", type, e->name[next->index], member);
@@ -500,7 +441,7 @@ static void
 print_reset_of(Emit *e, Str *s, int i)
 {
 	const Value *c = e->program->graph->states.v[i];
-	const char *member = state_member(e, i);
+	const char *member = emit_state_member(e, i);
 	DType t = c->type.dtype;
 	size_t n = (size_t)type_numel(&c->type);
 	const char *data = c->data;
@@ -513,12 +454,12 @@ print_reset_of(Emit *e, Str *s, int i)
 		data_print(&e->file, s, 3, t, data, n);
 		str_puts(s, "\t\t};\n");
 	}
-	if (is_io_in_arena(e))
+	if (emit_io_in_arena(e))
 		str_printf(s, "\t\t%s *const %s = (%s *)(void *)((uint8_t *)arena + %s);\n",
 		           dtype_info[t].c_type, member, dtype_info[t].c_type,
 		           e->offset_name[graph_plain_inputs(e->program->graph) + i]);
 	str_printf(s, "\t\tsize_t i;\n\n\t\tfor (i = 0; i < %zuu; i++) {\n\t\t\t%s%s[i] = ", n,
-	           is_io_in_arena(e) ? "" : "state->", member);
+	           emit_io_in_arena(e) ? "" : "state->", member);
 	if (same && n)
 		const_print(&e->file, s, t, data, 0);
 	else
@@ -526,10 +467,10 @@ print_reset_of(Emit *e, Str *s, int i)
 	str_puts(s, ";\n\t\t}\n\t}\n");
 }
 
-static void
-print_reset_head(const Emit *e, Str *s)
+void
+emit_reset_head(const Emit *e, Str *s)
 {
-	if (is_io_in_arena(e))
+	if (emit_io_in_arena(e))
 		str_printf(s, "void %s_reset(void *arena)", e->file.prefix);
 	else
 		str_printf(s, "void %s_reset(%s_state *state)", e->file.prefix, e->file.prefix);
@@ -541,7 +482,7 @@ print_reset(Emit *e, Str *s)
 	if (!e->program->graph->states.n)
 		return;
 	str_putc(s, '\n');
-	print_reset_head(e, s);
+	emit_reset_head(e, s);
 	str_puts(s, "\n{\n");
 	for (int i = 0; i < e->program->graph->states.n; i++)
 		print_reset_of(e, s, i);
@@ -552,7 +493,7 @@ static void
 print_run(const Emit *e, Str *s)
 {
 	str_putc(s, '\n');
-	print_prototype(e, s, false);
+	emit_prototype(e, s, false);
 	str_puts(s, "\n{\n");
 	print_state_pointers(e, s);
 	print_pointers(e, s);
@@ -577,7 +518,7 @@ print_run_batch(const Emit *e, Str *s)
 	if (!e->options->batch)
 		return;
 	str_putc(s, '\n');
-	print_prototype(e, s, true);
+	emit_prototype(e, s, true);
 	str_printf(s, "\n{\n\tfor (size_t %s = 0; %s < %s; %s++) {\n", e->call, e->call, e->count,
 	           e->call);
 	str_init(&line, e->file.arena);
@@ -594,114 +535,6 @@ print_run_batch(const Emit *e, Str *s)
 }
 
 /* ---- Source ---- */
-
-static void
-print_banner(const Emit *e, Str *s, const char *what)
-{
-	const CEmitOptions *o = e->options;
-	Arena *a = e->file.arena;
-
-	str_puts(s, "/*\n");
-	comment_line(s, arena_printf(a, "%s, made by mcc %s from %s", what, name_comment(a, o->version),
-	                             name_comment(a, o->model_name)));
-	if (*o->model_sha256)
-		comment_line(s, arena_printf(a, "SHA-256 of the model: %s",
-		                             name_comment(a, o->model_sha256)));
-	comment_line(s, arena_printf(a, "Command: %s", name_comment(a, o->command)));
-	comment_line(s, "");
-	comment_line(s, "This file is the property of whoever owns the model: mcc and its authors claim");
-	comment_line(s, "no right in it, and it comes without any warranty.");
-}
-
-/* What the arithmetic relies on, and macros for compilers that differ. */
-static void
-print_checks(const Emit *e, Str *s)
-{
-	const char *u = e->file.upper;
-	const Uses *uses = &e->file.uses;
-
-	if (uses->floats) {
-		str_puts(s, "\n#if defined(__FAST_MATH__)\n"
-		            "#error \"compile without -ffast-math: it changes results\"\n"
-		            "#endif\n"
-		            "#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && "
-		            "__FLT_EVAL_METHOD__ != 16\n"
-		            "#error \"float must be evaluated in float (x87: -msse2 -mfpmath=sse)\"\n"
-		            "#endif\n"
-		            "\n/* No multiply and add in one rounding. */\n"
-		            "#if defined(__GNUC__) && !defined(__clang__)\n"
-		            "#pragma GCC optimize (\"fp-contract=off\")\n"
-		            "#elif defined(_MSC_VER) && !defined(__clang__)\n"
-		            "#pragma fp_contract (off)\n"
-		            "#else\n"
-		            "#pragma STDC FP_CONTRACT OFF\n"
-		            "#endif\n");
-	}
-	if (uses->doubles)
-		str_printf(s,
-		           "\n/* double must have 64 bits. */\n"
-		           "typedef char %s_needs_64_bit_double[sizeof(double) == 8 ? 1 : -1];\n",
-		           e->file.prefix);
-	if (uses->packed)
-		str_puts(s, "\n/* Statements stand in an order that needs few registers. */\n"
-		            "#if defined(__GNUC__) && !defined(__clang__)\n"
-		            "#pragma GCC optimize (\"no-schedule-insns\")\n"
-		            "#endif\n"
-		            "\n/* Instructions of Arm's DSP extension, where there is one. */\n"
-		            "#if defined(__ARM_FEATURE_DSP)\n"
-		            "#include <arm_acle.h>\n"
-		            "#endif\n");
-	if (uses->dot)
-		str_puts(s, "\n#if defined(__ARM_FEATURE_MVE)\n#include <arm_mve.h>\n#endif\n");
-	if (uses->signed_shift)
-		str_puts(s, "\n#if (-1 >> 1) != -1\n"
-		            "#error \"shifting a negative number right must keep its sign\"\n"
-		            "#endif\n");
-	str_printf(s,
-	           "\n/* Put in front of the data of constants, for example a section attribute. */\n"
-	           "#ifndef %s_CONST\n#define %s_CONST\n#endif\n",
-	           u, u);
-	str_printf(s,
-	           "\n#if defined(__cplusplus) && (defined(__GNUC__) || defined(_MSC_VER))\n"
-	           "#define %s_RESTRICT __restrict\n"
-	           "#elif defined(__cplusplus)\n"
-	           "#define %s_RESTRICT\n"
-	           "#else\n"
-	           "#define %s_RESTRICT restrict\n"
-	           "#endif\n",
-	           u, u, u);
-	str_printf(s,
-	           "\n/* Layers share memory that they use as different types; that is sound as long\n"
-	           " * as they stay functions of their own. */\n"
-	           "#if defined(__GNUC__)\n"
-	           "#define %s_LAYER static __attribute__((noinline)) void\n"
-	           "#elif defined(_MSC_VER)\n"
-	           "#define %s_LAYER static __declspec(noinline) void\n"
-	           "#else\n"
-	           "#define %s_LAYER static void\n"
-	           "#endif\n",
-	           u, u, u);
-}
-
-static void
-print_special_values(const Emit *e, Str *s)
-{
-	const char *u = e->file.upper;
-
-	if (!e->file.uses.infinity && !e->file.uses.nan)
-		return;
-	str_puts(s, "\n#if defined(__GNUC__)\n");
-	if (e->file.uses.infinity)
-		str_printf(s, "#define %s_INFINITY __builtin_inff()\n", u);
-	if (e->file.uses.nan)
-		str_printf(s, "#define %s_NAN __builtin_nanf(\"\")\n", u);
-	str_puts(s, "#else\n");
-	if (e->file.uses.infinity)
-		str_printf(s, "#define %s_INFINITY ((float)(1e300 * 1e300))\n", u);
-	if (e->file.uses.nan)
-		str_printf(s, "#define %s_NAN ((float)(1e300 * 1e300) * 0.0f)\n", u);
-	str_puts(s, "#endif\n");
-}
 
 static void
 print_kernels(Emit *e, Str *s)
@@ -733,13 +566,13 @@ print_source(Emit *e, Str *s)
 	print_reset(e, &rest);
 	print_run(e, &rest);
 	print_run_batch(e, &rest);
-	print_banner(e, s, e->file.prefix);
+	emit_banner(e, s, e->file.prefix);
 	str_puts(s, " */\n");
 	str_printf(s, "#include \"%s\"\n", e->options->header_name);
 	if (e->file.uses.math)
 		str_puts(s, "\n#include <math.h>\n");
-	print_checks(e, s);
-	print_special_values(e, s);
+	emit_checks(e, s);
+	emit_special_values(e, s);
 	helpers_print(s, &e->file);
 	for (int i = 0; i < e->file.scalars.n; i++) {
 		str_putc(s, '\n');
@@ -749,205 +582,15 @@ print_source(Emit *e, Str *s)
 	str_write(s, rest.s, rest.n);
 }
 
-/* ---- Header ---- */
-
-static void
-describe_tensor(const Emit *e, Str *s, const char *role, const char *name, const Buffer *b)
-{
-	Arena *a = e->file.arena;
-	DType t = b->type.dtype;
-	const char *note = t == DT_F16    ? ", bits of IEEE half precision"
-	                   : t == DT_BF16 ? ", bits of bfloat16"
-	                   : t == DT_BOOL ? ", 0 or 1"
-	                                  : "";
-
-	if (strcmp(name, e->name[b->index]) != 0)
-		note = arena_printf(a, "%s, '%s' in the model", note, name_comment(a, name));
-	comment_line(s, arena_printf(a, "  %-6s %s: %s, %zu bytes%s", role, e->name[b->index],
-	                             type_text(a, &b->type), type_bytes(&b->type), note));
-}
-
-static size_t
-constant_bytes(const Emit *e)
-{
-	size_t sum = 0;
-
-	for (int i = 0; i < e->constants.n; i++)
-		sum += type_bytes(&e->constants.v[i].buffer->type);
-	return sum;
-}
-
-/* What is kept between calls. */
-static const char *
-state_text(const Emit *e)
-{
-	const Graph *g = e->program->graph;
-	size_t bytes = 0;
-
-	for (int i = 0; i < g->states.n; i++)
-		bytes += type_bytes(&g->states.v[i]->type);
-	return bytes ? arena_printf(e->file.arena, "%zu bytes of state between calls", bytes)
-	             : "no state between calls";
-}
-
-static void
-print_manual(const Emit *e, Str *s)
-{
-	const Program *p = e->program;
-	const Graph *g = p->graph;
-	Arena *a = e->file.arena;
-
-	comment_line(s, "");
-	comment_line(s, "Tensors are arrays in row-major order: the last index runs fastest.");
-	for (int i = 0; i < g->inputs.n; i++)
-		describe_tensor(e, s, i < graph_plain_inputs(g) ? "input" : "state",
-		                g->inputs.v[i]->name, p->input[i]);
-	for (int i = 0; i < graph_plain_outputs(g); i++)
-		describe_tensor(e, s, "output", g->output_names.v[i], p->output[i]);
-	comment_line(s, "");
-	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena%s; no heap, %s", p->arena_size,
-	                             is_io_in_arena(e) ? ", tensors included" : "",
-	                             state_text(e)));
-	comment_line(s, arena_printf(a, "Constants: %zu bytes", constant_bytes(e)));
-	comment_line(s, arena_printf(a, "Multiply-accumulates of one call: %lld",
-	                             (long long)program_macs(p)));
-	str_puts(s, " */\n");
-}
-
-static void
-print_arena_manual(const Emit *e, Str *s)
-{
-	str_puts(s, "\n/* Memory of all tensors.  Inputs are written to their places before a call, which\n"
-	            " * uses that memory for other things; outputs are in theirs behind it, until the\n"
-	            " * next input is written");
-	if (e->program->graph->states.n)
-		str_printf(s, ".  States are kept there between calls and are set by\n * %s_reset()",
-		           e->file.prefix);
-	str_puts(s, ". */\n");
-}
-
-static void
-print_offsets(const Emit *e, Str *s)
-{
-	const Program *p = e->program;
-	const Graph *g = p->graph;
-
-	str_puts(s, "\n/* Where the tensors are: bytes from the start of the arena. */\n");
-	for (int i = 0; i < g->inputs.n + graph_plain_outputs(g); i++) {
-		const Buffer *b = i < g->inputs.n ? p->input[i] : p->output[i - g->inputs.n];
-
-		str_printf(s, "#define %s %zuu\n", e->offset_name[i], b->offset);
-	}
-}
-
-static void
-print_macros(const Emit *e, Str *s)
-{
-	const Program *p = e->program;
-	const Graph *g = p->graph;
-	const char *u = e->file.upper;
-
-	if (is_io_in_arena(e))
-		print_arena_manual(e, s);
-	else
-		str_puts(s, "\n/* Memory that a call needs; its contents need not be kept between calls. */\n");
-	str_printf(s, "#define %s_ARENA_SIZE %zuu /* bytes */\n", u, p->arena_size);
-	str_printf(s, "#define %s_ARENA_ALIGN %zuu\n", u, p->arena_align);
-	str_puts(s, "\n/* Elements of the tensors. */\n");
-	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
-		const Buffer *b = i < g->inputs.n ? p->input[i] : p->output[i - g->inputs.n];
-
-		if (i >= g->inputs.n + graph_plain_outputs(g) ||
-		    (i < g->inputs.n && i >= graph_plain_inputs(g)))
-			continue;
-		str_printf(s, "#define %s %du\n", e->size_name[i], (int)type_numel(&b->type));
-	}
-	if (is_io_in_arena(e))
-		print_offsets(e, s);
-	str_puts(s, "\n/* Results of the function. */\n");
-	str_printf(s, "#define %s_OK 0\n", u);
-	str_printf(s, "#define %s_ERROR_ARENA 1 /* the arena is NULL or not aligned */\n", u);
-}
-
-static void
-print_state_type(const Emit *e, Str *s)
-{
-	const Graph *g = e->program->graph;
-
-	if (!g->states.n || is_io_in_arena(e))
-		return;
-	str_puts(s, "\n/* What is kept between calls. */\ntypedef struct {\n");
-	for (int i = 0; i < g->states.n; i++) {
-		const Type *t = &g->states.v[i]->type;
-		int n = type_numel(t);
-
-		str_printf(s, "\t%s %s[%d];\n", dtype_info[t->dtype].c_type, state_member(e, i),
-		           n ? n : 1);
-	}
-	str_printf(s, "} %s_state;\n", e->file.prefix);
-}
-
-static void
-print_reset_prototype(const Emit *e, Str *s)
-{
-	if (!e->program->graph->states.n)
-		return;
-	str_puts(s, "/* Prepares a state for the first call of a sequence. */\n");
-	print_reset_head(e, s);
-	str_puts(s, ";\n\n");
-}
-
-static void
-print_batch_prototype(const Emit *e, Str *s)
-{
-	if (!e->options->batch)
-		return;
-	str_printf(s, "\n/* The same for `%s` inputs that lie one behind the other in memory; so do the\n"
-	              " * outputs.  Stops at the first call that fails. */\n", e->count);
-	print_prototype(e, s, true);
-	str_puts(s, ";\n");
-}
-
-static void
-print_header(Emit *e, Str *s)
-{
-	const char *u = e->file.upper;
-	Str types, function;
-
-	str_init(&types, e->file.arena);
-	str_init(&function, e->file.arena);
-	interface_print(e->interface, &types, &function);
-
-	print_banner(e, s, e->options->header_name);
-	print_manual(e, s);
-	str_printf(s, "#ifndef %s_H\n#define %s_H\n\n", u, u);
-	str_puts(s, "#include <stddef.h>\n#include <stdint.h>\n");
-	print_macros(e, s);
-	print_state_type(e, s);
-	str_write(s, types.s, types.n);
-	str_puts(s, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-	print_reset_prototype(e, s);
-	str_puts(s, is_io_in_arena(e)
-	                    ? "/* Computes the outputs. */\n"
-	                    : "/* Computes the outputs.  The arrays must not overlap; `arena` may be NULL when "
-	                      "its\n * size is 0. */\n");
-	if (e->program->clobbers_inputs && !is_io_in_arena(e))
-		str_puts(s, "/* The inputs are overwritten. */\n");
-	print_prototype(e, s, false);
-	str_puts(s, ";\n");
-	print_batch_prototype(e, s);
-	str_write(s, function.s, function.n);
-	str_puts(s, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
-}
-
 /* ---- Both ---- */
 
 static void
 start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 {
-	static const char *const taken[] = {"_run", "_run_batch", "_reset", "_state", "_H", "_ARENA_SIZE", "_ARENA_ALIGN", "_OK",
-	                                    "_ERROR_ARENA", "_CONST", "_RESTRICT", "_LAYER",
-	                                    "_INFINITY", "_NAN", "_needs_64_bit_double"};
+	static const char *const taken[] = {
+		"_run", "_run_batch", "_reset", "_state", "_H", "_ARENA_SIZE", "_ARENA_ALIGN",
+		"_OK", "_ERROR_ARENA", "_CONST", "_RESTRICT", "_LAYER", "_INFINITY", "_NAN",
+		"_needs_64_bit_double"};
 
 	e->program = p;
 	e->options = o;
@@ -996,7 +639,7 @@ c_emit(const Program *p, const CEmitOptions *options, Str *source, Str *header, 
 	if (source)
 		print_source(&e, source);
 	if (header)
-		print_header(&e, header);
+		emit_header(&e, header);
 	return true;
 }
 
