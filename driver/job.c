@@ -128,6 +128,8 @@ job_read(Job *j)
 		.format = j->input->format,
 		.shapes = o->shapes.v,
 		.nshapes = o->shapes.n,
+		.values = o->values.v,
+		.nvalues = o->values.n,
 		.dims = o->dims.v,
 		.ndims = o->dims.n,
 		.tree_limit = o->tree_limit,

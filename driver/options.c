@@ -9,6 +9,7 @@
 #include "codegen/llvm/llvm.h"
 #include "driver/deps.h"
 #include "driver/response.h"
+#include "ir/num.h"
 #include "ir/op.h"
 
 #define USAGE(o, ...) diag_report((o)->diag, NULL, E_USAGE, __VA_ARGS__)
@@ -67,6 +68,17 @@ set_input_shape(Options *o, const char *value)
 	if (!frontend_parse_shape(o->arena, value, &shape, o->diag))
 		return false;
 	VEC_PUSH(o->arena, &o->shapes, shape);
+	return true;
+}
+
+static bool
+set_input_value(Options *o, const char *value)
+{
+	InputValue given;
+
+	if (!frontend_parse_value(o->arena, value, &given, o->diag))
+		return false;
+	VEC_PUSH(o->arena, &o->values, given);
 	return true;
 }
 
@@ -762,6 +774,21 @@ print_shape(Str *s, const InputShape *shape)
 }
 
 static void
+print_input_value(Str *s, const InputValue *given)
+{
+	char number[NUM_TEXT];
+	Str value;
+
+	str_init(&value, s->arena);
+	str_printf(&value, "%s:", given->input);
+	for (int i = 0; i < given->n; i++) {
+		num_double_text(number, given->value[i]);
+		str_printf(&value, "%s%s", i ? "," : "", number);
+	}
+	print_joined(s, "-finput-value=", value.s);
+}
+
+static void
 print_machine(Str *s, const Options *o)
 {
 	const TargetRequest *q = &o->request;
@@ -856,6 +883,8 @@ options_print_code(Str *s, const Options *o)
 		print_machine(s, o);
 	for (int i = 0; i < o->shapes.n; i++)
 		print_shape(s, &o->shapes.v[i]);
+	for (int i = 0; i < o->values.n; i++)
+		print_input_value(s, &o->values.v[i]);
 	for (int i = 0; i < o->dims.n; i++) {
 		str_puts(s, " -D ");
 		quote_word(s, arena_printf(s->arena, "%s=%ld", o->dims.v[i].name,

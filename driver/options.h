@@ -51,6 +51,7 @@ typedef struct {
 	VEC(InputFile) inputs;
 	const char *format; /* -x for the inputs that follow */
 	VEC(InputShape) shapes;
+	VEC(InputValue) values;
 	VEC(DimValue) dims;
 
 	bool help, version, verbose, only_show, print_ops;

@@ -1,7 +1,10 @@
 #include "frontend/frontend.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "ir/num.h"
 
 const FrontendFormat frontend_formats[] = {
 #define FORMAT(id, name, suffixes, title) {name, suffixes, title, id##_sniff, id##_read},
@@ -86,6 +89,93 @@ frontend_find(const FrontendFile *f, Diag *d)
 	return NULL;
 }
 
+/* ---- Inputs that have a value ---- */
+
+static const InputValue *
+given_value(const FrontendOptions *o, const char *name)
+{
+	for (int i = 0; i < o->nvalues; i++)
+		if (strcmp(o->values[i].input, name) == 0)
+			return &o->values[i];
+	return NULL;
+}
+
+/* Whether a number is one of `t`; floating types round it. */
+static bool
+is_value_of(DType t, double value)
+{
+	double least, bits = dtype_info[t].bytes * 8;
+
+	if (dtype_is_float(t))
+		return true;
+	if (t == DT_BOOL)
+		return value == 0 || value == 1;
+	least = dtype_info[t].class == CLASS_UNSIGNED ? 0 : -ldexp(1, (int)bits - 1);
+	return value == floor(value) && value >= least && value < least + ldexp(1, (int)bits);
+}
+
+static bool
+fill_constant(const InputValue *given, const Type *t, void *data, const Loc *loc, Diag *d)
+{
+	int32_t count = type_numel(t);
+
+	if (given->n != 1 && given->n != count)
+		return diag_report(d, loc, E_SHAPE,
+		                   "-finput-value: '%s' has %d elements, and %d values are given",
+		                   given->input, count, given->n);
+	for (int i = 0; i < given->n; i++)
+		if (!is_value_of(t->dtype, given->value[i]))
+			return diag_report(d, loc, E_VALUE, "-finput-value: %g is no %s",
+			                   given->value[i], dtype_info[t->dtype].name);
+	for (int32_t i = 0; i < count; i++)
+		num_store(t->dtype, data, (size_t)i, given->value[given->n == 1 ? 0 : i]);
+	return true;
+}
+
+Value *
+frontend_input(const FrontendFile *f, Graph *g, const char *name, Type t, const Loc *loc, Diag *d)
+{
+	const InputValue *given = given_value(f->options, name);
+	void *data;
+
+	if (!given)
+		return graph_input(g, name, t);
+	data = arena_alloc(f->arena, type_bytes(&t));
+	return fill_constant(given, &t, data, loc, d) ? graph_const(g, name, t, data) : NULL;
+}
+
+static bool
+is_input(const Graph *g, const Value *v)
+{
+	for (int i = 0; i < g->inputs.n; i++)
+		if (g->inputs.v[i] == v)
+			return true;
+	return false;
+}
+
+/* Every value must have found its input. */
+static Graph *
+check_values(Graph *g, const FrontendFile *f, const char *title, Diag *d)
+{
+	const Loc loc = {.file = f->path};
+
+	for (int i = 0; g && i < f->options->nvalues; i++) {
+		const char *name = f->options->values[i].input;
+		const Value *v = graph_find(g, name);
+
+		if (v && value_is_const(v))
+			continue;
+		if (v && is_input(g, v))
+			diag_report(d, &loc, E_UNSUPPORTED,
+			            "-finput-value: inputs of %s models cannot be fixed", title);
+		else
+			diag_report(d, &loc, E_NAME, "-finput-value: the model has no input '%s'",
+			            name);
+		g = NULL;
+	}
+	return g;
+}
+
 Graph *
 frontend_read(Arena *a, const char *path, const uint8_t *bytes, size_t n, const FrontendOptions *o,
               Diag *d)
@@ -94,7 +184,7 @@ frontend_read(Arena *a, const char *path, const uint8_t *bytes, size_t n, const 
 	const FrontendFile f = {a, path, bytes, n, o ? o : &none};
 	const FrontendFormat *format = frontend_find(&f, d);
 
-	return format ? format->read(&f, d) : NULL;
+	return format ? check_values(format->read(&f, d), &f, format->title, d) : NULL;
 }
 
 /* ---- Arguments ---- */
@@ -140,6 +230,31 @@ frontend_parse_shape(Arena *a, const char *text, InputShape *out, Diag *d)
 			                   text);
 		s += *s == 'x';
 	}
+	return true;
+}
+
+bool
+frontend_parse_value(Arena *a, const char *text, InputValue *out, Diag *d)
+{
+	const char *colon = strrchr(text, ':'), *s = colon;
+	bool ok = colon && colon != text;
+	VEC(double) list = {0};
+
+	*out = (InputValue){.n = 0};
+	do {
+		char *end = NULL;
+		double value = ok ? strtod(s + 1, &end) : 0;
+
+		ok = ok && end != s + 1 && isfinite(value);
+		VEC_PUSH(a, &list, value);
+		s = end;
+	} while (ok && *s == ',');
+	if (!ok || *s)
+		return diag_report(d, NULL, E_USAGE,
+		                   "'%s': an input's value is written NAME:1 or NAME:0.5,-1,2", text);
+	out->input = arena_strndup(a, text, (size_t)(colon - text));
+	out->n = list.n;
+	out->value = list.v;
 	return true;
 }
 

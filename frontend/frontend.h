@@ -28,6 +28,13 @@ typedef struct {
 	int32_t dim[MAX_RANK];
 } InputShape;
 
+/* -finput-value=sr:16000, or a list with a value for each element */
+typedef struct {
+	const char *input;
+	int n;
+	const double *value;
+} InputValue;
+
 /* -D batch=1 */
 typedef struct {
 	const char *name;
@@ -44,6 +51,8 @@ typedef struct {
 	const char *format; /* -x: a name of formats.def; NULL: look at the file */
 	const InputShape *shapes;
 	int nshapes;
+	const InputValue *values;
+	int nvalues;
 	const DimValue *dims;
 	int ndims;
 	int tree_limit;  /* iterations of boosting that count; 0: all, TREE_LIMIT_BEST */
@@ -88,6 +97,14 @@ Graph *frontend_read(Arena *a, const char *path, const uint8_t *bytes, size_t n,
 /* The argument of -finput-shape: NAME:1x3x48x192, or NAME: for a scalar.  The
  * name may contain colons.  Reports E_USAGE. */
 bool frontend_parse_shape(Arena *a, const char *text, InputShape *out, Diag *d);
+
+/* The argument of -finput-value: NAME:1, NAME:0.5,-1,2.  Reports E_USAGE. */
+bool frontend_parse_value(Arena *a, const char *text, InputValue *out, Diag *d);
+
+/* For readers: the next input of the graph or, when -finput-value names it, a constant in
+ * its place.  NULL when an error was reported, at `loc`. */
+Value *frontend_input(const FrontendFile *f, Graph *g, const char *name, Type t, const Loc *loc,
+                      Diag *d);
 
 /* The argument of -D: NAME=VALUE. */
 bool frontend_parse_dim(Arena *a, const char *text, DimValue *out, Diag *d);

@@ -299,25 +299,33 @@ uses_dim(const GraphProto *g, const char *name)
 	return false;
 }
 
-/* -finput-shape and -D must name something. */
+/* Whether there is an input of that name which is no initialiser. */
+static bool
+is_plain_input(const GraphProto *g, const Scope *s, const char *name)
+{
+	for (size_t i = 0; i < g->n_input; i++)
+		if (g->input[i]->name && strcmp(g->input[i]->name, name) == 0)
+			return !map_get(&s->names, name);
+	return false;
+}
+
+/* -finput-shape, -finput-value and -D must name something. */
 static void
 check_options(Onnx *r, const GraphProto *g, const Scope *s)
 {
 	const FrontendOptions *o = r->file->options;
 	const Loc loc = file_loc(r);
 
-	for (int i = 0; i < o->nshapes; i++) {
-		bool found = false;
-
-		for (size_t k = 0; k < g->n_input; k++)
-			found |= g->input[k]->name &&
-			         strcmp(g->input[k]->name, o->shapes[i].input) == 0 &&
-			         !map_get(&s->names, g->input[k]->name);
-		if (!found)
+	for (int i = 0; i < o->nshapes; i++)
+		if (!is_plain_input(g, s, o->shapes[i].input))
 			diag_report(r->d, &loc, E_NAME,
 			            "-finput-shape: the model has no input '%s'",
 			            o->shapes[i].input);
-	}
+	for (int i = 0; i < o->nvalues; i++)
+		if (!is_plain_input(g, s, o->values[i].input))
+			diag_report(r->d, &loc, E_NAME,
+			            "-finput-value: the model has no input '%s'",
+			            o->values[i].input);
 	for (int i = 0; i < o->ndims; i++)
 		if (!uses_dim(g, o->dims[i].name))
 			diag_report(r->d, &loc, W_UNUSED, "-D: no input has a dimension '%s'",
@@ -351,7 +359,7 @@ read_inputs(Onnx *r, Scope *s, const GraphProto *g)
 			if (pass == 0 || map_get(&s->names, name)) /* an initialiser */
 				continue;
 			ok = input_type(r, info, &loc, &reported, &t);
-			onnx_bind(r, s, name, ok ? graph_input(r->g, name, t) : NULL, &loc);
+			onnx_bind(r, s, name, ok ? frontend_input(r->file, r->g, name, t, &loc, r->d) : NULL, &loc);
 		}
 	}
 }

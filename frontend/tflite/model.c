@@ -244,7 +244,9 @@ read_inputs(Tflite *r)
 			return diag_report(r->d, &loc, E_UNSUPPORTED,
 			                   "the element type of the input '%s' is not supported",
 			                   t->name);
-		t->value = graph_input(r->g, t->name, t->type);
+		t->value = frontend_input(r->file, r->g, t->name, t->type, &loc, r->d);
+		if (!t->value)
+			return false;
 	}
 	return true;
 }

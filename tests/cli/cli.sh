@@ -185,6 +185,9 @@ values_that_are_missing_are_usage_errors() {
 	mcc 2 "$MODEL" -target
 	mcc 2 "$MODEL" -D batch
 	mcc 2 "$MODEL" -finput-shape=x:1xx2
+	mcc 2 "$MODEL" -finput-value=x
+	mcc 2 "$MODEL" -finput-value=x:1,
+	mcc 2 "$MODEL" -finput-value=x:inf
 	mcc 2 "$MODEL" -fmax-memory=lots
 	mcc 2 "$MODEL" -Wno-such
 	mcc 2 "$MODEL" -x tflight

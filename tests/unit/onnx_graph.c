@@ -1,5 +1,6 @@
 /* The ONNX reader beyond single operators: dimensions, control flow, functions,
  * names, and what is reported about models that cannot be read. */
+#include "ir/num.h"
 #include "tests/unit/onnx_model.h"
 #include "tests/unit/unit.h"
 
@@ -90,6 +91,49 @@ START_TEST(a_shape_by_option_must_fit)
 	m.options.nshapes = 1;
 	node(&m, "Relu", "x", "y");
 	expect_error(&m, bad_shapes[_i].code, bad_shapes[_i].words);
+}
+END_TEST
+
+START_TEST(an_input_can_be_given_a_value)
+{
+	static const double one[] = {2.5};
+	static const InputValue values[] = {{"b", 1, one}};
+	const Graph *g;
+
+	begin(13, "2,3");
+	input(&m, "b", FLOAT, "3");
+	m.options.values = values;
+	m.options.nvalues = 1;
+	node(&m, "Add", "x,b", "y");
+	g = read_model(&m);
+	ck_assert_int_eq(g->inputs.n, 1);
+	ck_assert_str_eq(g->inputs.v[0]->name, "x");
+	ck_assert(value_is_const(graph_find(g, "b")));
+	for (size_t i = 0; i < 3; i++)
+		ck_assert(num_load(DT_F32, graph_find(g, "b")->data, i) == 2.5);
+}
+END_TEST
+
+static const double numbers[] = {1, 2, 300};
+
+static const struct {
+	InputValue value;
+	DiagCode code;
+	const char *words;
+} bad_values[] = {
+	{{"k", 2, numbers}, E_SHAPE, "'k' has 3 elements, and 2 values are given"},
+	{{"k", 3, numbers}, E_VALUE, "300 is no i8"},
+	{{"z", 1, numbers}, E_NAME, "no input 'z'"},
+};
+
+START_TEST(a_given_value_must_fit)
+{
+	begin(13, "2,3");
+	input(&m, "k", INT8, "3");
+	m.options.values = &bad_values[_i].value;
+	m.options.nvalues = 1;
+	node(&m, "Relu", "x", "y");
+	expect_error(&m, bad_values[_i].code, bad_values[_i].words);
 }
 END_TEST
 
@@ -312,6 +356,20 @@ add_if(const char *condition, const char *yes, const char *no)
 	set_graph(&m, n, "then_branch", branch(yes, "2,3"));
 	set_graph(&m, n, "else_branch", branch(no, "2,3"));
 }
+
+START_TEST(a_given_value_decides_the_branch)
+{
+	static const double yes[] = {1};
+	static const InputValue values[] = {{"c", 1, yes}};
+
+	begin(13, "2,3");
+	input(&m, "c", BOOL, "");
+	m.options.values = values;
+	m.options.nvalues = 1;
+	add_if("c", "Relu", "Frob");
+	expect_body(&m, "y = relu(%x)\n");
+}
+END_TEST
 
 START_TEST(the_branch_of_a_constant_condition_is_inlined)
 {
@@ -661,6 +719,10 @@ main(void)
 	tcase_add_test(t, a_shape_by_option_tells_names_elsewhere);
 	tcase_add_loop_test(t, a_shape_by_option_must_fit, 0,
 	                    (int)(sizeof bad_shapes / sizeof bad_shapes[0]));
+	tcase_add_test(t, an_input_can_be_given_a_value);
+	tcase_add_loop_test(t, a_given_value_must_fit, 0,
+	                    sizeof bad_values / sizeof *bad_values);
+	tcase_add_test(t, a_given_value_decides_the_branch);
 	tcase_add_test(t, inputs_without_shape_or_tensor_are_errors);
 	tcase_add_test(t, huge_inputs_are_errors);
 	tcase_add_test(t, initializers_that_are_inputs_are_constants);
