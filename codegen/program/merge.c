@@ -242,25 +242,29 @@ static bool beside(const Beside *s, Expr *e, const Expr *other);
 static bool
 is_step(const Family *m, const Expr *e, KOp op)
 {
-	return e->kind == E_KOP && e->op == op && e->type == DT_IDX &&
+	return e->kind == E_KOP && e->op == op &&
 	       (is_number(e->arg[1]) || (m && hole_of(m, e->arg[1])));
 }
 
-static const Expr neutral[] = {{.kind = E_CONST, .type = DT_IDX, .u.i = 0},
-                               {.kind = E_CONST, .type = DT_IDX, .u.i = 1}};
+/* The number that makes no step. */
+static Expr
+neutral_of(KOp op, DType type)
+{
+	return (Expr){.kind = E_CONST, .type = type, .u.i = op == KOP_MUL};
+}
 
 /* The copy lacks a step that the other has. */
 static bool
 beside_more(const Beside *s, Expr *e, const Expr *other)
 {
-	const Expr *none = &neutral[other->op == KOP_MUL];
+	const Expr none = neutral_of(other->op, other->type);
 	Expr *inner;
 
 	if (!s->apply)
 		return beside(s, e, other->arg[0]);
 	inner = arena_copy(s->arena, e, sizeof *e);
-	*e = (Expr){.kind = E_KOP, .type = DT_IDX, .op = other->op, .nargs = 2, .arg = {inner}};
-	e->arg[1] = arena_copy(s->arena, none, sizeof *none);
+	*e = (Expr){.kind = E_KOP, .type = other->type, .op = other->op, .nargs = 2, .arg = {inner}};
+	e->arg[1] = arena_copy(s->arena, &none, sizeof none);
 	beside_number(s, e->arg[1], other->arg[1]);
 	return beside(s, inner, other->arg[0]);
 }
@@ -274,6 +278,7 @@ beside_step(const Beside *s, Expr *e, const Expr *other, bool *fits)
 
 	for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
 		bool has = is_step(s->family, e, ops[i]), wants = is_step(NULL, other, ops[i]);
+		const Expr none = neutral_of(ops[i], e->type);
 
 		if (has == wants)
 			continue;
@@ -281,7 +286,7 @@ beside_step(const Beside *s, Expr *e, const Expr *other, bool *fits)
 			*fits = beside_more(s, e, other);
 		else
 			*fits = beside(s, e->arg[0], other) &&
-			        beside_number(s, e->arg[1], &neutral[ops[i] == KOP_MUL]);
+			        beside_number(s, e->arg[1], &none);
 		return true;
 	}
 	return false;
@@ -323,7 +328,8 @@ beside(const Beside *s, Expr *e, const Expr *other)
 		return !e && !other;
 	if (is_number(other) && e->type == other->type && (is_number(e) || hole_of(s->family, e)))
 		return beside_number(s, e, other);
-	if (e->type == DT_IDX && other->type == DT_IDX && beside_step(s, e, other, &fits))
+	if ((e->type == DT_IDX || e->type == DT_I32) && e->type == other->type &&
+	    beside_step(s, e, other, &fits))
 		return fits;
 	if (!is_same_node(s, e, other))
 		return false;
