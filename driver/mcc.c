@@ -463,7 +463,8 @@ add_program(Output *out)
 	Job *j = out->job;
 	const Options *o = j->options;
 	KernelOptions kernels = {.target = &o->machine.facts, .level = o->level,
-	                         .remarks = pipeline_remarks_kernels(o)};
+	                         .remarks = pipeline_remarks_kernels(o),
+	                         .skip = o->kernel > 0 ? o->kernel - 1 : 0};
 	ProgramOptions plan = {.kernels = &kernels, .io = o->io, .clobber_input = o->clobber_input};
 	Program *p;
 

@@ -328,6 +328,18 @@ find_warning(Options *o, const char *option, const char *name, DiagCode *code)
 }
 
 static bool
+set_kernel(Options *o, const char *value)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (end == value || *end || n < 1 || n > 100)
+		return USAGE(o, "'-fkernel=%s': it must be a number from 1 to 100", value);
+	o->kernel = (int)n;
+	return true;
+}
+
+static bool
 set_tree_limit(Options *o, const char *value)
 {
 	char *end;

@@ -64,8 +64,13 @@ typedef struct {
 bool winograd_fits(const Conv *c);
 LFunc *winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape);
 
+typedef struct {
+	int at_once; /* elements in the body of the loop, where that divides their number */
+	bool powers; /* scale_use_powers() */
+} SumShape;
+
 /* A sum or difference of int8 tensors of one shape by two tables of 1 KB; NULL where n is
  * none (sum.c). */
-LFunc *sum_lower(Arena *a, const Node *n);
+LFunc *sum_lower(Arena *a, const Node *n, const SumShape *shape);
 
 #endif

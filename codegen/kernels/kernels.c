@@ -44,6 +44,21 @@ add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 	k.scratch = buffer_bytes(fn, true);
 	k.constants = buffer_bytes(fn, false);
 	VEC_PUSH(ch->arena, &ch->all, k);
+	for (int i = ch->all.n - 1; i > 0 && ch->all.v[i - 1].cycles > k.cycles; i--) {
+		ch->all.v[i] = ch->all.v[i - 1];
+		ch->all.v[i - 1] = k;
+	}
+}
+
+/* Without the first `n` kernels; at least one stays beside the reference lowering. */
+static void
+skip_kernels(Chooser *ch, int n)
+{
+	int left = ch->all.n - n > 1 ? ch->all.n - n : 1;
+
+	if (ch->all.n > 0)
+		memmove(ch->all.v, ch->all.v + ch->all.n - left, (size_t)left * sizeof *ch->all.v);
+	ch->all.n = ch->all.n > 0 ? left : 0;
 }
 
 static bool
@@ -85,7 +100,7 @@ best_dense(const Chooser *ch, bool direct)
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
-		if (direct && c->batch * c->out_h * c->out_w % s.pixels != 0)
+		if (direct && !s.split && c->batch * c->out_h * c->out_w % s.pixels != 0)
 			continue;
 		/* Channels that do not exist have weights all the same. */
 		if (is_small(ch) && s.pairs > 1 && (c->oc + 1) / 2 % s.pairs != 0)
@@ -241,7 +256,9 @@ list_sum(Chooser *ch, const Node *n)
 {
 	const Costs *k = ch->costs;
 	int64_t count = type_numel(&n->out[0]->type);
-	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n);
+	SumShape s = {.at_once = ch->options->level == '3' ? 4 : 1,
+	              .powers = ch->options->target->isa & ISA_ARM_DSP};
+	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s);
 
 	ch->reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
 	if (f)
@@ -273,6 +290,8 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 		else if (c.groups == c.oc && c.ic == 1)
 			list_depthwise(&ch);
 	}
+	if (o)
+		skip_kernels(&ch, o->skip);
 	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
 	return ch.all;
 }

@@ -28,6 +28,7 @@ typedef struct {
 	const Target *target;
 	char level; /* '0' to '3', 's', 'z' */
 	bool remarks; /* report each choice (R_PASS) */
+	int skip;     /* leave out so many kernels of each node, if others stay: to measure them */
 } KernelOptions;
 
 /*

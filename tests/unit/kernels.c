@@ -220,8 +220,9 @@ check_dense(const Conv *c, const Node *n, const Layer *l)
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		DenseShape s = {.pixels = pixels, .pairs = pixels == 1 ? 1 + draw(4) : 1 + draw(2),
 		                .step = 2, .body = draw(2) ? 4 : 8, .unroll = draw(30),
-		                .direct = direct && total % pixels == 0 && draw(2),
 		                .strip = draw(c->out_h + 1), .at_once = draw(4), .split = draw(2)};
+
+		s.direct = direct && (s.split || total % pixels == 0) && draw(2);
 
 		expect_same(dense_lower(arena, c, &s), arena_printf(arena, "dense %dx%d", pixels, s.pairs),
 		            n, l);
@@ -397,7 +398,7 @@ START_TEST(sums_have_the_reference_bytes)
 		if (!node_infer(n, &diag))
 			continue;
 		made++;
-		f = sum_lower(arena, n);
+		f = sum_lower(arena, n, &(SumShape){.at_once = 1 + draw(5), .powers = draw(2)});
 		if (f)
 			expect_same_sum(f, n);
 		kernels += f != NULL;
