@@ -5,8 +5,8 @@
 #include "ir/graph.h"
 
 static const Costs costs[] = {
-#define COST(name, isa, load, op, loop, output, reference, dual) \
-	{name, isa, load, op, loop, output, reference, dual},
+#define COST(name, isa, load, op, loop, output, reference, dual, apart) \
+	{name, isa, load, op, loop, output, reference, dual, apart},
 #include "codegen/kernels/costs.def"
 };
 

@@ -9,7 +9,8 @@
 /* Pixels by pairs of output channels at a time. */
 typedef struct {
 	int pixels, pairs;
-	int step;       /* words of the kernel's rows at a time, even */
+	int step;       /* words of the kernel's rows at a time: even without a buffer; loads
+	                 * of neighbours become one instruction unless it is 1 */
 	int body;       /* words in the body of the loop over them, a multiple of step */
 	int unroll;     /* windows or rows of up to so many words have no loop */
 	bool direct;    /* without a buffer: pointwise, whole quads, whole blocks */
