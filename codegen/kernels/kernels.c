@@ -74,7 +74,7 @@ dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
 	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
-	                    .split = ch->options->level == '3', .at_once = is_small(ch) ? 1 : 2};
+	                    .split = ch->options->level == '3', .at_once = is_small(ch) ? 1 : ch->costs->dual_issue ? 4 : 2};
 }
 
 static void
@@ -173,7 +173,7 @@ static void
 list_planar(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	PlanarShape s = {.most = 8192, .blocks = ch->options->level == '3' ? 2 : 1}, turned = s;
+	PlanarShape s = {.most = 8192, .blocks = ch->options->level == '3' ? 3 : 1}, turned = s;
 	bool fits = planar_fits(c, false);
 
 	turned.turned = true;
