@@ -41,6 +41,26 @@ typedef struct {
 bool scalar_fits(const Conv *c);
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 
+/* Weights of 4 or 2 bits: pixels by pairs of output channels, or by channels, at a time. */
+typedef struct {
+	int bits;
+	int pixels;   /* up to 4 */
+	int pairs;    /* of packed_dot2: up to 3 */
+	int channels; /* of packed_scalar: 1, 2 or 4 */
+	int body;     /* words of x, or elements, in the body of the loop over a row */
+	int unroll;   /* packed_dot2: rows of up to so many words of x have no loop */
+	bool tested;  /* packed_scalar: no row buffer, taps are tested; one pixel */
+} PackedShape;
+
+/* Whether weights and sums have few enough bits; and a convolution with one group, for
+ * two 16-bit products an instruction (packed_dot2.c). */
+bool packed_dot2_fits(const Conv *c, int bits);
+LFunc *packed_dot2_lower(Arena *a, const Conv *c, const PackedShape *shape);
+
+/* The same for any machine, with one product at a time (packed_scalar.c). */
+bool packed_scalar_fits(const Conv *c, int bits);
+LFunc *packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape);
+
 typedef struct {
 	bool pairs; /* two products an instruction */
 	int tiles;  /* at most so many at a time, up to 4 */

@@ -22,13 +22,15 @@ draw(int32_t n)
 }
 
 /* What kind of numbers a layer has. */
-typedef enum { RANDOM, EXTREME, LEAST, KINDS } Kind;
+typedef enum { RANDOM, EXTREME, LEAST, KINDS, BITS4, BITS2, ALL_KINDS } Kind;
 
 static int8_t
 draw_i8(Kind kind)
 {
 	static const int8_t extreme[] = {INT8_MIN, INT8_MAX, -127, 0, 1, -1};
 
+	if (kind == BITS4 || kind == BITS2)
+		return (int8_t)(kind == BITS4 ? draw(16) - 8 : draw(4) - 2);
 	if (kind == RANDOM)
 		return (int8_t)(draw(255) - 127);
 	return kind == EXTREME ? extreme[1 + draw(5)] : extreme[draw(6)];
@@ -253,11 +255,34 @@ check_scalar(const Conv *c, const Node *n, const Layer *l)
 }
 
 static void
+check_packed(const Conv *c, const Node *n, const Layer *l)
+{
+	int bits = conv_weight_bits(c);
+
+	if (bits > 4)
+		return;
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		PackedShape s = {.bits = bits, .pixels = pixels, .pairs = pixels == 1 ? 1 + draw(3) : 1,
+		                 .channels = 1 << draw(3), .body = draw(2) ? 4 : 8,
+		                 .unroll = draw(30)};
+
+		if (packed_dot2_fits(c, bits))
+			expect_same(packed_dot2_lower(arena, c, &s), "packed dot2", n, l);
+		expect_same(packed_scalar_lower(arena, c, &s), "packed scalar", n, l);
+		s.tested = true;
+		s.pixels = 1;
+		expect_same(packed_scalar_lower(arena, c, &s), "packed", n, l);
+	}
+}
+
+static void
 check_node(const Node *n, const Layer *l)
 {
 	Conv c;
 
 	ck_assert_msg(conv_read(&c, arena, n), "%s is not read", layer_text(l));
+	if (c.groups == 1)
+		check_packed(&c, n, l);
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
 	if (c.groups == 1)
@@ -398,6 +423,29 @@ START_TEST(sums_have_the_reference_bytes)
 }
 END_TEST
 
+/* With weights of 4 and 2 bits, sums of more bits than packed words allow among them. */
+START_TEST(packed_weights_have_the_reference_bytes)
+{
+	int made = 0;
+
+	for (seed = 91000u + 1000u * (uint32_t)_i; made < 40;) {
+		Layer l = draw_layer();
+		Node *n;
+		Conv c;
+
+		l.kind = _i % 2 ? BITS4 : BITS2;
+		l.ic = draw(9) == 0 ? 700 : l.ic;
+		l.kind = draw(9) == 0 && _i % 2 ? BITS2 : l.kind;
+		n = draw(3) ? make_conv(&l) : make_gemm(&l);
+		if (!n)
+			continue;
+		ck_assert(conv_read(&c, arena, n));
+		check_packed(&c, n, &l);
+		made++;
+	}
+}
+END_TEST
+
 START_TEST(products_have_the_reference_bytes)
 {
 	seed = 5;
@@ -446,6 +494,7 @@ main(void)
 	tcase_add_loop_test(tc, convolutions_have_the_reference_bytes, 0, 6);
 	tcase_add_loop_test(tc, depthwise_convolutions_have_the_reference_bytes, 0, 3);
 	tcase_add_loop_test(tc, winograd_has_the_reference_bytes, 0, 4);
+	tcase_add_loop_test(tc, packed_weights_have_the_reference_bytes, 0, 4);
 	tcase_add_test(tc, winograd_refuses_large_sums);
 	tcase_add_test(tc, sums_have_the_reference_bytes);
 	tcase_add_test(tc, products_have_the_reference_bytes);

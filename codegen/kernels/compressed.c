@@ -1,0 +1,134 @@
+#include "codegen/kernels/compressed.h"
+
+#include <string.h>
+
+typedef struct {
+	Arena *arena;
+	const Conv *c;
+	const KernelOptions *options;
+	const Costs *costs;
+	NodeKernels all;
+} Lister;
+
+static bool
+is_small(const Lister *l)
+{
+	return l->options->level == 's' || l->options->level == 'z';
+}
+
+/* Pixels of a row that a block can have. */
+static int64_t
+row_pixels(const Conv *c)
+{
+	return conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+}
+
+static void
+add(Lister *l, const char *name, LFunc *fn, int64_t cycles)
+{
+	NodeKernel k = kernel_of(name, fn, cycles);
+
+	VEC_PUSH(l->arena, &l->all, k);
+}
+
+/* ---- Packed weights ---- */
+
+static const char *
+packed_name(const Lister *l, const PackedShape *s, int channels)
+{
+	return arena_printf(l->arena, "int%d %dx%d%s", s->bits, s->pixels, channels,
+	                    s->tested ? " without buffer" : "");
+}
+
+static void
+list_packed_dot2(Lister *l, int bits)
+{
+	bool one = row_pixels(l->c) == 1;
+	PackedShape best = {0};
+
+	for (int size = 1; size <= 3; size++) {
+		PackedShape s = {.bits = bits, .pixels = one ? 1 : size, .pairs = one ? size : 1,
+		                 .body = is_small(l) ? 4 : 8, .unroll = is_small(l) ? 4 : 16};
+
+		/* Channels that do not exist have weights all the same. */
+		if (s.pairs > 1 && (l->c->oc + 1) / 2 % s.pairs != 0)
+			continue;
+		if (!best.bits || cost_packed_dot2(l->costs, l->c, &s) <
+		                          cost_packed_dot2(l->costs, l->c, &best))
+			best = s;
+	}
+	add(l, packed_name(l, &best, 2 * best.pairs), packed_dot2_lower(l->arena, l->c, &best),
+	    cost_packed_dot2(l->costs, l->c, &best));
+}
+
+/* Blocks that the registers have room for, as of the scalar kernels. */
+static void
+list_packed_scalar(Lister *l, int bits)
+{
+	const Target *t = l->options->target;
+	bool many = t && strncmp(t->name, "riscv", 5) == 0;
+	bool few = !many && !(t && t->isa & ISA_MUL_HIGH), one = row_pixels(l->c) == 1;
+	PackedShape s = {.bits = bits, .channels = one || few || many ? 4 : 2, .pixels = 1,
+	                 .tested = !conv_is_pointwise(l->c)};
+
+	if (l->c->oc < s.channels)
+		s.channels = l->c->oc == 1 ? 1 : 2;
+	add(l, packed_name(l, &s, s.channels), packed_scalar_lower(l->arena, l->c, &s),
+	    l->costs ? cost_packed_scalar(l->costs, l->c, &s) : 0);
+	if (!l->costs)
+		return;
+	s.tested = false;
+	s.pixels = one || few ? 1 : many ? 4 : 3;
+	if (s.pixels > 1 || !conv_is_pointwise(l->c))
+		add(l, packed_name(l, &s, s.channels), packed_scalar_lower(l->arena, l->c, &s),
+		    cost_packed_scalar(l->costs, l->c, &s));
+}
+
+static void
+list_packed(Lister *l)
+{
+	int bits = conv_weight_bits(l->c);
+	bool pairs = l->costs && (l->options->target->isa & ISA_ARM_DSP);
+
+	if (bits == 8 || l->c->groups != 1)
+		return;
+	if (bits == 2 && pairs && !packed_dot2_fits(l->c, 2) && packed_dot2_fits(l->c, 4))
+		list_packed_dot2(l, 4);
+	if (pairs && packed_dot2_fits(l->c, bits))
+		list_packed_dot2(l, bits);
+	list_packed_scalar(l, bits);
+}
+
+NodeKernels
+compressed_list(Arena *a, const Conv *c, const KernelOptions *o, const Costs *costs)
+{
+	Lister l = {.arena = a, .c = c, .options = o, .costs = costs};
+
+	list_packed(&l);
+	return l.all;
+}
+
+/* ---- The choice ---- */
+
+static int64_t
+bytes_of(const NodeKernel *k)
+{
+	return k->constants + k->code;
+}
+
+bool
+compressed_is_better(const NodeKernel *k, const NodeKernel *than, char level)
+{
+	int64_t bytes = bytes_of(k), other_bytes = bytes_of(than);
+	bool known = k->cycles > 0 && than->cycles > 0;
+	int64_t cycles = known ? k->cycles : 1, other = known ? than->cycles : 1;
+
+	switch (level) {
+	case '3': return cycles < other;
+	case '2':
+		return (double)cycles * (double)bytes < (double)other * (double)other_bytes &&
+		       4 * cycles <= 5 * other && 4 * bytes <= 5 * other_bytes;
+	case 's': return bytes < other_bytes && cycles <= 2 * other;
+	default: return bytes < other_bytes;
+	}
+}
