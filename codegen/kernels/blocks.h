@@ -10,7 +10,8 @@
 typedef struct {
 	LowerCtx *cx;
 	const Conv *c;
-	const Rows *rows;    /* NULL: straight from the input, as the kernel has one tap */
+	const Rows *rows;    /* NULL: straight from the input, as the kernel has one tap or
+	                      * there is no padding */
 	int pixels;          /* of a block; what is left of a row has code of its own */
 	int32_t pixel_units; /* from the window of a pixel to the next, in units of the rows
 	                      * or elements of the input */

@@ -46,7 +46,8 @@ list_packed_dot2(Lister *l, int bits)
 	bool one = row_pixels(l->c) == 1;
 	PackedShape best = {0};
 
-	for (int size = 1; size <= 3; size++) {
+	/* The mask takes a register that three pixels would need. */
+	for (int size = 1; size <= (one ? 3 : 2); size++) {
 		PackedShape s = {.bits = bits, .pixels = one ? 1 : size, .pairs = one ? size : 1,
 		                 .body = is_small(l) ? 4 : 8, .unroll = is_small(l) ? 4 : 16};
 
@@ -99,12 +100,84 @@ list_packed(Lister *l)
 	list_packed_scalar(l, bits);
 }
 
+/* ---- Zeros left out ---- */
+
+static int64_t
+sparse_bytes(const Lister *l, const SparseShape *s, const SparseLists *lists)
+{
+	int64_t weights = (int64_t)lists->units * s->unit;
+
+	return weights + weights * s->bits / 8 + (int64_t)l->c->oc * lists->segments +
+	       (s->window ? 2 * lists->run : 0);
+}
+
+/* Less is better, by what the level wants. */
+static double
+merit(const Lister *l, int64_t cycles, int64_t bytes)
+{
+	switch (l->options->level) {
+	case '3': return (double)cycles;
+	case '2': return (double)cycles * (double)bytes;
+	default: return (double)bytes;
+	}
+}
+
+/* The best shape with or without planes and windows; false where there is none. */
+static bool
+best_sparse(const Lister *l, bool planes, bool window, SparseShape *best, SparseLists *best_lists)
+{
+	int bits = conv_weight_bits(l->c);
+	int64_t width = row_pixels(l->c);
+	double least = 0;
+
+	for (int unit = 8 / bits; unit <= 4; unit *= 2)
+		for (int pixels = planes ? 2 : 1; pixels <= (planes ? 8 : 4); pixels += planes ? 2 : 1) {
+			SparseShape s = {planes, window, pixels, unit, bits};
+			SparseLists lists;
+			double m;
+
+			if ((pixels > 1 && pixels >= width + 2) || !sparse_fits(l->c, &s))
+				continue;
+			lists = sparse_lists(l->c, &s);
+			lists.units = (int32_t)sparse_units(l->c, &lists, unit);
+			m = merit(l, cost_sparse(l->costs, l->c, &s, &lists),
+			          sparse_bytes(l, &s, &lists) + 200);
+			if (least == 0 || m < least) {
+				least = m;
+				*best = s;
+				*best_lists = lists;
+			}
+		}
+	return least > 0;
+}
+
+static void
+list_sparse(Lister *l)
+{
+	bool pairs = l->options->target->isa & ISA_ARM_DSP;
+	int64_t weights = (int64_t)l->c->oc * l->c->kh * l->c->kw * l->c->ic;
+	SparseShape s;
+	SparseLists lists;
+
+	/* Where more are left, lists are neither smaller nor faster. */
+	if (l->c->groups != 1 || 10 * conv_nonzeros(l->c) > 7 * weights)
+		return;
+	for (int way = 0; way < (pairs ? 4 : 2); way++)
+		if (best_sparse(l, way / 2, way % 2, &s, &lists))
+			add(l, arena_printf(l->arena, "sparse %dx1%s%s", s.pixels,
+			                    s.planes ? " by planes" : "", s.window ? ", windows" : ""),
+			    sparse_lower(l->arena, l->c, &s),
+			    cost_sparse(l->costs, l->c, &s, &lists));
+}
+
 NodeKernels
 compressed_list(Arena *a, const Conv *c, const KernelOptions *o, const Costs *costs)
 {
 	Lister l = {.arena = a, .c = c, .options = o, .costs = costs};
 
 	list_packed(&l);
+	if (costs)
+		list_sparse(&l);
 	return l.all;
 }
 

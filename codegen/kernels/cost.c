@@ -121,7 +121,7 @@ packed_block(const Costs *k, const Conv *c, const PackedShape *s, int64_t pixels
 	int64_t groups = divide_up(c->oc, 2 * s->pairs), step = 8 / s->bits, steps, each, group;
 
 	steps = c->kh * divide_up(divide_up(c->kw * c->ic, 2), step);
-	each = s->pairs * (k->load + 2 * step * k->op);
+	each = s->pairs * (k->load + (2 * step + 1) * k->op);
 	each += pixels * step * ((direct ? k->load / 2 + k->op : k->load) + 2 * s->pairs * k->op);
 	group = steps * each + divide_up(steps * step, s->body) * k->loop + c->kh * k->loop;
 	group += s->pairs * (2 * k->load + pixels * 2 * k->output);
@@ -154,6 +154,39 @@ cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s)
 	block += s->channels * (3 * k->load + s->pixels * k->output);
 	block = rows_of_blocks(c, s->pixels, block, block) * divide_up(c->oc, s->channels);
 	return (block + (flat || s->tested ? 0 : cost_rows(k, c))) / 10;
+}
+
+/* A block of `pixels`, in tenths. */
+static int64_t
+sparse_block(const Costs *k, const Conv *c, const SparseShape *s, const SparseLists *l,
+             int64_t pixels)
+{
+	bool dsp = k->isa & ISA_ARM_DSP;
+	int64_t sums = s->planes ? pixels + pixels % 2 : pixels, each, lists;
+
+	/* Loads that do not need each other overlap in part. */
+	each = 3 * k->load / 2 + (s->bits < 8 ? (dsp ? 1 : 2) * k->op : 0);
+	each += s->window || (s->planes && c->kw > 1) ? k->load : 0;
+	each += s->planes ? 2 * k->op : 0;
+	each += s->planes ? sums / 2 * k->load + sums * k->op : sums * (k->load + k->op);
+	lists = (int64_t)c->oc * l->segments * (2 * k->load + 5 * k->op + k->loop);
+	return lists + l->units * (k->loop + s->unit * each) +
+	       c->oc * (3 * k->load + pixels * k->output);
+}
+
+int64_t
+cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLists *l)
+{
+	int64_t elements = (int64_t)c->batch * c->in_h * c->in_w * c->ic;
+	int64_t pixels = conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t blocks = rows_of_blocks(c, s->pixels, sparse_block(k, c, s, l, s->pixels),
+	                                sparse_block(k, c, s, l, pixels % s->pixels));
+
+	if (s->planes)
+		blocks += elements * (k->load + 3 * k->op + k->loop);
+	else if (!conv_is_pointwise(c))
+		blocks += cost_rows(k, c);
+	return blocks / 10;
 }
 
 int64_t

@@ -61,6 +61,33 @@ LFunc *packed_dot2_lower(Arena *a, const Conv *c, const PackedShape *shape);
 bool packed_scalar_fits(const Conv *c, int bits);
 LFunc *packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape);
 
+/* Weights of zero left out. */
+typedef struct {
+	bool planes; /* 16-bit numbers, of two pixels at a time; pixels is even */
+	bool window; /* one list for all rows of the kernel; needs all rows in the buffer, or
+	              * none where there is no padding */
+	int pixels;  /* up to 8 */
+	int unit;    /* weights that the loop over a list takes at a time: 1, 2 or 4 */
+	int bits;    /* of a weight: 8, 4 or 2; a unit has whole bytes of them */
+} SparseShape;
+
+/* What is stored of a convolution so. */
+typedef struct {
+	bool planes, window;
+	int32_t runs, run;     /* of a row of the kernel, or the window: pieces without gaps,
+	                        * positions of one */
+	int32_t chunk, chunks; /* positions of a segment, and segments of a run */
+	int32_t segments;      /* of an output channel */
+	int32_t units;         /* of all lists */
+} SparseLists;
+
+/* The lists but for their units, and the number of those (sparse.c). */
+SparseLists sparse_lists(const Conv *c, const SparseShape *shape);
+int64_t sparse_units(const Conv *c, const SparseLists *l, int unit);
+
+bool sparse_fits(const Conv *c, const SparseShape *shape);
+LFunc *sparse_lower(Arena *a, const Conv *c, const SparseShape *shape);
+
 typedef struct {
 	bool pairs; /* two products an instruction */
 	int tiles;  /* at most so many at a time, up to 4 */

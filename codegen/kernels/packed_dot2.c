@@ -42,6 +42,8 @@ typedef struct {
 	LBuf *stream, *x;
 	LVar *sum[MAX_PIXELS][2 * MAX_PAIRS];
 	Expr *m, *shift;   /* of all channels, or NULL */
+	Expr *mask;        /* of a plane at the top: in a register, as the shift is part of the
+	                    * `and` then */
 } Packed;
 
 /* ---- What fits ---- */
@@ -200,12 +202,20 @@ plane_of(Packed *d, Expr *word, int plane)
 {
 	LBuilder *b = builder(d);
 	int shift = 16 - d->bits * (plane + 1);
-	uint32_t top = (0xffffu << (16 - d->bits)) & 0xffff;
 
 	if (shift > 0)
 		word = loop_op2(b, KOP_SHL, word, loop_int(b, DT_I32, shift));
-	return loop_let(b, "w_p", loop_op2(b, KOP_AND, word,
-	                                   loop_int(b, DT_I32, (int32_t)(top | top << 16))));
+	return loop_let(b, "w_p", loop_op2(b, KOP_AND, d->mask, word));
+}
+
+static Expr *
+make_mask(Packed *d)
+{
+	LBuilder *b = builder(d);
+	uint32_t top = (0xffffu << (16 - d->bits)) & 0xffff;
+	Expr *mask = loop_int(b, DT_I32, (int32_t)(top | top << 16));
+
+	return loop_let(b, "mask", loop_packed(b, POP_KEEP, mask, NULL, NULL));
 }
 
 /* Compilers shall not load words before those at hand are done with. */
@@ -389,6 +399,7 @@ packed_dot2_lower(Arena *a, const Conv *c, const PackedShape *shape)
 	}
 	d.x = d.direct ? d.cx.in[0] : d.rows.buf;
 	bl.pixel_units = c->sx * d.ic / (d.direct ? 1 : 2);
+	d.mask = make_mask(&d);
 	if (d.header) {
 		d.m = loop_let(&d.cx.b, "m", stream_word(&d, loop_idx(&d.cx.b, 0), 0));
 		d.shift = loop_let(&d.cx.b, "shift", stream_word(&d, loop_idx(&d.cx.b, 0), 1));
