@@ -170,8 +170,36 @@ Value *tfl_gather(TNode *n, Value *x, int axis, int32_t count, const int64_t *in
 /* x in the quantisation of `to`. */
 Value *tfl_requantized(TNode *n, Value *x, const Type *to);
 
+/* The last two axes of x exchanged, where `wanted`. */
+Value *tfl_adjoint(TNode *n, Value *x, bool wanted);
+
+/* x[starts, starts + sizes): one entry an axis. */
+Value *tfl_slice(TNode *n, Value *x, const int64_t *starts, const int64_t *sizes);
+
+/* The places of x along axis 0 that `indices` name. */
+Value *tfl_gather_by(TNode *n, Value *x, Value *indices);
+
 /* The last step of an operator whose result has the right elements in another shape. */
 bool tfl_result_reshaped(TNode *n, Value *x, int k);
+
+/* ---- Weights of 8 bits for floats (read_hybrid.c) ---- */
+
+/* Whether operand x is of floats and operand i holds constant weights of 8 bits, with
+ * which TFLite has hybrid operators. */
+bool tfl_is_hybrid(const TNode *n, int x, int i);
+
+/* x [rows, k] times w [m, k]; a convolution; x [.., m, k] times operand 1.  The node of
+ * the result is not inferred so far. */
+Node *tfl_hybrid_product(TNode *n, Value *x, Value *w, Value *bias, bool asymmetric,
+                         Activation a);
+Node *tfl_hybrid_conv(TNode *n, const Attr_CONV *attr, Value *w, Value *bias, bool depthwise);
+Node *tfl_hybrid_matmul(TNode *n, Value *x, bool adj_y, bool asymmetric);
+
+/* The result of rows of operand 1, a table. */
+bool tfl_hybrid_lookup(TNode *n, Value *indices);
+
+/* Operand i, quantised and constant, as floats. */
+Value *tfl_dequantized(TNode *n, int i);
 
 /* `count` bytes for a constant that a reader makes; NULL after an error. */
 void *tfl_alloc(TNode *n, size_t count);
