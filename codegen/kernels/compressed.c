@@ -126,13 +126,14 @@ merit(const Lister *l, int64_t cycles, int64_t bytes)
 static bool
 best_sparse(const Lister *l, bool planes, bool window, SparseShape *best, SparseLists *best_lists)
 {
+	bool dsp = l->options->target->isa & ISA_ARM_DSP;
 	int bits = conv_weight_bits(l->c);
 	int64_t width = row_pixels(l->c);
 	double least = 0;
 
 	for (int unit = 8 / bits; unit <= 4; unit *= 2)
 		for (int pixels = planes ? 2 : 1; pixels <= (planes ? 8 : 4); pixels += planes ? 2 : 1) {
-			SparseShape s = {planes, window, pixels, unit, bits};
+			SparseShape s = {planes, window, pixels, unit, bits, dsp};
 			SparseLists lists;
 			double m;
 

@@ -17,7 +17,7 @@
  *		the bias of each channel
  *		words of weights in the order of use: of a pair's two channels for as many
  *			words of x as have room
- *		[m of each, then shift of each channel]
+ *		[m and shift of each channel]
  */
 #include <assert.h>
 
@@ -344,8 +344,8 @@ store_channel(Packed *d, Expr *y_at, Expr *channel, Expr *w_at, int i, int pixel
 	if (d->late_bias)
 		bias = loop_let(b, "start", stream_word(d, w_at, i));
 	if (d->scale.fast && !m) {
-		m = loop_let(b, "m", stream_word(d, w_at, scales + i));
-		shift = loop_let(b, "shift", stream_word(d, w_at, scales + channels + i));
+		m = loop_let(b, "m", stream_word(d, w_at, scales + 2 * i));
+		shift = loop_let(b, "shift", stream_word(d, w_at, scales + 2 * i + 1));
 	}
 	for (int p = 0; p < pixels; p++)
 		scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, p * oc + i)), channel,
@@ -385,6 +385,7 @@ packed_dot2_lower(Arena *a, const Conv *c, const PackedShape *shape)
 	assert(shape->pairs <= MAX_PAIRS && (shape->bits == 4 || shape->bits == 2));
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
+	scale_use_powers(&d.scale, c);
 	d.late_bias = needs_late_bias(c, shape->bits);
 	d.rows = rows_plan_wide(c, c->out_w, false);
 	d.ic = d.direct ? c->ic : d.rows.padded;

@@ -503,6 +503,8 @@ sparse_lower(Arena *a, const Conv *c, const SparseShape *shape)
 	assert(!shape->planes || shape->pixels % 2 == 0);
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
+	if (shape->dsp)
+		scale_use_powers(&d.scale, c);
 	d.lists.units = (int32_t)sparse_units(c, &d.lists, shape->unit);
 	/* A list of all zeros is as good as none, and buffers have some elements. */
 	if (d.lists.units == 0)

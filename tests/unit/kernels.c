@@ -292,7 +292,7 @@ check_sparse(const Conv *c, const Node *n, const Layer *l)
 
 	for (int pixels = 1; pixels <= 8; pixels++)
 		for (int planes = 0; planes < 2; planes++) {
-			SparseShape s = {.planes = planes, .window = draw(2), .pixels = pixels, .unit = 1 << draw(3),
+			SparseShape s = {.planes = planes, .window = draw(2), .dsp = draw(2), .pixels = pixels, .unit = 1 << draw(3),
 			                 .bits = bits};
 
 			while (s.unit * bits % 8 != 0)
