@@ -108,7 +108,7 @@ sparse_bytes(const Lister *l, const SparseShape *s, const SparseLists *lists)
 	int64_t weights = (int64_t)lists->units * s->unit;
 
 	return weights + weights * s->bits / 8 + (int64_t)l->c->oc * lists->segments +
-	       (s->window ? 2 * lists->run : 0);
+	       (lists->window ? 2 * lists->run : 0);
 }
 
 /* Less is better, by what the level wants. */
@@ -124,7 +124,7 @@ merit(const Lister *l, int64_t cycles, int64_t bytes)
 
 /* The best shape with or without planes and windows; false where there is none. */
 static bool
-best_sparse(const Lister *l, bool planes, bool window, SparseShape *best, SparseLists *best_lists)
+best_sparse(const Lister *l, bool planes, int32_t strip, SparseShape *best, SparseLists *best_lists)
 {
 	bool dsp = l->options->target->isa & ISA_ARM_DSP;
 	int bits = conv_weight_bits(l->c);
@@ -133,7 +133,7 @@ best_sparse(const Lister *l, bool planes, bool window, SparseShape *best, Sparse
 
 	for (int unit = 8 / bits; unit <= 4; unit *= 2)
 		for (int pixels = planes ? 2 : 1; pixels <= (planes ? 8 : 4); pixels += planes ? 2 : 1) {
-			SparseShape s = {planes, window, pixels, unit, bits, dsp};
+			SparseShape s = {planes, strip, pixels, unit, bits, dsp};
 			SparseLists lists;
 			double m;
 
@@ -152,6 +152,19 @@ best_sparse(const Lister *l, bool planes, bool window, SparseShape *best, Sparse
 	return least > 0;
 }
 
+/* As many output rows as a few kilobytes have room for. */
+static int32_t
+strip_of(const Conv *c, bool planes)
+{
+	enum { MOST = 4096 };
+	int64_t row = ((int64_t)c->out_w * c->sx + (int64_t)c->kw * c->dx) * c->ic * (planes ? 2 : 1);
+	int64_t rows = (MOST / row - (int64_t)(c->kh - 1) * c->dy - 1) / c->sy + 1, strips;
+
+	rows = rows < 1 ? 1 : rows > c->out_h ? c->out_h : rows;
+	strips = (c->out_h - 1) / rows + 1;
+	return (int32_t)((c->out_h - 1) / strips) + 1;
+}
+
 static void
 list_sparse(Lister *l)
 {
@@ -164,9 +177,9 @@ list_sparse(Lister *l)
 	if (l->c->groups != 1 || 10 * conv_nonzeros(l->c) > 7 * weights)
 		return;
 	for (int way = 0; way < (pairs ? 4 : 2); way++)
-		if (best_sparse(l, way / 2, way % 2, &s, &lists))
+		if (best_sparse(l, way / 2, way % 2 ? strip_of(l->c, way / 2) : 0, &s, &lists))
 			add(l, arena_printf(l->arena, "sparse %dx1%s%s", s.pixels,
-			                    s.planes ? " by planes" : "", s.window ? ", windows" : ""),
+			                    s.planes ? " by planes" : "", s.strip > 0 ? ", windows" : ""),
 			    sparse_lower(l->arena, l->c, &s),
 			    cost_sparse(l->costs, l->c, &s, &lists));
 }

@@ -13,7 +13,8 @@ typedef struct {
 	int body;       /* words in the body of the loop over them, a multiple of step */
 	int unroll;     /* windows or rows of up to so many words have no loop */
 	bool direct;    /* without a buffer: pointwise, whole quads, whole blocks */
-	bool all_rows;  /* buffer all rows of an image */
+	int32_t strip;  /* output rows that are buffered at a time; 0: one, in a ring */
+	int at_once;    /* fours of elements that are converted in the body of a loop */
 	bool split;     /* pixels that make no whole block get code of their own */
 } DenseShape;
 
@@ -30,11 +31,13 @@ typedef struct {
 LFunc *depthwise_lower(Arena *a, const Conv *c, const DepthwiseShape *shape);
 
 typedef struct {
-	int32_t most; /* bytes of scratch, if a few rows fit them */
+	int32_t most;   /* bytes of scratch, if a few rows fit them */
+	int32_t blocks; /* two pixels each, in the body of a loop */
+	bool turned;    /* pixels are in a column */
 } PlanarShape;
 
 /* The same where taps are neighbours, channel by channel (planar.c). */
-bool planar_fits(const Conv *c);
+bool planar_fits(const Conv *c, bool turned);
 LFunc *planar_lower(Arena *a, const Conv *c, const PlanarShape *shape);
 
 /* Pixels by output channels at a time. */
@@ -57,6 +60,7 @@ typedef struct {
 	int channels; /* of packed_scalar: 1, 2 or 4 */
 	int body;     /* words of x, or elements, in the body of the loop over a row */
 	int unroll;   /* packed_dot2: rows of up to so many words of x have no loop */
+	int32_t strip; /* packed_dot2: output rows that are buffered at a time; 0: a ring */
 	bool tested;  /* packed_scalar: no row buffer, taps are tested; one pixel */
 } PackedShape;
 
@@ -72,8 +76,9 @@ LFunc *packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape);
 /* Weights of zero left out. */
 typedef struct {
 	bool planes; /* 16-bit numbers, of two pixels at a time; pixels is even */
-	bool window; /* one list for all rows of the kernel; needs all rows in the buffer, or
-	              * none where there is no padding */
+	int32_t strip; /* 0: lists of rows of the kernel, and a ring; else lists of the whole
+	                * window, and so many output rows are buffered at a time, or none are
+	                * where there is no padding */
 	int pixels;  /* up to 8 */
 	int unit;    /* weights that the loop over a list takes at a time: 1, 2 or 4 */
 	int bits;    /* of a weight: 8, 4 or 2; a unit has whole bytes of them */

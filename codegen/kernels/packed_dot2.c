@@ -387,7 +387,7 @@ packed_dot2_lower(Arena *a, const Conv *c, const PackedShape *shape)
 	d.scale = scale_begin(&d.cx, c);
 	scale_use_powers(&d.scale, c);
 	d.late_bias = needs_late_bias(c, shape->bits);
-	d.rows = rows_plan_wide(c, c->out_w, false);
+	d.rows = rows_plan_wide(c, c->out_w, shape->strip);
 	d.ic = d.direct ? c->ic : d.rows.padded;
 	d.runs = c->dx > 1 ? c->kw : 1;
 	d.run_words = ((d.runs > 1 ? d.ic : c->kw * d.ic) + 1) / 2;

@@ -363,7 +363,7 @@ packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape)
 		return loop_finish(&d.cx.b);
 	}
 	if (!conv_is_pointwise(c)) {
-		d.rows = rows_plan_single(c, c->out_w, false);
+		d.rows = rows_plan_single(c, c->out_w, 0);
 		rows_begin(&d.cx, &d.rows);
 		bl.rows = &d.rows;
 		d.x = d.rows.buf;

@@ -63,18 +63,18 @@ run_weight(const Conv *c, const SparseLists *l, int32_t oc, int32_t ky, int32_t 
 SparseLists
 sparse_lists(const Conv *c, const SparseShape *shape)
 {
-	SparseLists l = {.planes = shape->planes, .window = shape->window, .runs = 1};
-	int32_t step = shape->planes && !shape->window ? c->kw : 1, whole; /* stay together */
+	SparseLists l = {.planes = shape->planes, .window = shape->strip > 0, .runs = 1};
+	int32_t step = shape->planes && !l.window ? c->kw : 1, whole; /* stay together */
 
-	if (!shape->planes && !shape->window && c->dx > 1)
+	if (!shape->planes && !l.window && c->dx > 1)
 		l.runs = c->kw;
 	l.run = l.runs > 1 ? c->ic : c->kw * c->ic;
-	if (shape->window)
+	if (l.window)
 		l.run *= c->kh;
 	l.chunks = (l.run / step - 1) / (MAX_PLACES / step) + 1;
 	whole = (l.run / step - 1) / l.chunks + 1;
 	l.chunk = whole * step;
-	l.segments = (shape->window ? 1 : c->kh) * l.runs * l.chunks;
+	l.segments = (l.window ? 1 : c->kh) * l.runs * l.chunks;
 	return l;
 }
 
@@ -196,13 +196,13 @@ static void
 make_table(Sparse *d)
 {
 	const Conv *c = d->c;
-	int32_t n = d->shape.window ? d->lists.run : d->lists.chunk;
+	int32_t n = d->lists.window ? d->lists.run : d->lists.chunk;
 	uint16_t *place = ARENA_ARRAY(d->cx.arena, uint16_t, n);
 
 	for (int32_t i = 0; i < n; i++) {
 		int32_t column = i % c->kw * c->dx;
 
-		if (d->shape.window)
+		if (d->lists.window)
 			place[i] = (uint16_t)window_place(d, i);
 		else
 			place[i] = (uint16_t)(i / c->kw * d->plane + rows_column(&d->rows, column));
@@ -341,14 +341,14 @@ add_parts(Sparse *d, Expr *segment, Expr *x_at, int pixels)
 	LBuilder *b = builder(d);
 	const SparseLists *l = &d->lists;
 	int32_t unit = d->shape.planes ? d->plane : 1;
-	int32_t step = d->shape.planes && !d->shape.window ? d->c->kw : 1;
+	int32_t step = d->shape.planes && !d->lists.window ? d->c->kw : 1;
 	Expr *part = lower_for(&d->cx, "part", l->chunks), *start = loop_idx(b, 0);
 
 	if (l->chunks > 1)
 		start = loop_op2(b, KOP_MIN, loop_affine(b, part, l->chunk / step, 0),
 		                 loop_idx(b, (l->run - l->chunk) / step));
 	segment = loop_add(b, segment, part);
-	if (d->shape.window) {
+	if (d->lists.window) {
 		add_list(d, segment, x_at, lower_let(&d->cx, "start", start), pixels);
 		return;
 	}
@@ -365,7 +365,7 @@ add_window(Sparse *d, Expr *channel, Expr *first, Expr *x_at, int pixels)
 	int depth = b->depth;
 	Expr *segment = loop_affine(b, channel, l->segments, 0), *ky, *run;
 
-	if (d->shape.window) {
+	if (d->lists.window) {
 		add_parts(d, segment, x_at, pixels);
 		lower_end_to(&d->cx, depth);
 		return;
@@ -420,7 +420,7 @@ lower_block(void *user, Expr *first, Expr *x_at, Expr *y_at, int pixels)
 		rows_fill_block(&d->cx, &d->rows, x_at, pixels);
 		x_at = loop_idx(b, 0);
 	}
-	if (d->shape.window && d->rows.buf)
+	if (d->lists.window && d->rows.buf)
 		x_at = lower_let(&d->cx, "x_w", loop_add(b, loop_mul(b, first, loop_idx(b, d->x_row)), x_at));
 	d->at = loop_var_idx(b, "at", loop_idx(b, 0), 0, d->lists.units);
 	channel = lower_for(&d->cx, "channel", d->c->oc);
@@ -449,15 +449,15 @@ rows_of(const Conv *c, const SparseShape *shape)
 	bool flat = conv_is_pointwise(c);
 
 	if (shape->planes)
-		return rows_plan_planes(c, c->out_w + c->out_w % 2, shape->window,
+		return rows_plan_planes(c, c->out_w + c->out_w % 2, shape->strip,
 		                        flat ? shape->pixels : 0);
-	return rows_plan_single(c, c->out_w, shape->window);
+	return rows_plan_single(c, c->out_w, shape->strip);
 }
 
 static bool
 reads_input(const Conv *c, const SparseShape *shape)
 {
-	return !shape->planes && (conv_is_pointwise(c) || (shape->window && is_unpadded(c)));
+	return !shape->planes && (conv_is_pointwise(c) || (shape->strip > 0 && is_unpadded(c)));
 }
 
 bool
@@ -468,7 +468,7 @@ sparse_fits(const Conv *c, const SparseShape *shape)
 
 	if (c->groups != 1 || weights > 1 << 24 || conv_weight_bits(c) > shape->bits)
 		return false;
-	if (shape->window && (conv_is_pointwise(c) || row * ((c->kh - 1) * c->dy + 1) > UINT16_MAX))
+	if (shape->strip > 0 && (conv_is_pointwise(c) || row * ((c->kh - 1) * c->dy + 1) > UINT16_MAX))
 		return false;
 	return !shape->planes || (c->kw <= MAX_PLACES && row <= UINT16_MAX);
 }
@@ -509,7 +509,7 @@ sparse_lower(Arena *a, const Conv *c, const SparseShape *shape)
 	/* A list of all zeros is as good as none, and buffers have some elements. */
 	if (d.lists.units == 0)
 		d.lists.units = 1;
-	d.by_table = shape->window || (shape->planes && c->kw > 1);
+	d.by_table = d.lists.window || (shape->planes && c->kw > 1);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	make_params(&d);
 	plan_rows(&d, &bl);

@@ -228,7 +228,7 @@ check_dense(const Conv *c, const Node *n, const Layer *l)
 		DenseShape s = {.pixels = pixels, .pairs = pixels == 1 ? 1 + draw(4) : 1 + draw(2),
 		                .step = 2, .body = draw(2) ? 4 : 8, .unroll = draw(30),
 		                .direct = direct && total % pixels == 0 && draw(2),
-		                .all_rows = draw(2), .split = draw(2)};
+		                .strip = draw(c->out_h + 1), .at_once = draw(4), .split = draw(2)};
 
 		expect_same(dense_lower(arena, c, &s), arena_printf(arena, "dense %dx%d", pixels, s.pairs),
 		            n, l);
@@ -244,9 +244,12 @@ check_depthwise(const Conv *c, const Node *n, const Layer *l)
 
 		expect_same(depthwise_lower(arena, c, &s), "depthwise", n, l);
 	}
-	for (int i = 0; i < 2 && planar_fits(c); i++) {
-		PlanarShape s = {.most = i ? 100000 : draw(3000)};
+	for (int i = 0; i < 4; i++) {
+		PlanarShape s = {.most = i % 2 ? 100000 : draw(3000), .blocks = 1 + draw(3),
+		                 .turned = i >= 2};
 
+		if (!planar_fits(c, s.turned))
+			continue;
 		expect_same(planar_lower(arena, c, &s), "planar", n, l);
 	}
 }
@@ -274,7 +277,7 @@ check_packed(const Conv *c, const Node *n, const Layer *l)
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		PackedShape s = {.bits = bits, .pixels = pixels, .pairs = pixels == 1 ? 1 + draw(3) : 1,
 		                 .channels = 1 << draw(3), .body = draw(2) ? 4 : 8,
-		                 .unroll = draw(30)};
+		                 .unroll = draw(30), .strip = draw(2) ? 1 + draw(c->out_h) : 0};
 
 		if (packed_dot2_fits(c, bits))
 			expect_same(packed_dot2_lower(arena, c, &s), "packed dot2", n, l);
@@ -292,7 +295,7 @@ check_sparse(const Conv *c, const Node *n, const Layer *l)
 
 	for (int pixels = 1; pixels <= 8; pixels++)
 		for (int planes = 0; planes < 2; planes++) {
-			SparseShape s = {.planes = planes, .window = draw(2), .dsp = draw(2), .pixels = pixels, .unit = 1 << draw(3),
+			SparseShape s = {.planes = planes, .strip = draw(2) ? 1 + draw(c->out_h) : 0, .dsp = draw(2), .pixels = pixels, .unit = 1 << draw(3),
 			                 .bits = bits};
 
 			while (s.unit * bits % 8 != 0)
