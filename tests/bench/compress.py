@@ -32,16 +32,16 @@ from mcu import emulated, harness  # noqa: E402
 
 RECIPES = {
     "dense": "-fquantize=int8",
-    "50%": "-fprune=50% -fquantize=int8",
-    "80%": "-fprune=80% -fquantize=int8",
-    "90%": "-fprune=90% -fquantize=int8",
-    "95%": "-fprune=95% -fquantize=int8",
+    "50%": "-fprune=layer:50% -fquantize=int8",
+    "80%": "-fprune=layer:80% -fquantize=int8",
+    "90%": "-fprune=layer:90% -fquantize=int8",
+    "95%": "-fprune=layer:95% -fquantize=int8",
     "2:4": "-fprune=2:4 -fquantize=int8",
     "channel:50%": "-fprune=channel:50% -fquantize=int8",
     "int4": "-fquantize=int4",
     "ternary": "-fquantize=ternary",
-    "80%+int4": "-fprune=80% -fquantize=int4",
-    "90%+int4": "-fprune=90% -fquantize=int4",
+    "80%+int4": "-fprune=layer:80% -fquantize=int4",
+    "90%+int4": "-fprune=layer:90% -fquantize=int4",
     "2:4+int4": "-fprune=2:4 -fquantize=int4",
 }
 # name: model, samples
