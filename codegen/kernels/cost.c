@@ -126,3 +126,16 @@ cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s)
 	group += 4 * (3 * k->load + s->pixels * k->output);
 	return (blocks * divide_up(c->oc, 4) * group + cost_rows(k, c)) / 10;
 }
+
+int64_t
+cost_lstm_reference(const Costs *k, const Node *n)
+{
+	return node_macs(n) * k->reference / 10;
+}
+
+/* For four elements of four gates: lanes and weights are loaded, weights unpacked. */
+int64_t
+cost_lstm(const Costs *k, const Node *n)
+{
+	return node_macs(n) / 16 * (6 * k->load + 16 * k->op + k->loop) / 10;
+}
