@@ -256,7 +256,7 @@ list_sum(Chooser *ch, const Node *n)
 
 /* ---- Weights that were made small ---- */
 
-/* Adds them in front of the first one that is not better. */
+/* Adds each in front of the first one that it is better than. */
 static void
 list_compressed(Chooser *ch)
 {
@@ -277,6 +277,16 @@ list_compressed(Chooser *ch)
 	}
 }
 
+/* ---- LSTM layers ---- */
+
+static void
+list_lstm(Chooser *ch, const Node *n)
+{
+	ch->reference = cost_lstm_reference(ch->costs, n);
+	if ((ch->options->target->isa & ISA_ARM_DSP) && lstm_fits(n))
+		add_kernel(ch, "lstm dot2", lstm_lower(ch->arena, n), cost_lstm(ch->costs, n));
+}
+
 /* ---- All ---- */
 
 NodeKernels
@@ -293,6 +303,8 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	ch.conv = is_dot ? &c : NULL;
 	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
 		list_sum(&ch, n);
+	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {
+		list_lstm(&ch, n);
 	} else if (ch.costs && is_dot) {
 		ch.reference = cost_reference(ch.costs, &c);
 		if (!(o->target->isa & ISA_ARM_DSP))
