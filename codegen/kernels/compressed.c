@@ -31,13 +31,27 @@ add(Lister *l, const char *name, LFunc *fn, int64_t cycles)
 	VEC_PUSH(l->arena, &l->all, k);
 }
 
+/* As many output rows as a few kilobytes have room for, with elements of so many
+ * bytes. */
+static int32_t
+strip_of(const Conv *c, int bytes)
+{
+	enum { MOST = 4096 };
+	int64_t row = ((int64_t)c->out_w * c->sx + (int64_t)c->kw * c->dx) * c->ic * bytes;
+	int64_t rows = (MOST / row - (int64_t)(c->kh - 1) * c->dy - 1) / c->sy + 1, strips;
+
+	rows = rows < 1 ? 1 : rows > c->out_h ? c->out_h : rows;
+	strips = (c->out_h - 1) / rows + 1;
+	return (int32_t)((c->out_h - 1) / strips) + 1;
+}
+
 /* ---- Packed weights ---- */
 
 static const char *
 packed_name(const Lister *l, const PackedShape *s, int channels)
 {
 	return arena_printf(l->arena, "int%d %dx%d%s", s->bits, s->pixels, channels,
-	                    s->tested ? " without buffer" : "");
+	                    s->tested ? " without buffer" : s->strip ? " in strips" : "");
 }
 
 static void
@@ -49,10 +63,10 @@ list_packed_dot2(Lister *l, int bits)
 	/* The mask takes a register that three pixels would need. */
 	for (int size = 1; size <= (one ? 3 : 2); size++) {
 		PackedShape s = {.bits = bits, .pixels = one ? 1 : size, .pairs = one ? size : 1,
-		                 .body = is_small(l) ? 4 : 8, .unroll = is_small(l) ? 4 : 16};
+		                 .body = is_small(l) ? 4 : 8, .unroll = is_small(l) ? 8 : one ? 16 : 72};
 
 		/* Channels that do not exist have weights all the same. */
-		if (s.pairs > 1 && (l->c->oc + 1) / 2 % s.pairs != 0)
+		if (is_small(l) && s.pairs > 1 && (l->c->oc + 1) / 2 % s.pairs != 0)
 			continue;
 		if (!best.bits || cost_packed_dot2(l->costs, l->c, &s) <
 		                          cost_packed_dot2(l->costs, l->c, &best))
@@ -60,6 +74,11 @@ list_packed_dot2(Lister *l, int bits)
 	}
 	add(l, packed_name(l, &best, 2 * best.pairs), packed_dot2_lower(l->arena, l->c, &best),
 	    cost_packed_dot2(l->costs, l->c, &best));
+	if (is_small(l) || (conv_is_pointwise(l->c) && l->c->ic % 4 == 0))
+		return;
+	best.strip = strip_of(l->c, 2);
+	add(l, packed_name(l, &best, 2 * best.pairs), packed_dot2_lower(l->arena, l->c, &best),
+	    cost_packed_dot2(l->costs, l->c, &best) - 1);
 }
 
 /* Blocks that the registers have room for, as of the scalar kernels. */
@@ -152,19 +171,6 @@ best_sparse(const Lister *l, bool planes, int32_t strip, SparseShape *best, Spar
 	return least > 0;
 }
 
-/* As many output rows as a few kilobytes have room for. */
-static int32_t
-strip_of(const Conv *c, bool planes)
-{
-	enum { MOST = 4096 };
-	int64_t row = ((int64_t)c->out_w * c->sx + (int64_t)c->kw * c->dx) * c->ic * (planes ? 2 : 1);
-	int64_t rows = (MOST / row - (int64_t)(c->kh - 1) * c->dy - 1) / c->sy + 1, strips;
-
-	rows = rows < 1 ? 1 : rows > c->out_h ? c->out_h : rows;
-	strips = (c->out_h - 1) / rows + 1;
-	return (int32_t)((c->out_h - 1) / strips) + 1;
-}
-
 static void
 list_sparse(Lister *l)
 {
@@ -177,7 +183,7 @@ list_sparse(Lister *l)
 	if (l->c->groups != 1 || 10 * conv_nonzeros(l->c) > 7 * weights)
 		return;
 	for (int way = 0; way < (pairs ? 4 : 2); way++)
-		if (best_sparse(l, way / 2, way % 2 ? strip_of(l->c, way / 2) : 0, &s, &lists))
+		if (best_sparse(l, way / 2, way % 2 ? strip_of(l->c, 1 + way / 2) : 0, &s, &lists))
 			add(l, arena_printf(l->arena, "sparse %dx1%s%s", s.pixels,
 			                    s.planes ? " by planes" : "", s.strip > 0 ? ", windows" : ""),
 			    sparse_lower(l->arena, l->c, &s),

@@ -24,7 +24,7 @@
 #include "codegen/kernels/blocks.h"
 #include "codegen/kernels/generate.h"
 
-enum { MAX_PIXELS = 4, MAX_PAIRS = 3, MAX_STEP = 4 };
+enum { MAX_PIXELS = 4, MAX_PAIRS = 3, MAX_WORDS = 2 };
 
 typedef struct {
 	LowerCtx cx;
@@ -241,20 +241,18 @@ add_products(Packed *d, LVar **sum, Expr *const *x, Expr *const *w, int n)
 			                                      loop_get(b, sum[channel])));
 }
 
-/* n words of x from word k of a run on, for all pixels and pairs. */
+/* Up to two words of x from word k of a run on, for all pixels and pairs: `plane` is the
+ * first one of the words of weights that is theirs. */
 static void
-add_step(Packed *d, Expr *const *x_at, Expr *k, Expr *w_at, int n, int pixels)
+add_words(Packed *d, Expr *const *x_at, Expr *k, Expr *const *word, int plane, int n, int pixels)
 {
-	LBuilder *b = builder(d);
-	Expr *x[MAX_STEP];
+	Expr *x[MAX_WORDS], *w[2 * MAX_WORDS];
 
 	if (pixels == 1)
 		load_x(d, x_at[0], k, n, x);
 	for (int pair = 0; pair < d->shape.pairs; pair++) {
-		Expr *word = loop_let(b, "wk", stream_word(d, w_at, pair)), *w[2 * MAX_STEP];
-
 		for (int i = 0; i < 2 * n; i++)
-			w[i] = plane_of(d, word, i);
+			w[i] = plane_of(d, word[pair], plane + i);
 		for (int p = 0; p < pixels; p++) {
 			if (pixels > 1)
 				load_x(d, x_at[p], k, n, x);
@@ -262,6 +260,20 @@ add_step(Packed *d, Expr *const *x_at, Expr *k, Expr *w_at, int n, int pixels)
 		}
 		keep_sums(d, pair, pixels);
 	}
+}
+
+/* n words of x from word k of a run on, for which there is one word of weights a pair. */
+static void
+add_step(Packed *d, Expr *const *x_at, Expr *k, Expr *w_at, int n, int pixels)
+{
+	LBuilder *b = builder(d);
+	Expr *word[MAX_PAIRS];
+
+	for (int pair = 0; pair < d->shape.pairs; pair++)
+		word[pair] = loop_let(b, "wk", stream_word(d, w_at, pair));
+	for (int i = 0; i < n; i += MAX_WORDS)
+		add_words(d, x_at, loop_add(b, k, loop_idx(b, i)), word, 2 * i,
+		          n - i < MAX_WORDS ? n - i : MAX_WORDS, pixels);
 }
 
 /* A run: a loop over most of its steps, and the rest. */
@@ -291,24 +303,49 @@ add_run(Packed *d, Expr *const *x_at, Expr *w_at, int pixels)
 	}
 }
 
+/* A row of the kernel; `row` is where it starts. */
 static void
-add_window(Packed *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
+add_kernel_row(Packed *d, Expr *row, Expr *w_at, int pixels)
 {
 	LBuilder *b = builder(d);
 	const Conv *c = d->c;
 	int32_t words = d->run_steps * d->shape.pairs;
 	int depth = b->depth;
-	Expr *ky = lower_for(&d->cx, "ky", c->kh), *row = x_at, *run, *at[MAX_PIXELS];
+	Expr *run = lower_for(&d->cx, "kx", d->runs), *at[MAX_PIXELS];
 
-	if (!d->direct)
-		row = loop_add(b, rows_row(&d->cx, &d->rows, first, ky), x_at);
-	w_at = loop_add(b, w_at, loop_affine(b, ky, d->runs * words, 0));
-	run = lower_for(&d->cx, "kx", d->runs);
-	row = lower_let(&d->cx, "x_k", loop_add(b, row, loop_affine(b, run, c->dx * d->ic / 2, 0)));
+	row = loop_add(b, row, loop_affine(b, run, c->dx * d->ic / 2, 0));
+	if (d->runs > 1)
+		row = lower_let(&d->cx, "x_k", row);
 	w_at = lower_let(&d->cx, "w_k", loop_add(b, w_at, loop_affine(b, run, words, 0)));
 	for (int p = 0; p < pixels; p++)
 		at[p] = loop_add(b, row, loop_idx(b, p * c->sx * d->ic / (d->direct ? 1 : 2)));
 	add_run(d, at, w_at, pixels);
+	lower_end_to(&d->cx, depth);
+}
+
+static void
+add_window(Packed *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
+{
+	LBuilder *b = builder(d);
+	int32_t words = d->runs * d->run_steps * d->shape.pairs;
+	int depth = b->depth;
+	bool unroll = d->c->kh * d->runs * d->run_words <= d->shape.unroll;
+
+	/* In a strip the rows are at constant distances, without pointers of their own. */
+	if (unroll && d->rows.strip && !d->direct) {
+		x_at = loop_add(b, x_at, rows_row(&d->cx, &d->rows, first, loop_idx(b, 0)));
+		x_at = lower_let(&d->cx, "x_w", x_at);
+		first = loop_idx(b, 0);
+	}
+	for (int32_t i = 0; i < (unroll ? d->c->kh : 1); i++) {
+		Expr *ky = unroll ? loop_idx(b, i) : lower_for(&d->cx, "ky", d->c->kh), *row = x_at;
+
+		if (!d->direct)
+			row = loop_add(b, row, rows_row(&d->cx, &d->rows, first, ky));
+		if (!unroll || !d->rows.strip)
+			row = lower_let(&d->cx, "x_ky", row);
+		add_kernel_row(d, row, loop_add(b, w_at, loop_affine(b, ky, words, 0)), pixels);
+	}
 	lower_end_to(&d->cx, depth);
 }
 
