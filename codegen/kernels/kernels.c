@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "codegen/kernels/compressed.h"
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
 #include "ir/lower.h"
@@ -34,15 +35,21 @@ buffer_bytes(const LFunc *f, bool scratch)
 	return bytes;
 }
 
+NodeKernel
+kernel_of(const char *name, LFunc *fn, int64_t cycles)
+{
+	return (NodeKernel){.name = name, .fn = fn, .cycles = cycles,
+	                    .constants = buffer_bytes(fn, false), .code = cost_code(fn),
+	                    .scratch = buffer_bytes(fn, true)};
+}
+
 static void
 add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 {
-	NodeKernel k = {.name = name, .fn = fn, .cycles = cycles};
+	NodeKernel k = kernel_of(name, fn, cycles);
 
 	if (cycles > ch->reference)
 		return;
-	k.scratch = buffer_bytes(fn, true);
-	k.constants = buffer_bytes(fn, false);
 	VEC_PUSH(ch->arena, &ch->all, k);
 	for (int i = ch->all.n - 1; i > 0 && ch->all.v[i - 1].cycles > k.cycles; i--) {
 		ch->all.v[i] = ch->all.v[i - 1];
@@ -50,15 +57,16 @@ add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 	}
 }
 
-/* Without the first `n` kernels; at least one stays beside the reference lowering. */
+/* Without the first `n` kernels; the last one beside the reference lowering stays. */
 static void
 skip_kernels(Chooser *ch, int n)
 {
-	int left = ch->all.n - n > 1 ? ch->all.n - n : 1;
+	int most = ch->all.n > 2 ? ch->all.n - 2 : 0, skipped = n < most ? n : most;
 
-	if (ch->all.n > 0)
-		memmove(ch->all.v, ch->all.v + ch->all.n - left, (size_t)left * sizeof *ch->all.v);
-	ch->all.n = ch->all.n > 0 ? left : 0;
+	if (skipped == 0)
+		return;
+	ch->all.n -= skipped;
+	memmove(ch->all.v, ch->all.v + skipped, (size_t)ch->all.n * sizeof *ch->all.v);
 }
 
 static bool
@@ -267,6 +275,39 @@ list_sum(Chooser *ch, const Node *n)
 		           count * (4 * k->load + k->output + k->loop) / 10);
 }
 
+/* ---- Weights that were made small ---- */
+
+/* Adds each in front of the first one that it is better than. */
+static void
+list_compressed(Chooser *ch)
+{
+	NodeKernels more = compressed_list(ch->arena, ch->conv, ch->options, ch->costs);
+	char level = ch->options->level;
+
+	for (int i = 0; i < more.n; i++) {
+		int at = 0, last = ch->all.n;
+
+		while (at < last && !compressed_is_better(&more.v[i], &ch->all.v[at], level))
+			at++;
+		if (at == last)
+			continue;
+		VEC_PUSH(ch->arena, &ch->all, more.v[i]);
+		for (int k = last; k > at; k--)
+			ch->all.v[k] = ch->all.v[k - 1];
+		ch->all.v[at] = more.v[i];
+	}
+}
+
+/* ---- LSTM layers ---- */
+
+static void
+list_lstm(Chooser *ch, const Node *n)
+{
+	ch->reference = cost_lstm_reference(ch->costs, n);
+	if ((ch->options->target->isa & ISA_ARM_DSP) && lstm_fits(n))
+		add_kernel(ch, "lstm dot2", lstm_lower(ch->arena, n), cost_lstm(ch->costs, n));
+}
+
 /* ---- All ---- */
 
 NodeKernels
@@ -274,13 +315,18 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	bool is_dot;
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
+	is_dot = wanted && (n->op == OP_CONV || n->op == OP_GEMM || n->op == OP_MATMUL) &&
+	         conv_read(&c, a, n);
+	ch.conv = is_dot ? &c : NULL;
 	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
 		list_sum(&ch, n);
-	} else if (ch.costs && conv_read(&c, a, n)) {
-		ch.conv = &c;
+	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {
+		list_lstm(&ch, n);
+	} else if (ch.costs && is_dot) {
 		ch.reference = cost_reference(ch.costs, &c);
 		if (!(o->target->isa & ISA_ARM_DSP))
 			list_scalar(&ch);
@@ -291,8 +337,10 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 		else if (c.groups == c.oc && c.ic == 1)
 			list_depthwise(&ch);
 	}
+	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
+	if (is_dot && (ch.costs || is_small(&ch)))
+		list_compressed(&ch);
 	if (o)
 		skip_kernels(&ch, o->skip);
-	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
 	return ch.all;
 }
