@@ -18,6 +18,7 @@ typedef struct {
 	const Conv *conv;
 	int64_t reference; /* cycles of the reference lowering */
 	NodeKernels all;
+	int64_t apart;     /* of the kernel that is added next */
 } Chooser;
 
 static int64_t
@@ -48,6 +49,7 @@ add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 {
 	NodeKernel k = kernel_of(name, fn, cycles);
 
+	k.apart = ch->apart;
 	if (cycles > ch->reference)
 		return;
 	VEC_PUSH(ch->arena, &ch->all, k);
@@ -185,6 +187,8 @@ list_planar(Chooser *ch)
 	bool fits = planar_fits(c, false);
 
 	turned.turned = true;
+	/* Channel by channel, outputs are not stored behind the inputs that are done with. */
+	ch->apart = type_numel(&c->n->out[0]->type);
 	if (planar_fits(c, true) &&
 	    (!fits || cost_planar(ch->costs, c, &turned) < cost_planar(ch->costs, c, &s)))
 		add_kernel(ch, "planar by columns", planar_lower(ch->arena, c, &turned),
@@ -192,6 +196,7 @@ list_planar(Chooser *ch)
 	else if (fits)
 		add_kernel(ch, "planar", planar_lower(ch->arena, c, &s),
 		           cost_planar(ch->costs, c, &s));
+	ch->apart = 0;
 }
 
 static void

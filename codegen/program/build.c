@@ -516,7 +516,9 @@ take_best(Build *b, const size_t *spare, size_t part)
 		const NodeKernels *all = &b->choices[t];
 		int k = 0;
 
-		while (k < all->n - 1 && (size_t)all->v[k].scratch > spare[t] / part)
+		while (k < all->n - 1 &&
+		       ((size_t)all->v[k].scratch > spare[t] / part ||
+		        (size_t)(all->v[k].scratch + all->v[k].apart) > spare[t]))
 			k++;
 		if (k != b->chosen[t] && !take_kernel(b, t, k))
 			return false;
