@@ -503,7 +503,7 @@ logarithm_table(TNode *n)
 	int16_t *v = ARENA_ARRAY(n->r->arena, int16_t, LOG_SEGMENTS + 1);
 
 	for (int i = 0; i <= LOG_SEGMENTS; i++) {
-		double f = (double)i / LOG_SEGMENTS;
+		double f = ldexp(i, -LOG_SEGMENT_BITS);
 
 		v[i] = (int16_t)floor(ldexp(log2(1 + f) - f, LOG_BITS) + 0.5);
 	}
