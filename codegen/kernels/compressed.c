@@ -74,7 +74,7 @@ list_packed_dot2(Lister *l, int bits)
 	}
 	add(l, packed_name(l, &best, 2 * best.pairs), packed_dot2_lower(l->arena, l->c, &best),
 	    cost_packed_dot2(l->costs, l->c, &best));
-	if (is_small(l) || (conv_is_pointwise(l->c) && l->c->ic % 4 == 0))
+	if (is_small(l) || conv_is_pointwise(l->c) || l->c->out_h == 1)
 		return;
 	best.strip = strip_of(l->c, 2);
 	add(l, packed_name(l, &best, 2 * best.pairs), packed_dot2_lower(l->arena, l->c, &best),
@@ -121,12 +121,14 @@ list_packed(Lister *l)
 
 /* ---- Zeros left out ---- */
 
+/* Constants, and about as much code as a block of so many pixels takes. */
 static int64_t
 sparse_bytes(const Lister *l, const SparseShape *s, const SparseLists *lists)
 {
+	enum { FRAME = 200, PIXEL = 45 };
 	int64_t weights = (int64_t)lists->units * s->unit;
 
-	return weights + weights * s->bits / 8 + (int64_t)l->c->oc * lists->segments +
+	return FRAME + PIXEL * s->pixels + weights + weights * s->bits / 8 + (int64_t)l->c->oc * lists->segments +
 	       (lists->window ? 2 * lists->run : 0);
 }
 
@@ -137,6 +139,7 @@ merit(const Lister *l, int64_t cycles, int64_t bytes)
 	switch (l->options->level) {
 	case '3': return (double)cycles;
 	case '2': return (double)cycles * (double)bytes;
+	case 's': return (double)cycles * (double)bytes * (double)bytes;
 	default: return (double)bytes;
 	}
 }
@@ -161,7 +164,7 @@ best_sparse(const Lister *l, bool planes, int32_t strip, SparseShape *best, Spar
 			lists = sparse_lists(l->c, &s);
 			lists.units = (int32_t)sparse_units(l->c, &lists, unit);
 			m = merit(l, cost_sparse(l->costs, l->c, &s, &lists),
-			          sparse_bytes(l, &s, &lists) + 200);
+			          sparse_bytes(l, &s, &lists));
 			if (least == 0 || m < least) {
 				least = m;
 				*best = s;
@@ -221,7 +224,7 @@ compressed_is_better(const NodeKernel *k, const NodeKernel *than, char level)
 	case '2':
 		return (double)cycles * (double)bytes < (double)other * (double)other_bytes &&
 		       4 * cycles <= 5 * other && 4 * bytes <= 5 * other_bytes;
-	case 's': return bytes < other_bytes && cycles <= 2 * other;
+	case 's': return bytes < other_bytes && 4 * cycles <= 5 * other;
 	default: return bytes < other_bytes;
 	}
 }
