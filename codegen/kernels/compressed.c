@@ -78,7 +78,7 @@ list_packed_dot2(Lister *l, int bits)
 		return;
 	best.strip = strip_of(l->c, 2);
 	add(l, packed_name(l, &best, 2 * best.pairs), packed_dot2_lower(l->arena, l->c, &best),
-	    cost_packed_dot2(l->costs, l->c, &best) - 1);
+	    cost_packed_dot2(l->costs, l->c, &best));
 }
 
 /* Blocks that the registers have room for, as of the scalar kernels. */

@@ -124,6 +124,8 @@ packed_block(const Costs *k, const Conv *c, const PackedShape *s, int64_t pixels
 	each = s->pairs * (k->load + (2 * step + 1) * k->op);
 	each += pixels * step * ((direct ? k->load / 2 + k->op : k->load) + 2 * s->pairs * k->op);
 	group = steps * each + divide_up(steps * step, s->body) * k->loop + c->kh * k->loop;
+	/* The slot of a row in a ring, and a pointer to it. */
+	group += s->strip || c->kh == 1 ? 0 : c->kh * (4 * k->load + 12 * k->op);
 	group += s->pairs * (2 * k->load + pixels * 2 * k->output);
 	return groups * group;
 }
@@ -170,6 +172,7 @@ sparse_block(const Costs *k, const Conv *c, const SparseShape *s, const SparseLi
 	each = 3 * k->load / 2 + (s->bits < 8 ? (dsp ? 1 : 2) * k->op : 0);
 	each += l->window || (s->planes && c->kw > 1) ? k->load : 0;
 	each += s->planes ? 2 * k->op : dsp ? 0 : k->op;
+	each += !s->planes && sums > 1 ? 3 * k->load / 2 : 0;
 	/* Ten more registers than sums are wanted; of the 13 that there are, the missing ones are
 	 * loaded again for each weight. */
 	each += s->planes && sums > 3 ? (sums - 3) * k->load : 0;
