@@ -114,6 +114,7 @@ compression_run(Job *j)
 		.weights = o->weights,
 		.input = o->weights.most ? o->input_type : DT_F32,
 		.output = o->weights.most ? o->output_type : DT_F32,
+		.measure_shares = o->report_file != NULL,
 		.nkeep = o->keep_float.n,
 		.keep = o->keep_float.v,
 	};
@@ -133,6 +134,7 @@ compression_run(Job *j)
 	g = compress_graph(j->graph, &options, &samples, &exec, report, &j->diag);
 	if (!g || !graph_verify(g, &j->diag))
 		return false;
+	j->float_graph = j->graph;
 	j->graph = g;
 	j->compression = report;
 	timing_begin(&j->timing, "passes");

@@ -19,6 +19,7 @@
 #include "driver/names.h"
 #include "driver/options.h"
 #include "driver/pipeline.h"
+#include "driver/report.h"
 #include "driver/report_html.h"
 #include "driver/shrink.h"
 #include "driver/verify.h"
@@ -478,6 +479,8 @@ add_program(Output *out)
 	timing_begin(&j->timing, "plan");
 	p = program_build(j->arena, j->graph, &plan, &j->diag);
 	if (!p)
+		return false;
+	if (o->report_file && !report_add_program(j, p, &plan))
 		return false;
 	timing_begin(&j->timing, "emit");
 	return save_loops(out, p) && add_report(out, p) && add_code(out, p) && verify(out, p);

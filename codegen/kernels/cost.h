@@ -23,4 +23,10 @@ int64_t cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s);
 int64_t cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s);
 int64_t cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s);
 
+/* Of any kernel, from its loops and operations (estimate.c). */
+int64_t cost_loops(const Costs *k, const Target *t, const LFunc *f);
+
+/* Bytes of its code, about. */
+int64_t cost_code(const LFunc *f);
+
 #endif

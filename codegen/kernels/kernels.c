@@ -218,6 +218,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	LFunc *reference;
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
@@ -235,6 +236,23 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 		else if (c.groups == c.oc && c.ic == 1)
 			list_depthwise(&ch);
 	}
-	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
+	reference = node_lower(a, n);
+	if (ch.reference == 0)
+		ch.reference = kernel_cycles(reference, o);
+	add_kernel(&ch, "reference", reference, ch.reference);
 	return ch.all;
+}
+
+int64_t
+kernel_cycles(const LFunc *f, const KernelOptions *o)
+{
+	const Costs *k = o && o->target ? costs_of(o->target) : NULL;
+
+	return k ? cost_loops(k, o->target, f) : 0;
+}
+
+int64_t
+kernel_code_bytes(const LFunc *f)
+{
+	return cost_code(f);
 }

@@ -17,7 +17,7 @@
 typedef struct {
 	const char *name; /* "reference", "dot2 3x2", … */
 	LFunc *fn;        /* verified by whoever takes it */
-	int64_t cycles;   /* an estimate; 0: not known */
+	int64_t cycles;   /* an estimate; 0: the target has no table of costs */
 	int64_t constants; /* bytes that it keeps */
 	int64_t scratch;   /* bytes of RAM while it runs */
 } NodeKernel;
@@ -35,5 +35,12 @@ typedef struct {
  * reference lowering.  Without a target (NULL) that is all.
  */
 NodeKernels kernels_of(Arena *a, const Node *n, const KernelOptions *o);
+
+/* Cycles of a kernel that are counted from its loops; 0: the target has no table. */
+int64_t kernel_cycles(const LFunc *f, const KernelOptions *o);
+
+/* Bytes of a kernel's code, counted from its statements: near enough to compare plans by,
+ * not more. */
+int64_t kernel_code_bytes(const LFunc *f);
 
 #endif

@@ -182,6 +182,8 @@ kernel_step(Build *b, int t)
 
 	step->order = order;
 	step->macs = node_macs(n);
+	step->kernel = b->choices[t].v[b->chosen[t]].name;
+	step->cycles = b->choices[t].v[b->chosen[t]].cycles;
 	for (int i = 0; i < n->nins; i++)
 		if (n->in[i])
 			step->arg[at++].buffer = buffer_of(b, n->in[i]);
@@ -200,6 +202,8 @@ copy_step(Build *b, const char *name, const Node *n, const Buffer *from, Arg to)
 {
 	Step *step = new_step(b, name, n, copy_kernel(b, &from->type));
 
+	step->kernel = "copy";
+	step->cycles = kernel_cycles(step->fn, b->plans.options->kernels);
 	step->arg[0].buffer = from;
 	step->arg[1] = to;
 }
@@ -641,4 +645,40 @@ program_macs(const Program *p)
 	for (int i = 0; i < p->steps.n; i++)
 		macs += p->steps.v[i]->macs;
 	return macs;
+}
+
+int64_t
+program_cycles(const Program *p)
+{
+	int64_t cycles = 0;
+
+	for (int i = 0; i < p->steps.n; i++)
+		cycles += p->steps.v[i]->cycles;
+	return cycles;
+}
+
+size_t
+step_const_bytes(const Step *s)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < s->fn->bufs.n; i++) {
+		const LBuf *b = s->fn->bufs.v[i];
+		bool constant = b->role == LBUF_TABLE ||
+		                (s->arg[i].buffer && s->arg[i].buffer->kind == BUFFER_CONST);
+
+		if (constant && lfunc_uses(s->fn, b))
+			bytes += (size_t)b->count * (size_t)dtype_info[b->elem].bytes;
+	}
+	return bytes;
+}
+
+size_t
+program_code_bytes(const Program *p)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < p->steps.n; i++)
+		bytes += (size_t)kernel_code_bytes(p->steps.v[i]->fn);
+	return bytes;
 }

@@ -94,6 +94,8 @@ typedef struct {
 	Order order;
 	Arg *arg;         /* one for each of fn->bufs */
 	int64_t macs;     /* multiply-accumulates of the operator's formula */
+	const char *kernel; /* as NodeKernel names it; "copy" */
+	int64_t cycles;   /* that it takes by the target's table of costs; 0: there is none */
 } Step;
 
 typedef struct {
@@ -149,6 +151,15 @@ size_t program_const_bytes(const Program *p);
 
 /* Multiply-accumulates of one call. */
 int64_t program_macs(const Program *p);
+
+/* Modelled cycles of one call; 0: the target has no table of costs. */
+int64_t program_cycles(const Program *p);
+
+/* Bytes of the code of all kernels, counted from their statements (kernels.h). */
+size_t program_code_bytes(const Program *p);
+
+/* Bytes of constants that one step uses. */
+size_t step_const_bytes(const Step *s);
 
 /* The memory plan as text: all buffers with place, size and lifetime, and the
  * lower bound. */

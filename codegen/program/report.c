@@ -41,6 +41,26 @@ report_buffer(Str *s, const Program *p, const Buffer *b)
 	str_putc(s, '\n');
 }
 
+static void
+report_steps(Str *s, const Program *p)
+{
+	bool timed = program_cycles(p) > 0;
+
+	str_printf(s, "step %10s %11s %11s  kernel                   layer\n", "constants", "MACs",
+	           timed ? "cycles" : "");
+	for (int i = 0; i < p->steps.n; i++) {
+		const Step *step = p->steps.v[i];
+
+		str_printf(s, "%4d %10zu %11lld", i, step_const_bytes(step), (long long)step->macs);
+		if (timed)
+			str_printf(s, " %11lld", (long long)step->cycles);
+		else
+			str_printf(s, " %11s", "");
+		str_printf(s, "  %-24s %s\n", step->kernel, step->name);
+	}
+	str_putc(s, '\n');
+}
+
 void
 program_report(Str *s, const Program *p)
 {
@@ -48,8 +68,12 @@ program_report(Str *s, const Program *p)
 	str_printf(s, "arena %zu bytes, aligned to %zu; lower bound %zu; %s (%s)\n", p->arena_size,
 	           p->arena_align, p->arena_bound,
 	           p->arena_optimal ? "optimal" : "not proved optimal", p->method);
-	str_printf(s, "constants %zu bytes, %lld multiply-accumulates\n\n", program_const_bytes(p),
-	           (long long)program_macs(p));
+	str_printf(s, "constants %zu bytes, code about %zu, %lld multiply-accumulates",
+	           program_const_bytes(p), program_code_bytes(p), (long long)program_macs(p));
+	if (program_cycles(p))
+		str_printf(s, ", about %lld cycles", (long long)program_cycles(p));
+	str_puts(s, "\n\n");
+	report_steps(s, p);
 	str_puts(s, "where      offset      bytes        steps buffer\n");
 	for (int kind = BUFFER_INPUT; kind <= BUFFER_ARENA; kind++)
 		for (int i = 0; i < p->buffers.n; i++)
@@ -82,8 +106,14 @@ put_step(Str *s, const Step *step)
 {
 	str_puts(s, "{\"name\": ");
 	str_put_json(s, step->name);
-	str_printf(s, ", \"operator\": \"%s\", \"macs\": %lld}",
-	           step->node ? op_info[step->node->op].name : "copy", (long long)step->macs);
+	str_printf(s, ", \"operator\": \"%s\", \"kernel\": ",
+	           step->node ? op_info[step->node->op].name : "copy");
+	str_put_json(s, step->kernel);
+	str_printf(s, ", \"macs\": %lld, \"constants\": %zu", (long long)step->macs,
+	           step_const_bytes(step));
+	if (step->cycles)
+		str_printf(s, ", \"cycles\": %lld", (long long)step->cycles);
+	str_putc(s, '}');
 }
 
 void
@@ -92,11 +122,11 @@ program_report_json(Str *s, const Program *p)
 	str_puts(s, "{\"name\": ");
 	str_put_json(s, p->graph->name);
 	str_printf(s, ", \"arena_bytes\": %zu, \"arena_align\": %zu, \"arena_bound\": %zu, "
-	              "\"arena_optimal\": %s, \"constant_bytes\": %zu, \"macs\": %lld, "
-	              "\"steps\": [",
+	              "\"arena_optimal\": %s, \"constant_bytes\": %zu, \"code_bytes\": %zu, \"macs\": %lld, "
+	              "\"cycles\": %lld, \"steps\": [",
 	           p->arena_size, p->arena_align, p->arena_bound,
-	           p->arena_optimal ? "true" : "false", program_const_bytes(p),
-	           (long long)program_macs(p));
+	           p->arena_optimal ? "true" : "false", program_const_bytes(p), program_code_bytes(p),
+	           (long long)program_macs(p), (long long)program_cycles(p));
 	for (int i = 0; i < p->steps.n; i++) {
 		str_puts(s, i ? ",\n  " : "\n  ");
 		put_step(s, p->steps.v[i]);

@@ -304,6 +304,7 @@ report_of(const Node *n, const NewWeights *weights, int most, bool in_float)
 
 	return (LayerReport){
 		.node = n,
+		.weights = weights,
 		.name = name_of(n),
 		.integer = !in_float || !plan_has_float(n),
 		.bits = weights && weights->type.q ? bits_of(most)

@@ -1054,6 +1054,44 @@ reports_say_what_quantisation_cost() {
 	grep -q arena_bytes p.json || problem "the report of a float model lacks its arena"
 }
 
+reports_have_the_same_columns_in_all_forms() {
+	data=$ROOT/samples/digits
+	for form in t.txt j.json h.html; do
+		mcc 0 --target=armv7em -fprune=60% -fquantize=int8 -fcalib="$data/calib_x.npy" \
+			--labels="$data/calib_y.npy" --report=$form "$MODEL" -o m.c
+	done
+	for text in bits 'zero %' bytes MACs cycles 'SNR dB' 'error %' form 'same largest output' \
+		Kullback-Leibler 'largest error' 'right by the labels' 'bytes of flash' \
+		'bytes of RAM' 'dot2'; do
+		grep -qF "$text" t.txt || problem "the text lacks '$text'"
+	done
+	for text in '<th>bits</th>' '<th>zeros</th>' '<th>form</th>' '<th>bytes</th>' '<th>MACs</th>' \
+		'<th>cycles</th>' '<th>SNR</th>' '<th>share of the error</th>' \
+		'same largest output' Kullback-Leibler 'largest error' 'right by the labels' \
+		'bytes of flash' 'bytes of RAM' '>Modelled cycles by layer' \
+		'>Bytes of constants by layer' "Share of the output's error by layer"; do
+		grep -qF "$text" h.html || problem "the page lacks '$text'"
+	done
+	! command -v python3 >/dev/null || python3 - <<-'EOT' || problem "the JSON is not as the text"
+		import json
+		r = json.load(open("j.json"))
+		c, layers = r["compression"], r["compression"]["layers"]
+		text = {line.split()[0]: line for line in open("t.txt") if line.strip()}
+		for l in layers:
+		    row = text[l["name"]].split()
+		    assert str(l["flash"]) in row and str(l["macs"]) in row and str(l["cycles"]) in row, (l, row)
+		    assert (l["form"] or "no code") in text[l["name"]]
+		    if "bits" in l:
+		        assert row[3] == "8" and row[4] == f"{100 * l['sparsity']:.1f}" and l["snr_db"] > 0
+		assert abs(sum(l.get("error_share", 0) for l in layers) - 1) < 1e-6
+		steps = r["program"]["steps"]
+		assert sum(l["cycles"] for l in layers) == sum(s["cycles"] for s in steps) == c["after"]["cycles"]
+		assert c["after"]["ram"] == r["program"]["arena_bytes"] < c["before"]["ram"]
+		assert c["after"]["constants"] == r["program"]["constant_bytes"]
+		assert c["after"]["flash"] < c["before"]["flash"]
+	EOT
+}
+
 calibration_data_are_checked() {
 	mcc 1 -fquantize=int8 -fcalib="$ROOT/samples/digits/test_y.npy" "$MODEL"
 	says "but 'image' is f32"
