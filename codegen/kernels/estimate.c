@@ -23,8 +23,8 @@ weight_of(const Counting *c, DType t)
 {
 	switch (t) {
 	case DT_IDX: return 0;
-	case DT_F32: return c->isa & ISA_FLOAT ? 1 : SOFT_FLOAT;
-	case DT_F64: return c->isa & ISA_DOUBLE ? 1 : 2 * SOFT_FLOAT;
+	case DT_F32: return c->isa & ISA_FLOAT ? 1 : (double)SOFT_FLOAT;
+	case DT_F64: return c->isa & ISA_DOUBLE ? 1 : 2 * (double)SOFT_FLOAT;
 	case DT_I64:
 	case DT_U64: return WIDE;
 	default: return 1;
@@ -37,7 +37,7 @@ operation(const Counting *c, const Expr *e)
 	double weight = weight_of(c, e->nargs ? e->arg[0]->type : e->type);
 
 	if (e->kind == E_KOP && (e->op == KOP_DIV || e->op == KOP_REM))
-		weight *= DIVISION;
+		weight *= (double)DIVISION;
 	return weight * c->costs->op;
 }
 
