@@ -7,12 +7,15 @@
 
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
+#include "codegen/kernels/measure.h"
 #include "ir/lower.h"
 
 /* What is being listed for a node. */
 typedef struct {
 	Arena *arena;
 	const KernelOptions *options;
+	char level; /* that is listed for, which is that of the options, or with `every` all
+	             * that differ; 0: any */
 	const Costs *costs;
 	const Conv *conv;
 	int64_t reference; /* cycles of the reference lowering */
@@ -34,22 +37,44 @@ buffer_bytes(const LFunc *f, bool scratch)
 	return bytes;
 }
 
+static bool
+is_small(const Chooser *ch)
+{
+	return ch->level == 's' || ch->level == 'z';
+}
+
+/* Whether another level has listed the same. */
+static bool
+is_listed(const Chooser *ch, const NodeKernel *k)
+{
+	for (int i = 0; i < ch->all.n; i++) {
+		const NodeKernel *other = &ch->all.v[i];
+
+		if (other->cycles == k->cycles && other->code == k->code &&
+		    other->constants == k->constants && other->scratch == k->scratch)
+			return true;
+	}
+	return false;
+}
+
 static void
 add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 {
+	const KernelOptions *o = ch->options;
 	NodeKernel k = {.name = name, .fn = fn, .cycles = cycles};
 
 	if (cycles > ch->reference)
 		return;
+	k.code = measure_code(o ? o->target : NULL, o ? o->level : '2', fn);
 	k.scratch = buffer_bytes(fn, true);
 	k.constants = buffer_bytes(fn, false);
+	if (!cycles && o)
+		k.cycles = measure_cycles(o->target, fn);
+	if (ch->level && is_listed(ch, &k))
+		return;
+	if (o && o->every && is_small(ch))
+		k.name = arena_printf(ch->arena, "%s, small", name);
 	VEC_PUSH(ch->arena, &ch->all, k);
-}
-
-static bool
-is_small(const Chooser *ch)
-{
-	return ch->options->level == 's' || ch->options->level == 'z';
 }
 
 /* ---- Dense convolutions ---- */
@@ -59,7 +84,7 @@ dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
 	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
-	                    .split = ch->options->level == '3'};
+	                    .split = ch->level == '3'};
 }
 
 static void
@@ -104,7 +129,7 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
 	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4};
 
-	if (ch->options->level == '3' && winograd_fits(c) &&
+	if (ch->level == '3' && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)
 		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
 		           cost_winograd(ch->costs, c, &s));
@@ -139,7 +164,7 @@ list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
 	PlanarShape planar = {.most = 8192};
-	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
+	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch)};
 
 	if (planar_fits(c) && !is_small(ch))
@@ -217,28 +242,40 @@ list_sum(Chooser *ch, const Node *n)
 
 /* ---- All ---- */
 
+static void
+list_for_level(Chooser *ch, const Node *n, const Conv *c)
+{
+	if (!c)
+		list_sum(ch, n);
+	else if (!(ch->options->target->isa & ISA_ARM_DSP))
+		list_scalar(ch);
+	else if (c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
+		list_vectors(ch);
+	else if (c->groups == 1)
+		list_dense(ch);
+	else if (c->groups == c->oc && c->ic == 1)
+		list_depthwise(ch);
+}
+
 NodeKernels
 kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
 	Chooser ch = {.arena = a, .options = o};
-	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	bool wanted = o && o->target && o->level != '0' && o->level != '1', is_sum;
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
-	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
-		list_sum(&ch, n);
-	} else if (ch.costs && conv_read(&c, a, n)) {
+	is_sum = (n->op == OP_ADD || n->op == OP_SUB) && n->out[0];
+	if (ch.costs && !is_sum && conv_read(&c, a, n)) {
 		ch.conv = &c;
 		ch.reference = cost_reference(ch.costs, &c);
-		if (!(o->target->isa & ISA_ARM_DSP))
-			list_scalar(&ch);
-		else if (c.groups == 1 && (o->target->isa & ISA_ARM_MVE))
-			list_vectors(&ch);
-		else if (c.groups == 1)
-			list_dense(&ch);
-		else if (c.groups == c.oc && c.ic == 1)
-			list_depthwise(&ch);
 	}
+	for (const char *level = o && o->every ? "32s" : "*"; *level && (ch.conv || is_sum) && ch.costs;
+	     level++) {
+		ch.level = *level == '*' ? o->level : *level;
+		list_for_level(&ch, n, ch.conv);
+	}
+	ch.level = 0;
 	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
 	return ch.all;
 }

@@ -1180,6 +1180,45 @@ kernels_are_chosen_for_a_target() {
 	done
 }
 
+budgets_steer_the_kernels() {
+	{
+		echo 'graph @q(%x: i8[1,8,8,8] q(0.5, 3)) {'
+		printf '%%w: i8[16,3,3,8] q(0.1, 0) = const ['
+		awk 'BEGIN { for (i = 0; i < 1152; i++) printf "%s%d", i ? ", " : "", i % 41 - 20 }'
+		echo ']'
+		echo '%y: i8[1,8,8,16] q(2.0, -1) = conv(%x, %w) {layout=nhwc, pads=[1,1,1,1]} as "conv1"'
+		echo 'return %y }'
+	} >q.mcc
+	cpu='-mcpu=cortex-m4 -fio=arena'
+	# shellcheck disable=SC2086 # words
+	mcc 0 $cpu -Rpass=kernels --max-flash=1M --max-ram=1M q.mcc -o fast.c --report
+	says "kernels: winograd"
+	says "kernels: within the budget: "
+	prints "flash about "
+	prints "conv1: winograd"
+	# shellcheck disable=SC2086 # words
+	mcc 0 $cpu -Rpass=kernels --max-flash=5K --max-ram=1M q.mcc -o m.c
+	says "kernels: dot2"
+	says "winograd 4x4 would save "
+	# shellcheck disable=SC2086 # words
+	mcc 1 $cpu --max-flash=1000 q.mcc -o no.c
+	says "error: '--max-flash=1000': constants take "
+	says "more in all than allowed"
+	# shellcheck disable=SC2086 # words
+	mcc 1 $cpu --max-ram=1K q.mcc -o no.c
+	says "error: '--max-ram=1024': the arena takes "
+	# shellcheck disable=SC2086 # words
+	mcc 1 $cpu --max-cycles=100 q.mcc -o no.c
+	says "these are the fastest kernels there are"
+	mcc 1 --max-cycles=100 q.mcc -o no.c
+	says "name a processor with '-mcpu='"
+	[ ! -e no.c ] || problem "code beyond the budget"
+	mcc 2 --max-ram=0 q.mcc
+	mcc 2 --max-flash=12X q.mcc
+	mcc 2 --max-flash=12G q.mcc
+	mcc 2 --max-cycles=1e6 q.mcc
+}
+
 trees_are_computed_as_asked() {
 	model=$ROOT/tests/fuzz/corpus/tabular/categories_json
 	plain=$ROOT/tests/fuzz/corpus/tabular/regression_json
