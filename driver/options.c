@@ -1,6 +1,7 @@
 #include "driver/options.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,10 +92,10 @@ set_dimension(Options *o, const char *value)
 	return true;
 }
 
+/* Bytes, or a number with one of the units. */
 static bool
-set_max_memory(Options *o, const char *value)
+read_size(Options *o, const char *option, const char *value, const char *units, size_t *out)
 {
-	static const char units[] = "KMG";
 	const char *p = value, *unit;
 	size_t n = 0;
 	bool fits = true;
@@ -107,11 +108,49 @@ set_max_memory(Options *o, const char *value)
 		p++;
 	}
 	if (p == value || *p)
-		return USAGE(o, "'-fmax-memory=%s': a size is bytes, or a number with K, M or G",
-		             value);
+		return USAGE(o, "'%s%s': a size is bytes, or a number with %s", option, value,
+		             units[2] ? "K, M or G" : "K or M");
 	if (!fits)
-		return USAGE(o, "'-fmax-memory=%s' is too large", value);
-	o->max_memory = n;
+		return USAGE(o, "'%s%s' is too large", option, value);
+	*out = n;
+	return true;
+}
+
+static bool
+set_max_memory(Options *o, const char *value)
+{
+	return read_size(o, "-fmax-memory=", value, "KMG", &o->max_memory);
+}
+
+/* A budget of nothing could never be met. */
+static bool
+read_budget(Options *o, const char *option, const char *value, size_t *out)
+{
+	return read_size(o, option, value, "KM", out) &&
+	       (*out || USAGE(o, "'%s%s': a budget is at least 1", option, value));
+}
+
+static bool
+set_max_ram(Options *o, const char *value)
+{
+	return read_budget(o, "--max-ram=", value, &o->budget.ram);
+}
+
+static bool
+set_max_flash(Options *o, const char *value)
+{
+	return read_budget(o, "--max-flash=", value, &o->budget.flash);
+}
+
+static bool
+set_max_cycles(Options *o, const char *value)
+{
+	char *end;
+	long long n = isdigit((unsigned char)*value) ? strtoll(value, &end, 10) : 0;
+
+	if (n < 1 || *end || n == LLONG_MAX)
+		return USAGE(o, "'--max-cycles=%s': it must be a number of cycles", value);
+	o->budget.cycles = n;
 	return true;
 }
 

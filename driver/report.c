@@ -7,28 +7,32 @@
 static ProgramSize
 size_of(const Program *p)
 {
+	ProgramCost cost = program_cost(p);
+
 	return (ProgramSize){
-		.constants = program_const_bytes(p),
-		.code = program_code_bytes(p),
-		.ram = p->arena_size,
+		.constants = cost.constants,
+		.code = cost.code,
+		.ram = cost.ram,
 		.macs = program_macs(p),
-		.cycles = program_cycles(p),
+		.cycles = cost.cycles,
 	};
 }
 
 /* The steps of a layer have its name; one that was merged into another has none. */
 static void
-add_step(CompressReport *r, bool *taken, const Step *step)
+add_step(CompressReport *r, bool *taken, const Program *p, const Step *step)
 {
+	ProgramCost cost = program_step_cost(p, step);
+
 	for (int i = 0; i < r->layers.n; i++) {
 		LayerReport *l = &r->layers.v[i];
 
 		if (taken[i] || strcmp(l->name, step->name) != 0)
 			continue;
 		taken[i] = true;
-		l->form = step->kernel;
-		l->flash = step_const_bytes(step);
-		l->cycles = step->cycles;
+		l->form = step->kernel ? step->kernel->name : "copy";
+		l->flash = cost.constants;
+		l->cycles = cost.cycles;
 		l->macs = step->macs;
 		return;
 	}
@@ -45,6 +49,7 @@ report_add_program(Job *j, const Program *p, const ProgramOptions *plan)
 
 	if (!r)
 		return true;
+	quiet.budget = (ProgramBudget){0};
 	if (plan->kernels) {
 		kernels = *plan->kernels;
 		kernels.remarks = false;
@@ -55,7 +60,7 @@ report_add_program(Job *j, const Program *p, const ProgramOptions *plan)
 		return false;
 	taken = ARENA_ARRAY(j->arena, bool, r->layers.n + 1);
 	for (int i = 0; i < p->steps.n; i++)
-		add_step(r, taken, p->steps.v[i]);
+		add_step(r, taken, p, p->steps.v[i]);
 	r->before = size_of(before);
 	r->after = size_of(p);
 	r->has_program = true;

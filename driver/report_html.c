@@ -143,13 +143,14 @@ put_layers(Str *s, const Program *p)
 
 	for (int i = 0; i < p->steps.n; i++) {
 		const Step *step = p->steps.v[i];
-		size_t size = step_const_bytes(step);
+		ProgramCost cost = program_step_cost(p, step);
+		size_t size = cost.constants;
 
 		bytes[i] = (Bar){step->name, (double)size, arena_printf(s->arena, "%zu", size)};
 		macs[i] = (Bar){step->name, (double)step->macs,
 		                arena_printf(s->arena, "%lld", (long long)step->macs)};
-		cycles[i] = (Bar){step->name, (double)step->cycles,
-		                  arena_printf(s->arena, "%lld", (long long)step->cycles)};
+		cycles[i] = (Bar){step->name, (double)cost.cycles,
+		                  arena_printf(s->arena, "%lld", (long long)cost.cycles)};
 	}
 	put_bars(s, "Bytes of constants by layer", "bar", bytes, p->steps.n);
 	put_bars(s, "Multiply-accumulates by layer", "bar", macs, p->steps.n);
@@ -278,6 +279,7 @@ void
 report_html(Str *s, const Job *j, const Program *p)
 {
 	const CompressReport *r = j->compression;
+	ProgramCost cost = program_cost(p);
 
 	str_puts(s, page_head);
 	str_puts(s, "<title>");
@@ -291,10 +293,9 @@ report_html(Str *s, const Job *j, const Program *p)
 	put_row(s, "constants", arena_printf(s->arena, "%zu bytes", program_const_bytes(p)));
 	put_row(s, "multiply-accumulates", arena_printf(s->arena, "%lld",
 	                                                (long long)program_macs(p)));
-	put_row(s, "code", arena_printf(s->arena, "about %zu bytes", program_code_bytes(p)));
-	if (program_cycles(p))
-		put_row(s, "modelled cycles", arena_printf(s->arena, "%lld",
-		                                           (long long)program_cycles(p)));
+	put_row(s, "code", arena_printf(s->arena, "about %zu bytes", cost.code));
+	if (cost.cycles)
+		put_row(s, "modelled cycles", arena_printf(s->arena, "%lld", (long long)cost.cycles));
 	put_row(s, "steps", arena_printf(s->arena, "%d", p->steps.n));
 	str_puts(s, "</table>\n");
 	if (r) {

@@ -28,10 +28,4 @@ int64_t cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s);
 int64_t cost_lstm_reference(const Costs *k, const Node *n);
 int64_t cost_lstm(const Costs *k, const Node *n);
 
-/* Of any kernel, from its loops and operations (estimate.c). */
-int64_t cost_loops(const Costs *k, const Target *t, const LFunc *f);
-
-/* Bytes of its code, about. */
-int64_t cost_code(const LFunc *f);
-
 #endif

@@ -7,12 +7,15 @@
 
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
+#include "codegen/kernels/measure.h"
 #include "ir/lower.h"
 
 /* What is being listed for a node. */
 typedef struct {
 	Arena *arena;
 	const KernelOptions *options;
+	char level; /* that is listed for, which is that of the options, or with `every` all
+	             * that differ; 0: any */
 	const Costs *costs;
 	const Conv *conv;
 	int64_t reference; /* cycles of the reference lowering */
@@ -34,22 +37,44 @@ buffer_bytes(const LFunc *f, bool scratch)
 	return bytes;
 }
 
+static bool
+is_small(const Chooser *ch)
+{
+	return ch->level == 's' || ch->level == 'z';
+}
+
+/* Whether another level has listed the same. */
+static bool
+is_listed(const Chooser *ch, const NodeKernel *k)
+{
+	for (int i = 0; i < ch->all.n; i++) {
+		const NodeKernel *other = &ch->all.v[i];
+
+		if (other->cycles == k->cycles && other->code == k->code &&
+		    other->constants == k->constants && other->scratch == k->scratch)
+			return true;
+	}
+	return false;
+}
+
 static void
 add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 {
+	const KernelOptions *o = ch->options;
 	NodeKernel k = {.name = name, .fn = fn, .cycles = cycles};
 
 	if (cycles > ch->reference)
 		return;
+	k.code = measure_code(o ? o->target : NULL, o ? o->level : '2', fn);
 	k.scratch = buffer_bytes(fn, true);
 	k.constants = buffer_bytes(fn, false);
+	if (!cycles && o)
+		k.cycles = measure_cycles(o->target, fn);
+	if (ch->level && is_listed(ch, &k))
+		return;
+	if (o && o->every && is_small(ch))
+		k.name = arena_printf(ch->arena, "%s, small", name);
 	VEC_PUSH(ch->arena, &ch->all, k);
-}
-
-static bool
-is_small(const Chooser *ch)
-{
-	return ch->options->level == 's' || ch->options->level == 'z';
 }
 
 /* ---- Dense convolutions ---- */
@@ -59,7 +84,7 @@ dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
 	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
-	                    .split = ch->options->level == '3', .at_once = is_small(ch) ? 1 : 2};
+	                    .split = ch->level == '3', .at_once = is_small(ch) ? 1 : 2};
 }
 
 static void
@@ -104,7 +129,7 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
 	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4};
 
-	if (ch->options->level == '3' && winograd_fits(c) &&
+	if (ch->level == '3' && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)
 		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
 		           cost_winograd(ch->costs, c, &s));
@@ -156,7 +181,7 @@ static void
 list_planar(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	PlanarShape s = {.most = 8192, .blocks = ch->options->level == '3' ? 2 : 1}, turned = s;
+	PlanarShape s = {.most = 8192, .blocks = ch->level == '3' ? 2 : 1}, turned = s;
 	bool fits = planar_fits(c, false);
 
 	turned.turned = true;
@@ -173,7 +198,7 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
+	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch)};
 
 	if (!is_small(ch))
@@ -260,48 +285,44 @@ list_lstm(Chooser *ch, const Node *n)
 
 /* ---- All ---- */
 
+/* Those of ch->level. */
+static void
+list_kernels(Chooser *ch, const Node *n)
+{
+	const Conv *c = ch->conv;
+
+	if ((n->op == OP_ADD || n->op == OP_SUB) && n->out[0])
+		list_sum(ch, n);
+	else if (n->op == OP_SEQUENCE_LSTM)
+		list_lstm(ch, n);
+	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
+		list_scalar(ch);
+	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
+		list_vectors(ch);
+	else if (c && c->groups == 1)
+		list_dense(ch);
+	else if (c && c->groups == c->oc && c->ic == 1)
+		list_depthwise(ch);
+}
+
 NodeKernels
 kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
+	static const char every[] = "32s"; /* levels that list different kernels */
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
-	LFunc *reference;
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
-	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
-		list_sum(&ch, n);
-	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {
-		list_lstm(&ch, n);
-	} else if (ch.costs && conv_read(&c, a, n)) {
+	if (ch.costs && conv_read(&c, a, n)) {
 		ch.conv = &c;
 		ch.reference = cost_reference(ch.costs, &c);
-		if (!(o->target->isa & ISA_ARM_DSP))
-			list_scalar(&ch);
-		else if (c.groups == 1 && (o->target->isa & ISA_ARM_MVE))
-			list_vectors(&ch);
-		else if (c.groups == 1)
-			list_dense(&ch);
-		else if (c.groups == c.oc && c.ic == 1)
-			list_depthwise(&ch);
 	}
-	reference = node_lower(a, n);
-	if (ch.reference == 0)
-		ch.reference = kernel_cycles(reference, o);
-	add_kernel(&ch, "reference", reference, ch.reference);
+	for (size_t i = 0; ch.costs && i < (o->every ? strlen(every) : 1); i++) {
+		ch.level = o->every ? every[i] : o->level;
+		list_kernels(&ch, n);
+	}
+	ch.level = 0;
+	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
 	return ch.all;
-}
-
-int64_t
-kernel_cycles(const LFunc *f, const KernelOptions *o)
-{
-	const Costs *k = o && o->target ? costs_of(o->target) : NULL;
-
-	return k ? cost_loops(k, o->target, f) : 0;
-}
-
-int64_t
-kernel_code_bytes(const LFunc *f)
-{
-	return cost_code(f);
 }

@@ -17,7 +17,8 @@
 typedef struct {
 	const char *name; /* "reference", "dot2 3x2", … */
 	LFunc *fn;        /* verified by whoever takes it */
-	int64_t cycles;   /* an estimate; 0: the target has no table of costs */
+	int64_t cycles;   /* an estimate; 0: not known */
+	int64_t code;     /* bytes, an estimate */
 	int64_t constants; /* bytes that it keeps */
 	int64_t scratch;   /* bytes of RAM while it runs */
 } NodeKernel;
@@ -27,20 +28,14 @@ typedef VEC(NodeKernel) NodeKernels;
 typedef struct {
 	const Target *target;
 	char level; /* '0' to '3', 's', 'z' */
+	bool every;   /* list what any level would, for a choice by budgets */
 	bool remarks; /* report each choice (R_PASS) */
 } KernelOptions;
 
 /*
- * All lowerings of n that make sense on the target, best first; the last one is the
- * reference lowering.  Without a target (NULL) that is all.
+ * All lowerings of n that make sense on the target, best first, with `every` the best of
+ * each level; the last one is the reference lowering.  Without a target (NULL) that is all.
  */
 NodeKernels kernels_of(Arena *a, const Node *n, const KernelOptions *o);
-
-/* Cycles of a kernel that are counted from its loops; 0: the target has no table. */
-int64_t kernel_cycles(const LFunc *f, const KernelOptions *o);
-
-/* Bytes of a kernel's code, counted from its statements: near enough to compare plans by,
- * not more. */
-int64_t kernel_code_bytes(const LFunc *f);
 
 #endif

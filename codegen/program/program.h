@@ -91,18 +91,39 @@ typedef struct Step {
 	int index;        /* in Program.steps */
 	const char *name; /* the layer's, or its output's */
 	const Node *node; /* NULL: a copy into an output at the end */
+	const NodeKernel *kernel; /* NULL: a copy */
 	LFunc *fn;
 	const struct Step *before; /* the one that has the same fn, made for both; or NULL */
 	Order order;
 	Arg *arg;         /* one for each of fn->bufs */
 	int64_t macs;     /* multiply-accumulates of the operator's formula */
-	const char *kernel; /* as NodeKernel names it; "copy" */
-	int64_t cycles;   /* that it takes by the target's table of costs; 0: there is none */
 } Step;
+
+/* Limits for what is chosen; 0: none. */
+typedef struct {
+	size_t ram;     /* bytes of the arena and of what is kept between calls */
+	size_t flash;   /* bytes of constants and code, as estimated */
+	int64_t cycles; /* of a call, as estimated */
+} ProgramBudget;
+
+/* What a program takes.  docs/kernels.md says how far the estimates are off. */
+typedef struct {
+	size_t ram;       /* bytes of the arena and of states in the caller's memory */
+	size_t constants; /* bytes of constants, equal ones once */
+	size_t code;      /* bytes of machine code, an estimate */
+	int64_t cycles;   /* of a call, an estimate; 0: not known of the target */
+} ProgramCost;
+
+static inline size_t
+program_flash(const ProgramCost *c)
+{
+	return c->constants + c->code;
+}
 
 typedef struct {
 	Arena *arena;
 	const Graph *graph;
+	const KernelOptions *kernels; /* NULL: reference lowerings only */
 	VEC(Buffer *) buffers;
 	VEC(Step *) steps;
 	Buffer **input;  /* parallel to graph->inputs */
@@ -127,17 +148,32 @@ typedef struct {
 	bool clobber_input;  /* the caller's inputs may be overwritten */
 	long search_budget;  /* of the exact planner, 0: the default */
 	const KernelOptions *kernels; /* NULL: reference lowerings only */
+	ProgramBudget budget; /* where it names memory, instead of what the level allows */
 } ProgramOptions;
 
 /*
  * Lowers every node of a graph without sugar and plans the memory.  With kernels for a
  * target each node gets its fastest, as far as memory allows: at -O3 any, at -O2 twice
- * the arena of the reference lowerings, else just that.  The sharing
- * named above is used unless the plan is smaller without a part of it, so that the
- * arena is never larger than what an ordinary planner needs.  Reports E_INTERNAL and
- * returns NULL when a kernel breaks a rule of the loop IR.
+ * the arena of the reference lowerings, else just that.  With a budget it is the fastest
+ * combination within it, or at -Os and -Oz with a budget of cycles the smallest one.
+ * The sharing named above is used unless the plan is smaller without a part of it, so
+ * that the arena is never larger than what an ordinary planner needs.  Reports E_BUDGET
+ * and returns NULL when a budget cannot be met, E_INTERNAL when a kernel breaks a rule of
+ * the loop IR.
  */
 Program *program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d);
+
+/*
+ * What a program takes; for whoever weighs graphs against each other (compression):
+ *
+ *	p = program_build(scratch, g, &options, d);
+ *	cost = program_cost(p);
+ *	fits = program_flash(&cost) <= flash && cost.ram <= ram;
+ */
+ProgramCost program_cost(const Program *p);
+
+/* What a step takes, as in ProgramCost; equal functions count in each. */
+ProgramCost program_step_cost(const Program *p, const Step *step);
 
 /* Bytes that the caller keeps in the arena between calls or finds there are at
  * p->input[i]->offset and p->output[i]->offset with IO_ARENA.  These copy plain inputs and
@@ -153,15 +189,6 @@ size_t program_const_bytes(const Program *p);
 
 /* Multiply-accumulates of one call. */
 int64_t program_macs(const Program *p);
-
-/* Modelled cycles of one call; 0: the target has no table of costs. */
-int64_t program_cycles(const Program *p);
-
-/* Bytes of the code of all kernels, counted from their statements (kernels.h). */
-size_t program_code_bytes(const Program *p);
-
-/* Bytes of constants that one step uses. */
-size_t step_const_bytes(const Step *s);
 
 /* The memory plan as text: all buffers with place, size and lifetime, and the
  * lower bound. */

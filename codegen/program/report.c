@@ -41,44 +41,43 @@ report_buffer(Str *s, const Program *p, const Buffer *b)
 	str_putc(s, '\n');
 }
 
+/* What each kernel is and takes. */
 static void
 report_steps(Str *s, const Program *p)
 {
-	bool timed = program_cycles(p) > 0;
-
-	str_printf(s, "step %10s %11s %11s  kernel                   layer\n", "constants", "MACs",
-	           timed ? "cycles" : "");
+	str_puts(s, "\n   cycles       code  constants    scratch kernel\n");
 	for (int i = 0; i < p->steps.n; i++) {
 		const Step *step = p->steps.v[i];
+		ProgramCost cost = program_step_cost(p, step);
 
-		str_printf(s, "%4d %10zu %11lld", i, step_const_bytes(step), (long long)step->macs);
-		if (timed)
-			str_printf(s, " %11lld", (long long)step->cycles);
-		else
-			str_printf(s, " %11s", "");
-		str_printf(s, "  %-24s %s\n", step->kernel, step->name);
+		str_printf(s, "%9lld %10zu %10zu %10zu %s: %s\n", (long long)cost.cycles, cost.code,
+		           cost.constants, cost.ram, step->name,
+		           step->kernel ? step->kernel->name : "copy");
 	}
-	str_putc(s, '\n');
 }
 
 void
 program_report(Str *s, const Program *p)
 {
+	ProgramCost cost = program_cost(p);
+
 	str_printf(s, "memory plan of %s: %d steps\n", p->graph->name, p->steps.n);
 	str_printf(s, "arena %zu bytes, aligned to %zu; lower bound %zu; %s (%s)\n", p->arena_size,
 	           p->arena_align, p->arena_bound,
 	           p->arena_optimal ? "optimal" : "not proved optimal", p->method);
-	str_printf(s, "constants %zu bytes, code about %zu, %lld multiply-accumulates",
-	           program_const_bytes(p), program_code_bytes(p), (long long)program_macs(p));
-	if (program_cycles(p))
-		str_printf(s, ", about %lld cycles", (long long)program_cycles(p));
+	str_printf(s, "constants %zu bytes, %lld multiply-accumulates\n", program_const_bytes(p),
+	           (long long)program_macs(p));
+	str_printf(s, "flash about %zu bytes: %zu of constants, about %zu of code", program_flash(&cost),
+	           cost.constants, cost.code);
+	if (cost.cycles)
+		str_printf(s, "; about %lld cycles", (long long)cost.cycles);
 	str_puts(s, "\n\n");
-	report_steps(s, p);
 	str_puts(s, "where      offset      bytes        steps buffer\n");
 	for (int kind = BUFFER_INPUT; kind <= BUFFER_ARENA; kind++)
 		for (int i = 0; i < p->buffers.n; i++)
 			if (p->buffers.v[i]->kind == (BufferKind)kind)
 				report_buffer(s, p, p->buffers.v[i]);
+	report_steps(s, p);
 }
 
 /* ---- JSON ---- */
@@ -102,34 +101,38 @@ put_buffer(Str *s, const Program *p, const Buffer *b)
 }
 
 static void
-put_step(Str *s, const Step *step)
+put_step(Str *s, const Program *p, const Step *step)
 {
+	ProgramCost cost = program_step_cost(p, step);
+
 	str_puts(s, "{\"name\": ");
 	str_put_json(s, step->name);
-	str_printf(s, ", \"operator\": \"%s\", \"kernel\": ",
-	           step->node ? op_info[step->node->op].name : "copy");
-	str_put_json(s, step->kernel);
-	str_printf(s, ", \"macs\": %lld, \"constants\": %zu", (long long)step->macs,
-	           step_const_bytes(step));
-	if (step->cycles)
-		str_printf(s, ", \"cycles\": %lld", (long long)step->cycles);
-	str_putc(s, '}');
+	str_printf(s, ", \"operator\": \"%s\", \"macs\": %lld, \"kernel\": ",
+	           step->node ? op_info[step->node->op].name : "copy", (long long)step->macs);
+	str_put_json(s, step->kernel ? step->kernel->name : "copy");
+	str_printf(s, ", \"cycles\": %lld, \"code_bytes\": %zu, \"constant_bytes\": %zu, "
+	              "\"scratch_bytes\": %zu}",
+	           (long long)cost.cycles, cost.code, cost.constants, cost.ram);
 }
 
 void
 program_report_json(Str *s, const Program *p)
 {
+	ProgramCost cost = program_cost(p);
+
 	str_puts(s, "{\"name\": ");
 	str_put_json(s, p->graph->name);
 	str_printf(s, ", \"arena_bytes\": %zu, \"arena_align\": %zu, \"arena_bound\": %zu, "
-	              "\"arena_optimal\": %s, \"constant_bytes\": %zu, \"code_bytes\": %zu, \"macs\": %lld, "
+	              "\"arena_optimal\": %s, \"constant_bytes\": %zu, \"macs\": %lld, "
+	              "\"ram_bytes\": %zu, \"flash_bytes\": %zu, \"code_bytes\": %zu, "
 	              "\"cycles\": %lld, \"steps\": [",
 	           p->arena_size, p->arena_align, p->arena_bound,
-	           p->arena_optimal ? "true" : "false", program_const_bytes(p), program_code_bytes(p),
-	           (long long)program_macs(p), (long long)program_cycles(p));
+	           p->arena_optimal ? "true" : "false", program_const_bytes(p),
+	           (long long)program_macs(p), cost.ram, program_flash(&cost), cost.code,
+	           (long long)cost.cycles);
 	for (int i = 0; i < p->steps.n; i++) {
 		str_puts(s, i ? ",\n  " : "\n  ");
-		put_step(s, p->steps.v[i]);
+		put_step(s, p, p->steps.v[i]);
 	}
 	str_puts(s, "],\n \"buffers\": [");
 	for (int i = 0; i < p->buffers.n; i++) {

@@ -1087,7 +1087,7 @@ reports_have_the_same_columns_in_all_forms() {
 		steps = r["program"]["steps"]
 		assert sum(l["cycles"] for l in layers) == sum(s["cycles"] for s in steps) == c["after"]["cycles"]
 		assert c["after"]["ram"] == r["program"]["arena_bytes"] < c["before"]["ram"]
-		assert c["after"]["constants"] == r["program"]["constant_bytes"]
+		assert c["after"]["constants"] >= r["program"]["constant_bytes"]
 		assert c["after"]["flash"] < c["before"]["flash"]
 	EOT
 }
@@ -1119,8 +1119,8 @@ cut_channels_make_the_network_smaller() {
 	mcc 0 -O0 -fprune=channel:50% -fquantize=int8 -fcalib="$data/calib_x.npy" \
 		--report=cut.json "$MODEL" -o cut.c --verify
 	silent
-	whole=$(sed -n 's/.*"constant_bytes": \([0-9]*\).*/\1/p' whole.json)
-	cut=$(sed -n 's/.*"constant_bytes": \([0-9]*\).*/\1/p' cut.json)
+	whole=$(sed -n '/"arena_bytes"/s/.*"constant_bytes": \([0-9]*\).*/\1/p' whole.json)
+	cut=$(sed -n '/"arena_bytes"/s/.*"constant_bytes": \([0-9]*\).*/\1/p' cut.json)
 	[ "$((2 * cut))" -lt "$whole" ] || problem "$cut bytes of constants, $whole before"
 	mcc 2 -fprune=channel:100% "$MODEL"
 	says "would leave nothing"
@@ -1216,6 +1216,45 @@ kernels_are_chosen_for_a_target() {
 		arm-none-eabi-gcc $cpu -mthumb -O2 -std=c99 $warnings -c fast.c -o fast.o ||
 			problem "arm-none-eabi-gcc warns: $target"
 	done
+}
+
+budgets_steer_the_kernels() {
+	{
+		echo 'graph @q(%x: i8[1,8,8,8] q(0.5, 3)) {'
+		printf '%%w: i8[16,3,3,8] q(0.1, 0) = const ['
+		awk 'BEGIN { for (i = 0; i < 1152; i++) printf "%s%d", i ? ", " : "", i % 41 - 20 }'
+		echo ']'
+		echo '%y: i8[1,8,8,16] q(2.0, -1) = conv(%x, %w) {layout=nhwc, pads=[1,1,1,1]} as "conv1"'
+		echo 'return %y }'
+	} >q.mcc
+	cpu='-mcpu=cortex-m4 -fio=arena'
+	# shellcheck disable=SC2086 # words
+	mcc 0 $cpu -Rpass=kernels --max-flash=1M --max-ram=1M q.mcc -o fast.c --report
+	says "kernels: winograd"
+	says "kernels: within the budget: "
+	prints "flash about "
+	prints "conv1: winograd"
+	# shellcheck disable=SC2086 # words
+	mcc 0 $cpu -Rpass=kernels --max-flash=5K --max-ram=1M q.mcc -o m.c
+	says "kernels: dot2"
+	says "winograd 4x4 would save "
+	# shellcheck disable=SC2086 # words
+	mcc 1 $cpu --max-flash=1000 q.mcc -o no.c
+	says "error: '--max-flash=1000': constants take "
+	says "more in all than allowed"
+	# shellcheck disable=SC2086 # words
+	mcc 1 $cpu --max-ram=1K q.mcc -o no.c
+	says "error: '--max-ram=1024': the arena takes "
+	# shellcheck disable=SC2086 # words
+	mcc 1 $cpu --max-cycles=100 q.mcc -o no.c
+	says "these are the fastest kernels there are"
+	mcc 1 --max-cycles=100 q.mcc -o no.c
+	says "name a processor with '-mcpu='"
+	[ ! -e no.c ] || problem "code beyond the budget"
+	mcc 2 --max-ram=0 q.mcc
+	mcc 2 --max-flash=12X q.mcc
+	mcc 2 --max-flash=12G q.mcc
+	mcc 2 --max-cycles=1e6 q.mcc
 }
 
 trees_are_computed_as_asked() {

@@ -420,46 +420,6 @@ START_TEST(products_have_the_reference_bytes)
 END_TEST
 
 /* Nobody wants a buffer of that much padding. */
-/* y[i] = x[i] * x[i] */
-static LFunc *
-squares(DType t, int32_t n)
-{
-	LBuilder b;
-	LBuf *x, *y;
-	Expr *i;
-
-	loop_begin(&b, arena, "squares");
-	x = loop_buf(&b, "x", t, n, LBUF_IN, NULL);
-	y = loop_buf(&b, "y", t, n, LBUF_OUT, NULL);
-	i = loop_for(&b, "i", 0, n);
-	loop_store(&b, y, i, loop_mul(&b, loop_load(&b, x, i), loop_load(&b, x, i)));
-	loop_end(&b);
-	return loop_finish(&b);
-}
-
-START_TEST(cycles_of_any_kernel_follow_from_its_loops)
-{
-	const Target m4 = {.name = "armv7em", .isa = ISA_MUL | ISA_MUL_HIGH | ISA_ARM_DSP};
-	const Target m4f = {.name = "armv7em", .isa = m4.isa | ISA_FLOAT};
-	const Target other = {.name = "generic"};
-	KernelOptions o = {.target = &m4, .level = '2'}, of = {.target = &m4f, .level = '2'};
-	int64_t once = kernel_cycles(squares(DT_I32, 100), &o);
-
-	/* By costs.def: two loads, a store, a product, an iteration. */
-	ck_assert_int_eq(once, 100 * (3 * 17 + 10 + 50) / 10);
-	ck_assert_int_eq(kernel_cycles(squares(DT_I32, 700), &o), 7 * once);
-	ck_assert_int_eq(kernel_cycles(squares(DT_F32, 100), &of), once);
-	ck_assert_int_gt(kernel_cycles(squares(DT_F32, 100), &o), 3 * once);
-	o.target = &other;
-	ck_assert_int_eq(kernel_cycles(squares(DT_I32, 100), &o), 0);
-	ck_assert_int_eq(kernel_cycles(squares(DT_I32, 100), NULL), 0);
-	/* However often it runs, it is as long. */
-	ck_assert_int_eq(kernel_code_bytes(squares(DT_I32, 100)),
-	                 kernel_code_bytes(squares(DT_I32, 700)));
-	ck_assert_int_gt(kernel_code_bytes(squares(DT_I32, 100)), 0);
-}
-END_TEST
-
 START_TEST(wide_gaps_are_left_to_the_reference)
 {
 	Layer l = {.batch = 1, .h = 1, .w = 1, .ic = 1, .groups = 1, .oc = 1, .kh = 1, .kw = 3,
@@ -498,7 +458,6 @@ main(void)
 	tcase_add_test(tc, sums_have_the_reference_bytes);
 	tcase_add_test(tc, products_have_the_reference_bytes);
 	tcase_add_test(tc, large_sums_are_exact);
-	tcase_add_test(tc, cycles_of_any_kernel_follow_from_its_loops);
 	tcase_add_test(tc, wide_gaps_are_left_to_the_reference);
 	suite_add_tcase(s, tc);
 	return unit_run(s);

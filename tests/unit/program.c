@@ -382,6 +382,20 @@ END_TEST
 
 START_TEST(the_report_shows_the_plan)
 {
+	static const char head[] =
+		"memory plan of kws: 3 steps\n"
+		"arena 8 bytes, aligned to 4; lower bound 8; optimal (greedy by size)\n"
+		"constants 32 bytes, 8 multiply-accumulates\n";
+	static const char report[] =
+		"\n"
+		"where      offset      bytes        steps buffer\n"
+		"input           0         16     -1..3     x f32[1,4]\n"
+		"output          0          4      2..3     e f32[1]\n"
+		"const           0         32     -1..3     w f32[4,2]\n"
+		"arena           0          8      0..1     a f32[1,2]\n"
+		"arena           0          8      1..1     b f32[1,2], in place of a\n"
+		"arena           4          4      2..2     d f32[1], view of c\n"
+		"arena           0          8      2..2     c f32[2], view of b\n";
 	Program *p = build(parse("graph @kws(%x: f32[1,4]) {\n"
 	                         "  %w: f32[4,2] = const [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]\n"
 	                         "  %a: f32[1,2] = matmul(%x, %w) as \"dense\"\n"
@@ -396,19 +410,12 @@ START_TEST(the_report_shows_the_plan)
 
 	str_init(&s, arena);
 	program_report(&s, p);
-	ck_assert_str_eq(s.s,
-	                 "memory plan of kws: 3 steps\n"
-	                 "arena 8 bytes, aligned to 4; lower bound 8; optimal (greedy by size)\n"
-	                 "constants 32 bytes, 8 multiply-accumulates\n"
-	                 "\n"
-	                 "where      offset      bytes        steps buffer\n"
-	                 "input           0         16     -1..3     x f32[1,4]\n"
-	                 "output          0          4      2..3     e f32[1]\n"
-	                 "const           0         32     -1..3     w f32[4,2]\n"
-	                 "arena           0          8      0..1     a f32[1,2]\n"
-	                 "arena           0          8      1..1     b f32[1,2], in place of a\n"
-	                 "arena           4          4      2..2     d f32[1], view of c\n"
-	                 "arena           0          8      2..2     c f32[2], view of b\n");
+	ck_assert_ptr_nonnull(strstr(s.s, report));
+	ck_assert(strncmp(s.s, head, strlen(head)) == 0);
+	/* Of the estimates only what they are of. */
+	ck_assert_ptr_nonnull(strstr(s.s, "\nflash about "));
+	ck_assert_ptr_nonnull(strstr(s.s, " bytes: 32 of constants, about "));
+	ck_assert_ptr_nonnull(strstr(s.s, " dense: reference\n"));
 }
 END_TEST
 
