@@ -463,12 +463,11 @@ add_program(Output *out)
 {
 	Job *j = out->job;
 	const Options *o = j->options;
-	KernelOptions kernels = {.target = &o->machine.facts, .level = o->level,
-	                         .remarks = pipeline_remarks_kernels(o)};
-	ProgramOptions plan = {.kernels = &kernels, .io = o->io, .clobber_input = o->clobber_input,
-	                       .budget = o->budget};
+	KernelOptions kernels;
+	ProgramOptions plan = options_program(o, &kernels);
 	Program *p;
 
+	kernels.remarks = pipeline_remarks_kernels(o);
 	if (o->batch > 0 && j->graph->states.n)
 		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
 		                   "a model with a state cannot have -fbatch");

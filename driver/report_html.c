@@ -261,6 +261,11 @@ put_sizes(Str *s, const CompressReport *r)
 {
 	const ProgramSize *b = &r->before, *n = &r->after;
 
+	if (r->found) {
+		str_puts(s, "<p>Found by search: ");
+		put_text(s, r->found);
+		str_puts(s, "</p>\n");
+	}
 	str_puts(s, "<h2>Before and after</h2>\n<table>\n<tr><th></th><th>float model</th>"
 	            "<th>compressed</th></tr>\n");
 	put_change(s, "bytes of flash, about", (int64_t)(b->constants + b->code),

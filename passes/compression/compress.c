@@ -152,7 +152,7 @@ compress_constant_bytes(const Graph *g)
 
 typedef struct {
 	const WeightOptions *all;
-	Survey survey;
+	const Survey *survey;
 	const double *share; /* by layer of the survey */
 } Shares;
 
@@ -163,8 +163,8 @@ options_of(void *user, const Node *n)
 	WeightOptions o = *s->all;
 
 	o.sparsity = 0;
-	for (int i = 0; i < s->survey.layers.n; i++)
-		if (s->survey.layers.v[i].n == n)
+	for (int i = 0; i < s->survey->layers.n; i++)
+		if (s->survey->layers.v[i].n == n)
 			o.sparsity = s->share[i];
 	return o;
 }
@@ -174,10 +174,14 @@ static bool
 share_out(Shares *out, Graph *g, const CompressOptions *o, const Samples *used,
           const CallArray *states, const Executor *exec, Arena *a, Diag *d)
 {
+	Survey *survey = o->survey ? o->survey : ARENA_NEW(a, Survey);
+
 	out->all = &o->weights;
-	if (!survey_layers(&out->survey, g, o, used, states, exec, a, d))
+	out->survey = survey;
+	if (survey->nshares == 0 &&
+	    !survey_layers(survey, g, o, used, states, exec, o->survey ? g->arena : a, d))
 		return false;
-	out->share = survey_allocate(&out->survey, o->weights.sparsity, a);
+	out->share = survey_allocate(survey, o->weights.sparsity, a);
 	return true;
 }
 

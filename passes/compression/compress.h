@@ -20,6 +20,8 @@ typedef struct {
 	RangeMethod ranges;   /* how the ranges of values are chosen */
 	WeightOptions weights; /* with most = 0 the whole graph stays float */
 	DType input, output;  /* DT_I8, DT_U8, or DT_F32 for numbers that stay float */
+	struct Survey *survey; /* what earlier calls with this graph and these samples measured, and
+	                        * this one will, when it is of use (survey.h); or NULL */
 	bool measure_shares;  /* of the layers in the error: takes a run of the network for each */
 	int nkeep;
 	const char *const *keep; /* layers or values that are computed in float */
@@ -79,6 +81,7 @@ typedef struct CompressReport {
 	                          * are too few */
 	size_t float_bytes, bytes; /* of constants */
 	int kept_float;          /* nodes that still compute on floats */
+	const char *found;       /* the option that a search found, or NULL */
 	bool has_program;        /* the caller has set these and what layers have of them */
 	ProgramSize before, after;
 } CompressReport;

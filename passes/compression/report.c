@@ -114,6 +114,8 @@ void
 compress_report_text(Str *s, const CompressReport *r)
 {
 	str_puts(s, "compression\n");
+	if (r->found)
+		str_printf(s, "found by search: %s\n", r->found);
 	put_head(s, r);
 	for (int i = 0; i < r->layers.n; i++)
 		put_layer(s, r, &r->layers.v[i]);
@@ -183,8 +185,13 @@ compress_report_json(Str *s, const CompressReport *r)
 {
 	const Agreement *a = &r->agreement;
 
-	str_printf(s, "{\"samples\": %zu, \"held_out\": %zu, \"made_up\": %s, \"layers\": [", r->used,
+	str_printf(s, "{\"samples\": %zu, \"held_out\": %zu, \"made_up\": %s", r->used,
 	           r->held_out, r->made_up ? "true" : "false");
+	if (r->found) {
+		str_puts(s, ", \"found\": ");
+		str_put_json(s, r->found);
+	}
+	str_puts(s, ", \"layers\": [");
 	for (int i = 0; i < r->layers.n; i++) {
 		str_puts(s, i ? ",\n " : "\n ");
 		put_json_layer(s, r, &r->layers.v[i]);

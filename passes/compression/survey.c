@@ -59,26 +59,28 @@ bool
 survey_layers(Survey *out, Graph *g, const CompressOptions *options, const Samples *s,
               const CallArray *states, const Executor *exec, Arena *a, Diag *d)
 {
-	bool sequence = g->states.n > 0;
-	Samples fit = sequence ? *s : samples_part(s, g, JUDGED, true, a);
-	Samples judged = sequence ? *s : samples_part(s, g, JUDGED, false, a);
+	Arena *work = arena_child(a);
+	bool sequence = g->states.n > 0, ok;
+	Samples fit = sequence ? *s : samples_part(s, g, JUDGED, true, work);
+	Samples judged = sequence ? *s : samples_part(s, g, JUDGED, false, work);
 	Judge judge;
 	Look look = {.out = out, .judge = &judge, .a = a};
 	WalkHooks hooks = {.look = look_at_layer, .user = &look};
 	CompressOptions floats = *options;
 	CompressReport report = {0};
-	Graph *to = graph_new(a, g->name);
+	Graph *to = graph_new(work, g->name);
 	Emit e;
 
 	*out = (Survey){.nshares = SHARES, .share = shares};
-	if (!judge_begin(&judge, g, &judged, SHARES, exec, a, d))
-		return false;
 	floats.weights = (WeightOptions){0};
-	emit_init(&e, to, g, plan_floats(g, a), d);
+	emit_init(&e, to, g, plan_floats(g, work), d);
 	e.missing = no_value;
 	for (int i = 0; i < g->inputs.n; i++)
 		e.map[g->inputs.v[i]->id] = graph_input(to, NULL, g->inputs.v[i]->type);
-	return walk_nodes(g, &e, &floats, &hooks, &fit, states, exec, &report, d);
+	ok = judge_begin(&judge, g, &judged, SHARES, exec, work, d) &&
+	     walk_nodes(g, &e, &floats, &hooks, &fit, states, exec, &report, d);
+	arena_free(work);
+	return ok;
 }
 
 /* ---- Allocation ---- */

@@ -1130,6 +1130,49 @@ cut_channels_make_the_network_smaller() {
 	says "would leave nothing"
 }
 
+budgets_find_how_much_has_to_go() {
+	data=$ROOT/samples/digits
+	set -- --target=armv7em -fquantize=int8 -fcalib="$data/calib_x.npy" \
+		--labels="$data/calib_y.npy" "$MODEL" -o m.c
+	mcc 0 -fprune=auto --max-ram=400 --report=r.json "$@"
+	silent
+	grep -q '"found": "-fprune=channel:0.2"' r.json || problem "$(grep -o '"found[^,]*' r.json)"
+	grep -q -- '-fprune=auto' m.c || problem "the command is not in the file"
+	! command -v python3 >/dev/null ||
+		python3 -c 'import json; assert json.load(open("r.json"))["compression"]["after"]["ram"] <= 400' ||
+		problem "it does not fit"
+	# What fits as it is loses nothing.
+	mcc 0 -fprune=auto --max-flash=8K --report=r.json "$@"
+	grep -q '"found": "no pruning"' r.json || problem "it was pruned"
+	mcc 1 -fprune=auto --max-flash=2K "$@"
+	says "[E0503]"
+	says "-fprune=channel:0.9: "
+	says "points of right answers, on 51 samples"
+	mcc 1 -fprune=auto --max-ram=64 --max-drop=1 "$@"
+	says "[E0503]"
+	[ ! -e none.c ] || problem "a file was left"
+}
+
+what_was_lost_can_be_limited() {
+	data=$ROOT/samples/digits
+	set -- --target=armv7em -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL"
+	mcc 0 --max-drop=5 "$@" -o m.c
+	silent
+	mcc 1 -fprune=98% --max-drop=5% "$@" -o none.c
+	says "of largest outputs that stay the same, on 51 samples; --max-drop= allows 5 [E0503]"
+	[ ! -e none.c ] || problem "a file was left"
+	mcc 0 -fprune=auto --max-drop=4 --report=r.json "$@" -o m.c
+	grep -q '"found": "-fprune=' r.json || problem "nothing was pruned"
+	mcc 2 -fprune=auto "$@"
+	says "needs to know how far"
+	mcc 2 -fprune=auto --max-drop=1 "$MODEL"
+	says "add '-fcalib='"
+	mcc 2 --max-drop=much "$@"
+	says "--max-drop=much"
+	mcc 0 --max-drop=1 -fcalib="$data/calib_x.npy" "$MODEL" -o m.c
+	says "'--max-drop=' has no effect"
+}
+
 options_of_compression_need_it() {
 	mcc 0 -fcalib=x.npy -fkeep-float=a -fsyntax-only "$MODEL"
 	says "'-fcalib=' has no effect without '-fquantize=' or '-fprune='"
