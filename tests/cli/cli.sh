@@ -1092,6 +1092,32 @@ reports_have_the_same_columns_in_all_forms() {
 	EOT
 }
 
+calibration_data_are_judged() {
+	command -v python3 >/dev/null && python3 -c 'import numpy' 2>/dev/null || return 0
+	python3 - "$ROOT/samples/digits/calib_x.npy" <<-'EOT'
+		import sys
+		import numpy as np
+		x = np.load(sys.argv[1])
+		np.save("shape.npy", x.reshape(len(x), -1)[:, :63])
+		np.save("double.npy", x.astype(np.float64))
+		np.save("empty.npy", x[:0])
+		np.save("one.npy", x[:1])
+		np.save("constant.npy", np.full_like(x, 3))
+		x[7].flat[5] = np.nan
+		np.save("nan.npy", x)
+	EOT
+	for bad in shape double empty nan; do
+		mcc 1 -fquantize=int8 -fcalib=$bad.npy "$MODEL" -o bad.c
+		says "$bad.npy: error"
+		[ ! -e bad.c ] || problem "$bad.npy: a file was left"
+	done
+	says "element 5 of 'image' in sample 7 is not a number [E0510]"
+	mcc 0 -fquantize=int8 -fcalib=one.npy "$MODEL" -o a.c
+	says "1 sample is little: the ranges of values may be wrong by much; give 100 or more"
+	mcc 0 -fquantize=int8 -fcalib=constant.npy "$MODEL" -o a.c
+	says "are 3 in all samples: no range can be seen from that; give samples"
+}
+
 calibration_data_are_checked() {
 	mcc 1 -fquantize=int8 -fcalib="$ROOT/samples/digits/test_y.npy" "$MODEL"
 	says "but 'image' is f32"
