@@ -129,7 +129,8 @@ print_compression(Str *s, const Options *o)
 	if (o->calib)
 		print_joined(s, "-fcalib=", file_basename(o->calib));
 	if (o->weights.sparsity > 0)
-		print_joined(s, "-fprune=", arena_printf(s->arena, "%g", o->weights.sparsity));
+		print_joined(s, o->weights.each_layer ? "-fprune=layer:" : "-fprune=",
+		             arena_printf(s->arena, "%g", o->weights.sparsity));
 	if (o->weights.channels > 0)
 		print_joined(s, "-fprune=channel:", arena_printf(s->arena, "%g", o->weights.channels));
 	if (o->weights.of)

@@ -149,6 +149,7 @@ new_step(Build *b, const char *name, const Node *n, LFunc *f)
 {
 	Step *step = ARENA_NEW(b->choice.plans.arena, Step);
 
+	step->index = b->program->steps.n;
 	step->name = name;
 	step->node = n;
 	step->fn = f;
@@ -394,6 +395,14 @@ finish_buffers(Build *b)
 }
 
 static bool
+is_for_size(const Build *b)
+{
+	const KernelOptions *o = b->choice.plans.options->kernels;
+
+	return o && (o->level == 's' || o->level == 'z');
+}
+
+static bool
 make_program(Build *b)
 {
 	const Graph *g = b->choice.plans.graph;
@@ -412,44 +421,92 @@ make_program(Build *b)
 	p->method = r->method;
 	p->arena_align = b->choice.plans.align;
 	finish_buffers(b);
+	if (is_for_size(b))
+		program_merge_functions(p);
 	return true;
 }
 
 static void
-list_nodes(Build *b)
+list_nodes(Plans *p)
 {
 	int t = 0;
 
-	for (const Node *n = b->choice.plans.graph->first; n; n = n->next)
-		b->choice.plans.nnodes++;
-	b->choice.plans.node = ARENA_ARRAY(b->choice.plans.arena, const Node *, b->choice.plans.nnodes);
-	for (const Node *n = b->choice.plans.graph->first; n; n = n->next)
-		b->choice.plans.node[t++] = n;
+	for (const Node *n = p->graph->first; n; n = n->next)
+		p->nnodes++;
+	p->node = ARENA_ARRAY(p->arena, const Node *, p->nnodes);
+	for (const Node *n = p->graph->first; n; n = n->next)
+		p->node[t++] = n;
 }
 
-Program *
-program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d)
+/* Makes the program of the choice; NULL: an error was reported. */
+static Program *
+build_program(const Choice *choice)
 {
-	Build b = {.choice.plans = {.arena = a, .graph = g, .options = options}, .diag = d};
-	Plans *plans = &b.choice.plans;
+	const Plans *plans = &choice->plans;
+	const ProgramOptions *o = plans->options;
+	const Graph *g = plans->graph;
+	Arena *a = plans->arena;
+	Build b = {.choice = *choice, .diag = choice->diag, .program = ARENA_NEW(a, Program)};
 
-	plans->align = options->align ? options->align : DEFAULT_ALIGN;
-	assert((plans->align & (plans->align - 1)) == 0);
-	list_nodes(&b);
-	if (!choose_kernels(&b.choice, d))
-		return NULL;
-	b.program = ARENA_NEW(a, Program);
 	b.program->arena = a;
 	b.program->graph = g;
-	b.program->io = options->io;
-	b.program->clobbers_inputs = options->clobber_input;
-	if (options->kernels)
-		b.program->kernels = arena_copy(a, options->kernels, sizeof *options->kernels);
+	b.program->io = o->io;
+	b.program->clobbers_inputs = o->clobber_input;
+	if (o->kernels)
+		b.program->kernels = arena_copy(a, o->kernels, sizeof *o->kernels);
 	b.program->input = ARENA_ARRAY(a, Buffer *, g->inputs.n);
 	b.program->output = ARENA_ARRAY(a, Buffer *, g->outputs.n);
 	b.buffer = ARENA_ARRAY(a, Buffer *, g->values.n);
 	b.step_at = ARENA_ARRAY(a, int, plans->nnodes + 2);
 	return make_program(&b) ? b.program : NULL;
+}
+
+/* What copies and the like take, and what functions that were merged save, is only known
+ * of the program; when it is too large the next choice has to be smaller by as much. */
+Program *
+program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d)
+{
+	enum { MAX_TRIES = 4 };
+	Choice c = {.plans = {.arena = a, .graph = g, .options = options}, .diag = d};
+	const ProgramBudget *budget = &options->budget;
+	ProgramCost cost;
+	Program *p;
+
+	c.plans.align = options->align ? options->align : DEFAULT_ALIGN;
+	assert((c.plans.align & (c.plans.align - 1)) == 0);
+	list_nodes(&c.plans);
+	c.flash = budget->flash;
+	for (int i = 0;; i++) {
+		size_t excess;
+
+		if (!choose_kernels(&c) || !(p = build_program(&c)))
+			return NULL;
+		if (!budget->flash && !budget->cycles)
+			break;
+		cost = program_cost(p);
+		if (i == MAX_TRIES || !budget->flash || program_flash(&cost) <= budget->flash) {
+			if (!choose_check(&c, &cost))
+				return NULL;
+			break;
+		}
+		excess = program_flash(&cost) - budget->flash;
+		c.flash = excess < c.flash ? c.flash - excess : 1;
+	}
+	choose_report(&c);
+	return p;
+}
+
+/* Adds what a step takes; its constants may be parts of larger ones. */
+static void
+add_step(Tally *tally, const Step *step)
+{
+	tally_function(tally, step->fn, step->kernel ? step->kernel->cycles : 0);
+	for (int i = 0; i < step->fn->bufs.n; i++) {
+		const Buffer *b = step->arg[i].buffer;
+
+		if (b && b->kind == BUFFER_CONST && lfunc_uses(step->fn, step->fn->bufs.v[i]))
+			tally_constant(tally, b->base->data, type_bytes(&b->base->type));
+	}
 }
 
 ProgramCost
@@ -461,8 +518,7 @@ program_cost(const Program *p)
 
 	tally_init(&tally, a, p->graph, p->kernels);
 	for (int i = 0; i < p->steps.n; i++)
-		tally_add(&tally, p->steps.v[i]->fn,
-		          p->steps.v[i]->kernel ? p->steps.v[i]->kernel->cycles : 0);
+		add_step(&tally, p->steps.v[i]);
 	cost = tally.cost;
 	for (int r = 0; r < p->nregions; r++)
 		cost.ram += p->region[r].size;
@@ -481,7 +537,7 @@ program_step_cost(const Program *p, const Step *step)
 	Tally tally;
 
 	tally_init(&tally, a, &none, p->kernels);
-	tally_add(&tally, step->fn, step->kernel ? step->kernel->cycles : 0);
+	add_step(&tally, step);
 	cost = tally.cost;
 	for (int i = 0; i < step->fn->bufs.n; i++) {
 		const LBuf *b = step->fn->bufs.v[i];

@@ -81,8 +81,8 @@ least_scratch(const NodeKernels *all)
 	return best;
 }
 
-/* Lowers and verifies everything, also what sharing may make superfluous. */
-static bool
+/* Lowers everything, also what sharing may make superfluous. */
+static void
 list_kernels(Choice *c)
 {
 	Arena *a = c->plans.arena;
@@ -96,10 +96,7 @@ list_kernels(Choice *c)
 	for (int t = 0; t < c->plans.nnodes; t++) {
 		c->choices[t] = kernels_of(a, c->plans.node[t], o);
 		c->versions[t] = ARENA_ARRAY(a, Versions *, c->choices[t].n);
-		if (!take_kernel(c, t, least_scratch(&c->choices[t])))
-			return false;
 	}
-	return true;
 }
 
 /* ---- Costs ---- */
@@ -125,13 +122,22 @@ cost_of(const Choice *c, const Layout *l)
 	Tally tally;
 
 	tally_init(&tally, a, c->plans.graph, c->plans.options->kernels);
+	tally.merges = is_small(c);
 	for (int t = 0; t < c->plans.nnodes; t++) {
 		const NodeKernel *k = &c->choices[t].v[c->chosen[t]];
 		bool has_order = l == c->layout && c->plans.kernel[t]->fn[l->order[t]];
 
-		if (!l->no_kernel[t])
-			tally_add(&tally, has_order ? c->plans.kernel[t]->fn[l->order[t]] : k->fn,
-			          k->cycles);
+		if (l->no_kernel[t])
+			continue;
+		tally_function(&tally, has_order ? c->plans.kernel[t]->fn[l->order[t]] : k->fn,
+		               k->cycles);
+		for (int i = 0; i < k->fn->bufs.n; i++) {
+			const LBuf *b = k->fn->bufs.v[i];
+
+			if (b->role == LBUF_IN && b->data && lfunc_uses(k->fn, b))
+				tally_constant(&tally, b->data, (size_t)b->count *
+				                                        (size_t)dtype_info[b->elem].bytes);
+		}
 	}
 	cost = tally.cost;
 	cost.ram = l->result.size + state_bytes(&c->plans);
@@ -345,7 +351,7 @@ choose_within(Choice *c, const Layout *l, const size_t *spare, size_t part, int6
 	int **kernel = ARENA_ARRAY(a, int *, c->plans.nnodes);
 	bool small = wants_small(c), ok = true;
 
-	if (budget_of(c)->flash || small) {
+	if (c->flash || small) {
 		PickItem *items = make_items(c, a, l, spare, part, small, kernel);
 
 		if (small)
@@ -383,7 +389,7 @@ compare_upgrades(const void *pa, const void *pb)
 static size_t
 flash_excess(const Choice *c)
 {
-	size_t flash = budget_of(c)->flash;
+	size_t flash = c->flash;
 	ProgramCost cost;
 
 	if (!flash)
@@ -555,19 +561,15 @@ report_cycles(const Choice *c, const ProgramCost *cost)
 	return false;
 }
 
-static bool
-check_budget(const Choice *c)
+bool
+choose_check(const Choice *c, const ProgramCost *cost)
 {
 	const ProgramBudget *b = budget_of(c);
-	ProgramCost cost;
 
-	if (!b->flash && !b->cycles)
-		return true;
-	cost = cost_of(c, c->layout);
-	if (b->flash && program_flash(&cost) > b->flash)
-		return report_flash(c, &cost);
-	if (b->cycles && (!cost.cycles || cost.cycles > b->cycles))
-		return report_cycles(c, &cost);
+	if (b->flash && program_flash(cost) > b->flash)
+		return report_flash(c, cost);
+	if (b->cycles && (!cost->cycles || cost->cycles > b->cycles))
+		return report_cycles(c, cost);
 	return true;
 }
 
@@ -592,12 +594,15 @@ missed(const Choice *c, int t)
 	                    (long long)(best->scratch - k->scratch));
 }
 
-static void
-report_choices(const Choice *c)
+void
+choose_report(const Choice *c)
 {
 	const ProgramBudget *b = budget_of(c);
+	const KernelOptions *o = c->plans.options->kernels;
 	ProgramCost cost;
 
+	if (!o || !o->remarks)
+		return;
 	for (int t = 0; t < c->plans.nnodes; t++) {
 		const NodeKernels *all = &c->choices[t];
 		const NodeKernel *k = &all->v[c->chosen[t]], *last = &all->v[all->n - 1];
@@ -626,7 +631,7 @@ report_choices(const Choice *c)
 static bool
 choose_part(Choice *c, const Layout *least, const size_t *spare, size_t part)
 {
-	int64_t flash = (int64_t)budget_of(c)->flash;
+	int64_t flash = (int64_t)c->flash;
 
 	for (int round = 0; round < MAX_ROUNDS; round++) {
 		size_t excess;
@@ -688,29 +693,34 @@ choose_for_cycles(Choice *c, const Layout *least, size_t most)
 	return true;
 }
 
-bool
-choose_kernels(Choice *c, Diag *d)
+static void
+make_room(Choice *c)
 {
 	Arena *a = c->plans.arena;
-	const KernelOptions *k = c->plans.options->kernels;
-	const Layout *least;
-	size_t most;
 
-	c->diag = d;
 	c->plans.kernel = ARENA_ARRAY(a, Versions *, c->plans.nnodes);
 	c->plans.no_hold = ARENA_ARRAY(a, bool, c->plans.nnodes);
 	c->choices = ARENA_ARRAY(a, NodeKernels, c->plans.nnodes);
 	c->chosen = ARENA_ARRAY(a, int, c->plans.nnodes);
 	c->versions = ARENA_ARRAY(a, Versions **, c->plans.nnodes);
-	if (!list_kernels(c))
-		return false;
+}
+
+bool
+choose_kernels(Choice *c)
+{
+	const Layout *least;
+	size_t most;
+
+	if (!c->choices) {
+		make_room(c);
+		list_kernels(c);
+	}
+	for (int t = 0; t < c->plans.nnodes; t++)
+		if (!take_kernel(c, t, least_scratch(&c->choices[t])))
+			return false;
 	c->layout = least = layout_choose(&c->plans);
 	most = most_memory(c, least->result.size);
 	if (least->result.size > most)
 		return report_ram(c, least);
-	if (!choose_for_cycles(c, least, most) || !check_budget(c))
-		return false;
-	if (k && k->remarks)
-		report_choices(c);
-	return true;
+	return choose_for_cycles(c, least, most);
 }

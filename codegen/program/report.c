@@ -45,7 +45,7 @@ report_buffer(Str *s, const Program *p, const Buffer *b)
 static void
 report_steps(Str *s, const Program *p)
 {
-	str_puts(s, "   cycles       code  constants    scratch kernel\n");
+	str_puts(s, "\n   cycles       code  constants    scratch kernel\n");
 	for (int i = 0; i < p->steps.n; i++) {
 		const Step *step = p->steps.v[i];
 		ProgramCost cost = program_step_cost(p, step);
@@ -54,7 +54,6 @@ report_steps(Str *s, const Program *p)
 		           cost.constants, cost.ram, step->name,
 		           step->kernel ? step->kernel->name : "copy");
 	}
-	str_putc(s, '\n');
 }
 
 void
@@ -73,12 +72,12 @@ program_report(Str *s, const Program *p)
 	if (cost.cycles)
 		str_printf(s, "; about %lld cycles", (long long)cost.cycles);
 	str_puts(s, "\n\n");
-	report_steps(s, p);
 	str_puts(s, "where      offset      bytes        steps buffer\n");
 	for (int kind = BUFFER_INPUT; kind <= BUFFER_ARENA; kind++)
 		for (int i = 0; i < p->buffers.n; i++)
 			if (p->buffers.v[i]->kind == (BufferKind)kind)
 				report_buffer(s, p, p->buffers.v[i]);
+	report_steps(s, p);
 }
 
 /* ---- JSON ---- */

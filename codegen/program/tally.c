@@ -42,8 +42,8 @@ grow(Tally *t)
 			*place_of(t, &old.constant[i]) = old.constant[i];
 }
 
-static void
-add_constant(Tally *t, const void *data, size_t size)
+void
+tally_constant(Tally *t, const void *data, size_t size)
 {
 	Bytes b = {data, size}, *place;
 
@@ -60,7 +60,7 @@ add_constant(Tally *t, const void *data, size_t size)
 }
 
 static size_t
-buffer_size(const LBuf *b)
+table_size(const LBuf *b)
 {
 	return (size_t)b->count * (size_t)dtype_info[b->elem].bytes;
 }
@@ -78,7 +78,19 @@ add_function(Tally *t, const LFunc *f, const char *key)
 	t->cost.code += (size_t)measure_code(o ? o->target : NULL, o ? o->level : '2', f);
 	for (int i = 0; i < f->bufs.n; i++)
 		if (f->bufs.v[i]->role == LBUF_TABLE && lfunc_uses(f, f->bufs.v[i]))
-			t->cost.constants += buffer_size(f->bufs.v[i]);
+			t->cost.constants += table_size(f->bufs.v[i]);
+}
+
+/* Makes all numbers equal. */
+static void
+hide_numbers(char *text)
+{
+	char *to = text;
+
+	for (const char *p = text; *p; p++)
+		if (*p < '0' || *p > '9')
+			*to++ = *p;
+	*to = 0;
 }
 
 /* The text of a function without its name and its arguments' contents: equal ones are one
@@ -100,23 +112,19 @@ text_of(const Tally *t, const LFunc *f)
 	}
 	str_init(&s, t->arena);
 	lfunc_print(&s, &copy);
+	if (t->merges)
+		hide_numbers(s.s);
 	return s.s;
 }
 
 void
-tally_add(Tally *t, const LFunc *f, int64_t cycles)
+tally_function(Tally *t, const LFunc *f, int64_t cycles)
 {
 	LFuncs callees = measure_callees(t->arena, f);
 
 	for (int i = 0; i < callees.n; i++)
 		add_function(t, callees.v[i], callees.v[i]->name);
 	add_function(t, f, text_of(t, f));
-	for (int i = 0; i < f->bufs.n; i++) {
-		const LBuf *b = f->bufs.v[i];
-
-		if (b->role == LBUF_IN && b->data && lfunc_uses(f, b))
-			add_constant(t, b->data, buffer_size(b));
-	}
 	t->cost.cycles += cycles;
 }
 

@@ -17,6 +17,7 @@ typedef struct {
 typedef struct {
 	Arena *arena;
 	const KernelOptions *options; /* may be NULL */
+	bool merges;     /* functions that differ in numbers only will become one */
 	Map functions;   /* by their text */
 	Bytes *constant; /* a hash table */
 	size_t nconstants, room;
@@ -26,7 +27,10 @@ typedef struct {
 /* An empty one, but for what calls and the interface take. */
 void tally_init(Tally *t, Arena *scratch, const Graph *g, const KernelOptions *o);
 
-/* Adds a step with its function, which takes so many cycles. */
-void tally_add(Tally *t, const LFunc *f, int64_t cycles);
+/* Adds a call of a function that takes so many cycles, with the function. */
+void tally_function(Tally *t, const LFunc *f, int64_t cycles);
+
+/* Adds constants. */
+void tally_constant(Tally *t, const void *data, size_t size);
 
 #endif

