@@ -273,40 +273,54 @@ list_sum(Chooser *ch, const Node *n)
 		           count * (4 * k->load + k->output + k->loop) / 10);
 }
 
-/* ---- All ---- */
+/* ---- LSTM layers ---- */
 
 static void
-list_for_level(Chooser *ch, const Node *n, const Conv *c)
+list_lstm(Chooser *ch, const Node *n)
 {
-	if (!c)
+	ch->reference = cost_lstm_reference(ch->costs, n);
+	if ((ch->options->target->isa & ISA_ARM_DSP) && lstm_fits(n))
+		add_kernel(ch, "lstm dot2", lstm_lower(ch->arena, n), cost_lstm(ch->costs, n));
+}
+
+/* ---- All ---- */
+
+/* Those of ch->level. */
+static void
+list_kernels(Chooser *ch, const Node *n)
+{
+	const Conv *c = ch->conv;
+
+	if ((n->op == OP_ADD || n->op == OP_SUB) && n->out[0])
 		list_sum(ch, n);
-	else if (!(ch->options->target->isa & ISA_ARM_DSP))
+	else if (n->op == OP_SEQUENCE_LSTM)
+		list_lstm(ch, n);
+	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
 		list_scalar(ch);
-	else if (c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
+	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
 		list_vectors(ch);
-	else if (c->groups == 1)
+	else if (c && c->groups == 1)
 		list_dense(ch);
-	else if (c->groups == c->oc && c->ic == 1)
+	else if (c && c->groups == c->oc && c->ic == 1)
 		list_depthwise(ch);
 }
 
 NodeKernels
 kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
+	static const char every[] = "32s"; /* levels that list different kernels */
 	Chooser ch = {.arena = a, .options = o};
-	bool wanted = o && o->target && o->level != '0' && o->level != '1', is_sum;
+	bool wanted = o && o->target && o->level != '0' && o->level != '1';
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
-	is_sum = (n->op == OP_ADD || n->op == OP_SUB) && n->out[0];
-	if (ch.costs && !is_sum && conv_read(&c, a, n)) {
+	if (ch.costs && conv_read(&c, a, n)) {
 		ch.conv = &c;
 		ch.reference = cost_reference(ch.costs, &c);
 	}
-	for (const char *level = o && o->every ? "32s" : "*"; *level && (ch.conv || is_sum) && ch.costs;
-	     level++) {
-		ch.level = *level == '*' ? o->level : *level;
-		list_for_level(&ch, n, ch.conv);
+	for (size_t i = 0; ch.costs && i < (o->every ? strlen(every) : 1); i++) {
+		ch.level = o->every ? every[i] : o->level;
+		list_kernels(&ch, n);
 	}
 	ch.level = 0;
 	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
