@@ -465,6 +465,7 @@ add_program(Output *out)
 	KernelOptions kernels = {.target = &o->machine.facts, .level = o->level,
 	                         .remarks = pipeline_remarks_kernels(o)};
 	ProgramOptions plan = {.kernels = &kernels, .io = o->io, .clobber_input = o->clobber_input,
+	                       .nregions = o->regions.n, .region = o->regions.v,
 	                       .budget = o->budget};
 	Program *p;
 

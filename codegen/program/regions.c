@@ -3,8 +3,9 @@
  * many from the front go in as a plan has room for, then single ones further behind; the
  * last region has to take what is left.  What fits no later region goes first.
  *
- * Where that fails for items sorted by accesses for their bytes, the largest ones go
- * first, then those that take most bytes for the longest time.
+ * That is done for items sorted by accesses for their bytes, by accesses, by size, and by
+ * size times lifetime; the best counts: where all fits, and with the fewest accesses to
+ * slow memory.
  */
 #include "codegen/program/regions.h"
 
@@ -13,7 +14,7 @@
 
 enum { MAX_SINGLES = 64 }; /* items behind the front that are tried one by one */
 
-typedef enum { BY_ACCESSES, BY_SIZE, BY_AREA, SORT_COUNT } Sort;
+typedef enum { BY_DENSITY, BY_ACCESSES, BY_SIZE, BY_AREA, SORT_COUNT } Sort;
 
 typedef struct {
 	Arena *arena;
@@ -179,7 +180,8 @@ key_of(const Spread *s, int i, Sort sort)
 	const PlanItem *item = &s->problem->item[i];
 
 	switch (sort) {
-	case BY_ACCESSES: return size > 0 ? s->accesses[i] / size : 0;
+	case BY_DENSITY: return size > 0 ? s->accesses[i] / size : 0;
+	case BY_ACCESSES: return s->accesses[i];
 	case BY_SIZE: return size;
 	case BY_AREA: return size > 0 ? size * (plan_last(item) - plan_first(item) + 1) : 0;
 	case SORT_COUNT: break;
@@ -206,6 +208,14 @@ spread(Spread *s, Sort sort)
 	return plan;
 }
 
+static bool
+is_better(const RegionPlan *a, const RegionPlan *b)
+{
+	if (a->overflow != b->overflow)
+		return a->overflow < b->overflow;
+	return a->slow < b->slow;
+}
+
 RegionPlan
 regions_plan(Arena *a, const PlanProblem *p, const double *accesses, const MemoryRegion *region,
              int n, long budget)
@@ -219,10 +229,10 @@ regions_plan(Arena *a, const PlanProblem *p, const double *accesses, const Memor
 	s.sequence = ARENA_ARRAY(a, int, p->n);
 	for (int i = 0; i < p->n; i++)
 		s.size[i] = plan_item_size(&p->item[i]);
-	for (int sort = 0; sort < SORT_COUNT && (sort == 0 || best.overflow); sort++) {
+	for (int sort = 0; sort < SORT_COUNT; sort++) {
 		RegionPlan plan = spread(&s, (Sort)sort);
 
-		if (sort && plan.overflow >= best.overflow)
+		if (sort && !is_better(&plan, &best))
 			continue;
 		best = plan;
 		for (int i = 0; i < p->n; i++)
