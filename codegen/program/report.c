@@ -119,8 +119,8 @@ put_step(Str *s, const Program *p, const Step *step)
 	str_printf(s, ", \"operator\": \"%s\", \"macs\": %lld, \"kernel\": ",
 	           step->node ? op_info[step->node->op].name : "copy", (long long)step->macs);
 	str_put_json(s, step->kernel ? step->kernel->name : "copy");
-	str_printf(s, ", \"cycles\": %lld, \"code_bytes\": %zu, \"constant_bytes\": %zu, "
-	              "\"scratch_bytes\": %zu}",
+	str_printf(s, ", \"cycles\": %lld, \"code\": %zu, \"constants\": %zu, "
+	              "\"scratch\": %zu}",
 	           (long long)cost.cycles, cost.code, cost.constants, cost.ram);
 }
 
