@@ -243,8 +243,12 @@ free_memory(const Choice *c, const Layout *l, size_t most)
 	if (region_bytes(c->plans.options) < most)
 		most = region_bytes(c->plans.options);
 	for (int t = 0; t < c->plans.nnodes; t++) {
-		size_t used = memory_at(l, t);
+		size_t used;
 
+		/* Where there is no choice nobody asks. */
+		if (c->choices[t].n < 2)
+			continue;
+		used = memory_at(l, t);
 		/* What the kernel has there for itself, another one may have. */
 		spare[t] = used < most ? most - used : 0;
 		spare[t] += (size_t)c->choices[t].v[c->chosen[t]].scratch;

@@ -21,6 +21,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -85,7 +86,10 @@ def estimates(args):
             continue
         for level in ["-Os", "-O2"]:
             with harness.scratch_folder() as folder:
-                found = estimate(args, files[0], folder, level)
+                try:
+                    found = estimate(args, files[0], folder, level)
+                except subprocess.TimeoutExpired:
+                    found = None
             if not found:
                 continue
             about, constants, real = found
