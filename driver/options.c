@@ -142,6 +142,42 @@ set_max_flash(Options *o, const char *value)
 	return read_budget(o, "--max-flash=", value, &o->budget.flash);
 }
 
+/* Whether both are one word for C, where arguments are in small letters and macros in
+ * capitals. */
+static bool
+same_letters(const char *a, const char *b)
+{
+	while (*a && toupper((unsigned char)*a) == toupper((unsigned char)*b))
+		a++, b++;
+	return !*a && !*b;
+}
+
+/* NAME:SIZE */
+static bool
+set_region(Options *o, const char *value)
+{
+	enum { MOST_REGIONS = 16 };
+	const char *colon = strchr(value, ':');
+	size_t n = colon ? (size_t)(colon - value) : 0;
+	MemoryRegion region = {.name = arena_strndup(o->arena, value, n)};
+	bool word = n > 0 && !isdigit((unsigned char)*value);
+
+	for (size_t i = 0; i < n; i++)
+		word = word && (isalnum((unsigned char)value[i]) || value[i] == '_');
+	if (!word || strstr(region.name, "__") || *value == '_' || value[n - 1] == '_')
+		return USAGE(o, "'-mregion=%s': it must be NAME:SIZE, as DTCM:64K, with a name of "
+		             "letters, digits and single underscores between them", value);
+	if (!read_budget(o, "-mregion=NAME:", colon + 1, &region.size))
+		return false;
+	for (int i = 0; i < o->regions.n; i++)
+		if (same_letters(o->regions.v[i].name, region.name))
+			return USAGE(o, "'-mregion=%s': there is a region of that name", value);
+	if (o->regions.n == MOST_REGIONS)
+		return USAGE(o, "'-mregion=%s': there are at most %d regions", value, MOST_REGIONS);
+	VEC_PUSH(o->arena, &o->regions, region);
+	return true;
+}
+
 static bool
 set_max_cycles(Options *o, const char *value)
 {
@@ -811,5 +847,6 @@ options_program(const Options *o, KernelOptions *kernels)
 {
 	*kernels = (KernelOptions){.target = &o->machine.facts, .level = o->level};
 	return (ProgramOptions){.kernels = kernels, .io = o->io,
-	                        .clobber_input = o->clobber_input, .budget = o->budget};
+	                        .clobber_input = o->clobber_input, .nregions = o->regions.n,
+	                        .region = o->regions.v, .budget = o->budget};
 }

@@ -187,6 +187,9 @@ options_print_code(Str *s, const Options *o)
 		str_puts(s, " -fio=arena");
 	if (o->clobber_input)
 		str_puts(s, " -fclobber-input");
+	for (int i = 0; i < o->regions.n; i++)
+		print_joined(s, "-mregion=", arena_printf(s->arena, "%s:%zu", o->regions.v[i].name,
+		                                          o->regions.v[i].size));
 	print_budget(s, &o->budget);
 	if (o->single_rounding)
 		str_puts(s, " -fsingle-rounding");

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "codegen/kernels/compressed.h"
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
 #include "codegen/kernels/measure.h"
@@ -57,19 +58,25 @@ is_listed(const Chooser *ch, const NodeKernel *k)
 	return false;
 }
 
+NodeKernel
+kernel_of(const char *name, LFunc *fn, int64_t cycles, const KernelOptions *o)
+{
+	return (NodeKernel){
+		.name = name, .fn = fn, .constants = buffer_bytes(fn, false),
+		.cycles = cycles || !o ? cycles : measure_cycles(o->target, fn),
+		.code = measure_code(o ? o->target : NULL, o ? o->level : '2', fn),
+		.scratch = buffer_bytes(fn, true)};
+}
+
 static void
 add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 {
 	const KernelOptions *o = ch->options;
-	NodeKernel k = {.name = name, .fn = fn, .cycles = cycles};
+	NodeKernel k;
 
 	if (cycles > ch->reference)
 		return;
-	k.code = measure_code(o ? o->target : NULL, o ? o->level : '2', fn);
-	k.scratch = buffer_bytes(fn, true);
-	k.constants = buffer_bytes(fn, false);
-	if (!cycles && o)
-		k.cycles = measure_cycles(o->target, fn);
+	k = kernel_of(name, fn, cycles, o);
 	if (ch->level && is_listed(ch, &k))
 		return;
 	if (o && o->every && is_small(ch))
@@ -273,6 +280,29 @@ list_sum(Chooser *ch, const Node *n)
 		           count * (4 * k->load + k->output + k->loop) / 10);
 }
 
+/* ---- Weights that were made small ---- */
+
+/* Adds each in front of the first one that it is better than. */
+static void
+list_compressed(Chooser *ch)
+{
+	NodeKernels more = compressed_list(ch->arena, ch->conv, ch->options, ch->costs);
+	char level = ch->options->level;
+
+	for (int i = 0; i < more.n; i++) {
+		int at = 0, last = ch->all.n;
+
+		while (at < last && !compressed_is_better(&more.v[i], &ch->all.v[at], level))
+			at++;
+		if (at == last)
+			continue;
+		VEC_PUSH(ch->arena, &ch->all, more.v[i]);
+		for (int k = last; k > at; k--)
+			ch->all.v[k] = ch->all.v[k - 1];
+		ch->all.v[at] = more.v[i];
+	}
+}
+
 /* ---- LSTM layers ---- */
 
 static void
@@ -311,18 +341,23 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	static const char every[] = "32s"; /* levels that list different kernels */
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	bool is_dot;
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
-	if (ch.costs && conv_read(&c, a, n)) {
-		ch.conv = &c;
+	is_dot = wanted && (n->op == OP_CONV || n->op == OP_GEMM || n->op == OP_MATMUL) &&
+	         conv_read(&c, a, n);
+	ch.conv = is_dot ? &c : NULL;
+	if (ch.costs && is_dot)
 		ch.reference = cost_reference(ch.costs, &c);
-	}
 	for (size_t i = 0; ch.costs && i < (o->every ? strlen(every) : 1); i++) {
 		ch.level = o->every ? every[i] : o->level;
 		list_kernels(&ch, n);
 	}
 	ch.level = 0;
 	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
+	ch.level = o ? o->level : 0;
+	if (is_dot && (ch.costs || is_small(&ch)))
+		list_compressed(&ch);
 	return ch.all;
 }

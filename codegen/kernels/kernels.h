@@ -32,6 +32,10 @@ typedef struct {
 	bool remarks; /* report each choice (R_PASS) */
 } KernelOptions;
 
+
+/* A kernel with all that is known of it; with 0 cycles they are estimated too. */
+NodeKernel kernel_of(const char *name, LFunc *fn, int64_t cycles, const KernelOptions *o);
+
 /*
  * All lowerings of n that make sense on the target, best first, with `every` the best of
  * each level; the last one is the reference lowering.  Without a target (NULL) that is all.

@@ -10,6 +10,7 @@
 typedef struct {
 	SizeCounts *counts;     /* NULL: not wanted */
 	const int *price;       /* by SizeItem; NULL: not wanted */
+	double *accesses;       /* by buffer; NULL: not wanted */
 	double tenths;
 } Meter;
 
@@ -50,6 +51,8 @@ count_expr(Meter *m, const Expr *e, double times)
 		break;
 	case E_LOAD:
 		count(m, SIZE_LOAD, times);
+		if (m->accesses)
+			m->accesses[e->u.buf->index] += times;
 		break;
 	case E_KOP:
 		/* Comparisons are of what they compare. */
@@ -103,6 +106,8 @@ count_stmts(Meter *m, const Stmt *s, double times)
 			count(m, SIZE_IF, times);
 		} else if (s->kind == S_STORE) {
 			count(m, SIZE_STORE, times);
+			if (m->accesses)
+				m->accesses[s->buf->index] += times;
 			count_expr(m, s->index, times);
 		}
 		if (s->cond)
@@ -227,6 +232,14 @@ call_tenths(const Meter *m, const LFunc *callee)
 
 	count_function(&inner, callee);
 	return inner.tenths;
+}
+
+void
+measure_accesses(const LFunc *f, double *accesses)
+{
+	Meter m = {.accesses = accesses};
+
+	count_stmts(&m, f->body, 1);
 }
 
 int64_t

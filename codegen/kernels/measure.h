@@ -32,6 +32,9 @@ int64_t measure_code(const Target *t, char level, const LFunc *f);
 /* The scalar functions that f calls, by itself or through others, each once. */
 LFuncs measure_callees(Arena *a, const LFunc *f);
 
+/* How often a call loads from each buffer and stores to it, added to accesses[]. */
+void measure_accesses(const LFunc *f, double *accesses);
+
 /* Cycles of a call; 0: nothing is known of the target. */
 int64_t measure_cycles(const Target *t, const LFunc *f);
 

@@ -354,6 +354,20 @@ convert_lifetime(const Build *b, Buffer *buffer)
 		buffer->last = buffer->first;
 }
 
+/* The region that has the bytes at `offset`. */
+static int
+region_at(const Program *p, size_t offset)
+{
+	int r = p->nregions - 1;
+
+	while (r > 0 && offset < p->region[r].base)
+		r--;
+	/* Those that are empty start where another one does. */
+	while (r > 0 && p->region[r].size == 0)
+		r--;
+	return r;
+}
+
 /* What v shares memory with; a view of a view may have no other use. */
 static const Buffer *
 shared_buffer(Build *b, const Value *v)
@@ -372,6 +386,8 @@ finish_buffers(Build *b)
 		convert_lifetime(b, buffer);
 		if (buffer->share != SHARE_NONE)
 			buffer->shares = shared_buffer(b, buffer->value);
+		if (buffer->kind == BUFFER_ARENA)
+			buffer->region = region_at(p, buffer->offset);
 		if (buffer->kind == BUFFER_ARENA &&
 		    (size_t)dtype_info[buffer->type.dtype].bytes > p->arena_align)
 			p->arena_align = (size_t)dtype_info[buffer->type.dtype].bytes;
@@ -397,6 +413,8 @@ make_program(Build *b)
 		p->input[i] = buffer_of(b, g->inputs.v[i]);
 	if (!make_steps(b))
 		return false;
+	p->nregions = b->choice.layout->nregions;
+	p->region = b->choice.layout->region;
 	p->arena_size = r->size;
 	p->arena_bound = r->bound;
 	p->arena_optimal = r->optimal;
@@ -502,7 +520,8 @@ program_cost(const Program *p)
 	for (int i = 0; i < p->steps.n; i++)
 		add_step(&tally, p->steps.v[i]);
 	cost = tally.cost;
-	cost.ram = p->arena_size;
+	for (int r = 0; r < p->nregions; r++)
+		cost.ram += p->region[r].size;
 	for (int i = 0; i < p->graph->states.n && p->io == IO_CALLER; i++)
 		cost.ram += type_bytes(&p->graph->states.v[i]->type);
 	arena_free(a);
@@ -528,6 +547,12 @@ program_step_cost(const Program *p, const Step *step)
 	}
 	arena_free(a);
 	return cost;
+}
+
+size_t
+program_in_region(const Program *p, const Buffer *b)
+{
+	return b->offset - p->region[b->region].base;
 }
 
 size_t

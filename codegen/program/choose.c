@@ -147,7 +147,8 @@ cost_of(const Choice *c, const Layout *l)
 
 /* ---- What fits the memory ---- */
 
-/* Bytes that the arena may have, when the smallest one has `least`. */
+/* Bytes that the arena may have, when the smallest one has `least`.  Regions say by
+ * themselves how much there is. */
 static size_t
 most_memory(const Choice *c, size_t least)
 {
@@ -155,6 +156,8 @@ most_memory(const Choice *c, size_t least)
 
 	if (ram)
 		return ram > states ? ram - states : 0;
+	if (c->plans.options->nregions)
+		return SIZE_MAX;
 	switch (c->plans.options->kernels ? c->plans.options->kernels->level : 's') {
 	case '3': return SIZE_MAX;
 	case '2': return 2 * least;
@@ -213,15 +216,39 @@ memory_at(const Layout *l, int t)
 	return bytes;
 }
 
+static bool
+layout_fits(const Layout *l, size_t most)
+{
+	return l->result.size <= most && !l->overflow;
+}
+
+/* Bytes of all regions. */
+static size_t
+region_bytes(const ProgramOptions *o)
+{
+	size_t sum = 0;
+
+	for (int r = 0; r < o->nregions; r++)
+		if (__builtin_add_overflow(sum, o->region[r].size, &sum))
+			return SIZE_MAX;
+	return o->nregions ? sum : SIZE_MAX;
+}
+
 /* Bytes that are free while each node runs. */
 static size_t *
 free_memory(const Choice *c, const Layout *l, size_t most)
 {
 	size_t *spare = ARENA_ARRAY(c->plans.arena, size_t, c->plans.nnodes);
 
+	if (region_bytes(c->plans.options) < most)
+		most = region_bytes(c->plans.options);
 	for (int t = 0; t < c->plans.nnodes; t++) {
-		size_t used = memory_at(l, t);
+		size_t used;
 
+		/* Where there is no choice nobody asks. */
+		if (c->choices[t].n < 2)
+			continue;
+		used = memory_at(l, t);
 		/* What the kernel has there for itself, another one may have. */
 		spare[t] = used < most ? most - used : 0;
 		spare[t] += (size_t)c->choices[t].v[c->chosen[t]].scratch;
@@ -424,7 +451,7 @@ upgrade_nodes(Choice *c, size_t most)
 		if (!take_kernel(c, t, all.v[i].kernel))
 			return false;
 		c->layout = layout_choose(&c->plans);
-		if (c->layout->result.size <= most && !flash_excess(c))
+		if (layout_fits(c->layout, most) && !flash_excess(c))
 			continue;
 		c->layout = before;
 		if (!take_kernel(c, t, old))
@@ -493,6 +520,25 @@ report_ram(const Choice *c, const Layout *l)
 	if (clobbered >= l->result.size && !has_floats(c->plans.graph))
 		diag_note(c->diag, NULL, "no choice of kernels takes less; smaller inputs or fewer "
 		                         "channels in that layer would");
+	return false;
+}
+
+static bool
+report_regions(const Choice *c, const Layout *l)
+{
+	const ProgramOptions *o = c->plans.options;
+	const Region *full = &l->region[l->full];
+	ProgramOptions one = *o;
+	Plans p = c->plans;
+
+	one.nregions = 0;
+	p.options = &one;
+	diag_report(c->diag, c->plans.nnodes ? &c->plans.node[worst_node(c, l)]->loc : NULL, E_BUDGET,
+	            "'-mregion=%s:%zu': what fits no other region takes %zu bytes there, %zu more "
+	            "than it has; most memory is needed here", full->memory.name,
+	            full->memory.size, full->size, full->size - full->memory.size);
+	diag_note(c->diag, NULL, "in one piece the arena would take %zu bytes; all regions have %zu",
+	          layout_choose(&p)->result.size, region_bytes(o));
 	return false;
 }
 
@@ -647,6 +693,13 @@ choose_part(Choice *c, const Layout *least, const size_t *spare, size_t part)
 	return true;
 }
 
+/* Whether it was said how much memory there is. */
+static bool
+is_bound(const Choice *c)
+{
+	return budget_of(c)->ram || c->plans.options->nregions;
+}
+
 /* The layout with the best kernels that fits `most` bytes; that of the smallest, `least`,
  * where there is none. */
 static bool
@@ -659,11 +712,11 @@ choose_layout(Choice *c, const Layout *least, size_t most)
 	for (size_t part = 1; part <= MAX_PARTS; part *= 4) {
 		if (!choose_part(c, least, spare, part))
 			return false;
-		if (c->layout->result.size <= most)
-			return part == 1 || !budget_of(c)->ram || upgrade_nodes(c, most);
+		if (layout_fits(c->layout, most))
+			return part == 1 || !is_bound(c) || upgrade_nodes(c, most);
 	}
 	c->layout = least;
-	return take_all(c, smallest) && (!budget_of(c)->ram || upgrade_nodes(c, most));
+	return take_all(c, smallest) && (!is_bound(c) || upgrade_nodes(c, most));
 }
 
 /* How fast the chosen kernels are, as far as a budget of cycles asks for it. */
@@ -680,7 +733,7 @@ static bool
 choose_for_cycles(Choice *c, const Layout *least, size_t most)
 {
 	const size_t more[] = {most, 2 * least->result.size, SIZE_MAX};
-	int n = budget_of(c)->ram ? 1 : (int)(sizeof more / sizeof *more);
+	int n = is_bound(c) ? 1 : (int)(sizeof more / sizeof *more);
 	int *smallest = arena_copy(c->plans.arena, c->chosen,
 	                           (size_t)c->plans.nnodes * sizeof *c->chosen);
 
@@ -720,6 +773,8 @@ choose_kernels(Choice *c)
 			return false;
 	c->layout = least = layout_choose(&c->plans);
 	most = most_memory(c, least->result.size);
+	if (least->overflow)
+		return report_regions(c, least);
 	if (least->result.size > most)
 		return report_ram(c, least);
 	return choose_for_cycles(c, least, most);

@@ -15,6 +15,10 @@
  *    the order of its kernel's loops asks for (lfunc_distance); the plan chooses the
  *    order.
  *
+ * The arena may lie in several regions of memory.  Then offsets are those in an arena of
+ * one piece, in which the regions follow each other: that is how the interpreter and the
+ * JIT have it.  Code for a machine takes a pointer a region (program_in_region).
+ *
  * Where that is not possible a step copies.  The kernels of all steps are
  * verified; see layout.c for the order of decisions.
  */
@@ -75,6 +79,7 @@ typedef struct Buffer {
 	const struct Buffer *twin; /* the base that is the same memory for the caller: of a
 	                            * state as it is next, the state as it was; or NULL */
 	const void *data; /* BUFFER_CONST that is its own base */
+	int region;       /* BUFFER_ARENA: in Program.region */
 	int first, last;  /* the steps between which its bytes are needed; -1 and
 	                   * nsteps stand for before and after the call */
 	Share share;
@@ -98,6 +103,19 @@ typedef struct Step {
 	Arg *arg;         /* one for each of fn->bufs */
 	int64_t macs;     /* multiply-accumulates of the operator's formula */
 } Step;
+
+/* Memory that is there for the arena. */
+typedef struct {
+	const char *name;
+	size_t size; /* bytes */
+} MemoryRegion;
+
+/* A part of the arena, which has memory of its own. */
+typedef struct {
+	MemoryRegion memory; /* the name is NULL where no regions were asked for */
+	size_t base; /* where it starts in an arena of one piece */
+	size_t size; /* bytes that are used */
+} Region;
 
 /* Limits for what is chosen; 0: none. */
 typedef struct {
@@ -130,7 +148,9 @@ typedef struct {
 	Buffer **output; /* parallel to graph->outputs */
 	ProgramIo io;
 	bool clobbers_inputs;
-	size_t arena_size;  /* bytes */
+	int nregions;
+	Region *region;     /* at least one */
+	size_t arena_size;  /* bytes, of all regions one behind the other */
 	size_t arena_align; /* what the start of the arena must be aligned to */
 	size_t arena_bound; /* no plan with this sharing is smaller */
 	bool arena_optimal; /* no smaller plan exists */
@@ -146,6 +166,8 @@ typedef struct {
 	bool no_overlap;     /* results lie in place of inputs or apart from them */
 	ProgramIo io;
 	bool clobber_input;  /* the caller's inputs may be overwritten */
+	int nregions;        /* 0: the arena is one, of any size */
+	const MemoryRegion *region; /* the fastest first */
 	long search_budget;  /* of the exact planner, 0: the default */
 	const KernelOptions *kernels; /* NULL: reference lowerings only */
 	ProgramBudget budget; /* where it names memory, instead of what the level allows */
@@ -180,6 +202,9 @@ ProgramCost program_step_cost(const Program *p, const Step *step);
  * states there, and all outputs back; nothing with IO_CALLER. */
 void program_put_inputs(const Program *p, const void *const *in, void *arena);
 void program_get_outputs(const Program *p, void *const *out, const void *arena);
+
+/* Bytes from the start of its region to a buffer in the arena. */
+size_t program_in_region(const Program *p, const Buffer *b);
 
 /* The most local memory on the stack that a kernel takes. */
 size_t program_local_bytes(const Program *p);
