@@ -362,36 +362,55 @@ read_share(Options *o, const char *option, const char *value, double *out)
 	return true;
 }
 
-/* A share, or N:M. */
+/* A share that leaves something. */
 static bool
-set_prune(Options *o, const char *value)
+read_part(Options *o, const char *option, const char *value, double *out)
+{
+	if (!read_share(o, option, value, out))
+		return false;
+	return *out < 1 || USAGE(o, "'%s%s' would leave nothing", option, value);
+}
+
+/* At most `keep` of `of` neighbours. */
+static bool
+set_neighbours(Options *o, const char *value)
 {
 	enum { MOST_NEIGHBOURS = 32 };
-	static const char channel[] = "channel:";
 	char *end;
-	long keep, of;
+	long keep = strtol(value, &end, 10), of;
 
-	o->weights.sparsity = o->weights.channels = o->weights.keep = o->weights.of = 0;
-	if (strncmp(value, channel, strlen(channel)) == 0) {
-		if (!read_share(o, "-fprune=channel:", value + strlen(channel), &o->weights.channels))
-			return false;
-		return o->weights.channels < 1 ||
-		       USAGE(o, "'-fprune=%s' would leave nothing", value);
-	}
-	if (!strchr(value, ':')) {
-		if (!read_share(o, "-fprune=", value, &o->weights.sparsity))
-			return false;
-		return o->weights.sparsity < 1 ||
-		       USAGE(o, "'-fprune=%s' would leave nothing", value);
-	}
-	keep = strtol(value, &end, 10);
 	of = *end == ':' && end[1] >= '0' && end[1] <= '9' ? strtol(end + 1, &end, 10) : 0;
 	if (*end || keep < 1 || keep >= of || of > MOST_NEIGHBOURS)
-		return USAGE(o, "'-fprune=%s': it must be a share, as 0.7 or 70%%, N:M with "
-		             "0 < N < M <= %d, as 2:4, or channel:SHARE", value, MOST_NEIGHBOURS);
+		return USAGE(o, "'-fprune=%s': it must be a share, as 0.7 or 70%%, layer:SHARE, "
+		             "channel:SHARE, or N:M with 0 < N < M <= %d, as 2:4",
+		             value, MOST_NEIGHBOURS);
 	o->weights.keep = (int)keep;
 	o->weights.of = (int)of;
 	return true;
+}
+
+static bool
+starts_with(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+static bool
+set_prune(Options *o, const char *value)
+{
+	WeightOptions *w = &o->weights;
+	static const char channel[] = "channel:", layer[] = "layer:";
+
+	*w = (WeightOptions){.most = w->most};
+	if (starts_with(value, channel))
+		return read_part(o, "-fprune=channel:", value + strlen(channel), &w->channels);
+	if (starts_with(value, layer)) {
+		w->each_layer = true;
+		return read_part(o, "-fprune=layer:", value + strlen(layer), &w->sparsity);
+	}
+	if (strchr(value, ':'))
+		return set_neighbours(o, value);
+	return read_part(o, "-fprune=", value, &w->sparsity);
 }
 
 static bool
@@ -854,7 +873,8 @@ print_compression(Str *s, const Options *o)
 	if (o->calib)
 		print_joined(s, "-fcalib=", file_basename(o->calib));
 	if (o->weights.sparsity > 0)
-		print_joined(s, "-fprune=", arena_printf(s->arena, "%g", o->weights.sparsity));
+		print_joined(s, o->weights.each_layer ? "-fprune=layer:" : "-fprune=",
+		             arena_printf(s->arena, "%g", o->weights.sparsity));
 	if (o->weights.channels > 0)
 		print_joined(s, "-fprune=channel:", arena_printf(s->arena, "%g", o->weights.channels));
 	if (o->weights.of)

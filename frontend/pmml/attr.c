@@ -289,6 +289,16 @@ pmml_numbers(Pmml *p, const Xml *array, int *n, double **out)
 	return true;
 }
 
+/* ---- Tables ---- */
+
+const Xml *
+pmml_cell(const Xml *row, const char *column)
+{
+	const char *local = strchr(column, ':');
+
+	return xml_child(row, local ? local + 1 : column);
+}
+
 /* ---- <Matrix> ---- */
 
 enum { MAX_MATRIX = 1 << 10 }; /* rows or columns */

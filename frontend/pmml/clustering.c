@@ -83,6 +83,32 @@ read_names(Pmml *p, const Xml *e, Result *r)
 		r->display[i] = xml_attr(c, "name");
 }
 
+/* The clusters from the nearest on, as far as they are asked for. */
+static void
+rank_clusters(Pmml *p, LBuf *list, bool largest_first, Result *r)
+{
+	int n = list->count < r->want_ranks ? list->count : r->want_ranks;
+	LBuf *order;
+
+	if (r->want_ranks < 2)
+		return;
+	order = link_order(p, list, list->count, largest_first);
+	r->nranked = n;
+	r->ranked = ARENA_ARRAY(p->a, Val, n);
+	r->ranked_affinity = ARENA_ARRAY(p->a, Val, n);
+	for (int k = 0; k < n; k++) {
+		Expr *at = code_let(p, "ranked", code_at(p, order, k)), *x;
+
+		/* Without a cluster there is no order. */
+		at = code_select(p, value_is_missing(p, &r->predicted), code_int(p, -1), at);
+		at = code_let(p, "ranked", at);
+		r->ranked[k] = value_label(p, r->classes, at);
+		r->ranked[k].labelled = true;
+		x = code_lookup(p, list, list->count, at, code_number(p, (double)NAN));
+		r->ranked_affinity[k] = value_of(p, TYPE_DOUBLE, code_let(p, "affinity", x));
+	}
+}
+
 bool
 model_clustering(Pmml *p, const Xml *e, Result *r)
 {
@@ -116,5 +142,6 @@ model_clustering(Pmml *p, const Xml *e, Result *r)
 	r->affinity = value_of(p, TYPE_DOUBLE,
 	                       code_lookup(p, list, n, best, code_number(p, (double)NAN)));
 	read_names(p, e, r);
+	rank_clusters(p, list, !measure_is_distance(m), r);
 	return true;
 }

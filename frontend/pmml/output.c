@@ -177,6 +177,8 @@ feature_entity(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *ou
 		                          : value_missing(p, TYPE_STRING, r->entities);
 		return true;
 	}
+	if (r->entity.is_set && rank > 1) /* there is but one */
+		*out = value_missing(p, TYPE_STRING, r->entities);
 	return r->entity.is_set || has_no(p, e, "an entity");
 }
 
@@ -194,6 +196,8 @@ feature_affinity(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *
 		*out = r->ranked_affinity[rank - 1];
 	else
 		*out = r->affinity;
+	if (out->is_set && rank > (r->nranked > 1 ? r->nranked : 1))
+		*out = value_number(p, (double)NAN);
 	return out->is_set || has_no(p, e, "an affinity");
 }
 
@@ -281,6 +285,8 @@ feature_error(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out
 
 /* ---- What is asked for ---- */
 
+enum { LAST_RANK = 1000 };
+
 static bool
 is_one_of(const char *text, const char *const *words)
 {
@@ -300,12 +306,17 @@ output_find_wishes(const Xml *parent, const char *element, Result *r)
 
 	for (const Xml *e = xml_child(parent, element); e; e = xml_same(e)) {
 		const char *feature = xml_attr(e, "feature");
+		double rank;
 
 		if (!feature)
 			continue;
 		r->want_error = r->want_error || is_one_of(feature, error);
 		r->want_probability = r->want_probability || is_one_of(feature, probability);
 		r->want_entity = r->want_entity || is_one_of(feature, entity);
+		if (is_one_of(feature, entity) && xml_attr(e, "rank") &&
+		    pmml_parse_number(xml_attr(e, "rank"), &rank) && rank > r->want_ranks &&
+		    rank < LAST_RANK)
+			r->want_ranks = (int)rank;
 	}
 }
 

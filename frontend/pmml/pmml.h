@@ -156,6 +156,9 @@ bool pmml_parse_number(const char *text, double *out);
 typedef VEC(const char *) Words;
 bool pmml_words(Pmml *p, const Xml *array, Words *out);
 bool pmml_numbers(Pmml *p, const Xml *array, int *n, double **out);
+/* The cell of an <InlineTable>'s row; elements are known by their local names, though
+ * columns may be written with a prefix.  NULL: there is none. */
+const Xml *pmml_cell(const Xml *row, const char *column);
 /* The entries of <Matrix>, row by row. */
 bool pmml_matrix(Pmml *p, const Xml *matrix, int *rows, int *cols, double **out);
 
@@ -302,6 +305,7 @@ typedef enum { FN_REGRESSION, FN_CLASSIFICATION, FN_CLUSTERING, FN_MIXED, FN_OTH
  */
 typedef struct Result {
 	bool want_probability, want_entity, want_error; /* set before: what is asked for */
+	int want_ranks; /* of entities: the last one */
 	Val predicted;
 	Labels *classes;   /* labels of the target, of clusters; NULL: a number */
 	const char **display; /* by class: words to show, NULL where there is none */
