@@ -12,9 +12,13 @@ typedef struct {
 	int step;       /* words of the kernel's rows at a time, even */
 	int body;       /* words in the body of the loop over them, a multiple of step */
 	int unroll;     /* windows or rows of up to so many words have no loop */
-	bool direct;    /* without a buffer: pointwise, whole quads, whole blocks */
+	bool direct;    /* without a buffer: pointwise, four channels or more, blocks that are
+	                 * whole or split */
 	bool all_rows;  /* buffer all rows of an image */
 	bool split;     /* pixels that make no whole block get code of their own */
+	bool packed;    /* constants as small as can be, for an instruction or two more */
+	bool uniform;   /* code that differs as little as can be from that for other sizes, so
+	                 * that layers share functions */
 } DenseShape;
 
 /* A convolution with one group, for two 16-bit products an instruction (dense.c). */
@@ -24,6 +28,7 @@ typedef struct {
 	int pixels;  /* of a row at a time */
 	int unroll;  /* kernels of up to so many taps have no loop over their rows */
 	bool bytes;  /* a byte a weight instead of two, which takes an instruction more */
+	bool packed; /* starts and shifts in one word */
 } DepthwiseShape;
 
 /* A convolution of each channel by itself, for products of 16-bit halves (depthwise.c). */
@@ -36,6 +41,10 @@ typedef struct {
 /* The same where taps are neighbours, channel by channel (planar.c). */
 bool planar_fits(const Conv *c);
 LFunc *planar_lower(Arena *a, const Conv *c, const PlanarShape *shape);
+
+/* The same, of four channels or more, without gaps: little code and no scratch (taps.c). */
+bool taps_fits(const Conv *c);
+LFunc *taps_lower(Arena *a, const Conv *c);
 
 /* Pixels by output channels at a time. */
 typedef struct {

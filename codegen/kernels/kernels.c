@@ -57,9 +57,16 @@ is_small(const Chooser *ch)
 static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
-	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
-	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
-	                    .split = ch->options->level == '3'};
+	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = 8, .unroll = 72};
+
+	if (is_small(ch)) {
+		s.body = 2;
+		s.unroll = 0;
+		s.uniform = true;
+	}
+	s.split = ch->options->level == '3';
+	s.packed = ch->options->level != '3';
+	return s;
 }
 
 static void
@@ -85,7 +92,8 @@ best_dense(const Chooser *ch, bool direct)
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
-		if (direct && c->batch * c->out_h * c->out_w % s.pixels != 0)
+		s.split |= direct && is_small(ch);
+		if (direct && !s.split && c->batch * c->out_h * c->out_w % s.pixels != 0)
 			continue;
 		/* Channels that do not exist have weights all the same. */
 		if (is_small(ch) && s.pairs > 1 && (c->oc + 1) / 2 % s.pairs != 0)
@@ -116,7 +124,7 @@ static void
 list_dense(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool can_be_direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	bool can_be_direct = conv_is_pointwise(c) && (is_small(ch) ? c->ic >= 4 : c->ic % 4 == 0);
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), all = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1) {
@@ -127,8 +135,11 @@ list_dense(Chooser *ch)
 	all.all_rows = true;
 	if (c->ic < 4 && c->kh > 1 && !is_small(ch))
 		add_dense(ch, &all);
+	/* Without a buffer there is less code. */
+	if (can_be_direct && is_small(ch))
+		add_dense(ch, &direct);
 	add_dense(ch, &s);
-	if (can_be_direct)
+	if (can_be_direct && !is_small(ch))
 		add_dense(ch, &direct);
 }
 
@@ -140,8 +151,12 @@ list_depthwise(Chooser *ch)
 	const Conv *c = ch->conv;
 	PlanarShape planar = {.most = 8192};
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
-	                    .bytes = is_small(ch)};
+	                    .bytes = is_small(ch), .packed = ch->options->level != '3'};
 
+	if (is_small(ch) && taps_fits(c)) {
+		add_kernel(ch, "taps", taps_lower(ch->arena, c), cost_taps(ch->costs, c));
+		return;
+	}
 	if (planar_fits(c) && !is_small(ch))
 		add_kernel(ch, "planar", planar_lower(ch->arena, c, &planar),
 		           cost_planar(ch->costs, c));

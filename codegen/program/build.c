@@ -15,6 +15,9 @@ enum { DEFAULT_ALIGN = 4 };
 /* Into how small parts spare memory is divided for scratch. */
 enum { MAX_PARTS = 4096 };
 
+/* Nodes in all layouts that are made to find better kernels one by one. */
+enum { MOST_NODES_TRIED = 20000 };
+
 typedef struct {
 	Plans plans;
 	Diag *diag;
@@ -524,9 +527,68 @@ take_best(Build *b, const size_t *spare, size_t part)
 	return true;
 }
 
+/* Estimated cycles that the best kernel of a node saves. */
+static int64_t
+gain_of(const Build *b, int t)
+{
+	const NodeKernels *all = &b->choices[t];
+
+	return all->v[b->chosen[t]].cycles - all->v[0].cycles;
+}
+
+/* The node with the largest gain of those not tried yet; -1: there is none. */
+static int
+best_gain(const Build *b, const bool *tried)
+{
+	int best = -1;
+
+	for (int t = 0; t < b->plans.nnodes; t++)
+		if (!tried[t] && gain_of(b, t) > 0 && (best < 0 || gain_of(b, t) > gain_of(b, best)))
+			best = t;
+	return best;
+}
+
+/* Takes the best kernel of a node with which the plan fits. */
+static bool
+improve_node(Build *b, int t, size_t most, int *layouts)
+{
+	int before = b->chosen[t];
+
+	for (int k = 0; k < before && *layouts > 0; k++) {
+		const Layout *l;
+
+		if ((size_t)b->choices[t].v[k].scratch > most)
+			continue;
+		if (!take_kernel(b, t, k))
+			return false;
+		l = layout_choose(&b->plans);
+		--*layouts;
+		if (l->result.size <= most) {
+			b->layout = l;
+			return true;
+		}
+	}
+	return take_kernel(b, t, before);
+}
+
+/* Takes better kernels one by one, those that save most first. */
+static bool
+improve_kernels(Build *b, size_t most)
+{
+	bool *tried = ARENA_ARRAY(b->plans.arena, bool, b->plans.nnodes);
+	int layouts = MOST_NODES_TRIED / (b->plans.nnodes + 1), t;
+
+	while (layouts > 0 && (t = best_gain(b, tried)) >= 0) {
+		tried[t] = true;
+		if (!improve_node(b, t, most, &layouts))
+			return false;
+	}
+	return true;
+}
+
 /* The best kernels whose plan fits the level's memory; the layout with reference
  * lowerings sets what that is.  Where kernels spoil more than their scratch, less of it
- * is allowed, in the end none. */
+ * is allowed, in the end none; then kernels are tried one by one. */
 static bool
 choose_kernels(Build *b)
 {
@@ -545,13 +607,13 @@ choose_kernels(Build *b)
 			return false;
 		b->layout = layout_choose(&b->plans);
 		if (b->layout->result.size <= most)
-			return true;
+			return improve_kernels(b, most);
 	}
 	for (int t = 0; t < b->plans.nnodes; t++)
 		if (!take_kernel(b, t, b->choices[t].n - 1))
 			return false;
 	b->layout = least;
-	return true;
+	return improve_kernels(b, most);
 }
 
 static void

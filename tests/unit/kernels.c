@@ -214,14 +214,16 @@ expect_same_sum(const LFunc *f, const Node *n)
 static void
 check_dense(const Conv *c, const Node *n, const Layer *l)
 {
-	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	bool direct = conv_is_pointwise(c) && c->ic >= 4;
 	int32_t total = c->batch * c->out_h * c->out_w;
 
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		DenseShape s = {.pixels = pixels, .pairs = pixels == 1 ? 1 + draw(4) : 1 + draw(2),
-		                .step = 2, .body = draw(2) ? 4 : 8, .unroll = draw(30),
-		                .direct = direct && total % pixels == 0 && draw(2),
-		                .all_rows = draw(2), .split = draw(2)};
+		                .step = 2, .body = 2 << draw(3), .unroll = draw(2) * draw(30),
+		                .all_rows = draw(2), .split = draw(2), .packed = draw(2),
+		                .uniform = draw(2)};
+
+		s.direct = direct && (s.split || total % pixels == 0) && draw(3);
 
 		expect_same(dense_lower(arena, c, &s), arena_printf(arena, "dense %dx%d", pixels, s.pairs),
 		            n, l);
@@ -233,10 +235,12 @@ check_depthwise(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 2; pixels++) {
 		DepthwiseShape s = {.pixels = pixels, .unroll = draw(2) ? 9 : 1,
-		                    .bytes = draw(2)};
+		                    .bytes = draw(2), .packed = draw(2)};
 
 		expect_same(depthwise_lower(arena, c, &s), "depthwise", n, l);
 	}
+	if (taps_fits(c))
+		expect_same(taps_lower(arena, c), "taps", n, l);
 	for (int i = 0; i < 2 && planar_fits(c); i++) {
 		PlanarShape s = {.most = i ? 100000 : draw(3000)};
 
