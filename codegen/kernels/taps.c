@@ -57,6 +57,7 @@ taps_fits(const Conv *c)
 
 /* ---- Constants ---- */
 
+/* Lowest byte first. */
 static void
 put_bytes(uint8_t *to, uint32_t word, int n)
 {
@@ -86,14 +87,14 @@ make_bytes(Taps *d)
 
 /* ---- Sums ---- */
 
-/* The first or the last word of the record of channel `i` behind `first`. */
+/* The first or the last word of the record of channel `i` behind that at r_at. */
 static Expr *
-record_word(Taps *d, Expr *first, int i, bool last)
+record_word(Taps *d, Expr *r_at, int i, bool last)
 {
 	LBuilder *b = &d->cx.b;
-	int32_t more = last ? d->record - 4 : 0;
+	int32_t more = d->record * i + (last ? d->record - 4 : 0);
 
-	return loop_load_wide(b, d->bytes, loop_affine(b, first, d->record, d->record * i + more));
+	return loop_load_wide(b, d->bytes, loop_add(b, r_at, loop_idx(b, more)));
 }
 
 static Expr *
@@ -154,15 +155,15 @@ add_window(Taps *d, Expr *first)
 
 /* Channel `i` behind `first`, if it is not one of those before `from`. */
 static void
-store_channel(Taps *d, Expr *y_at, Expr *first, Expr *from, int i)
+store_channel(Taps *d, Expr *y_at, Expr *r_at, Expr *first, Expr *from, int i)
 {
 	LBuilder *b = &d->cx.b;
 	Expr *channel = loop_add(b, first, loop_idx(b, i)), *m, *shift;
 
 	if (i < FOUR - 1)
 		loop_if(b, loop_op2(b, KOP_GE, channel, from));
-	m = loop_let(b, "m", record_word(d, first, i, false));
-	shift = shift_right(d, record_word(d, first, i, true), 8 * (MOST_RECORD - d->record));
+	m = loop_let(b, "m", record_word(d, r_at, i, false));
+	shift = shift_right(d, record_word(d, r_at, i, true), 8 * (MOST_RECORD - d->record));
 	shift = loop_let(b, "shift", scale_packed_shift(&d->cx, &d->scale, shift));
 	scale_store(&d->cx, &d->scale, loop_add(b, y_at, channel), channel,
 	            loop_op2(b, KOP_SHL, loop_get(b, d->sum[i]), loop_int(b, DT_I32, 1)), m, shift);
@@ -176,17 +177,18 @@ lower_pixel(Taps *d, Expr *y_at)
 {
 	const Conv *c = d->c;
 	LBuilder *b = &d->cx.b;
-	Expr *from = loop_for_step(b, "from", 0, c->oc, FOUR), *first;
+	Expr *from = loop_for_step(b, "from", 0, c->oc, FOUR), *first, *r_at;
 
 	first = lower_let(&d->cx, "first", loop_op2(b, KOP_MIN, from, loop_idx(b, c->oc - FOUR)));
+	r_at = lower_let(&d->cx, "r_at", loop_affine(b, first, d->record, 0));
 	for (int i = 0; i < FOUR; i++) {
-		Expr *start = record_word(d, first, i, true);
+		Expr *start = record_word(d, r_at, i, true);
 
 		d->sum[i] = loop_var(b, "sum", shift_right(d, start, 32 - start_bits(d->record)));
 	}
 	add_window(d, first);
 	for (int i = 0; i < FOUR; i++)
-		store_channel(d, y_at, first, from, i);
+		store_channel(d, y_at, r_at, first, from, i);
 	loop_end(b);
 }
 
