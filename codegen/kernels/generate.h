@@ -14,7 +14,8 @@ typedef struct {
 	int unroll;     /* windows or rows of up to so many words have no loop */
 	bool direct;    /* without a buffer: pointwise, four channels or more, blocks that are
 	                 * whole or split */
-	bool all_rows;  /* buffer all rows of an image */
+	int32_t strip;  /* output rows that are buffered at a time; 0: one, in a ring */
+	int at_once;    /* fours of elements that are converted in the body of a loop */
 	bool split;     /* pixels that make no whole block get code of their own */
 	bool packed;    /* constants as small as can be, for an instruction or two more */
 	bool uniform;   /* code that differs as little as can be from that for other sizes, so
@@ -35,11 +36,13 @@ typedef struct {
 LFunc *depthwise_lower(Arena *a, const Conv *c, const DepthwiseShape *shape);
 
 typedef struct {
-	int32_t most; /* bytes of scratch, if a few rows fit them */
+	int32_t most;   /* bytes of scratch, if a few rows fit them */
+	int32_t blocks; /* two pixels each, in the body of a loop */
+	bool turned;    /* pixels are in a column */
 } PlanarShape;
 
 /* The same where taps are neighbours, channel by channel (planar.c). */
-bool planar_fits(const Conv *c);
+bool planar_fits(const Conv *c, bool turned);
 LFunc *planar_lower(Arena *a, const Conv *c, const PlanarShape *shape);
 
 /* The same, of four channels or more, without gaps: little code and no scratch (taps.c). */
@@ -71,5 +74,10 @@ LFunc *winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape);
 /* A sum or difference of int8 tensors of one shape by two tables of 1 KB; NULL where n is
  * none (sum.c). */
 LFunc *sum_lower(Arena *a, const Node *n);
+
+/* Whether an LSTM layer is one of int8 with constant weights, and a kernel for products of
+ * 16-bit halves (lstm.c). */
+bool lstm_fits(const Node *n);
+LFunc *lstm_lower(Arena *a, const Node *n);
 
 #endif

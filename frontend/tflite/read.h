@@ -48,6 +48,8 @@ typedef struct {
 	int ntensors;
 	VEC(Variable *) variables;
 	bool initialising;  /* in the graph that runs once, before the first call */
+	int depth;          /* of graphs that operators run */
+	const char *where;  /* in front of places: the graph that is read */
 	int64_t fold_left; /* iterations that folding may still take */
 	size_t bytes_left; /* for constants that are unpacked */
 } Tflite;
@@ -97,6 +99,22 @@ __attribute__((format(printf, 3, 4))) bool tfl_error(TNode *n, DiagCode code, co
                                                      ...);
 
 /* ---- Other graphs of the file (model.c) ---- */
+
+/* The graph that is read at the time. */
+typedef struct {
+	FbSubGraph graph;
+	Tensor *tensors;
+	int ntensors;
+	const char *where;
+} TflPlace;
+
+/* Goes on with graph `index`, of which the tensors are read; when true tfl_leave() comes
+ * back to where it was. */
+bool tfl_enter(TNode *n, int64_t index, TflPlace *outer);
+void tfl_leave(Tflite *r, const TflPlace *outer);
+
+/* Reads the operators of the graph that was entered. */
+bool tfl_read_operators(Tflite *r);
 
 /* Reads the operators of graph `index`, which sets up variables. */
 bool tfl_run_once(TNode *n, int64_t index);

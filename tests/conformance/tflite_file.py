@@ -67,7 +67,7 @@ class Writer:
                 place = start + 4 + 4 * i
                 self.patch(place, self.table(t))
         else:
-            form = {"ints": "i", "longs": "q", "floats": "f"}[kind]
+            form = {"ints": "i", "halves": "H", "longs": "q", "floats": "f"}[kind]
             self.out += struct.pack(f"<I{len(value)}{form}", len(value), *value)
         return start
 
@@ -85,25 +85,56 @@ def tensor(name, shape, type, buffer=0, scale=None, zero=None, axis=0):
     return Table(**slots)
 
 
-def op(index, ins, outs, number=0, **options):
+def op(index, ins, outs, number=0, custom=None, **options):
     slots = dict(s0=("u32", index), s1=("ints", ins), s2=("ints", outs))
     if number:
         slots["s3"] = ("u8", number)
         slots["s4"] = ("table", Table(**options))
+    if custom is not None:
+        slots["s5"] = ("bytes", custom)
     return Table(**slots)
 
 
-def model(tensors, ops, codes, buffers, ins=(0,), outs=None):
+def graph(tensors, ops, ins, outs):
+    return Table(s0=("tables", tensors), s1=("ints", list(ins)), s2=("ints", list(outs)),
+                 s3=("tables", ops), s4=("string", "main"))
+
+
+def model(tensors, ops, codes, buffers, ins=(0,), outs=None, graphs=()):
+    """Codes are numbers, or names of custom operators; `graphs` come after the main one."""
     outs = outs or [len(tensors) - 1]
-    graph = Table(s0=("tables", tensors), s1=("ints", list(ins)), s2=("ints", list(outs)),
-                  s3=("tables", ops), s4=("string", "main"))
-    code = [Table(s0=("i8", min(c, 127)), s3=("i32", c)) for c in codes]
+    code = [Table(s0=("i8", 32), s1=("string", c), s3=("i32", 32)) if isinstance(c, str)
+            else Table(s0=("i8", min(c, 127)), s3=("i32", c)) for c in codes]
     data = [Table(s0=("bytes", b)) if b else Table() for b in [b""] + buffers]
-    return Writer().finish(Table(s0=("u32", 3), s1=("tables", code), s2=("tables", [graph]),
+    return Writer().finish(Table(s0=("u32", 3), s1=("tables", code),
+                                 s2=("tables", [graph(tensors, ops, ins, outs), *graphs]),
                                  s4=("tables", data)))
 
 
-F32, I32, U8, I16, I8, I4 = 0, 2, 3, 7, 9, 17
+def flexbuffer_map(**values):
+    """A FlexBuffers map of integers and bools, as in the options of custom operators."""
+    names = sorted(values)
+    out, at = bytearray(), {}
+    for name in names:
+        at[name] = len(out)
+        out += name.encode() + b"\0"
+    while len(out) % 4:
+        out.append(0)
+    out += struct.pack("<I", len(names))
+    keys = len(out)
+    for name in names:
+        out += struct.pack("<I", len(out) - at[name])
+    out += struct.pack("<III", len(out) - keys, 4, len(names))
+    start = len(out)
+    for name in names:
+        out += struct.pack("<i", values[name])
+    out += bytes(26 << 2 | 2 if isinstance(values[n], bool) else 1 << 2 | 2 for n in names)
+    while len(out) % 4:
+        out.append(0)
+    return bytes(out + struct.pack("<I", len(out) - start) + bytes([9 << 2 | 2, 4]))
+
+
+F32, I32, U8, I64, BOOL, I16, I8, U64, U32, I4 = 0, 2, 3, 4, 6, 7, 9, 12, 15, 17
 
 
 def ints(*v):

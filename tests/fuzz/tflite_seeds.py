@@ -10,6 +10,9 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../conformance"))
 
+import numpy as np
+
+import tflite_made
 from tflite_file import F32, I16, I32, I4, I8, U8, Table, Writer, ints, model, op, tensor
 
 
@@ -66,9 +69,20 @@ def seeds():
         [38, 37], [ints(2, 2), ints(0, 0, 0, 0)])
 
 
+def made_seeds():
+    """One model of each kind that a test makes."""
+    names = set()
+    for make in tflite_made.MAKERS:
+        for case in make(np.random.default_rng(1)):
+            name = case.name.split()[0]
+            if name not in names:
+                names.add(name)
+                yield name, case.data
+
+
 def main():
     os.makedirs(sys.argv[1], exist_ok=True)
-    for name, data in seeds():
+    for name, data in [*seeds(), *made_seeds()]:
         with open(os.path.join(sys.argv[1], name), "wb") as f:
             f.write(data)
 

@@ -220,11 +220,10 @@ check_dense(const Conv *c, const Node *n, const Layer *l)
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		DenseShape s = {.pixels = pixels, .pairs = pixels == 1 ? 1 + draw(4) : 1 + draw(2),
 		                .step = 2, .body = 2 << draw(3), .unroll = draw(2) * draw(30),
-		                .all_rows = draw(2), .split = draw(2), .packed = draw(2),
-		                .uniform = draw(2)};
+		                .strip = draw(c->out_h + 1), .at_once = draw(4), .split = draw(2),
+		                .packed = draw(2), .uniform = draw(2)};
 
 		s.direct = direct && (s.split || total % pixels == 0) && draw(3);
-
 		expect_same(dense_lower(arena, c, &s), arena_printf(arena, "dense %dx%d", pixels, s.pairs),
 		            n, l);
 	}
@@ -241,9 +240,12 @@ check_depthwise(const Conv *c, const Node *n, const Layer *l)
 	}
 	if (taps_fits(c))
 		expect_same(taps_lower(arena, c), "taps", n, l);
-	for (int i = 0; i < 2 && planar_fits(c); i++) {
-		PlanarShape s = {.most = i ? 100000 : draw(3000)};
+	for (int i = 0; i < 4; i++) {
+		PlanarShape s = {.most = i % 2 ? 100000 : draw(3000), .blocks = 1 + draw(3),
+		                 .turned = i >= 2};
 
+		if (!planar_fits(c, s.turned))
+			continue;
 		expect_same(planar_lower(arena, c, &s), "planar", n, l);
 	}
 }
