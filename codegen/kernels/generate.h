@@ -54,11 +54,13 @@ typedef struct {
 	int pixels, channels; /* up to 4; of a depthwise convolution one channel */
 	int body;             /* steps in the body of the loop over a row of the kernel */
 	bool vectors;         /* sixteen products at once; not depthwise */
+	bool dual;            /* two channels, whose weights share words; not depthwise */
 } ScalarShape;
 
 /* Whether there is such a kernel for a convolution, and the kernel: elements as they
  * are (scalar.c). */
 bool scalar_fits(const Conv *c);
+bool scalar_fits_dual(const Conv *c);
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 
 typedef struct {

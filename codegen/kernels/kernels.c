@@ -218,6 +218,8 @@ scalar_shape(const Chooser *ch)
 	} else {
 		s.channels = one || few || many ? 4 : 2;
 		s.pixels = one || few ? 1 : many ? 4 : 3;
+		s.dual = few && scalar_fits_dual(c);
+		s.channels = s.dual ? 2 : s.channels;
 	}
 	return s;
 }

@@ -264,6 +264,16 @@ check_scalar(const Conv *c, const Node *n, const Layer *l)
 }
 
 static void
+check_dual(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 2; pixels++) {
+		ScalarShape s = {.pixels = pixels, .channels = 2, .body = 1 + draw(4), .dual = true};
+
+		expect_same(scalar_lower(arena, c, &s), "scalar, dual", n, l);
+	}
+}
+
+static void
 check_node(const Node *n, const Layer *l)
 {
 	Conv c;
@@ -271,6 +281,8 @@ check_node(const Node *n, const Layer *l)
 	ck_assert_msg(conv_read(&c, arena, n), "%s is not read", layer_text(l));
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
+	if (scalar_fits_dual(&c))
+		check_dual(&c, n, l);
 	if (c.groups == 1)
 		check_dense(&c, n, l);
 	else
