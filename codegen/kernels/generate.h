@@ -53,6 +53,7 @@ LFunc *taps_lower(Arena *a, const Conv *c);
 typedef struct {
 	int pixels, channels; /* up to 4; of a depthwise convolution one channel */
 	int body;             /* steps in the body of the loop over a row of the kernel */
+	int unroll;           /* depthwise kernels of up to so many taps have no loop over rows */
 	bool vectors;         /* sixteen products at once; not depthwise */
 	bool dual;            /* two channels, whose weights share words; not depthwise */
 } ScalarShape;

@@ -210,7 +210,8 @@ scalar_shape(const Chooser *ch)
 	bool many = strncmp(ch->options->target->name, "riscv", 5) == 0;
 	bool few = !many && !(ch->options->target->isa & ISA_MUL_HIGH);
 	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
-	ScalarShape s = {.body = is_small(ch) ? 1 : 4};
+	bool fast = ch->options->level == '3';
+	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
 	if (c->groups > 1) {
 		s.channels = 1;

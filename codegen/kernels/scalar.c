@@ -294,14 +294,13 @@ add_columns(Scalar *d, Expr *x_at, Expr *w_at, int pixels)
 	}
 }
 
-/* The whole window; x_at is where the block starts in its row. */
+/* A row of the kernel; x_at is where the block starts in its row. */
 static void
-add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
+add_kernel_row(Scalar *d, Expr *first, Expr *ky, Expr *x_at, Expr *w_at, int pixels)
 {
 	const Conv *c = d->c;
 	LBuilder *b = builder(d);
-	int depth = b->depth;
-	Expr *ky = lower_for(&d->cx, "ky", c->kh), *row = x_at, *kx;
+	Expr *row = x_at, *kx;
 	int32_t each = d->depthwise ? 1 : d->dual ? d->run : d->run * d->shape.channels * d->step;
 
 	if (d->rows.buf)
@@ -310,13 +309,29 @@ add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
 	if (d->depthwise) {
 		add_columns(d, lower_let(&d->cx, "x_ky", row), lower_let(&d->cx, "w_ky", w_at),
 		            pixels);
-	} else {
-		kx = lower_for(&d->cx, "kx", d->runs);
-		row = loop_add(b, row, loop_affine(b, kx, c->dx * d->x_channels, 0));
-		w_at = loop_add(b, w_at, loop_affine(b, kx, each, 0));
-		add_run(d, lower_let(&d->cx, "x_ky", row), lower_let(&d->cx, "w_ky", w_at), pixels);
+		return;
 	}
-	lower_end_to(&d->cx, depth);
+	kx = lower_for(&d->cx, "kx", d->runs);
+	row = loop_add(b, row, loop_affine(b, kx, c->dx * d->x_channels, 0));
+	w_at = loop_add(b, w_at, loop_affine(b, kx, each, 0));
+	add_run(d, lower_let(&d->cx, "x_ky", row), lower_let(&d->cx, "w_ky", w_at), pixels);
+}
+
+/* The whole window. */
+static void
+add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
+{
+	const Conv *c = d->c;
+	LBuilder *b = builder(d);
+	int depth = b->depth;
+	bool unroll = d->depthwise && c->kh * c->kw <= d->shape.unroll;
+
+	for (int32_t i = 0; i < (unroll ? c->kh : 1); i++) {
+		Expr *ky = unroll ? loop_idx(b, i) : lower_for(&d->cx, "ky", c->kh);
+
+		add_kernel_row(d, first, ky, x_at, w_at, pixels);
+		lower_end_to(&d->cx, depth);
+	}
 }
 
 /* ---- Outputs ---- */

@@ -255,7 +255,7 @@ check_scalar(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		ScalarShape s = {.pixels = pixels, .channels = c->groups > 1 ? 1 : 1 + draw(4),
-		                 .body = 1 + draw(4),
+		                 .body = 1 + draw(4), .unroll = draw(2) * 9,
 		                 .vectors = c->groups == 1 && draw(2)};
 
 		expect_same(scalar_lower(arena, c, &s),
