@@ -45,9 +45,10 @@ typedef struct {
 bool planar_fits(const Conv *c, bool turned);
 LFunc *planar_lower(Arena *a, const Conv *c, const PlanarShape *shape);
 
-/* The same, of four channels or more, without gaps: little code and no scratch (taps.c). */
+/* The same, of four channels or more, without gaps: little code and no scratch (taps.c).
+ * With `whole`, for a multiple of four channels. */
 bool taps_fits(const Conv *c);
-LFunc *taps_lower(Arena *a, const Conv *c);
+LFunc *taps_lower(Arena *a, const Conv *c, bool whole);
 
 /* Pixels by output channels at a time. */
 typedef struct {

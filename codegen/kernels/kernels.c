@@ -190,7 +190,10 @@ list_depthwise(Chooser *ch)
 	                    .bytes = is_small(ch), .packed = ch->options->level != '3'};
 
 	if (is_small(ch) && taps_fits(c)) {
-		add_kernel(ch, "taps", taps_lower(ch->arena, c), cost_taps(ch->costs, c));
+		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
+		if (c->oc % 4 == 0)
+			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
+			           cost_taps(ch->costs, c));
 		return;
 	}
 	if (!is_small(ch))

@@ -5,7 +5,8 @@
  * Four channels of one output at a time, tap by tap: the loops over the window stop at the
  * borders of the input, so that padding is nowhere; what is added is w * (x - zero point),
  * which is 0 there.  The last four channels overlap those before where their number is no
- * multiple of four; each is stored once.
+ * multiple of four; each is stored once.  Code for whole fours only knows less of other
+ * sizes, but its outputs may lie closer to its inputs.
  *
  * Constants are one array of bytes without any to fill up: for each channel the multiplier
  * and, in three or four bytes, what the sum starts with above five bits of the shift; then
@@ -22,6 +23,7 @@ typedef struct {
 	LowerCtx cx;
 	const Conv *c;
 	Scale scale;
+	bool whole;                /* fours of channels */
 	LBuf *bytes;
 	int32_t record;            /* bytes of a channel in front of the weights */
 	LVar *sum[FOUR];
@@ -160,14 +162,14 @@ store_channel(Taps *d, Expr *y_at, Expr *r_at, Expr *first, Expr *from, int i)
 	LBuilder *b = &d->cx.b;
 	Expr *channel = loop_add(b, first, loop_idx(b, i)), *m, *shift;
 
-	if (i < FOUR - 1)
+	if (i < FOUR - 1 && !d->whole)
 		loop_if(b, loop_op2(b, KOP_GE, channel, from));
 	m = loop_let(b, "m", record_word(d, r_at, i, false));
 	shift = shift_right(d, record_word(d, r_at, i, true), 8 * (MOST_RECORD - d->record));
 	shift = loop_let(b, "shift", scale_packed_shift(&d->cx, &d->scale, shift));
 	scale_store(&d->cx, &d->scale, loop_add(b, y_at, channel), channel,
 	            loop_op2(b, KOP_SHL, loop_get(b, d->sum[i]), loop_int(b, DT_I32, 1)), m, shift);
-	if (i < FOUR - 1)
+	if (i < FOUR - 1 && !d->whole)
 		loop_end(b);
 }
 
@@ -179,7 +181,8 @@ lower_pixel(Taps *d, Expr *y_at)
 	LBuilder *b = &d->cx.b;
 	Expr *from = loop_for_step(b, "from", 0, c->oc, FOUR), *first, *r_at;
 
-	first = lower_let(&d->cx, "first", loop_op2(b, KOP_MIN, from, loop_idx(b, c->oc - FOUR)));
+	first = d->whole ? from : loop_op2(b, KOP_MIN, from, loop_idx(b, c->oc - FOUR));
+	first = lower_let(&d->cx, "first", first);
 	r_at = lower_let(&d->cx, "r_at", loop_affine(b, first, d->record, 0));
 	for (int i = 0; i < FOUR; i++) {
 		Expr *start = record_word(d, r_at, i, true);
@@ -205,13 +208,13 @@ clip(Taps *d, Expr *at, int32_t taps, int32_t size, Expr **lo, Expr **hi)
 }
 
 LFunc *
-taps_lower(Arena *a, const Conv *c)
+taps_lower(Arena *a, const Conv *c, bool whole)
 {
-	Taps d = {.c = c};
+	Taps d = {.c = c, .whole = whole};
 	LBuilder *b = &d.cx.b;
 	Expr *image, *oy, *ox, *y_at;
 
-	assert(taps_fits(c));
+	assert(taps_fits(c) && (!whole || c->oc % FOUR == 0));
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	scale_use_powers(&d.scale, c);
