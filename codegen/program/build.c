@@ -527,13 +527,14 @@ take_best(Build *b, const size_t *spare, size_t part)
 	return true;
 }
 
-/* Estimated cycles that the best kernel of a node saves. */
+/* Estimated cycles that the best kernel of a node saves; it may be best for its size. */
 static int64_t
 gain_of(const Build *b, int t)
 {
 	const NodeKernels *all = &b->choices[t];
+	int64_t saved = all->v[b->chosen[t]].cycles - all->v[0].cycles;
 
-	return all->v[b->chosen[t]].cycles - all->v[0].cycles;
+	return b->chosen[t] == 0 ? 0 : saved > 0 ? saved : 1;
 }
 
 /* The node with the largest gain of those not tried yet; -1: there is none. */
@@ -626,9 +627,10 @@ report_choices(const Build *b)
 		if (all->n > 1)
 			diag_report(b->diag, &b->plans.node[t]->loc, R_PASS,
 			            "kernels: %s: about %lld cycles (reference lowering %lld), %lld "
-			            "bytes of constants, %lld of scratch%s",
+			            "bytes of constants, about %lld of code, %lld of scratch%s",
 			            k->name, (long long)k->cycles, (long long)last->cycles,
-			            (long long)k->constants, (long long)k->scratch,
+			            (long long)k->constants, (long long)k->code,
+			            (long long)k->scratch,
 			            b->chosen[t] ? "; faster ones need too much memory" : "");
 	}
 }
