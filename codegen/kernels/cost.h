@@ -32,7 +32,4 @@ int64_t cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s);
 int64_t cost_lstm_reference(const Costs *k, const Node *n);
 int64_t cost_lstm(const Costs *k, const Node *n);
 
-/* Bytes of code (code.c). */
-int64_t cost_code(const LFunc *f);
-
 #endif
