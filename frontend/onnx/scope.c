@@ -20,6 +20,7 @@ static const OnnxOp onnx_ops[] = {
 #define ONNX_OP(name, domain, first, last, in_min, in_max, out_min, out_max, reader, op) \
 	{name, domain, first, last, in_min, in_max, out_min, out_max, onnx_read_##reader, op},
 #include "frontend/onnx/ops.def"
+#include "frontend/onnx/words.h"
 };
 
 enum { NOPS = sizeof onnx_ops / sizeof onnx_ops[0] };
@@ -377,7 +378,8 @@ read_node(Onnx *r, Scope *s, size_t index)
 		onnx_error(&n, E_MALFORMED, "the model does not say which opset '%s' is from", type);
 	} else if (!n.info) {
 		refuse(&n, other_version);
-	} else if (check_arity(&n) && resolve_inputs(&n, n.info->in_min)) {
+	} else if (check_arity(&n) && resolve_inputs(&n, n.info->in_min) &&
+	           words_may_be_taken(&n)) {
 		ok = n.info->read(&n);
 		if (!ok && !n.failed)
 			onnx_error(&n, E_ARITY, "an input that '%s' needs is missing", type);

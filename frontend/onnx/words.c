@@ -209,6 +209,28 @@ words_are_strings(Onnx *r, const Value *v)
 	return source_mark(r, v, true) != 0;
 }
 
+bool
+words_may_be_taken(ONode *n)
+{
+	static const char *const takers[] = {
+		"OneHotEncoder", "LabelEncoder", "CategoryMapper", "ArrayFeatureExtractor",
+		"Identity",      "Reshape",      "Concat",         "Flatten",
+		"Squeeze",       "Unsqueeze",    "Transpose",      "Slice",
+		"Gather",        "Expand",       NULL};
+	int i = 0;
+
+	/* The labels of a classifier were always numbers, and may go on as such. */
+	if (!n->r->words || n->r->words->inputs.n == 0)
+		return true;
+	while (takers[i] && strcmp(takers[i], n->info->name) != 0)
+		i++;
+	for (int k = 0; !takers[i] && k < n->nins; k++)
+		if (n->in[k] && source_mark(n->r, n->in[k], true) == IS_INPUT)
+			return onnx_error_in(n, k, E_TYPE, "'%s' has strings, which '%s' does not take",
+			                     n->in[k]->name, n->info->name);
+	return true;
+}
+
 /* The labels that the value has; NULL: the dictionary's words. */
 static const Labelled *
 labels_of(const Onnx *r, int mark)

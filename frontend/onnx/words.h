@@ -27,6 +27,9 @@ void words_add_input(Onnx *r, const Value *v);
 bool words_are_map(const Onnx *r, const Value *v);
 bool words_are_strings(Onnx *r, const Value *v);
 
+/* Whether the node takes the strings that it is given; E_TYPE. */
+bool words_may_be_taken(ONode *n);
+
 /* The strings of an attribute as the numbers that they have in x; E_TYPE when x has no
  * strings. */
 bool words_keys(ONode *n, const char *attr, const Value *x, Floats *out);
