@@ -127,6 +127,19 @@ cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s)
 	return (blocks * divide_up(c->oc, 4) * group + cost_rows(k, c)) / 10;
 }
 
+int64_t
+cost_lstm_reference(const Costs *k, const Node *n)
+{
+	return node_macs(n) * k->reference / 10;
+}
+
+/* For four elements of four gates: lanes and weights are loaded, weights unpacked. */
+int64_t
+cost_lstm(const Costs *k, const Node *n)
+{
+	return node_macs(n) / 16 * (6 * k->load + 16 * k->op + k->loop) / 10;
+}
+
 /* Each input is taken apart once; two outputs at a time, with nothing but elements to
  * load. */
 int64_t

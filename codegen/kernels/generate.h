@@ -66,4 +66,9 @@ LFunc *winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape);
  * none (sum.c). */
 LFunc *sum_lower(Arena *a, const Node *n);
 
+/* Whether an LSTM layer is one of int8 with constant weights, and a kernel for products of
+ * 16-bit halves (lstm.c). */
+bool lstm_fits(const Node *n);
+LFunc *lstm_lower(Arena *a, const Node *n);
+
 #endif

@@ -248,6 +248,16 @@ list_sum(Chooser *ch, const Node *n)
 		           count * (4 * k->load + k->output + k->loop) / 10);
 }
 
+/* ---- LSTM layers ---- */
+
+static void
+list_lstm(Chooser *ch, const Node *n)
+{
+	ch->reference = cost_lstm_reference(ch->costs, n);
+	if ((ch->options->target->isa & ISA_ARM_DSP) && lstm_fits(n))
+		add_kernel(ch, "lstm dot2", lstm_lower(ch->arena, n), cost_lstm(ch->costs, n));
+}
+
 /* ---- All ---- */
 
 NodeKernels
@@ -260,6 +270,8 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	ch.costs = wanted ? costs_of(o->target) : NULL;
 	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
 		list_sum(&ch, n);
+	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {
+		list_lstm(&ch, n);
 	} else if (ch.costs && conv_read(&c, a, n)) {
 		ch.conv = &c;
 		ch.reference = cost_reference(ch.costs, &c);
