@@ -5,6 +5,7 @@
  * skipped without a word, so that one reading finds every independent problem.
  */
 #include "frontend/onnx/read.h"
+#include "frontend/onnx/words.h"
 
 #include <string.h>
 
@@ -20,7 +21,6 @@ static const OnnxOp onnx_ops[] = {
 #define ONNX_OP(name, domain, first, last, in_min, in_max, out_min, out_max, reader, op) \
 	{name, domain, first, last, in_min, in_max, out_min, out_max, onnx_read_##reader, op},
 #include "frontend/onnx/ops.def"
-#include "frontend/onnx/words.h"
 };
 
 enum { NOPS = sizeof onnx_ops / sizeof onnx_ops[0] };
