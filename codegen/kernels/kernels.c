@@ -5,14 +5,18 @@
 
 #include <string.h>
 
+#include "codegen/kernels/compressed.h"
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
+#include "codegen/kernels/measure.h"
 #include "ir/lower.h"
 
 /* What is being listed for a node. */
 typedef struct {
 	Arena *arena;
 	const KernelOptions *options;
+	char level; /* that is listed for, which is that of the options, or with `every` all
+	             * that differ; 0: any */
 	const Costs *costs;
 	const Conv *conv;
 	int64_t reference; /* cycles of the reference lowering */
@@ -34,22 +38,50 @@ buffer_bytes(const LFunc *f, bool scratch)
 	return bytes;
 }
 
-static void
-add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
-{
-	NodeKernel k = {.name = name, .fn = fn, .cycles = cycles};
-
-	if (cycles > ch->reference)
-		return;
-	k.scratch = buffer_bytes(fn, true);
-	k.constants = buffer_bytes(fn, false);
-	VEC_PUSH(ch->arena, &ch->all, k);
-}
-
 static bool
 is_small(const Chooser *ch)
 {
-	return ch->options->level == 's' || ch->options->level == 'z';
+	return ch->level == 's' || ch->level == 'z';
+}
+
+/* Whether another level has listed the same. */
+static bool
+is_listed(const Chooser *ch, const NodeKernel *k)
+{
+	for (int i = 0; i < ch->all.n; i++) {
+		const NodeKernel *other = &ch->all.v[i];
+
+		if (other->cycles == k->cycles && other->code == k->code &&
+		    other->constants == k->constants && other->scratch == k->scratch)
+			return true;
+	}
+	return false;
+}
+
+NodeKernel
+kernel_of(const char *name, LFunc *fn, int64_t cycles, const KernelOptions *o)
+{
+	return (NodeKernel){
+		.name = name, .fn = fn, .constants = buffer_bytes(fn, false),
+		.cycles = cycles || !o ? cycles : measure_cycles(o->target, fn),
+		.code = measure_code(o ? o->target : NULL, o ? o->level : '2', fn),
+		.scratch = buffer_bytes(fn, true)};
+}
+
+static void
+add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
+{
+	const KernelOptions *o = ch->options;
+	NodeKernel k;
+
+	if (cycles > ch->reference)
+		return;
+	k = kernel_of(name, fn, cycles, o);
+	if (ch->level && is_listed(ch, &k))
+		return;
+	if (o && o->every && is_small(ch))
+		k.name = arena_printf(ch->arena, "%s, small", name);
+	VEC_PUSH(ch->arena, &ch->all, k);
 }
 
 /* ---- Dense convolutions ---- */
@@ -59,7 +91,7 @@ dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
 	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
-	                    .split = ch->options->level == '3', .at_once = is_small(ch) ? 1 : 2};
+	                    .split = ch->level == '3', .at_once = is_small(ch) ? 1 : 2};
 }
 
 static void
@@ -104,7 +136,7 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
 	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4};
 
-	if (ch->options->level == '3' && winograd_fits(c) &&
+	if (ch->level == '3' && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)
 		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
 		           cost_winograd(ch->costs, c, &s));
@@ -156,7 +188,7 @@ static void
 list_planar(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	PlanarShape s = {.most = 8192, .blocks = ch->options->level == '3' ? 2 : 1}, turned = s;
+	PlanarShape s = {.most = 8192, .blocks = ch->level == '3' ? 2 : 1}, turned = s;
 	bool fits = planar_fits(c, false);
 
 	turned.turned = true;
@@ -173,7 +205,7 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
+	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch)};
 
 	if (!is_small(ch))
@@ -248,6 +280,29 @@ list_sum(Chooser *ch, const Node *n)
 		           count * (4 * k->load + k->output + k->loop) / 10);
 }
 
+/* ---- Weights that were made small ---- */
+
+/* Adds each in front of the first one that it is better than. */
+static void
+list_compressed(Chooser *ch)
+{
+	NodeKernels more = compressed_list(ch->arena, ch->conv, ch->options, ch->costs);
+	char level = ch->options->level;
+
+	for (int i = 0; i < more.n; i++) {
+		int at = 0, last = ch->all.n;
+
+		while (at < last && !compressed_is_better(&more.v[i], &ch->all.v[at], level))
+			at++;
+		if (at == last)
+			continue;
+		VEC_PUSH(ch->arena, &ch->all, more.v[i]);
+		for (int k = last; k > at; k--)
+			ch->all.v[k] = ch->all.v[k - 1];
+		ch->all.v[at] = more.v[i];
+	}
+}
+
 /* ---- LSTM layers ---- */
 
 static void
@@ -260,30 +315,49 @@ list_lstm(Chooser *ch, const Node *n)
 
 /* ---- All ---- */
 
+/* Those of ch->level. */
+static void
+list_kernels(Chooser *ch, const Node *n)
+{
+	const Conv *c = ch->conv;
+
+	if ((n->op == OP_ADD || n->op == OP_SUB) && n->out[0])
+		list_sum(ch, n);
+	else if (n->op == OP_SEQUENCE_LSTM)
+		list_lstm(ch, n);
+	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
+		list_scalar(ch);
+	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
+		list_vectors(ch);
+	else if (c && c->groups == 1)
+		list_dense(ch);
+	else if (c && c->groups == c->oc && c->ic == 1)
+		list_depthwise(ch);
+}
+
 NodeKernels
 kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
+	static const char every[] = "32s"; /* levels that list different kernels */
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	bool is_dot;
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
-	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
-		list_sum(&ch, n);
-	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {
-		list_lstm(&ch, n);
-	} else if (ch.costs && conv_read(&c, a, n)) {
-		ch.conv = &c;
+	is_dot = wanted && (n->op == OP_CONV || n->op == OP_GEMM || n->op == OP_MATMUL) &&
+	         conv_read(&c, a, n);
+	ch.conv = is_dot ? &c : NULL;
+	if (ch.costs && is_dot)
 		ch.reference = cost_reference(ch.costs, &c);
-		if (!(o->target->isa & ISA_ARM_DSP))
-			list_scalar(&ch);
-		else if (c.groups == 1 && (o->target->isa & ISA_ARM_MVE))
-			list_vectors(&ch);
-		else if (c.groups == 1)
-			list_dense(&ch);
-		else if (c.groups == c.oc && c.ic == 1)
-			list_depthwise(&ch);
+	for (size_t i = 0; ch.costs && i < (o->every ? strlen(every) : 1); i++) {
+		ch.level = o->every ? every[i] : o->level;
+		list_kernels(&ch, n);
 	}
+	ch.level = 0;
 	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
+	ch.level = o ? o->level : 0;
+	if (is_dot && (ch.costs || is_small(&ch)))
+		list_compressed(&ch);
 	return ch.all;
 }
