@@ -464,7 +464,9 @@ add_program(Output *out)
 	const Options *o = j->options;
 	KernelOptions kernels = {.target = &o->machine.facts, .level = o->level,
 	                         .remarks = pipeline_remarks_kernels(o)};
-	ProgramOptions plan = {.kernels = &kernels, .io = o->io, .clobber_input = o->clobber_input};
+	ProgramOptions plan = {.kernels = &kernels, .io = o->io, .clobber_input = o->clobber_input,
+	                       .nregions = o->regions.n, .region = o->regions.v,
+	                       .budget = o->budget};
 	Program *p;
 
 	if (o->batch > 0 && j->graph->states.n)

@@ -1,6 +1,7 @@
 #include "driver/options.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,10 +92,10 @@ set_dimension(Options *o, const char *value)
 	return true;
 }
 
+/* Bytes, or a number with one of the units. */
 static bool
-set_max_memory(Options *o, const char *value)
+read_size(Options *o, const char *option, const char *value, const char *units, size_t *out)
 {
-	static const char units[] = "KMG";
 	const char *p = value, *unit;
 	size_t n = 0;
 	bool fits = true;
@@ -107,11 +108,85 @@ set_max_memory(Options *o, const char *value)
 		p++;
 	}
 	if (p == value || *p)
-		return USAGE(o, "'-fmax-memory=%s': a size is bytes, or a number with K, M or G",
-		             value);
+		return USAGE(o, "'%s%s': a size is bytes, or a number with %s", option, value,
+		             units[2] ? "K, M or G" : "K or M");
 	if (!fits)
-		return USAGE(o, "'-fmax-memory=%s' is too large", value);
-	o->max_memory = n;
+		return USAGE(o, "'%s%s' is too large", option, value);
+	*out = n;
+	return true;
+}
+
+static bool
+set_max_memory(Options *o, const char *value)
+{
+	return read_size(o, "-fmax-memory=", value, "KMG", &o->max_memory);
+}
+
+/* A budget of nothing could never be met. */
+static bool
+read_budget(Options *o, const char *option, const char *value, size_t *out)
+{
+	return read_size(o, option, value, "KM", out) &&
+	       (*out || USAGE(o, "'%s%s': a budget is at least 1", option, value));
+}
+
+static bool
+set_max_ram(Options *o, const char *value)
+{
+	return read_budget(o, "--max-ram=", value, &o->budget.ram);
+}
+
+static bool
+set_max_flash(Options *o, const char *value)
+{
+	return read_budget(o, "--max-flash=", value, &o->budget.flash);
+}
+
+/* Whether both are one word for C, where arguments are in small letters and macros in
+ * capitals. */
+static bool
+same_letters(const char *a, const char *b)
+{
+	while (*a && toupper((unsigned char)*a) == toupper((unsigned char)*b))
+		a++, b++;
+	return !*a && !*b;
+}
+
+/* NAME:SIZE */
+static bool
+set_region(Options *o, const char *value)
+{
+	enum { MOST_REGIONS = 16 };
+	const char *colon = strchr(value, ':');
+	size_t n = colon ? (size_t)(colon - value) : 0;
+	MemoryRegion region = {.name = arena_strndup(o->arena, value, n)};
+	bool word = n > 0 && !isdigit((unsigned char)*value);
+
+	for (size_t i = 0; i < n; i++)
+		word = word && (isalnum((unsigned char)value[i]) || value[i] == '_');
+	if (!word || strstr(region.name, "__") || *value == '_' || value[n - 1] == '_')
+		return USAGE(o, "'-mregion=%s': it must be NAME:SIZE, as DTCM:64K, with a name of "
+		             "letters, digits and single underscores between them", value);
+	if (!read_budget(o, "-mregion=NAME:", colon + 1, &region.size))
+		return false;
+	for (int i = 0; i < o->regions.n; i++)
+		if (same_letters(o->regions.v[i].name, region.name))
+			return USAGE(o, "'-mregion=%s': there is a region of that name", value);
+	if (o->regions.n == MOST_REGIONS)
+		return USAGE(o, "'-mregion=%s': there are at most %d regions", value, MOST_REGIONS);
+	VEC_PUSH(o->arena, &o->regions, region);
+	return true;
+}
+
+static bool
+set_max_cycles(Options *o, const char *value)
+{
+	char *end;
+	long long n = isdigit((unsigned char)*value) ? strtoll(value, &end, 10) : 0;
+
+	if (n < 1 || *end || n == LLONG_MAX)
+		return USAGE(o, "'--max-cycles=%s': it must be a number of cycles", value);
+	o->budget.cycles = n;
 	return true;
 }
 

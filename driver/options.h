@@ -58,6 +58,8 @@ typedef struct {
 	bool single_rounding;
 	ProgramIo io;       /* -fio= */
 	bool clobber_input; /* -fclobber-input */
+	VEC(MemoryRegion) regions; /* -mregion= */
+	ProgramBudget budget; /* --max-ram=, --max-flash=, --max-cycles= */
 	int tree_limit; /* -ntree-limit */
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */

@@ -255,6 +255,10 @@ report_html(Str *s, const Job *j, const Program *p)
 	str_puts(s, "</h1>\n<table>\n");
 	put_row(s, "arena", arena_printf(s->arena, "%zu bytes, aligned to %zu", p->arena_size,
 	                                 p->arena_align));
+	for (int i = 0; i < p->nregions && p->region[i].memory.name; i++)
+		put_row(s, p->region[i].memory.name,
+		        arena_printf(s->arena, "%zu of %zu bytes", p->region[i].size,
+		                     p->region[i].memory.size));
 	put_row(s, "most bytes alive at once", arena_printf(s->arena, "%zu", p->arena_bound));
 	put_row(s, "constants", arena_printf(s->arena, "%zu bytes", program_const_bytes(p)));
 	put_row(s, "multiply-accumulates", arena_printf(s->arena, "%lld",

@@ -1180,6 +1180,45 @@ kernels_are_chosen_for_a_target() {
 	done
 }
 
+budgets_steer_the_kernels() {
+	{
+		echo 'graph @q(%x: i8[1,8,8,8] q(0.5, 3)) {'
+		printf '%%w: i8[16,3,3,8] q(0.1, 0) = const ['
+		awk 'BEGIN { for (i = 0; i < 1152; i++) printf "%s%d", i ? ", " : "", i % 41 - 20 }'
+		echo ']'
+		echo '%y: i8[1,8,8,16] q(2.0, -1) = conv(%x, %w) {layout=nhwc, pads=[1,1,1,1]} as "conv1"'
+		echo 'return %y }'
+	} >q.mcc
+	cpu='-mcpu=cortex-m4 -fio=arena'
+	# shellcheck disable=SC2086 # words
+	mcc 0 $cpu -Rpass=kernels --max-flash=1M --max-ram=1M q.mcc -o fast.c --report
+	says "kernels: winograd"
+	says "kernels: within the budget: "
+	prints "flash about "
+	prints "conv1: winograd"
+	# shellcheck disable=SC2086 # words
+	mcc 0 $cpu -Rpass=kernels --max-flash=5K --max-ram=1M q.mcc -o m.c
+	says "kernels: dot2"
+	says "winograd 4x4 would save "
+	# shellcheck disable=SC2086 # words
+	mcc 1 $cpu --max-flash=1000 q.mcc -o no.c
+	says "error: '--max-flash=1000': constants take "
+	says "more in all than allowed"
+	# shellcheck disable=SC2086 # words
+	mcc 1 $cpu --max-ram=1K q.mcc -o no.c
+	says "error: '--max-ram=1024': the arena takes "
+	# shellcheck disable=SC2086 # words
+	mcc 1 $cpu --max-cycles=100 q.mcc -o no.c
+	says "these are the fastest kernels there are"
+	mcc 1 --max-cycles=100 q.mcc -o no.c
+	says "name a processor with '-mcpu='"
+	[ ! -e no.c ] || problem "code beyond the budget"
+	mcc 2 --max-ram=0 q.mcc
+	mcc 2 --max-flash=12X q.mcc
+	mcc 2 --max-flash=12G q.mcc
+	mcc 2 --max-cycles=1e6 q.mcc
+}
+
 trees_are_computed_as_asked() {
 	model=$ROOT/tests/fuzz/corpus/tabular/categories_json
 	plain=$ROOT/tests/fuzz/corpus/tabular/regression_json
@@ -1201,6 +1240,53 @@ trees_are_computed_as_asked() {
 	says "'order', 'rank' or 'none'"
 	mcc 0 "$plain" -ftrees=walk,rank -o d.c
 	says "cannot be computed as asked"
+}
+
+the_arena_lies_in_several_memories_when_asked() {
+	regions='-mregion=DTCM:64 -mregion=sram_2:1K'
+	cat >chain.mcc <<-'EOT'
+		graph @g(%x: f32[64], %dtcm_arena: f32[1]) {
+		  %a = exp(%x)
+		  %m: f32[1] = reduce_max(%a) {axes=[0], keepdims=true}
+		  %b = sub(%a, %m)
+		  %c = add(%b, %dtcm_arena)
+		  %d = exp(%c)
+		  %y: f32[1] = reduce_sum(%d) {axes=[0], keepdims=true}
+		  return %y
+		}
+	EOT
+	stateful model.mcc x.npy
+	for model in chain.mcc model.mcc "$ROOT/tests/fuzz/corpus/tabular/regression_json"; do
+		for suffix in c o; do
+			for io in caller arena; do
+				# shellcheck disable=SC2086 # words
+				mcc 0 "$model" $regions -fio=$io -o m.$suffix --verify
+				silent
+			done
+		done
+	done
+	# shellcheck disable=SC2086 # words
+	mcc 0 chain.mcc $regions -o a.c -fprefix=m --report
+	prints 'region DTCM: '
+	prints ' of 64 bytes'
+	prints ', in sram_2'
+	grep -q '^#define M_DTCM_ARENA_SIZE [0-9]*u' a.h || problem "no size of the region"
+	grep -q 'void \*dtcm_arena, void \*sram_2_arena);' a.h || problem "no argument a region"
+	grep -q 'mregion=DTCM:64 -mregion=sram_2:1024' a.c || problem "the command is not in the file"
+	# shellcheck disable=SC2086 # words
+	mcc 0 chain.mcc $regions -fio=arena -o b.c -fprefix=m
+	grep -q '^#define M_X_REGION 1$' b.h || problem "no region of the input"
+	# shellcheck disable=SC2086 # words
+	mcc 0 model.mcc $regions -fio=arena -o c.c -fprefix=m
+	grep -q '^void m_reset(void \*dtcm_arena, void \*sram_2_arena);' c.h || problem "reset"
+	${CC:-cc} -std=c99 -Wall -Wextra -Wconversion -pedantic -Werror -c a.c b.c c.c ||
+		problem "warnings"
+	mcc 1 chain.mcc -mregion=A:64 -mregion=B:255 -o no.c
+	says "error: '-mregion=B:255': what fits no other region takes 256 bytes there, 1 more"
+	mcc 2 chain.mcc -mregion=A:64 -mregion=a:255 -o no.c
+	for wrong in A A: :64 A:0 A:64X A__B:64 _A:64 A_:64 1A:64 A-B:64; do
+		mcc 2 chain.mcc -mregion=$wrong -o no.c
+	done
 }
 
 tensors_live_in_the_arena_when_asked() {
