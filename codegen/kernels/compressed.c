@@ -26,7 +26,7 @@ row_pixels(const Conv *c)
 static void
 add(Lister *l, const char *name, LFunc *fn, int64_t cycles)
 {
-	NodeKernel k = kernel_of(name, fn, cycles);
+	NodeKernel k = kernel_of(name, fn, cycles, l->options);
 
 	VEC_PUSH(l->arena, &l->all, k);
 }

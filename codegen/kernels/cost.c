@@ -214,6 +214,17 @@ cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 	return tiles * (products + in + out) / 10;
 }
 
+/* Four channels at a time: two loads, unpacked, four products. */
+int64_t
+cost_taps(const Costs *k, const Conv *c)
+{
+	int64_t pixels = (int64_t)c->batch * c->out_h * c->out_w;
+	int64_t group = c->kh * c->kw * (2 * k->load + 12 * k->op + k->loop) + c->kh * k->loop;
+
+	group += 4 * (3 * k->load + 4 * k->op + k->output);
+	return pixels * divide_up(c->oc, 4) * group / 10;
+}
+
 int64_t
 cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s)
 {
