@@ -56,8 +56,8 @@ MODELS = {
     "vww": ("mlperf_vww_f32/model.tflite", None),
     "ic": ("mlperf_ic_f32/model.tflite", "cifar10j_calib512"),
 }
-REMARK = re.compile(r"kernels: (.*?): about (\d+) cycles .*?, (\d+) bytes of constants, "
-                    r"about (\d+) of code")
+REMARK = re.compile(r"kernels: (.*?): about (\d+) cycles .*? and (\d+) bytes of code, "
+                    r"(\d+) bytes of constants")
 
 
 class Bench(mcu.Bench):
