@@ -466,7 +466,8 @@ add_program(Output *out)
 	                         .remarks = pipeline_remarks_kernels(o)};
 	ProgramOptions plan = {.kernels = &kernels, .io = o->io, .clobber_input = o->clobber_input,
 	                       .nregions = o->regions.n, .region = o->regions.v,
-	                       .budget = o->budget};
+	                       .budget = o->budget,
+	                       .remarks = pipeline_remarks_plan(o)};
 	Program *p;
 
 	if (o->batch > 0 && j->graph->states.n)
