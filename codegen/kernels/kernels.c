@@ -89,9 +89,13 @@ add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
-	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
-	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
-	                    .split = ch->level == '3', .at_once = is_small(ch) ? 1 : 2};
+	bool small = is_small(ch);
+	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 4 : 8,
+	                .unroll = small ? 8 : 72, .at_once = small ? 1 : 2};
+
+	s.split = ch->level == '3';
+	s.packed = ch->level != '3';
+	return s;
 }
 
 static void
@@ -117,7 +121,13 @@ best_dense(const Chooser *ch, bool direct)
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
-		if (direct && c->batch * c->out_h * c->out_w % s.pixels != 0)
+		if (direct && is_small(ch)) {
+			s.split = true;
+			s.uniform = true;
+			s.body = one ? 4 : 2;
+			s.unroll = 0;
+		}
+		if (direct && !s.split && c->batch * c->out_h * c->out_w % s.pixels != 0)
 			continue;
 		/* Channels that do not exist have weights all the same. */
 		if (is_small(ch) && s.pairs > 1 && (c->oc + 1) / 2 % s.pairs != 0)
@@ -166,7 +176,7 @@ static void
 list_dense(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool can_be_direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	bool can_be_direct = conv_is_pointwise(c) && (is_small(ch) ? c->ic >= 4 : c->ic % 4 == 0);
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1) {
@@ -177,8 +187,11 @@ list_dense(Chooser *ch)
 	strips.strip = strip_rows(c);
 	if (c->kh > 1 && !is_small(ch))
 		add_dense(ch, &strips);
+	/* Without a buffer there is less code. */
+	if (can_be_direct && is_small(ch))
+		add_dense(ch, &direct);
 	add_dense(ch, &s);
-	if (can_be_direct)
+	if (can_be_direct && !is_small(ch))
 		add_dense(ch, &direct);
 }
 
@@ -206,8 +219,15 @@ list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
-	                    .bytes = is_small(ch)};
+	                    .bytes = is_small(ch), .packed = ch->level != '3'};
 
+	if (is_small(ch) && taps_fits(c)) {
+		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
+		if (c->oc % 4 == 0)
+			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
+			           cost_taps(ch->costs, c));
+		return;
+	}
 	if (!is_small(ch))
 		list_planar(ch);
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
@@ -225,7 +245,8 @@ scalar_shape(const Chooser *ch)
 	bool many = strncmp(ch->options->target->name, "riscv", 5) == 0;
 	bool few = !many && !(ch->options->target->isa & ISA_MUL_HIGH);
 	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
-	ScalarShape s = {.body = is_small(ch) ? 1 : 4};
+	bool fast = ch->level == '3';
+	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
 	if (c->groups > 1) {
 		s.channels = 1;
@@ -233,6 +254,8 @@ scalar_shape(const Chooser *ch)
 	} else {
 		s.channels = one || few || many ? 4 : 2;
 		s.pixels = one || few ? 1 : many ? 4 : 3;
+		s.dual = few && scalar_fits_dual(c);
+		s.channels = s.dual ? 2 : s.channels;
 	}
 	return s;
 }
@@ -287,7 +310,7 @@ static void
 list_compressed(Chooser *ch)
 {
 	NodeKernels more = compressed_list(ch->arena, ch->conv, ch->options, ch->costs);
-	char level = ch->options->level;
+	char level = ch->level;
 
 	for (int i = 0; i < more.n; i++) {
 		int at = 0, last = ch->all.n;

@@ -22,7 +22,7 @@
 enum {
 	MAX_PARTS = 4096, /* into how small parts free memory is divided */
 	MAX_ROUNDS = 4,   /* of moving the limit */
-	MAX_TRIES = 24    /* layouts with one faster kernel */
+	MAX_TRIES = 20000 /* nodes in all layouts with one faster kernel */
 };
 
 static const ProgramBudget *
@@ -425,7 +425,21 @@ flash_excess(const Choice *c)
 	return program_flash(&cost) > flash ? program_flash(&cost) - flash : 0;
 }
 
-/* Tries faster kernels, whatever saves most first. */
+/* Cycles that kernel k of a node saves; 0: it is no better.  At -Os the first in the list
+ * is best, for its size, and what that saves counts for all. */
+static int64_t
+saved_by(const Choice *c, int t, int k)
+{
+	const NodeKernels *all = &c->choices[t];
+	int64_t saved;
+
+	if (is_small(c) && k >= c->chosen[t])
+		return 0;
+	saved = all->v[c->chosen[t]].cycles - all->v[is_small(c) ? 0 : k].cycles;
+	return is_small(c) && saved <= 0 ? 1 : saved;
+}
+
+/* Tries better kernels, whatever saves most first. */
 static bool
 upgrade_nodes(Choice *c, size_t most)
 {
@@ -434,23 +448,23 @@ upgrade_nodes(Choice *c, size_t most)
 
 	for (int t = 0; t < c->plans.nnodes; t++)
 		for (int k = 0; k < c->choices[t].n; k++) {
-			int64_t saved = c->choices[t].v[c->chosen[t]].cycles -
-			                c->choices[t].v[k].cycles;
+			int64_t saved = saved_by(c, t, k);
 
 			if (saved > 0 && !c->layout->no_kernel[t])
 				VEC_PUSH(a, &all, ((Upgrade){t, k, saved}));
 		}
 	if (all.n)
 		qsort(all.v, (size_t)all.n, sizeof *all.v, compare_upgrades);
-	for (int i = 0; i < all.n && i < MAX_TRIES; i++) {
+	for (int i = 0, tries = MAX_TRIES / (c->plans.nnodes + 1); i < all.n && tries > 0; i++) {
 		int t = all.v[i].node, old = c->chosen[t];
 		const Layout *before = c->layout;
 
-		if (c->choices[t].v[old].cycles <= c->choices[t].v[all.v[i].kernel].cycles)
+		if (saved_by(c, t, all.v[i].kernel) <= 0)
 			continue;
 		if (!take_kernel(c, t, all.v[i].kernel))
 			return false;
 		c->layout = layout_choose(&c->plans);
+		tries--;
 		if (layout_fits(c->layout, most) && !flash_excess(c))
 			continue;
 		c->layout = before;
@@ -713,10 +727,10 @@ choose_layout(Choice *c, const Layout *least, size_t most)
 		if (!choose_part(c, least, spare, part))
 			return false;
 		if (layout_fits(c->layout, most))
-			return part == 1 || !is_bound(c) || upgrade_nodes(c, most);
+			return part == 1 || upgrade_nodes(c, most);
 	}
 	c->layout = least;
-	return take_all(c, smallest) && (!is_bound(c) || upgrade_nodes(c, most));
+	return take_all(c, smallest) && upgrade_nodes(c, most);
 }
 
 /* How fast the chosen kernels are, as far as a budget of cycles asks for it. */
