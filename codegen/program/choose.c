@@ -691,7 +691,9 @@ choose_report(const Choice *c)
 static bool
 choose_part(Choice *c, const Layout *least, const size_t *spare, size_t part)
 {
-	int64_t flash = (int64_t)c->flash;
+	/* Sums with it have to stay in range; nothing is as large. */
+	const uint64_t most = INT64_MAX / 4;
+	int64_t flash = (int64_t)(c->flash < most ? c->flash : most);
 
 	for (int round = 0; round < MAX_ROUNDS; round++) {
 		size_t excess;
