@@ -8,12 +8,15 @@
 #include "codegen/kernels/compressed.h"
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
+#include "codegen/kernels/measure.h"
 #include "ir/lower.h"
 
 /* What is being listed for a node. */
 typedef struct {
 	Arena *arena;
 	const KernelOptions *options;
+	char level; /* that is listed for, which is that of the options, or with `every` all
+	             * that differ; 0: any */
 	const Costs *costs;
 	const Conv *conv;
 	int64_t reference; /* cycles of the reference lowering */
@@ -36,23 +39,53 @@ buffer_bytes(const LFunc *f, bool scratch)
 	return bytes;
 }
 
-NodeKernel
-kernel_of(const char *name, LFunc *fn, int64_t cycles)
+static bool
+is_small(const Chooser *ch)
 {
-	return (NodeKernel){.name = name, .fn = fn, .cycles = cycles,
-	                    .constants = buffer_bytes(fn, false), .code = cost_code(fn),
-	                    .scratch = buffer_bytes(fn, true)};
+	return level_is_small(ch->level);
+}
+
+/* Whether another level has listed the same. */
+static bool
+is_listed(const Chooser *ch, const NodeKernel *k)
+{
+	for (int i = 0; i < ch->all.n; i++) {
+		const NodeKernel *other = &ch->all.v[i];
+
+		if (other->cycles == k->cycles && other->code == k->code &&
+		    other->constants == k->constants && other->scratch == k->scratch)
+			return true;
+	}
+	return false;
+}
+
+NodeKernel
+kernel_of(const char *name, LFunc *fn, int64_t cycles, const KernelOptions *o)
+{
+	return (NodeKernel){
+		.name = name, .fn = fn, .constants = buffer_bytes(fn, false),
+		.cycles = cycles || !o ? cycles : measure_cycles(o->target, fn),
+		.code = measure_code(o ? o->target : NULL, o ? o->level : '2', fn),
+		.scratch = buffer_bytes(fn, true)};
 }
 
 static void
 add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 {
-	NodeKernel k = kernel_of(name, fn, cycles);
+	const KernelOptions *o = ch->options;
+	NodeKernel k;
 
-	k.apart = ch->apart;
 	if (cycles > ch->reference)
 		return;
+	k = kernel_of(name, fn, cycles, o);
+	k.apart = ch->apart;
+	if (ch->level && is_listed(ch, &k))
+		return;
+	if (o && o->every && is_small(ch))
+		k.name = arena_printf(ch->arena, "%s, small", name);
 	VEC_PUSH(ch->arena, &ch->all, k);
+	if (o && level_is_small(o->level))
+		return;
 	for (int i = ch->all.n - 1; i > 0 && ch->all.v[i - 1].cycles > k.cycles; i--) {
 		ch->all.v[i] = ch->all.v[i - 1];
 		ch->all.v[i - 1] = k;
@@ -71,20 +104,18 @@ skip_kernels(Chooser *ch, int n)
 	memmove(ch->all.v, ch->all.v + skipped, (size_t)ch->all.n * sizeof *ch->all.v);
 }
 
-static bool
-is_small(const Chooser *ch)
-{
-	return ch->options->level == 's' || ch->options->level == 'z';
-}
-
 /* ---- Dense convolutions ---- */
 
 static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
-	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
-	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
-	                    .split = ch->options->level == '3', .at_once = is_small(ch) ? 1 : ch->costs->dual_issue ? 4 : 2};
+	bool small = is_small(ch);
+	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 4 : 8,
+	                .unroll = small ? 8 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
+
+	s.split = ch->level == '3';
+	s.packed = ch->level != '3';
+	return s;
 }
 
 static void
@@ -111,6 +142,12 @@ best_dense(const Chooser *ch, bool direct)
 
 		s.direct = direct;
 		s.step = ch->costs->loads_apart && !direct ? 1 : 2;
+		if (direct && is_small(ch)) {
+			s.split = true;
+			s.uniform = true;
+			s.body = one ? 4 : 2;
+			s.unroll = 0;
+		}
 		if (direct && !s.split && c->batch * c->out_h * c->out_w % s.pixels != 0)
 			continue;
 		/* Channels that do not exist have weights all the same. */
@@ -131,7 +168,7 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4,
 	                   .in_order = !ch->costs->dual_issue};
 
-	if (ch->options->level == '3' && winograd_fits(c) &&
+	if (ch->level == '3' && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)
 		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
 		           cost_winograd(ch->costs, c, &s));
@@ -161,7 +198,7 @@ static void
 list_dense(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool can_be_direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	bool can_be_direct = conv_is_pointwise(c) && (is_small(ch) ? c->ic >= 4 : c->ic % 4 == 0);
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1) {
@@ -172,8 +209,11 @@ list_dense(Chooser *ch)
 	strips.strip = strip_rows(c);
 	if (c->kh > 1 && !is_small(ch))
 		add_dense(ch, &strips);
+	/* Without a buffer there is less code. */
+	if (can_be_direct && is_small(ch))
+		add_dense(ch, &direct);
 	add_dense(ch, &s);
-	if (can_be_direct)
+	if (can_be_direct && !is_small(ch))
 		add_dense(ch, &direct);
 }
 
@@ -183,7 +223,7 @@ static void
 list_planar(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	PlanarShape s = {.most = 8192, .blocks = ch->options->level == '3' ? 3 : 1}, turned = s;
+	PlanarShape s = {.most = 8192, .blocks = ch->level == '3' ? 3 : 1}, turned = s;
 	bool fits = planar_fits(c, false);
 
 	turned.turned = true;
@@ -203,9 +243,16 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
-	                    .bytes = is_small(ch)};
+	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
+	                    .bytes = is_small(ch), .packed = ch->level != '3'};
 
+	if (is_small(ch) && taps_fits(c)) {
+		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
+		if (c->oc % 4 == 0)
+			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
+			           cost_taps(ch->costs, c));
+		return;
+	}
 	if (!is_small(ch))
 		list_planar(ch);
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
@@ -223,7 +270,8 @@ scalar_shape(const Chooser *ch)
 	bool many = strncmp(ch->options->target->name, "riscv", 5) == 0;
 	bool few = !many && !(ch->options->target->isa & ISA_MUL_HIGH);
 	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
-	ScalarShape s = {.body = is_small(ch) ? 1 : 4};
+	bool fast = ch->level == '3';
+	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
 	if (c->groups > 1) {
 		s.channels = 1;
@@ -231,6 +279,8 @@ scalar_shape(const Chooser *ch)
 	} else {
 		s.channels = one || few || many ? 4 : 2;
 		s.pixels = one || few ? 1 : many ? 4 : 3;
+		s.dual = few && scalar_fits_dual(c);
+		s.channels = s.dual ? 2 : s.channels;
 	}
 	return s;
 }
@@ -270,7 +320,7 @@ list_sum(Chooser *ch, const Node *n)
 {
 	const Costs *k = ch->costs;
 	int64_t count = type_numel(&n->out[0]->type);
-	SumShape s = {.at_once = ch->options->level == '3' ? 4 : 1,
+	SumShape s = {.at_once = ch->level == '3' ? 4 : 1,
 	              .powers = ch->options->target->isa & ISA_ARM_DSP};
 	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s);
 
@@ -287,7 +337,7 @@ static void
 list_compressed(Chooser *ch)
 {
 	NodeKernels more = compressed_list(ch->arena, ch->conv, ch->options, ch->costs);
-	char level = ch->options->level;
+	char level = ch->level;
 
 	for (int i = 0; i < more.n; i++) {
 		int at = 0, last = ch->all.n;
@@ -315,9 +365,30 @@ list_lstm(Chooser *ch, const Node *n)
 
 /* ---- All ---- */
 
+/* Those of ch->level. */
+static void
+list_kernels(Chooser *ch, const Node *n)
+{
+	const Conv *c = ch->conv;
+
+	if ((n->op == OP_ADD || n->op == OP_SUB) && n->out[0])
+		list_sum(ch, n);
+	else if (n->op == OP_SEQUENCE_LSTM)
+		list_lstm(ch, n);
+	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
+		list_scalar(ch);
+	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
+		list_vectors(ch);
+	else if (c && c->groups == 1)
+		list_dense(ch);
+	else if (c && c->groups == c->oc && c->ic == 1)
+		list_depthwise(ch);
+}
+
 NodeKernels
 kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
+	static const char every[] = "32s"; /* levels that list different kernels */
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
 	bool is_dot;
@@ -327,22 +398,15 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	is_dot = wanted && (n->op == OP_CONV || n->op == OP_GEMM || n->op == OP_MATMUL) &&
 	         conv_read(&c, a, n);
 	ch.conv = is_dot ? &c : NULL;
-	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
-		list_sum(&ch, n);
-	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {
-		list_lstm(&ch, n);
-	} else if (ch.costs && is_dot) {
+	if (ch.costs && is_dot)
 		ch.reference = cost_reference(ch.costs, &c);
-		if (!(o->target->isa & ISA_ARM_DSP))
-			list_scalar(&ch);
-		else if (c.groups == 1 && (o->target->isa & ISA_ARM_MVE))
-			list_vectors(&ch);
-		else if (c.groups == 1)
-			list_dense(&ch);
-		else if (c.groups == c.oc && c.ic == 1)
-			list_depthwise(&ch);
+	for (size_t i = 0; ch.costs && i < (o->every ? strlen(every) : 1); i++) {
+		ch.level = o->every ? every[i] : o->level;
+		list_kernels(&ch, n);
 	}
+	ch.level = 0;
 	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
+	ch.level = o ? o->level : 0;
 	if (is_dot && (ch.costs || is_small(&ch)))
 		list_compressed(&ch);
 	if (o)

@@ -96,6 +96,9 @@ slow_bound(int n, const PlanItem *item, int times)
 	return bound;
 }
 
+/* Of the exact search: whether it ends is of no matter to the rules. */
+enum { FEW_NODES = 1000 };
+
 START_TEST(plans_of_random_items_keep_the_rules)
 {
 	int n = 1 + _i % 40, times = 4 + _i % 30, max_rects = 1 + _i % 3;
@@ -104,7 +107,7 @@ START_TEST(plans_of_random_items_keep_the_rules)
 
 	seed = (uint32_t)_i + 1;
 	item = random_items(n, max_rects, 60, times);
-	r = plan_memory(arena, &(PlanProblem){n, item, 0, NULL}, 0);
+	r = plan_memory(arena, &(PlanProblem){n, item, 0, NULL}, FEW_NODES);
 	ck_assert(is_valid(n, item, r.size));
 	ck_assert_uint_eq(plan_bound(arena, &(PlanProblem){n, item, 0, NULL}),
 	                  slow_bound(n, item, times));
@@ -235,6 +238,32 @@ START_TEST(items_fit_into_the_shape_of_others)
 }
 END_TEST
 
+/* As the outputs of a network are: made one after the other, all there at the end.  Pairs
+ * of them are too many to look at. */
+START_TEST(thousands_of_outputs_lie_side_by_side)
+{
+	enum { N = 30000 };
+	PlanItem *item = ARENA_ARRAY(arena, PlanItem, N);
+	size_t sum = 0, size;
+	bool *taken;
+
+	seed = 1;
+	for (int i = 0; i < N; i++) {
+		item[i] = (PlanItem){1, ARENA_NEW(arena, PlanRect), 4, 0};
+		*item[i].rect = (PlanRect){0, 4 + 4 * random_below(30), i, N, 0};
+		sum += item[i].rect->size;
+	}
+	size = plan_memory(arena, &(PlanProblem){N, item, 0, NULL}, 0).size;
+	ck_assert_uint_eq(size, sum);
+	taken = ARENA_ARRAY(arena, bool, size);
+	for (int i = 0; i < N; i++)
+		for (size_t k = 0; k < item[i].rect->size; k++) {
+			ck_assert(!taken[item[i].place + k]);
+			taken[item[i].place + k] = true;
+		}
+}
+END_TEST
+
 START_TEST(nothing_needs_no_memory)
 {
 	PlanItem empty = {0, NULL, 4, 0};
@@ -252,12 +281,13 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, plans_of_random_items_keep_the_rules, 0, 160);
+	tcase_add_loop_test(tc, plans_of_random_items_keep_the_rules, 0, 240);
 	tcase_add_loop_test(tc, small_plans_are_optimal, 0, 80);
 	tcase_add_loop_test(tc, small_plans_of_interlocking_items_are_optimal, 0, 60);
 	tcase_add_test(tc, the_exact_search_beats_greedy_plans_somewhere);
 	tcase_add_test(tc, memory_of_the_dead_is_used_again);
 	tcase_add_test(tc, items_fit_into_the_shape_of_others);
+	tcase_add_test(tc, thousands_of_outputs_lie_side_by_side);
 	tcase_add_test(tc, nothing_needs_no_memory);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
