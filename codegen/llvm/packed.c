@@ -24,13 +24,14 @@ static const struct {
 typedef struct {
 	LlvmFunction *f;
 	LLVMBuilderRef b;
-	LLVMTypeRef i8, i16, i32, i64;
+	int lanes;                      /* 0: scalars */
+	LLVMTypeRef i8, i16, i32, i64;  /* vectors of them, where there are lanes */
 } Plain;
 
 static LLVMValueRef
 number(const Plain *p, uint32_t v)
 {
-	return LLVMConstInt(p->i32, v, 0);
+	return llvm_number(p->i32, v);
 }
 
 /* Bits of x from `shift` on as a signed number of type `t`, extended. */
@@ -67,6 +68,23 @@ product(const Plain *p, LLVMValueRef a, LLVMValueRef b)
 	return LLVMBuildNSWMul(p->b, a, b, "");
 }
 
+/* The sum of the products of four bytes; those of a may be unsigned. */
+static LLVMValueRef
+bytes(const Plain *p, LLVMValueRef a, LLVMValueRef b, bool is_unsigned)
+{
+	LLVMValueRef sum = NULL;
+
+	for (unsigned shift = 0; shift < 32; shift += 8) {
+		LLVMValueRef x = lane(p, a, shift, p->i8), w = lane(p, b, shift, p->i8);
+
+		if (is_unsigned)
+			x = LLVMBuildAnd(p->b, x, number(p, 0xff), "");
+		x = product(p, x, w);
+		sum = sum ? LLVMBuildAdd(p->b, sum, x, "") : x;
+	}
+	return sum;
+}
+
 /* From products of 16-bit halves, for machines that have no longer ones. */
 static LLVMValueRef
 high_of_halves(const Plain *p, LLVMValueRef a, LLVMValueRef b, bool round)
@@ -98,15 +116,15 @@ high_product(const Plain *p, LLVMValueRef a, LLVMValueRef b, uint64_t more)
 	x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
 	                    LLVMBuildSExt(p->b, b, p->i64, ""), "");
 	if (more)
-		x = LLVMBuildAdd(p->b, x, LLVMConstInt(p->i64, more, 0), "");
-	x = LLVMBuildLShr(p->b, x, LLVMConstInt(p->i64, 32, 0), "");
+		x = LLVMBuildAdd(p->b, x, llvm_number(p->i64, more), "");
+	x = LLVMBuildLShr(p->b, x, llvm_number(p->i64, 32), "");
 	return LLVMBuildTrunc(p->b, x, p->i32, "");
 }
 
 static LLVMValueRef
 even8(const Plain *p, LLVMValueRef x)
 {
-	if (p->f->m->options->target.isa & ISA_ARM_DSP)
+	if (!p->lanes && (p->f->m->options->target.isa & ISA_ARM_DSP))
 		return llvm_call_intrinsic(p->f, "llvm.arm.sxtb16", 0, NULL, 1, &x);
 	return pair(p, lane(p, x, 0, p->i8), lane(p, x, 16, p->i8));
 }
@@ -124,7 +142,7 @@ odd8(const Plain *p, LLVMValueRef x)
 static LLVMValueRef
 sat8(const Plain *p, LLVMValueRef a)
 {
-	LLVMValueRef low[] = {a, LLVMConstInt(p->i32, (unsigned long long)-128, 1)};
+	LLVMValueRef low[] = {a, llvm_number(p->i32, (uint64_t)-128)};
 	LLVMValueRef high[] = {NULL, number(p, 127)};
 	LLVMTypeRef type = p->i32;
 
@@ -158,6 +176,8 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 		return LLVMBuildAdd(build, product(p, lo(p, a), lo(p, b)), c, "");
 	case POP_MAC_TT:
 		return LLVMBuildAdd(build, product(p, hi(p, a), hi(p, b)), c, "");
+	case POP_DOT4: return LLVMBuildAdd(build, bytes(p, a, b, false), c, "");
+	case POP_DOT4U: return LLVMBuildAdd(build, bytes(p, a, b, true), c, "");
 	case POP_EVEN8: return even8(p, a);
 	case POP_ODD8: return odd8(p, a);
 	case POP_PACK_LO: return pair(p, a, b);
@@ -171,7 +191,7 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 	case POP_MULH: return high_product(p, a, b, 0);
 	case POP_MULH_ROUND: return high_product(p, a, b, (uint64_t)1 << 31);
 	case POP_SAT8: return sat8(p, a);
-	case POP_KEEP: return keep(p, a);
+	case POP_KEEP: return p->lanes ? a : keep(p, a);
 	case POP_COUNT: break;
 	}
 	assert(0 && "not a packed operation");
@@ -182,15 +202,17 @@ LLVMValueRef
 llvm_build_packed(LlvmFunction *f, const Expr *e)
 {
 	LLVMContextRef context = f->m->context;
-	Plain p = {.f = f, .b = f->m->builder, .i8 = LLVMInt8TypeInContext(context),
-	           .i16 = LLVMInt16TypeInContext(context), .i32 = LLVMInt32TypeInContext(context),
-	           .i64 = LLVMInt64TypeInContext(context)};
+	Plain p = {.f = f, .b = f->m->builder, .lanes = e->lanes,
+	           .i8 = llvm_lanes(LLVMInt8TypeInContext(context), e->lanes),
+	           .i16 = llvm_lanes(LLVMInt16TypeInContext(context), e->lanes),
+	           .i32 = llvm_lanes(LLVMInt32TypeInContext(context), e->lanes),
+	           .i64 = llvm_lanes(LLVMInt64TypeInContext(context), e->lanes)};
 	unsigned isa = intrinsic[e->u.pop].isa;
 	LLVMValueRef arg[MAX_POP_ARGS] = {NULL};
 
 	for (int i = 0; i < e->nargs; i++)
 		arg[i] = llvm_build_expr(f, e->arg[i]);
-	if (intrinsic[e->u.pop].name && (f->m->options->target.isa & isa) == isa)
+	if (!e->lanes && intrinsic[e->u.pop].name && (f->m->options->target.isa & isa) == isa)
 		return llvm_call_intrinsic(f, intrinsic[e->u.pop].name, 0, NULL, e->nargs, arg);
 	return plain(&p, e->u.pop, arg[0], arg[1], arg[2]);
 }
