@@ -7,6 +7,7 @@
 
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
+#include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 
 /* What is being listed for a node. */
@@ -194,6 +195,29 @@ list_vectors(Chooser *ch)
 	           scalar_lower(ch->arena, c, &s), cost_scalar(ch->costs, c, &s));
 }
 
+/* ---- Floats ---- */
+
+static void
+list_floats(Chooser *ch, const FloatConv *c)
+{
+	const Target *t = ch->options->target;
+	PlanarShape planar;
+	int64_t cycles = planar_shape(c, t, &planar);
+
+	ch->reference = node_macs(c->n);
+	if (cycles > 0)
+		add_kernel(ch, arena_printf(ch->arena, "planar %dx%dx%d", planar.vectors, planar.lanes,
+		                            planar.channels),
+		           planar_lower(ch->arena, c, &planar), cycles);
+}
+
+/* Whether there are vectors of floats. */
+static bool
+has_float_vectors(const Target *t)
+{
+	return t->vector_bytes >= 16 && (t->isa & ISA_FLOAT) && !(t->isa & ISA_ARM_MVE);
+}
+
 /* ---- Sums ---- */
 
 /* Cycles for an element, in tenths: two values, two terms, the output; and without tables,
@@ -218,9 +242,12 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	FloatConv f;
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
+	if (wanted && !is_small(&ch) && has_float_vectors(o->target) && float_conv_read(&f, n))
+		list_floats(&ch, &f);
 	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
 		list_sum(&ch, n);
 	} else if (ch.costs && conv_read(&c, a, n)) {

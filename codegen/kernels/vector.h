@@ -1,0 +1,49 @@
+/*
+ * Kernels for machines with vectors of floats: what they share.
+ *
+ * Sums are taken in the order of the reference lowering, one rounding for a product and
+ * one for an addition, so results are the same bit for bit; lanes are different outputs.
+ * Where the reference lowering leaves padding out, kernels add products with zero, which
+ * changes nothing while weights are finite and no sum starts with minus zero.
+ */
+#ifndef MCC_CODEGEN_KERNELS_VECTOR_H
+#define MCC_CODEGEN_KERNELS_VECTOR_H
+
+#include "ir/lower.h"
+#include "ir/target.h"
+
+/* A convolution of floats with constant weights. */
+typedef struct {
+	const Node *n;
+	bool planar; /* the layout nchw */
+	int32_t batch, in_h, in_w, out_h, out_w;
+	int32_t groups;
+	int32_t ic, oc; /* input channels of a group, output channels of all */
+	int32_t kh, kw, sy, sx, dy, dx;
+	int32_t top, left; /* padding */
+	bool padded;       /* there is some, on any side */
+	const float *w;    /* as the node has it: [oc][ic][kh][kw], or nhwc [oc][kh][kw][ic] */
+} FloatConv;
+
+/* Reads a node; false where it is no such convolution, or zeros cannot stand for padding. */
+bool float_conv_read(FloatConv *c, const Node *n);
+
+static inline bool
+float_conv_is_depthwise(const FloatConv *c)
+{
+	return c->groups > 1 && c->ic == 1;
+}
+
+/* Outputs that are computed at a time. */
+typedef struct {
+	int lanes, vectors; /* along a line of pixels */
+	int channels;
+} PlanarShape;
+
+/* The best shape on a machine, with an estimate of the cycles; 0: there is none. */
+int64_t planar_shape(const FloatConv *c, const Target *t, PlanarShape *best);
+
+/* A convolution of the layout nchw with one group, or depthwise (vector_planar.c). */
+LFunc *planar_lower(Arena *a, const FloatConv *c, const PlanarShape *shape);
+
+#endif
