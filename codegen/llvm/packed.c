@@ -133,11 +133,11 @@ high_sum(const Plain *p, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 	if (!(p->f->m->options->target.isa & ISA_ARM_DSP))
 		return LLVMBuildAdd(p->b, high_product(p, a, b, round), c, "");
 	c = LLVMBuildShl(p->b, LLVMBuildZExt(p->b, c, p->i64, ""),
-	                 LLVMConstInt(p->i64, 32, 0), "");
-	c = LLVMBuildOr(p->b, c, LLVMConstInt(p->i64, round, 0), "");
+	                 llvm_number(p->i64, 32), "");
+	c = LLVMBuildOr(p->b, c, llvm_number(p->i64, round), "");
 	x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
 	                    LLVMBuildSExt(p->b, b, p->i64, ""), "");
-	x = LLVMBuildLShr(p->b, LLVMBuildAdd(p->b, x, c, ""), LLVMConstInt(p->i64, 32, 0), "");
+	x = LLVMBuildLShr(p->b, LLVMBuildAdd(p->b, x, c, ""), llvm_number(p->i64, 32), "");
 	return LLVMBuildTrunc(p->b, x, p->i32, "");
 }
 
