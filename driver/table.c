@@ -332,7 +332,7 @@ print_value(Str *s, const Arrays *x, const Field *f, size_t row)
 	double v = num_load(a->type.dtype, a->memory, i);
 	size_t n;
 
-	if (f->kind == FIELD_category && f->nlabels > 0) {
+	if (f->kind == FIELD_category && (f->nlabels > 0 || (f->missing && v < 0))) {
 		if (v >= 0 && v < f->nlabels)
 			print_cell(s, f->label[(int)v]);
 		return;

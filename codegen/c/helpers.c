@@ -103,6 +103,7 @@ need_callees(CFile *f, HelperKind kind, DType t)
 	case HELPER_MAC_TT:
 	case HELPER_DOT4:
 	case HELPER_DOT4U:
+	case HELPER_MAC_TB:
 	case HELPER_EVEN8:
 	case HELPER_PACK_LO:
 	case HELPER_PACK_HI:
@@ -110,6 +111,7 @@ need_callees(CFile *f, HelperKind kind, DType t)
 	case HELPER_SUB2:
 	case HELPER_MULH:
 	case HELPER_MULH_ROUND:
+	case HELPER_MULH_ROUND_ADD:
 	case HELPER_SAT8:
 	case HELPER_KEEP:
 	case HELPER_DOT16:

@@ -55,6 +55,7 @@ typedef struct {
 	bool fast;    /* as scale_fast() does; else as the reference lowering does */
 	bool single;  /* rounds once */
 	bool uniform; /* one multiplier for all channels */
+	bool powers;  /* shifts are products with a power of two */
 	int32_t y_zero;
 	QRange range;
 	Dot dot;
@@ -62,9 +63,12 @@ typedef struct {
 
 Scale scale_begin(LowerCtx *cx, const Conv *c);
 
-/* What scale_fast() wants to know of a channel: multiplier, and shift. */
+/* For machines on which a rounded high product with a sum is one instruction. */
+void scale_use_powers(Scale *s, const Conv *c);
+
+/* What scale_fast() wants to know of a channel: multiplier, and shift or power. */
 int32_t scale_multiplier(const Conv *c, int32_t channel);
-int32_t scale_shift(const Conv *c, int32_t channel);
+int32_t scale_shift(const Scale *s, const Conv *c, int32_t channel);
 
 /* Whether each channel has its own in a kernel's constants, and how many words stand before
  * those of all groups: the one multiplier and its shift, or none. */
@@ -82,8 +86,8 @@ void stream_put(Stream *to, uint32_t word);
 /* The words before those of all groups. */
 void scale_put_header(const Scale *s, const Conv *c, Stream *to);
 
-/* The multipliers of `count` channels from `first` on, then their shifts, where they have
- * their own; 0 for channels that there are not. */
+/* The multiplier and the shift of each of `count` channels from `first` on, where they
+ * have their own; 0 for channels that there are not. */
 void scale_put_channels(const Scale *s, const Conv *c, int32_t first, int32_t count, Stream *to);
 
 /*

@@ -126,3 +126,16 @@ cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s)
 	group += 4 * (3 * k->load + s->pixels * k->output);
 	return (blocks * divide_up(c->oc, 4) * group + cost_rows(k, c)) / 10;
 }
+
+/* Each input is taken apart once; two outputs at a time, with nothing but elements to
+ * load. */
+int64_t
+cost_planar(const Costs *k, const Conv *c)
+{
+	int64_t elements = (int64_t)c->batch * c->in_h * c->in_w * c->oc, words, output;
+
+	words = c->sx == 1 ? divide_up(c->kw, 4) + c->kw / 4 : 2 * divide_up(c->kw, 4);
+	output = c->kh * (words * (k->load + 2 * k->op) + 2 * ((c->kw + 1) / 2) * k->op) / 2;
+	output += k->output + k->loop / 2;
+	return (elements * (k->load / 4 + 2 * k->op + k->loop / 4) + outputs(c) * output) / 10;
+}

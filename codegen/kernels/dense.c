@@ -10,7 +10,7 @@
  *	for each D pairs of channels:
  *		two words a pair: what the sums start with
  *		words of weights, in the order of use
- *		[m of each, then shift of each channel]
+ *		[m and shift of each channel]
  *
  * The weights of a pair (a, b) for two elements of x are one word: its lanes are
  * 256 * b + a, one for each element.  With T the sum of x times lanes, and A the sum of
@@ -348,8 +348,8 @@ store_channel(Dense *d, const Outputs *o, int i)
 	if (d->c->oc % (2 * d->shape.pairs) != 0 && (d->c->oc - 1) % (2 * d->shape.pairs) < i)
 		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, d->c->oc)));
 	if (d->scale.fast && !m) {
-		m = loop_let(b, "m", stream_word(d, o->w_at, i));
-		shift = loop_let(b, "shift", stream_word(d, o->w_at, 2 * d->shape.pairs + i));
+		m = loop_let(b, "m", stream_word(d, o->w_at, 2 * i));
+		shift = loop_let(b, "shift", stream_word(d, o->w_at, 2 * i + 1));
 	}
 	for (int p = 0; p < d->shape.pixels; p++) {
 		bool may_end = o->left && p > 0;
@@ -561,6 +561,7 @@ dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 	assert(!shape->direct || (conv_is_pointwise(c) && c->ic % 4 == 0 && shape->step % 2 == 0));
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
+	scale_use_powers(&d.scale, c);
 	d.rows = rows_plan_wide(c, columns, shape->all_rows);
 	d.ic = conv_is_pointwise(c) ? c->ic + c->ic % 2 : d.rows.padded;
 	d.runs = c->dx > 1 ? c->kw : 1;

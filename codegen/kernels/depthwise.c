@@ -12,7 +12,7 @@
  *		what the sums start with, four words
  *		for each tap two words: weights of channels 0 and 2, of 1 and 3; or
  *		(shape.bytes) one word of four weights
- *		[four of m, four of shift]
+ *		[m and shift of each]
  */
 #include <assert.h>
 #include <string.h>
@@ -242,8 +242,8 @@ store_channel(Depthwise *d, const Outputs *o, int i)
 	if (d->c->oc % FOUR != 0 && (d->c->oc - 1) % FOUR < i)
 		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, d->c->oc)));
 	if (d->scale.fast && !m) {
-		m = loop_let(b, "m", stream_word(d, o->w_at, i));
-		shift = loop_let(b, "shift", stream_word(d, o->w_at, FOUR + i));
+		m = loop_let(b, "m", stream_word(d, o->w_at, 2 * i));
+		shift = loop_let(b, "shift", stream_word(d, o->w_at, 2 * i + 1));
 	}
 	for (int p = 0; p < d->shape.pixels; p++) {
 		bool may_end = o->left && p > 0;
@@ -322,6 +322,7 @@ depthwise_lower(Arena *a, const Conv *c, const DepthwiseShape *shape)
 	assert(c->ic == 1 && c->groups == c->oc && shape->pixels <= MAX_PIXELS);
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
+	scale_use_powers(&d.scale, c);
 	d.rows = rows_plan_bytes(c, columns, false);
 	d.four_units = FOUR / rows_per_unit(&d.rows);
 	make_stream(&d);

@@ -29,6 +29,14 @@ typedef struct {
 /* A convolution of each channel by itself, for products of 16-bit halves (depthwise.c). */
 LFunc *depthwise_lower(Arena *a, const Conv *c, const DepthwiseShape *shape);
 
+typedef struct {
+	int32_t most; /* bytes of scratch, if a few rows fit them */
+} PlanarShape;
+
+/* The same where taps are neighbours, channel by channel (planar.c). */
+bool planar_fits(const Conv *c);
+LFunc *planar_lower(Arena *a, const Conv *c, const PlanarShape *shape);
+
 /* Pixels by output channels at a time. */
 typedef struct {
 	int pixels, channels; /* up to 4; of a depthwise convolution one channel */

@@ -59,7 +59,7 @@ static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
-	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 20,
+	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
 	                    .split = ch->options->level == '3'};
 }
 
@@ -139,9 +139,13 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
+	PlanarShape planar = {.most = 8192};
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch)};
 
+	if (planar_fits(c) && !is_small(ch))
+		add_kernel(ch, "planar", planar_lower(ch->arena, c, &planar),
+		           cost_planar(ch->costs, c));
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
 	           depthwise_lower(ch->arena, c, &s), cost_depthwise(ch->costs, c, &s));
 }

@@ -245,8 +245,8 @@ store_channel(Scalar *d, Expr *y_at, Expr *group, Expr *p_at, int i, int pixels)
 	if (c->oc % channels != 0 && (c->oc - 1) % channels < i)
 		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, c->oc)));
 	if (scale_is_by_channel(&d->scale)) {
-		m = loop_let(b, "m", load_i32(d, d->params, p_at, channels + i));
-		shift = loop_let(b, "shift", load_i32(d, d->params, p_at, 2 * channels + i));
+		m = loop_let(b, "m", load_i32(d, d->params, p_at, channels + 2 * i));
+		shift = loop_let(b, "shift", load_i32(d, d->params, p_at, channels + 2 * i + 1));
 	} else if (d->scale.fast) {
 		m = loop_let(b, "m", load_i32(d, d->params, loop_idx(b, 0), 0));
 		shift = loop_let(b, "shift", load_i32(d, d->params, loop_idx(b, 0), 1));

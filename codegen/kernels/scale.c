@@ -7,6 +7,13 @@
  * 2 * sum does not wrap around, as conv_read() has seen to.  With one rounding it is
  * ((mulh(2 * sum, m) >> (n - 1)) + 1) >> 1.
  *
+ * A sum is negative where v is, and then so is what is rounded: with an activation that
+ * starts at the zero point it becomes that, however it is rounded, and v >> 31 is left
+ * out.
+ *
+ * For n >= 2 the last steps are also the high half, rounded, of v * 2^(32 - n), plus the
+ * zero point: one instruction on machines with DSP.
+ *
  * Factors of a half and more (n < 1) take the form of the reference lowering.
  */
 #include "codegen/kernels/conv.h"
@@ -44,6 +51,14 @@ scale_begin(LowerCtx *cx, const Conv *c)
 	return s;
 }
 
+void
+scale_use_powers(Scale *s, const Conv *c)
+{
+	s->powers = s->fast;
+	for (int32_t i = 0; i < c->oc; i++)
+		s->powers &= c->channel[i].by.m == 0 || c->channel[i].by.shift <= -2;
+}
+
 int32_t
 scale_multiplier(const Conv *c, int32_t channel)
 {
@@ -51,10 +66,14 @@ scale_multiplier(const Conv *c, int32_t channel)
 }
 
 int32_t
-scale_shift(const Conv *c, int32_t channel)
+scale_shift(const Scale *s, const Conv *c, int32_t channel)
 {
+	int shift = -c->channel[channel].by.shift;
+
 	/* A factor of 0 gives 0 after any shift. */
-	return c->channel[channel].by.m == 0 ? 0 : -c->channel[channel].by.shift - 1;
+	if (c->channel[channel].by.m == 0)
+		return 0;
+	return s->powers ? (int32_t)(UINT32_C(1) << (32 - shift)) : shift - 1;
 }
 
 static Expr *
@@ -69,10 +88,12 @@ scale_fast(LowerCtx *cx, const Scale *s, Expr *sum2, Expr *m, Expr *shift)
 	LBuilder *b = &cx->b;
 	Expr *v = loop_packed(b, s->single ? POP_MULH : POP_MULH_ROUND, sum2, m, NULL);
 
-	if (!s->single) {
+	if (!s->single && s->range.lo < s->y_zero) {
 		v = loop_let(b, "v", v);
 		v = loop_add(b, v, loop_op2(b, KOP_SHR, v, loop_int(b, DT_I32, 31)));
 	}
+	if (s->powers)
+		return loop_packed(b, POP_MULH_ROUND_ADD, v, shift, loop_int(b, DT_I32, s->y_zero));
 	v = plus(b, loop_op2(b, KOP_SHR, v, shift), 1 + 2 * s->y_zero);
 	return loop_op2(b, KOP_SHR, v, loop_int(b, DT_I32, 1));
 }
@@ -119,7 +140,7 @@ scale_put_header(const Scale *s, const Conv *c, Stream *to)
 	if (!scale_header_words(s))
 		return;
 	stream_put(to, (uint32_t)scale_multiplier(c, 0));
-	stream_put(to, (uint32_t)scale_shift(c, 0));
+	stream_put(to, (uint32_t)scale_shift(s, c, 0));
 }
 
 void
@@ -127,8 +148,8 @@ scale_put_channels(const Scale *s, const Conv *c, int32_t first, int32_t count, 
 {
 	if (!scale_is_by_channel(s))
 		return;
-	for (int32_t i = first; i < first + count; i++)
+	for (int32_t i = first; i < first + count; i++) {
 		stream_put(to, i < c->oc ? (uint32_t)scale_multiplier(c, i) : 0);
-	for (int32_t i = first; i < first + count; i++)
-		stream_put(to, i < c->oc ? (uint32_t)scale_shift(c, i) : 0);
+		stream_put(to, i < c->oc ? (uint32_t)scale_shift(s, c, i) : 0);
+	}
 }

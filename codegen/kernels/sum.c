@@ -100,7 +100,7 @@ sum_lower(Arena *a, const Node *n)
 	scale_store(&cx, &scale, i, loop_idx(b, 0),
 	            loop_op2(b, KOP_SHL, sum, loop_int(b, DT_I32, 1)),
 	            loop_int(b, DT_I32, scale_multiplier(&s.c, 0)),
-	            loop_int(b, DT_I32, scale_shift(&s.c, 0)));
+	            loop_int(b, DT_I32, scale_shift(&scale, &s.c, 0)));
 	loop_end(b);
 	return loop_finish(b);
 }

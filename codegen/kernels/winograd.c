@@ -24,7 +24,7 @@
  *	[m, shift]	where all channels have the same multiplier
  *	for each pair of output channels:
  *		36 * bias of both, what reaches every output 16 times
- *		[m of both, shift of both]
+ *		[m and shift of each]
  *		for each point and word: weights of the first, of the second channel
  *
  * Without, inputs and weights are numbers of 16 bits one by one, in the same order, and
@@ -492,14 +492,13 @@ store_group(Winograd *d, Expr *y_n, Expr *strip, Expr *group, Expr *pair, Expr *
 	pixel = loop_add(b, loop_affine(b, out.oy, c->out_w, 0), out.ox);
 	out.y_at = loop_let(b, "y_t", loop_add(b, loop_add(b, y_n, loop_affine(b, pixel, c->oc, 0)),
 	                                       out.channel));
-	p_at = loop_let(b, "p_o", loop_add(b, p_at, o));
-	out.bias = loop_let(b, "bias36", loop_load(b, d->stream, p_at));
+	out.bias = loop_let(b, "bias36", loop_load(b, d->stream, loop_add(b, p_at, o)));
 	out.m = out.shift = NULL;
 	if (d->scale.fast) {
-		Expr *at = d->header ? loop_idx(b, 0) : loop_add(b, p_at, loop_idx(b, 2));
+		Expr *at = d->header ? loop_idx(b, 0) : loop_add(b, p_at, loop_affine(b, o, 2, 2));
 
 		out.m = loop_let(b, "m", loop_load(b, d->stream, at));
-		at = loop_add(b, at, loop_idx(b, d->header ? 1 : 2));
+		at = loop_add(b, at, loop_idx(b, 1));
 		out.shift = loop_let(b, "shift", loop_load(b, d->stream, at));
 	}
 	sums = d->pairs ? loop_affine(b, group, POINTS * POINTS * d->block, d->words * d->group)
@@ -570,6 +569,8 @@ winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape)
 	d.view.out_h = divide_up(c->out_h, d.tile_rows * TILE);
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
+	if (d.pairs)
+		scale_use_powers(&d.scale, c);
 	d.rows = d.pairs ? rows_plan_bytes(&d.view, d.tiles_x * TILE, false)
 	                 : rows_plan_single(&d.view, d.tiles_x * TILE, false);
 	make_stream(&d);

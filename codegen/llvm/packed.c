@@ -15,6 +15,7 @@ static const struct {
 	[POP_DOT2] = {"llvm.arm.smlad", ISA_ARM_DSP},
 	[POP_MAC_BB] = {"llvm.arm.smlabb", ISA_ARM_DSP},
 	[POP_MAC_TT] = {"llvm.arm.smlatt", ISA_ARM_DSP},
+	[POP_MAC_TB] = {"llvm.arm.smlatb", ISA_ARM_DSP},
 	[POP_EVEN8] = {"llvm.arm.sxtb16", ISA_ARM_DSP},
 	[POP_ADD2] = {"llvm.arm.sadd16", ISA_ARM_DSP},
 	[POP_SUB2] = {"llvm.arm.ssub16", ISA_ARM_DSP},
@@ -121,6 +122,25 @@ high_product(const Plain *p, LLVMValueRef a, LLVMValueRef b, uint64_t more)
 	return LLVMBuildTrunc(p->b, x, p->i32, "");
 }
 
+/* The rounded high half plus c: as one sum of 64 bits, which is one instruction on some
+ * machines. */
+static LLVMValueRef
+high_sum(const Plain *p, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
+{
+	const uint64_t round = (uint64_t)1 << 31;
+	LLVMValueRef x;
+
+	if (!(p->f->m->options->target.isa & ISA_ARM_DSP))
+		return LLVMBuildAdd(p->b, high_product(p, a, b, round), c, "");
+	c = LLVMBuildShl(p->b, LLVMBuildZExt(p->b, c, p->i64, ""),
+	                 llvm_number(p->i64, 32), "");
+	c = LLVMBuildOr(p->b, c, llvm_number(p->i64, round), "");
+	x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
+	                    LLVMBuildSExt(p->b, b, p->i64, ""), "");
+	x = LLVMBuildLShr(p->b, LLVMBuildAdd(p->b, x, c, ""), llvm_number(p->i64, 32), "");
+	return LLVMBuildTrunc(p->b, x, p->i32, "");
+}
+
 static LLVMValueRef
 even8(const Plain *p, LLVMValueRef x)
 {
@@ -178,6 +198,8 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 		return LLVMBuildAdd(build, product(p, hi(p, a), hi(p, b)), c, "");
 	case POP_DOT4: return LLVMBuildAdd(build, bytes(p, a, b, false), c, "");
 	case POP_DOT4U: return LLVMBuildAdd(build, bytes(p, a, b, true), c, "");
+	case POP_MAC_TB:
+		return LLVMBuildAdd(build, product(p, hi(p, a), lo(p, b)), c, "");
 	case POP_EVEN8: return even8(p, a);
 	case POP_ODD8: return odd8(p, a);
 	case POP_PACK_LO: return pair(p, a, b);
@@ -190,6 +212,7 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 		            LLVMBuildSub(build, hi(p, a), hi(p, b), ""));
 	case POP_MULH: return high_product(p, a, b, 0);
 	case POP_MULH_ROUND: return high_product(p, a, b, (uint64_t)1 << 31);
+	case POP_MULH_ROUND_ADD: return high_sum(p, a, b, c);
 	case POP_SAT8: return sat8(p, a);
 	case POP_KEEP: return p->lanes ? a : keep(p, a);
 	case POP_COUNT: break;

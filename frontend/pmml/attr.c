@@ -288,3 +288,101 @@ pmml_numbers(Pmml *p, const Xml *array, int *n, double **out)
 			return pmml_error(p, array, "'%.60s' is no number", words.v[i]);
 	return true;
 }
+
+/* ---- Tables ---- */
+
+const Xml *
+pmml_cell(const Xml *row, const char *column)
+{
+	const char *local = strchr(column, ':');
+
+	return xml_child(row, local ? local + 1 : column);
+}
+
+/* ---- <Matrix> ---- */
+
+enum { MAX_MATRIX = 1 << 10 }; /* rows or columns */
+
+typedef struct {
+	const Xml *e;
+	bool is_symmetric;
+	int rows, cols;
+	double *v;
+} MatrixReader;
+
+static void
+put_entry(MatrixReader *m, int row, int col, double v)
+{
+	m->v[row * m->cols + col] = v;
+	if (m->is_symmetric)
+		m->v[col * m->cols + row] = v;
+}
+
+/* Entries one by one, counted from 1. */
+static bool
+read_matrix_cells(Pmml *p, MatrixReader *m)
+{
+	for (const Xml *c = xml_child(m->e, "MatCell"); c; c = xml_same(c)) {
+		int row, col;
+		double v;
+
+		if (!pmml_need(p, c, "row") || !pmml_need(p, c, "col") ||
+		    !pmml_int_or(p, c, "row", 1, 1, m->rows, &row) ||
+		    !pmml_int_or(p, c, "col", 1, 1, m->cols, &col))
+			return false;
+		if (!pmml_parse_number(c->text, &v))
+			return pmml_error(p, c, "'%.60s' is no number", c->text);
+		put_entry(m, row - 1, col - 1, v);
+	}
+	return true;
+}
+
+/* A row each; of a symmetric matrix up to the diagonal, of a diagonal one that alone. */
+static bool
+read_matrix_arrays(Pmml *p, MatrixReader *m, bool is_diagonal)
+{
+	int row = 0;
+
+	for (const Xml *c = xml_child(m->e, "Array"); c; c = xml_same(c), row++) {
+		int n, want = m->is_symmetric ? row + 1 : is_diagonal ? m->rows : m->cols;
+		double *v;
+
+		if (!pmml_numbers(p, c, &n, &v))
+			return false;
+		if (n != want || row >= (is_diagonal ? 1 : m->rows))
+			return pmml_error(p, c, "the matrix has %d rows and %d columns", m->rows,
+			                  m->cols);
+		for (int i = 0; i < n; i++)
+			put_entry(m, is_diagonal ? i : row, i, v[i]);
+	}
+	return true;
+}
+
+bool
+pmml_matrix(Pmml *p, const Xml *e, int *rows, int *cols, double **out)
+{
+	static const char *const kinds[] = {"any", "diagonal", "symmetric", NULL};
+	const Xml *first = xml_child(e, "Array");
+	MatrixReader m = {.e = e};
+	int kind, n = 0, arrays = xml_count(e, "Array");
+	double on, off, *v;
+
+	if (!pmml_word(p, e, "kind", kinds, 0, &kind) ||
+	    !pmml_number_or(p, e, "diagDefault", 0, &on) ||
+	    !pmml_number_or(p, e, "offDiagDefault", 0, &off) ||
+	    (first && !pmml_numbers(p, first, &n, &v)))
+		return false;
+	m.is_symmetric = kind == 2;
+	if (!pmml_int_or(p, e, "nbRows", kind == 1 ? n : arrays, 1, MAX_MATRIX, &m.rows) ||
+	    !pmml_int_or(p, e, "nbCols", kind == 0 ? n : m.rows, 1, MAX_MATRIX, &m.cols))
+		return false;
+	if (kind != 0 && m.rows != m.cols)
+		return pmml_error(p, e, "it is not square");
+	m.v = ARENA_ARRAY(p->a, double, m.rows * m.cols);
+	for (int i = 0; i < m.rows * m.cols; i++)
+		m.v[i] = i / m.cols == i % m.cols ? on : off;
+	*rows = m.rows;
+	*cols = m.cols;
+	*out = m.v;
+	return read_matrix_arrays(p, &m, kind == 1) && read_matrix_cells(p, &m);
+}

@@ -26,10 +26,32 @@ read_missing_weights(Pmml *p, const Xml *e, double **out)
 	return n == fields || pmml_error(p, array, "it has %d weights for %d fields", n, fields);
 }
 
+/* The centre of a cluster: numbers, and values of categorical fields. */
 static bool
-read_centers(Pmml *p, const Xml *e, int fields, Labels *ids, int *n, double **rows)
+read_center(Pmml *p, const Xml *array, Measure *m, double *out)
 {
-	int i = 0;
+	int fields = measure_fields(m);
+	Words words;
+
+	if (!pmml_words(p, array, &words))
+		return false;
+	if (words.n != fields)
+		return pmml_error(p, array, "it has %d numbers for %d fields", words.n, fields);
+	for (int i = 0; i < fields; i++) {
+		if (measure_has_labels(m, i)) {
+			if (!measure_number(m, array, i, words.v[i], &out[i]))
+				return false;
+		} else if (!pmml_parse_number(words.v[i], &out[i])) {
+			return pmml_error(p, array, "'%.60s' is no number", words.v[i]);
+		}
+	}
+	return true;
+}
+
+static bool
+read_centers(Pmml *p, const Xml *e, Measure *m, Labels *ids, int *n, double **rows)
+{
+	int i = 0, fields = measure_fields(m);
 
 	*n = xml_count(e, "Cluster");
 	if (*n == 0 || *n > INT32_MAX / 8 / fields)
@@ -40,17 +62,11 @@ read_centers(Pmml *p, const Xml *e, int fields, Labels *ids, int *n, double **ro
 		/* Without an id a cluster is known by its number, from 1. */
 		const char *id = xml_attr(c, "id") ? xml_attr(c, "id")
 		                                   : arena_printf(p->a, "%d", i + 1);
-		double *v;
-		int count;
 
-		if (!array || !pmml_numbers(p, array, &count, &v))
+		if (!array || !read_center(p, array, m, *rows + (ptrdiff_t)i * fields))
 			return false;
-		if (count != fields)
-			return pmml_error(p, array, "it has %d numbers for %d fields", count,
-			                  fields);
 		if (labels_add(p, ids, id) != i)
 			return pmml_error(p, c, "there is another cluster '%.60s'", id);
-		memcpy(*rows + (ptrdiff_t)i * fields, v, (size_t)fields * sizeof *v);
 	}
 	return true;
 }
@@ -65,6 +81,32 @@ read_names(Pmml *p, const Xml *e, Result *r)
 	r->display = ARENA_ARRAY(p->a, const char *, r->ndisplay);
 	for (const Xml *c = xml_child(e, "Cluster"); c; c = xml_same(c), i++)
 		r->display[i] = xml_attr(c, "name");
+}
+
+/* The clusters from the nearest on, as far as they are asked for. */
+static void
+rank_clusters(Pmml *p, LBuf *list, bool largest_first, Result *r)
+{
+	int n = list->count < r->want_ranks ? list->count : r->want_ranks;
+	LBuf *order;
+
+	if (r->want_ranks < 2)
+		return;
+	order = link_order(p, list, list->count, largest_first);
+	r->nranked = n;
+	r->ranked = ARENA_ARRAY(p->a, Val, n);
+	r->ranked_affinity = ARENA_ARRAY(p->a, Val, n);
+	for (int k = 0; k < n; k++) {
+		Expr *at = code_let(p, "ranked", code_at(p, order, k)), *x;
+
+		/* Without a cluster there is no order. */
+		at = code_select(p, value_is_missing(p, &r->predicted), code_int(p, -1), at);
+		at = code_let(p, "ranked", at);
+		r->ranked[k] = value_label(p, r->classes, at);
+		r->ranked[k].labelled = true;
+		x = code_lookup(p, list, list->count, at, code_number(p, (double)NAN));
+		r->ranked_affinity[k] = value_of(p, TYPE_DOUBLE, code_let(p, "affinity", x));
+	}
 }
 
 bool
@@ -85,7 +127,7 @@ model_clustering(Pmml *p, const Xml *e, Result *r)
 		return false;
 	m = measure_read(p, e, e, "ClusteringField", missing);
 	r->classes = labels_new(p);
-	if (!m || !read_centers(p, e, measure_fields(m), r->classes, &n, &rows))
+	if (!m || !read_centers(p, e, m, r->classes, &n, &rows))
 		return false;
 	list = measure_compute(m, n, rows);
 	if (!list)
@@ -100,5 +142,6 @@ model_clustering(Pmml *p, const Xml *e, Result *r)
 	r->affinity = value_of(p, TYPE_DOUBLE,
 	                       code_lookup(p, list, n, best, code_number(p, (double)NAN)));
 	read_names(p, e, r);
+	rank_clusters(p, list, !measure_is_distance(m), r);
 	return true;
 }

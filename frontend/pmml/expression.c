@@ -245,7 +245,7 @@ typedef struct {
 static const char *
 cell(Pmml *p, const Xml *row, const char *column)
 {
-	const Xml *c = xml_child(row, column);
+	const Xml *c = pmml_cell(row, column);
 
 	return c ? xml_trimmed(p->a, c) : NULL;
 }
@@ -309,15 +309,14 @@ collect_labels(const Map *m, const Xml *table)
 		}
 }
 
-/* The number or label that a cell is. */
+/* The number or label that a cell is; without one the row maps to nothing. */
 static bool
 cell_value(Map *m, const Xml *row, Val *out)
 {
 	const char *text = cell(m->p, row, m->output);
 
-	if (!text)
-		return pmml_error(m->p, row, "there is no <%.60s> in it", m->output);
-	return value_constant(m->p, row, text, m->type, m->labels, out);
+	*out = value_missing(m->p, m->type, m->labels);
+	return !text || value_constant(m->p, row, text, m->type, m->labels, out);
 }
 
 static double
@@ -384,19 +383,21 @@ map_by_rows(Map *m, const Xml *table, Val *out)
 	for (const Xml *row = xml_child(table, "row"); row; row = xml_same(row))
 		VEC_PUSH(p->a, &rows, row);
 	for (int r = rows.n - 1; r >= 0; r--) {
-		Expr *match = NULL, *same;
+		Expr *match = loop_bool(code(p), true), *same;
 		Val v, constant;
 
 		for (int i = 0; i < m->n; i++) {
 			const char *text = cell(p, rows.v[r], m->column[i]);
 
-			if (!text || !value_constant(p, rows.v[r], text, m->v[i].type,
-			                             m->v[i].labels, &constant) ||
+			if (!text) {
+				match = loop_bool(code(p), false);
+				break;
+			}
+			if (!value_constant(p, rows.v[r], text, m->v[i].type, m->v[i].labels,
+			                    &constant) ||
 			    !value_compare(p, rows.v[r], KOP_EQ, m->v[i], constant, &same))
-				return text ? false
-				            : pmml_error(p, rows.v[r], "there is no <%.60s> in it",
-				                         m->column[i]);
-			match = match ? code_and(p, match, same) : same;
+				return false;
+			match = code_and(p, match, same);
 		}
 		if (!cell_value(m, rows.v[r], &v) || !value_select(p, m->e, match, v, *out, out))
 			return false;
@@ -478,7 +479,7 @@ call_function(Pmml *p, const Xml *e, const Xml *function, int n, const Val *x, V
 		if (ok)
 			scope_define(p, name, v);
 	}
-	ok = ok && expression_read(p, body, out) &&
+	ok = ok && scope_define_derived(p, function) && expression_read(p, body, out) &&
 	     ptype_attr(p, function, "dataType", out->type, &t) &&
 	     value_cast(p, function, *out, t, out);
 	scope_close(p, before);

@@ -600,6 +600,19 @@ field_value(Pmml *p, const Xml *e, const char *name, Val *out)
 
 
 bool
+field_given(Pmml *p, const Xml *e, const char *name, Val *out)
+{
+	Entry *entry = find_data(p, name);
+
+	if (!entry)
+		return pmml_error(p, e, "there is no field '%.60s'", name);
+	if (!compute_entry(p, e, entry))
+		return false;
+	*out = value_here(p, entry->v);
+	return true;
+}
+
+bool
 field_exists_here(Pmml *p, const char *name)
 {
 	return find_in(p->scope, name) != NULL;

@@ -2,13 +2,14 @@
  * Functions of strings and dates.
  *
  * A string is the number of a label, so a function of strings is a table over the labels
- * of its one argument that varies; what that is for a string without a label nobody
- * knows, so the result is missing then.
+ * of its arguments that vary; what that is for a string without a label nobody knows, so
+ * the result is missing then.
  */
 #include <math.h>
 #include <string.h>
 
 #include "frontend/pmml/functions.h"
+#include "frontend/pmml/pattern.h"
 
 /* ---- One string ---- */
 
@@ -72,134 +73,165 @@ trim(Arena *a, const char *s)
 	return arena_strndup(a, s, n);
 }
 
-/* Only patterns that are plain text. */
-static bool
-is_plain_pattern(const char *s)
-{
-	return !s[strcspn(s, "\\[](){}.*+?^$|")];
-}
-
-static const char *
-replace_all(Arena *a, const char *s, const char *what, const char *by)
-{
-	size_t n = strlen(what);
-	Str out;
-
-	str_init(&out, a);
-	if (n == 0)
-		return s;
-	for (const char *at; (at = strstr(s, what)) != NULL; s = at + n) {
-		str_write(&out, s, (size_t)(at - s));
-		str_puts(&out, by);
-	}
-	str_puts(&out, s);
-	return out.s;
-}
-
 /* ---- Over the labels ---- */
 
-/* The text of a constant argument. */
-static bool
-constant_text(const Call *c, int i, const char **out)
-{
-	const Val *v = &c->x[i];
-	double number;
+enum { MAX_ARGUMENTS = 16, MAX_ENTRIES = 1 << 16 };
 
-	if (value_kind(v) == KIND_LABEL && v->e->kind == E_CONST && v->e->u.i >= 0) {
-		*out = v->labels->v.v[v->e->u.i];
-		return true;
-	}
-	if (!value_is_constant(v, &number))
-		return false;
-	*out = arena_printf(c->p->a, "%.17g", number);
-	return true;
+/* A call for one string for each argument. */
+typedef struct {
+	const Call *c;
+	Val v[MAX_ARGUMENTS];
+	const char *text[MAX_ARGUMENTS]; /* of this entry */
+	Pattern *pattern;
+} TextCall;
+
+static bool
+is_constant(const Val *v)
+{
+	return v->e->kind == E_CONST && v->e->u.i >= 0;
 }
 
-/* What the function gives for this string in place of the varying argument. */
 static bool
-text_of(const Call *c, int varying, const char *s, const char **text, double *number)
+read_pattern(TextCall *t)
 {
-	const char *other[2] = {"", ""};
-	double v[2] = {0, 0};
+	const Call *c = t->c;
+	const char *why;
+
+	if (c->what != TEXT_REPLACE && c->what != TEXT_MATCHES)
+		return true;
+	if (!is_constant(&t->v[1]))
+		return pmml_unsupported(c->p, c->e, "a pattern that is not constant");
+	t->pattern = pattern_new(c->p->a, t->text[1], &why);
+	return t->pattern || pmml_unsupported(c->p, c->e, "the pattern '%.60s' (%s)", t->text[1],
+	                                      why);
+}
+
+/* What the function gives for these strings. */
+static bool
+text_of(TextCall *t, const char **text, double *number)
+{
+	const Call *c = t->c;
+	Arena *a = c->p->a;
+	double from, length;
 	Str all;
 
-	for (int i = 1; i < c->n && i < 3 && c->what != TEXT_CONCAT; i++)
-		if (!constant_text(c, i, &other[i - 1]))
-			return pmml_unsupported(c->p, c->e, "an argument that is not constant");
 	switch (c->what) {
-	case TEXT_UPPER: *text = mapped(c->p->a, s, 'a', 'z', 'A' - 'a'); break;
-	case TEXT_LOWER: *text = mapped(c->p->a, s, 'A', 'Z', 'a' - 'A'); break;
-	case TEXT_TRIM: *text = trim(c->p->a, s); break;
-	case TEXT_LENGTH: *number = count_characters(s); break;
+	case TEXT_UPPER: *text = mapped(a, t->text[0], 'a', 'z', 'A' - 'a'); break;
+	case TEXT_LOWER: *text = mapped(a, t->text[0], 'A', 'Z', 'a' - 'A'); break;
+	case TEXT_TRIM: *text = trim(a, t->text[0]); break;
+	case TEXT_LENGTH: *number = count_characters(t->text[0]); break;
 	case TEXT_SUBSTRING:
-		if (!pmml_parse_number(other[0], &v[0]) || !pmml_parse_number(other[1], &v[1]) ||
-		    v[0] < 1 || v[1] < 0)
+		if (!pmml_parse_number(t->text[1], &from) ||
+		    !pmml_parse_number(t->text[2], &length) || from < 1 || length < 0)
 			return pmml_error(c->p, c->e, "a substring begins at 1 or later");
-		*text = substring(c->p->a, s, v[0], v[1]);
+		*text = substring(a, t->text[0], from, length);
 		break;
-	case TEXT_REPLACE:
-	case TEXT_MATCHES:
-		if (!is_plain_pattern(other[0]))
-			return pmml_unsupported(c->p, c->e, "the pattern '%.60s'", other[0]);
-		if (c->what == TEXT_REPLACE)
-			*text = replace_all(c->p->a, s, other[0], other[1]);
-		*number = strstr(s, other[0]) != NULL;
-		break;
+	case TEXT_REPLACE: *text = pattern_replace(t->pattern, t->text[0], t->text[2]); break;
+	case TEXT_MATCHES: *number = pattern_find(t->pattern, t->text[0]); break;
 	case TEXT_CONCAT:
-		str_init(&all, c->p->a);
-		for (int i = 0; i < c->n; i++) {
-			if (i != varying && !constant_text(c, i, &other[0]))
-				return pmml_unsupported(c->p, c->e,
-				                        "joining two strings that vary");
-			str_puts(&all, i == varying ? s : other[0]);
-		}
+		str_init(&all, a);
+		for (int i = 0; i < c->n; i++)
+			str_puts(&all, t->text[i]);
 		*text = all.n ? all.s : "";
 		break;
 	}
 	return true;
 }
 
-/* The argument that varies; the first when none does. */
-static int
-varying_argument(const Call *c)
+/* The arguments as labels, and how many combinations of them there are. */
+static bool
+read_arguments(TextCall *t, int *entries)
 {
-	for (int i = 0; i < c->n; i++)
-		if (c->x[i].e->kind != E_CONST)
-			return i;
-	return 0;
+	const Call *c = t->c;
+
+	if (c->n > MAX_ARGUMENTS)
+		return pmml_unsupported(c->p, c->e, "more than %d arguments", MAX_ARGUMENTS);
+	*entries = 1;
+	for (int i = 0; i < c->n; i++) {
+		Val *v = &t->v[i];
+
+		if (!value_cast(c->p, c->e, c->x[i], TYPE_STRING, v))
+			return false;
+		*v = value_let(c->p, "text", *v);
+		if (value_kind(v) != KIND_LABEL)
+			return pmml_unsupported(c->p, c->e, "a function of the text of a number");
+		if (is_constant(v)) {
+			t->text[i] = v->labels->v.v[v->e->u.i];
+			continue;
+		}
+		if (v->labels->v.n > MAX_ENTRIES / (*entries ? *entries : 1))
+			return pmml_unsupported(c->p, c->e, "a function of more than %d strings",
+			                        MAX_ENTRIES);
+		*entries *= v->labels->v.n;
+	}
+	return true;
+}
+
+/* The strings of entry number `at`: the last argument varies fastest. */
+static void
+choose_entry(TextCall *t, int at)
+{
+	for (int i = t->c->n - 1; i >= 0; i--) {
+		const Labels *l = t->v[i].labels;
+
+		if (is_constant(&t->v[i]))
+			continue;
+		t->text[i] = l->v.v[at % l->v.n];
+		at /= l->v.n;
+	}
+}
+
+/* The number of the entry, -1 where an argument is no label that is known. */
+static Expr *
+entry_index(TextCall *t)
+{
+	Pmml *p = t->c->p;
+	Expr *index = code_int(p, 0);
+
+	for (int i = 0; i < t->c->n; i++) {
+		int n = t->v[i].labels->v.n;
+		Expr *e = t->v[i].e, *inside;
+
+		if (is_constant(&t->v[i]))
+			continue;
+		inside = code_and(p, code_op(p, KOP_GE, e, code_int(p, 0)),
+		                  code_op(p, KOP_LT, e, code_int(p, n)));
+		inside = code_and(p, inside, code_op(p, KOP_GE, index, code_int(p, 0)));
+		e = code_add(p, code_mul(p, index, code_int(p, n)), e);
+		index = code_let(p, "index", code_select(p, inside, e, code_int(p, -1)));
+	}
+	return index;
 }
 
 bool
 function_text(const Call *c, Val *out)
 {
 	Pmml *p = c->p;
-	int varying = c->what == TEXT_CONCAT ? varying_argument(c) : 0;
 	bool numbers = c->what == TEXT_LENGTH || c->what == TEXT_MATCHES;
+	DType type = numbers ? DT_F64 : DT_I32;
+	TextCall t = {.c = c};
 	Labels *l = labels_new(p);
+	Expr *e = numbers ? code_number(p, (double)NAN) : code_int(p, -1), *index;
 	double *entry;
-	Val v;
-	Expr *e, *otherwise;
+	int n = 0;
 
-	if (!value_cast(p, c->e, c->x[varying], TYPE_STRING, &v))
+	if (!read_arguments(&t, &n) || !read_pattern(&t))
 		return false;
-	v = value_here(p, v);
-	if (value_kind(&v) != KIND_LABEL)
-		return pmml_unsupported(p, c->e, "a function of the text of a number");
-	entry = ARENA_ARRAY(p->a, double, v.labels->v.n);
-	for (int i = 0; i < v.labels->v.n; i++) {
+	entry = ARENA_ARRAY(p->a, double, n);
+	for (int i = 0; i < n; i++) {
 		const char *text = "";
 
-		if (!text_of(c, varying, v.labels->v.v[i], &text, &entry[i]))
+		choose_entry(&t, i);
+		if (!text_of(&t, &text, &entry[i]))
 			return false;
 		if (!numbers)
 			entry[i] = labels_add(p, l, text);
 	}
-	otherwise = numbers ? code_number(p, (double)NAN) : code_int(p, -1);
-	e = v.labels->v.n == 0
-	            ? otherwise
-	            : code_lookup(p, kernel_table(p, "text", numbers ? DT_F64 : DT_I32,
-	                                          v.labels->v.n, entry),
-	                          v.labels->v.n, v.e, otherwise);
+	index = entry_index(&t);
+	if (index->kind == E_CONST && n == 1) /* all arguments are constants */
+		e = numbers ? code_number(p, entry[0]) : code_int(p, (int64_t)entry[0]);
+	else if (n > 0)
+		e = code_lookup(p, kernel_table(p, "text", type, n, entry), n, index, e);
 	*out = numbers ? value_of(p, TYPE_INTEGER, e) : value_label(p, l, e);
 	return c->what != TEXT_MATCHES || value_cast(p, c->e, *out, TYPE_BOOLEAN, out);
 }

@@ -62,7 +62,7 @@ read_fields(Gp *m)
 static bool
 cell(Gp *m, const Xml *row, const char *column, double *out)
 {
-	const Xml *c = xml_child(row, column);
+	const Xml *c = pmml_cell(row, column);
 
 	if (!c)
 		return pmml_error(m->p, row, "there is no <%.60s> in it", column);

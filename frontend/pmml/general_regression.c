@@ -2,7 +2,7 @@
  * GeneralRegressionModel.
  *
  * A parameter is the product of its predictors: a factor is 1 where the field has the
- * value and else 0, a covariate is the field to a power.  The model is a sum of
+ * value and else 0, or what its matrix of contrasts says, a covariate is the field to a power.  The model is a sum of
  * parameters times their coefficients, one for each class that has its own, and what its
  * type makes of that:
  *
@@ -34,11 +34,19 @@ typedef struct {
 	Val v; /* computed when it is first needed */
 } Param;
 
+/* A matrix of contrasts. */
+typedef struct {
+	const Xml *factor;
+	int rows, cols;
+	double *entry;
+} Contrast;
+
 typedef struct {
 	Pmml *p;
 	const Xml *e;
 	ModelType type;
 	VEC(Param) params;
+	VEC(Contrast) contrasts; /* that were read */
 } Glm;
 
 static bool
@@ -65,26 +73,17 @@ find_param(Glm *m, const char *name)
 	return NULL;
 }
 
-static bool
-is_listed(const Xml *model, const char *list, const char *name)
+/* The <Predictor> of that name in the list; NULL: it is not there. */
+static const Xml *
+find_predictor(const Xml *model, const char *list, const char *name)
 {
 	for (const Xml *c = xml_child(xml_child(model, list), "Predictor"); c; c = xml_same(c)) {
 		const char *other = xml_attr(c, "name");
 
 		if (other && strcmp(other, name) == 0)
-			return true;
+			return c;
 	}
-	return false;
-}
-
-static bool
-has_contrasts(const Xml *model)
-{
-	for (const Xml *c = xml_child(xml_child(model, "FactorList"), "Predictor"); c;
-	     c = xml_same(c))
-		if (xml_child(c, "Matrix"))
-			return true;
-	return false;
+	return NULL;
 }
 
 /* ---- Parameters ---- */
@@ -100,19 +99,85 @@ is_cell_of(const Xml *cell, const char *param, const char *class)
 	       (!target || !class || strcmp(target, class) == 0);
 }
 
+/* The categories of a factor with contrasts: rows of the matrix, in this order. */
+static int
+find_category(const Xml *factor, const char *text)
+{
+	int i = 0;
+
+	for (const Xml *c = xml_child(xml_child(factor, "Categories"), "Category"); c;
+	     c = xml_same(c), i++)
+		if (xml_attr(c, "value") && strcmp(xml_attr(c, "value"), text) == 0)
+			return i;
+	return -1;
+}
+
+static bool
+find_contrast(Glm *m, const Xml *factor, Contrast *out)
+{
+	int n = xml_count(xml_child(factor, "Categories"), "Category");
+
+	for (int i = 0; i < m->contrasts.n; i++)
+		if (m->contrasts.v[i].factor == factor) {
+			*out = m->contrasts.v[i];
+			return true;
+		}
+	*out = (Contrast){.factor = factor};
+	if (!pmml_matrix(m->p, xml_child(factor, "Matrix"), &out->rows, &out->cols, &out->entry))
+		return false;
+	if (n != out->rows)
+		return pmml_error(m->p, factor, "the matrix has %d rows for %d categories",
+		                  out->rows, n);
+	VEC_PUSH(m->p->a, &m->contrasts, *out);
+	return true;
+}
+
+/* What the matrix of contrasts has for the field's category, in the column of `text`. */
+static bool
+contrast_value(Glm *m, const Xml *cell, const Xml *factor, const char *text, Val v, Expr **out)
+{
+	Pmml *p = m->p;
+	const Xml *categories = pmml_need_child(p, factor, "Categories");
+	int row = 0, column = find_category(factor, text);
+	Contrast contrast;
+	Expr *same = NULL;
+	Val constant;
+
+	if (!categories || !find_contrast(m, factor, &contrast))
+		return false;
+	if (column < 0 || column >= contrast.cols)
+		return pmml_error(p, cell, "the contrasts have no column for '%.60s'", text);
+	*out = code_number(p, (double)NAN);
+	for (const Xml *c = xml_child(categories, "Category"); c; c = xml_same(c), row++) {
+		const char *value = pmml_need(p, c, "value");
+
+		if (!value || !value_constant(p, c, value, v.type, v.labels, &constant) ||
+		    !value_compare(p, c, KOP_EQ, v, constant, &same))
+			return false;
+		*out = code_select(
+			p, same,
+			code_number(p, contrast.entry[row * contrast.cols + column]), *out);
+		*out = code_link(p, "contrast", *out, row);
+	}
+	return true;
+}
+
 static bool
 cell_value(Glm *m, const Xml *cell, Expr **out)
 {
 	Pmml *p = m->p;
 	const char *name = pmml_need(p, cell, "predictorName"), *text = pmml_need(p, cell, "value");
+	const Xml *factor = name ? find_predictor(m->e, "FactorList", name) : NULL;
 	double exponent;
-	Expr *x, *same;
+	Expr *x = NULL, *same;
 	Val v, constant;
 
 	if (!name || !text || !field_value(p, cell, name, &v))
 		return false;
-	if (is_listed(m->e, "CovariateList", name) ||
-	    (!is_listed(m->e, "FactorList", name) && value_kind(&v) != KIND_LABEL)) {
+	if (factor && xml_child(factor, "Matrix"))
+		return contrast_value(m, cell, factor, text, v, out);
+	if (find_predictor(m->e, "CovariateList", name) ||
+	    (!factor && value_kind(&v) != KIND_LABEL)) {
 		if (!value_to_number(p, cell, v, &x) || !pmml_number(p, cell, "value", &exponent))
 			return false;
 		*out = link_power(p, x, exponent);
@@ -140,7 +205,7 @@ param_value(Glm *m, Param *param, const char *class, Expr **out)
 	}
 	*out = NULL;
 	for (const Xml *c = xml_child(xml_child(m->e, "PPMatrix"), "PPCell"); c; c = xml_same(c)) {
-		Expr *x;
+		Expr *x = NULL;
 
 		if (!is_cell_of(c, param->name, class))
 			continue;
@@ -540,8 +605,6 @@ model_general_regression(Pmml *p, const Xml *e, Result *r)
 	    !model_function(p, e, &function) || !read_params(&m))
 		return false;
 	m.type = (ModelType)type;
-	if (has_contrasts(e))
-		return pmml_unsupported(p, e, "a factor with a matrix of contrasts");
 	if (m.type == TYPE_OF_COX)
 		return cox(&m, r);
 	if (function == FN_CLASSIFICATION)

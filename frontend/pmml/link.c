@@ -232,3 +232,28 @@ link_smallest(Pmml *p, LBuf *v, int n)
 {
 	return extreme(p, v, n, KOP_LT, "smallest");
 }
+
+LBuf *
+link_order(Pmml *p, LBuf *v, int n, bool largest_first)
+{
+	LBuilder *b = code(p);
+	LBuf *order = kernel_scratch(p, "order", DT_I32, n);
+	Expr *i, *j, *x, *y, *before;
+	LVar *place;
+
+	i = loop_for(b, "i", 0, n);
+	x = loop_let(b, "x", loop_load(b, v, i));
+	place = loop_var(b, "place", code_int(p, 0));
+	j = loop_for(b, "j", 0, n);
+	y = loop_let(b, "y", loop_load(b, v, j));
+	before = code_and(p, code_op(p, KOP_EQ, y, x), code_op(p, KOP_LT, j, i));
+	before = code_or(p, code_op(p, largest_first ? KOP_GT : KOP_LT, y, x), before);
+	loop_if(b, before);
+	loop_set(b, place, code_add(p, loop_get(b, place), code_int(p, 1)));
+	loop_end(b);
+	loop_end(b);
+	loop_store(b, order, loop_clamp_idx(b, loop_get(b, place), 0, n - 1),
+	           loop_cvt(b, DT_I32, i));
+	loop_end(b);
+	return order;
+}

@@ -37,5 +37,8 @@ void link_softmax(Pmml *p, LBuf *v, int n);
  * is NaN. */
 Expr *link_largest(Pmml *p, LBuf *v, int n);
 Expr *link_smallest(Pmml *p, LBuf *v, int n);
+/* The numbers of the elements in the order of their values, the first of equals first, as
+ * a buffer of i32. */
+LBuf *link_order(Pmml *p, LBuf *v, int n, bool largest_first);
 
 #endif

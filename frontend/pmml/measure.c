@@ -40,6 +40,9 @@ typedef struct {
 	double weight, missing_weight, scale;
 	Compare compare;
 	bool may_be_missing;
+	int values;           /* COMPARE_TABLE: of the field, rows and columns of the table */
+	const double *entry;
+	LBuf *table;
 } MField;
 
 struct Measure {
@@ -78,6 +81,29 @@ read_metric(Measure *m, const Xml *e)
 	return pmml_error(m->p, e, "there is no measure in it");
 }
 
+/* What any two values of a categorical field have in common, by the order of the data
+ * dictionary. */
+static bool
+read_comparisons(Measure *m, const Xml *e, MField *f)
+{
+	Pmml *p = m->p;
+	const Xml *list = pmml_need_child(p, e, "Comparisons");
+	const Xml *matrix = list ? pmml_need_child(p, list, "Matrix") : NULL;
+	int columns;
+	double *entry;
+
+	if (!matrix || !pmml_matrix(p, matrix, &f->values, &columns, &entry))
+		return false;
+	if (value_kind(&f->v) != KIND_LABEL || f->v.labels->v.n != columns ||
+	    f->values != columns)
+		return pmml_error(p, matrix,
+		                  "it has %d rows and %d columns, which is not the number of "
+		                  "values of the field",
+		                  f->values, columns);
+	f->entry = entry;
+	return true;
+}
+
 static bool
 read_field(Measure *m, const Xml *e, Compare otherwise, double missing_weight)
 {
@@ -93,8 +119,8 @@ read_field(Measure *m, const Xml *e, Compare otherwise, double missing_weight)
 	               &compare))
 		return false;
 	f.compare = (Compare)compare;
-	if (f.compare == COMPARE_TABLE)
-		return pmml_unsupported(p, e, "comparing by a table");
+	if (f.compare == COMPARE_TABLE && !read_comparisons(m, e, &f))
+		return false;
 	f.may_be_missing = !f.v.never_missing;
 	m->any_missing = m->any_missing || f.may_be_missing;
 	VEC_PUSH(p->a, &m->fields, f);
@@ -133,6 +159,12 @@ int
 measure_fields(const Measure *m)
 {
 	return m->fields.n;
+}
+
+bool
+measure_has_labels(const Measure *m, int field)
+{
+	return value_kind(&m->fields.v[field].v) == KIND_LABEL;
 }
 
 bool
@@ -208,6 +240,23 @@ scale_for_missing(Measure *m)
 
 /* ---- One field ---- */
 
+/* Of a value that the table does not know nothing is known. */
+static Expr *
+compare_by_table(Measure *m, const MField *f, Expr *x, Expr *y)
+{
+	Pmml *p = m->p;
+	LBuilder *b = code(p);
+	Expr *row, *column, *inside, *v;
+
+	inside = code_and(p, code_op(p, KOP_GE, x, code_number(p, 0)),
+	                  code_op(p, KOP_LT, x, code_number(p, f->values)));
+	row = code_select(p, inside, x, code_number(p, 0));
+	row = loop_clamp_idx(b, loop_cvt(b, DT_I32, row), 0, f->values - 1);
+	column = loop_clamp_idx(b, loop_cvt(b, DT_I32, y), 0, f->values - 1);
+	v = loop_load(b, f->table, loop_add(b, loop_affine(b, row, f->values, 0), column));
+	return code_select(p, inside, v, code_number(p, (double)NAN));
+}
+
 static Expr *
 compare(Measure *m, const MField *f, Expr *x, Expr *y)
 {
@@ -224,7 +273,7 @@ compare(Measure *m, const MField *f, Expr *x, Expr *y)
 		return code_call(p, "exp", d);
 	case COMPARE_DELTA: return code_select(p, code_op(p, KOP_EQ, x, y), zero, one);
 	case COMPARE_EQUAL: return code_select(p, code_op(p, KOP_EQ, x, y), one, zero);
-	case COMPARE_TABLE: break;
+	case COMPARE_TABLE: return compare_by_table(m, f, x, y);
 	}
 	return zero;
 }
@@ -281,6 +330,7 @@ is_uniform(const Measure *m)
 
 	for (int i = 0; i < m->fields.n; i++)
 		if (m->fields.v[i].compare != first->compare ||
+		    (first->compare == COMPARE_TABLE && m->fields.n > 1) ||
 		    (first->compare == COMPARE_GAUSS && m->fields.v[i].scale != first->scale))
 			return false;
 	return true;
@@ -307,8 +357,14 @@ compute_distances(Measure *m, int n, const double *rows)
 	LBuilder *b = code(p);
 	LVar *sum;
 
-	for (int f = 0; f < k; f++)
-		weight[f] = m->fields.v[f].weight;
+	for (int f = 0; f < k; f++) {
+		MField *field = &m->fields.v[f];
+
+		weight[f] = field->weight;
+		if (field->compare == COMPARE_TABLE)
+			field->table = kernel_table(p, "comparisons", DT_F64,
+			                            field->values * field->values, field->entry);
+	}
 	if (has_weights(m))
 		weights = kernel_table(p, "weights", DT_F64, k, weight);
 	i = loop_for(b, "i", 0, n);

@@ -18,6 +18,8 @@ Measure *measure_read(Pmml *p, const Xml *model, const Xml *list, const char *el
 
 /* How many fields there are; labels are numbers of the field's labels. */
 int measure_fields(const Measure *m);
+/* Whether the field is a string, compared by its number. */
+bool measure_has_labels(const Measure *m, int field);
 /* What a text is as a number of the field. */
 bool measure_number(Measure *m, const Xml *e, int field, const char *text, double *out);
 

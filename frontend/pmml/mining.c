@@ -4,11 +4,13 @@
  * Sums, averages and votes over trees that are always asked are one ensemble, whose
  * leaves are the scores, probabilities or votes themselves.  Of all other models each
  * gives its result; trees among them share an ensemble that gives the numbers of leaves.
- * A model whose predicate is not true is computed too, but does not count.
+ * A model whose predicate is not true is computed too, but does not count.  Models
+ * without a segment are in embedded.c.
  */
 #include <math.h>
 #include <string.h>
 
+#include "frontend/pmml/embedded.h"
 #include "frontend/pmml/link.h"
 #include "frontend/pmml/output.h"
 #include "frontend/pmml/tree.h"
@@ -158,7 +160,7 @@ read_trees(Mining *m)
 			if (!tree_collect_classes(p, t, part->result.classes))
 				return false;
 		}
-		if (tree_is_walk(t))
+		if (tree_is_walk(t) && !t->has_models)
 			part->tree = t;
 	}
 	return true;
@@ -424,53 +426,6 @@ read_results(Mining *m)
 
 /* ---- Choosing one ---- */
 
-/* The list of both, by class, where `first` holds that of x. */
-static LBuf *
-blend_list(Mining *m, Expr *first, const Result *x, LBuf *lx, const Result *y, LBuf *ly, int n)
-{
-	Pmml *p = m->p;
-	LBuf *out = kernel_scratch(p, "list", DT_F64, n);
-
-	for (int i = 0; i < n; i++) {
-		Expr *a = code_number(p, x->predicted.is_set ? 0 : (double)NAN), *b = a;
-
-		if (lx && i < lx->count)
-			a = kernel_import(p, x->home, loop_load(code(p), lx, loop_idx(code(p), i)));
-		if (ly && i < ly->count)
-			b = kernel_import(p, y->home, loop_load(code(p), ly, loop_idx(code(p), i)));
-		code_put(p, out, i, code_select(p, first, a, b));
-	}
-	return out;
-}
-
-/* x where `first` holds, else y. */
-static bool
-blend(Mining *m, Expr *first, const Result *x, const Result *y, Result *out)
-{
-	Pmml *p = m->p;
-	int n = x->classes ? x->classes->v.n : 0;
-	LBuf *cx = x->confidence ? x->confidence : x->probability;
-	LBuf *cy = y->confidence ? y->confidence : y->probability;
-
-	*out = *x;
-	if (x->predicted.is_set && y->predicted.is_set &&
-	    !value_select(p, m->e, first, x->predicted, y->predicted, &out->predicted))
-		return false;
-	out->predicted.labelled = x->predicted.labelled && y->predicted.labelled;
-	if (x->entity.is_set && y->entity.is_set &&
-	    !value_select(p, m->e, first, x->entity, y->entity, &out->entity))
-		return false;
-	if (x->classes != y->classes)
-		out->probability = out->confidence = NULL;
-	else if (x->probability || y->probability) {
-		out->probability = blend_list(m, first, x, x->probability, y, y->probability, n);
-		if (x->confidence || y->confidence)
-			out->confidence = blend_list(m, first, x, cx, y, cy, n);
-		out->home = kernel_current(p);
-	}
-	return true;
-}
-
 static bool
 missing_result(Mining *m, const Result *like, Result *out)
 {
@@ -516,7 +471,7 @@ choose(Mining *m)
 		const Part *part = &m->parts.v[at];
 		Result before = chosen;
 
-		if (!blend(m, active_here(m, part), &part->result, &before, &chosen))
+		if (!result_blend(m->p, m->e, active_here(m, part), &part->result, &before, &chosen))
 			return false;
 	}
 	*m->r = chosen;
@@ -846,8 +801,15 @@ bool
 model_mining(Pmml *p, const Xml *e, Result *r)
 {
 	Mining m = {.p = p, .e = e, .r = r};
+	Result before = *r;
 
-	if (!model_function(p, e, &m.function) || !read_segments(&m) || !read_trees(&m))
+	if (!model_function(p, e, &m.function) || !embedded_read_all(p, e, &before))
+		return false;
+	if (embedded_child(e) && !xml_child(e, "Segmentation")) {
+		*r = before;
+		return true;
+	}
+	if (!read_segments(&m) || !read_trees(&m))
 		return false;
 	if (is_sum_of_trees(&m))
 		return sum_trees(&m);

@@ -106,40 +106,51 @@ result_from_probability(Pmml *p, Result *r)
 	return true;
 }
 
-/* ---- Reading one ---- */
-
-/* Whether an output field asks for one of these features. */
-static bool
-asks_for(const Xml *model, const char *const *features)
+/* The list of both, by class, where `first` holds that of x. */
+static LBuf *
+blend_list(Pmml *p, Expr *first, const Result *x, LBuf *lx, const Result *y, LBuf *ly, int n)
 {
-	const Xml *output = xml_child(model, "Output");
+	LBuf *out = kernel_scratch(p, "list", DT_F64, n);
 
-	for (const Xml *e = xml_child(output, "OutputField"); e; e = xml_same(e)) {
-		const char *feature = xml_attr(e, "feature");
+	for (int i = 0; i < n; i++) {
+		Expr *a = code_number(p, x->predicted.is_set ? 0 : (double)NAN), *b = a;
 
-		for (int i = 0; feature && features[i]; i++)
-			if (strcmp(features[i], feature) == 0)
-				return true;
+		if (lx && i < lx->count)
+			a = kernel_import(p, x->home, loop_load(code(p), lx, loop_idx(code(p), i)));
+		if (ly && i < ly->count)
+			b = kernel_import(p, y->home, loop_load(code(p), ly, loop_idx(code(p), i)));
+		code_put(p, out, i, code_select(p, first, a, b));
 	}
-	return false;
+	return out;
 }
 
-static void
-find_wishes(const Xml *e, bool is_top, Result *r)
+bool
+result_blend(Pmml *p, const Xml *e, Expr *first, const Result *x, const Result *y, Result *out)
 {
-	static const char *const probability[] = {"probability", "confidence", NULL};
-	static const char *const entity[] = {"entityId", "clusterId", "ruleId", "entityAffinity",
-	                                     "affinity", "clusterAffinity", NULL};
+	int n = x->classes ? x->classes->v.n : 0;
+	LBuf *cx = x->confidence ? x->confidence : x->probability;
+	LBuf *cy = y->confidence ? y->confidence : y->probability;
 
-	static const char *const error[] = {"standardError", "standardDeviation", NULL};
-
-	if (asks_for(e, error))
-		r->want_error = true;
-	if (asks_for(e, probability) || (is_top && !xml_child(e, "Output")))
-		r->want_probability = true;
-	if (asks_for(e, entity))
-		r->want_entity = true;
+	*out = *x;
+	if (x->predicted.is_set && y->predicted.is_set &&
+	    !value_select(p, e, first, x->predicted, y->predicted, &out->predicted))
+		return false;
+	out->predicted.labelled = x->predicted.labelled && y->predicted.labelled;
+	if (x->entity.is_set && y->entity.is_set &&
+	    !value_select(p, e, first, x->entity, y->entity, &out->entity))
+		return false;
+	if (x->classes != y->classes)
+		out->probability = out->confidence = NULL;
+	else if (x->probability || y->probability) {
+		out->probability = blend_list(p, first, x, x->probability, y, y->probability, n);
+		if (x->confidence || y->confidence)
+			out->confidence = blend_list(p, first, x, cx, y, cy, n);
+		out->home = kernel_current(p);
+	}
+	return true;
 }
+
+/* ---- Reading one ---- */
 
 static bool
 read_inside(Pmml *p, const ModelInfo *info, const Xml *e, bool is_top, Result *out)
@@ -166,7 +177,9 @@ model_read(Pmml *p, const Xml *e, bool is_top, Result *out)
 	Scope *outer;
 	bool ok;
 
-	find_wishes(e, is_top, out);
+	output_find_wishes(xml_child(e, "Output"), "OutputField", out);
+	if (is_top && !xml_child(e, "Output"))
+		out->want_probability = true;
 	if (!info->read)
 		return pmml_unsupported(p, e, "%s", info->unsupported);
 	if (!pmml_enter(p, e))

@@ -54,7 +54,7 @@ table_of(Knn *m)
 static const char *
 cell_text(Knn *m, const Xml *row, const char *column)
 {
-	const Xml *c = xml_child(row, column);
+	const Xml *c = pmml_cell(row, column);
 
 	if (!c) {
 		pmml_error(m->p, row, "there is no <%.60s> in it", column);

@@ -14,7 +14,7 @@ typedef bool Feature(Pmml *p, const Xml *e, const Xml *model, const Result *r, V
 
 static Feature feature_predicted, feature_display, feature_transformed, feature_probability,
 	feature_confidence, feature_entity, feature_affinity, feature_reason, feature_residual,
-	feature_error;
+	feature_warning, feature_error;
 
 static const struct {
 	const char *name;
@@ -177,6 +177,8 @@ feature_entity(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *ou
 		                          : value_missing(p, TYPE_STRING, r->entities);
 		return true;
 	}
+	if (r->entity.is_set && rank > 1) /* there is but one */
+		*out = value_missing(p, TYPE_STRING, r->entities);
 	return r->entity.is_set || has_no(p, e, "an entity");
 }
 
@@ -194,6 +196,8 @@ feature_affinity(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *
 		*out = r->ranked_affinity[rank - 1];
 	else
 		*out = r->affinity;
+	if (out->is_set && rank > (r->nranked > 1 ? r->nranked : 1))
+		*out = value_number(p, (double)NAN);
 	return out->is_set || has_no(p, e, "an affinity");
 }
 
@@ -211,20 +215,63 @@ feature_reason(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *ou
 	return true;
 }
 
-/* What is expected is an input then. */
+/* What the row should have been; it is an input then. */
+static bool
+expected_value(Pmml *p, const Xml *e, const Xml *model, Val *out)
+{
+	const char *target = model_target(p, model);
+
+	return target ? field_given(p, e, target, out) : has_no(p, e, "a residual");
+}
+
+/* 1 for the class that was expected and else 0, less its probability: of the class that
+ * is asked for, or of the one that won. */
+static bool
+residual_of_class(Pmml *p, const Xml *e, const Result *r, Val expected, Val *out)
+{
+	const char *text = xml_attr(e, "value");
+	Val class = r->predicted, probability;
+	Expr *same, *x;
+
+	if (!r->probability)
+		return has_no(p, e, "a residual");
+	if (!number_of_class(p, e, r, r->probability, r->predicted, r->classes, &probability) ||
+	    (text && !value_constant(p, e, text, expected.type, expected.labels, &class)) ||
+	    !value_compare(p, e, KOP_EQ, expected, class, &same))
+		return false;
+	x = code_select(p, same, code_number(p, 1), code_number(p, 0));
+	x = code_op(p, KOP_SUB, x, value_here(p, probability).e);
+	x = code_select(p, value_is_missing(p, &expected), code_number(p, (double)NAN), x);
+	*out = value_of(p, TYPE_DOUBLE, x);
+	return true;
+}
+
 static bool
 feature_residual(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 {
-	const char *target = model_target(p, model);
 	Expr *x, *y;
 	Val v;
 
-	if (!target || !r->predicted.is_set || !value_has_number(&r->predicted))
+	if (!r->predicted.is_set)
 		return has_no(p, e, "a residual");
-	if (!field_value(p, e, target, &v) || !value_to_number(p, e, v, &x) ||
-	    !value_to_number(p, e, r->predicted, &y))
+	if (!expected_value(p, e, model, &v))
+		return false;
+	if (!value_has_number(&r->predicted))
+		return residual_of_class(p, e, r, v, out);
+	if (!value_to_number(p, e, v, &x) || !value_to_number(p, e, r->predicted, &y))
 		return false;
 	*out = value_of(p, TYPE_DOUBLE, code_op(p, KOP_SUB, x, y));
+	return true;
+}
+
+/* Nothing that the generated code does gives cause for one. */
+static bool
+feature_warning(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
+{
+	(void)e;
+	(void)model;
+	(void)r;
+	*out = value_missing(p, TYPE_STRING, NULL);
 	return true;
 }
 
@@ -234,6 +281,43 @@ feature_error(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out
 	(void)model;
 	*out = r->standard_error;
 	return out->is_set || has_no(p, e, "a standard error");
+}
+
+/* ---- What is asked for ---- */
+
+enum { LAST_RANK = 1000 };
+
+static bool
+is_one_of(const char *text, const char *const *words)
+{
+	for (int i = 0; words[i]; i++)
+		if (strcmp(words[i], text) == 0)
+			return true;
+	return false;
+}
+
+void
+output_find_wishes(const Xml *parent, const char *element, Result *r)
+{
+	static const char *const probability[] = {"probability", "confidence", "residual", NULL};
+	static const char *const entity[] = {"entityId", "clusterId", "ruleId", "entityAffinity",
+	                                     "affinity", "clusterAffinity", NULL};
+	static const char *const error[] = {"standardError", "standardDeviation", NULL};
+
+	for (const Xml *e = xml_child(parent, element); e; e = xml_same(e)) {
+		const char *feature = xml_attr(e, "feature");
+		double rank;
+
+		if (!feature)
+			continue;
+		r->want_error = r->want_error || is_one_of(feature, error);
+		r->want_probability = r->want_probability || is_one_of(feature, probability);
+		r->want_entity = r->want_entity || is_one_of(feature, entity);
+		if (is_one_of(feature, entity) && xml_attr(e, "rank") &&
+		    pmml_parse_number(xml_attr(e, "rank"), &rank) && rank > r->want_ranks &&
+		    rank < LAST_RANK)
+			r->want_ranks = (int)rank;
+	}
 }
 
 /* ---- The fields of an <Output> ---- */
@@ -338,6 +422,23 @@ add_confidence(Pmml *p, const Xml *model, Result *r)
 	       output_add(p, model, "confidence", v);
 }
 
+/* The children of `list` with that name become fields. */
+static bool
+define_fields(Pmml *p, const Xml *list, const Xml *model, const char *element, Result *r)
+{
+	for (const Xml *e = xml_child(list, element); e; e = xml_same(e)) {
+		const char *name = pmml_need(p, e, "name");
+		Val v;
+
+		if (!name || !read_field(p, e, model, r, &v))
+			return false;
+		v = value_let(p, name, v);
+		scope_define(p, name, v);
+		result_add_output(p, r, name, v);
+	}
+	return true;
+}
+
 bool
 output_read(Pmml *p, const Xml *model, bool is_top, Result *r)
 {
@@ -355,19 +456,21 @@ output_read(Pmml *p, const Xml *model, bool is_top, Result *r)
 	/* The target is a field of its own outputs, as later segments see it. */
 	if (target && r->predicted.is_set && !field_exists_here(p, target))
 		scope_define(p, target, r->predicted);
-	for (const Xml *e = xml_child(output, "OutputField"); e; e = xml_same(e)) {
-		const char *name = pmml_need(p, e, "name");
-		Val v;
+	if (!define_fields(p, output, model, "OutputField", r))
+		return false;
+	for (const Xml *e = xml_child(output, "OutputField"); is_top && e; e = xml_same(e)) {
+		const char *name = xml_attr(e, "name");
 
-		if (!name || !read_field(p, e, model, r, &v))
-			return false;
-		v = value_let(p, name, v);
-		scope_define(p, name, v);
-		result_add_output(p, r, name, v);
-		if (is_top && !output_add(p, e, name, v))
+		if (!output_add(p, e, name, *output_find(r, name)))
 			return false;
 	}
 	return true;
+}
+
+bool
+output_define_fields(Pmml *p, const Xml *model, const char *element, Result *r)
+{
+	return define_fields(p, model, model, element, r);
 }
 
 /* ---- Outputs of the graph ---- */

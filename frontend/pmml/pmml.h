@@ -156,6 +156,11 @@ bool pmml_parse_number(const char *text, double *out);
 typedef VEC(const char *) Words;
 bool pmml_words(Pmml *p, const Xml *array, Words *out);
 bool pmml_numbers(Pmml *p, const Xml *array, int *n, double **out);
+/* The cell of an <InlineTable>'s row; elements are known by their local names, though
+ * columns may be written with a prefix.  NULL: there is none. */
+const Xml *pmml_cell(const Xml *row, const char *column);
+/* The entries of <Matrix>, row by row. */
+bool pmml_matrix(Pmml *p, const Xml *matrix, int *rows, int *cols, double **out);
 
 /* ---- Kernels (kernel.c) ---- */
 
@@ -230,6 +235,9 @@ bool scope_read_schema(Pmml *p, const Xml *model, bool is_top);
 
 /* The value of the field that e names. */
 bool field_value(Pmml *p, const Xml *e, const char *name, Val *out);
+/* What the caller gives for the DataField of that name, whatever the schema makes of it;
+ * of a target that is what the row should have been. */
+bool field_given(Pmml *p, const Xml *e, const char *name, Val *out);
 /* The labels of the DataField of this name: those of its values, or of the strings that
  * it is compared with; NULL: there is no such field. */
 Labels *field_data_labels(const Pmml *p, const char *name);
@@ -297,6 +305,7 @@ typedef enum { FN_REGRESSION, FN_CLASSIFICATION, FN_CLUSTERING, FN_MIXED, FN_OTH
  */
 typedef struct Result {
 	bool want_probability, want_entity, want_error; /* set before: what is asked for */
+	int want_ranks; /* of entities: the last one */
 	Val predicted;
 	Labels *classes;   /* labels of the target, of clusters; NULL: a number */
 	const char **display; /* by class: words to show, NULL where there is none */
@@ -363,10 +372,17 @@ void result_add_output(Pmml *p, Result *r, const char *name, Val v);
 /* A number by class. */
 Expr *result_probability(Pmml *p, const Result *r, int class);
 
+/* x where `first` holds, else y. */
+bool result_blend(Pmml *p, const Xml *e, Expr *first, const Result *x, const Result *y,
+                  Result *out);
+
 /* ---- Targets and outputs ---- */
 
 bool targets_apply(Pmml *p, const Xml *model, Result *r);
-/* Priors, for when there is no other result; see targets.c. */
+/* Notes what the fields, children of `parent` with that name, want of the result. */
+void output_find_wishes(const Xml *parent, const char *element, Result *r);
+/* Computes them for the scope: children of the model itself. */
+bool output_define_fields(Pmml *p, const Xml *model, const char *element, Result *r);
 bool output_read(Pmml *p, const Xml *model, bool is_top, Result *r);
 
 /* An output of the graph. */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "frontend/pmml/embedded.h"
 #include "frontend/pmml/link.h"
 
 /* ---- Reading ---- */
@@ -27,9 +28,7 @@ add_node(Pmml *p, Tree *t, const Xml *e, int parent)
 
 	if (!node.predicate)
 		return pmml_error(p, e, "there is no predicate in it");
-	for (const Xml *c = xml_first(e); c; c = xml_next(c))
-		if (xml_is(c, "Regression") || xml_is(c, "DecisionTree"))
-			return pmml_unsupported(p, c, "a model within a node");
+	t->has_models = t->has_models || embedded_child(e);
 	VEC_PUSH(p->a, &t->node, node);
 	return true;
 }
@@ -288,6 +287,29 @@ tree_result(Pmml *p, Tree *t, Expr *leaf, Expr *penalty, Result *r)
 	return !r->want_probability || result_distribution(p, t, leaf, penalty, r);
 }
 
+bool
+tree_ask_models(Pmml *p, Tree *t, Expr *leaf, Result *r)
+{
+	Kernel *home = kernel_current(p);
+
+	for (int i = 0; i < t->leaf.n; i++) {
+		const Xml *model = embedded_child(leaf_element(t, i));
+		Result asked = {.want_probability = r->want_probability}, before = *r;
+		Expr *is_here;
+
+		if (!model)
+			continue;
+		if (!embedded_read(p, model, &asked))
+			return false;
+		is_here = code_op(p, KOP_EQ, kernel_import(p, home, leaf), code_int(p, i));
+		if (!result_blend(p, model, code_let(p, "asked", is_here), &asked, &before, r))
+			return false;
+		r->entity = before.entity;
+		r->entities = before.entities;
+	}
+	return true;
+}
+
 static void
 give_leaf(void *user, int tree, int leaf, double *values, int32_t *target)
 {
@@ -322,5 +344,6 @@ model_tree(Pmml *p, const Xml *e, Result *r)
 	if (!leaves)
 		return false;
 	leaf = loop_load(code(p), kernel_vec(p, leaves), loop_idx(code(p), 0));
-	return tree_result(p, t, code_let(p, "leaf", leaf), NULL, r);
+	leaf = code_let(p, "leaf", leaf);
+	return tree_result(p, t, leaf, NULL, r) && tree_ask_models(p, t, leaf, r);
 }

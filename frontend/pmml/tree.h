@@ -37,6 +37,7 @@ typedef struct {
 	VEC(PNode) node;
 	VEC(int) leaf; /* numbers of the nodes that can be the result */
 	bool can_be_null;
+	bool has_models; /* a node has one, which gives its result */
 	Labels *classes; /* of a classification */
 } Tree;
 
@@ -44,6 +45,9 @@ bool tree_read(Pmml *p, const Xml *e, Tree *out);
 
 /* Whether the tree can be part of an ensemble. */
 bool tree_is_walk(const Tree *t);
+
+/* Where a node has a model, the result is that of the model; `leaf` as in tree_result. */
+bool tree_ask_models(Pmml *p, Tree *t, Expr *leaf, Result *r);
 
 /* The number of the node among the leaves. */
 int tree_leaf(Pmml *p, Tree *t, int node);

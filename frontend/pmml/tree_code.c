@@ -255,7 +255,11 @@ tree_write(Pmml *p, Tree *t, Result *r)
 {
 	LBuilder *b = code(p);
 	Writer w = {.p = p, .t = t};
+	Expr *leaf;
 
+	if (t->has_models && !counts_leaves(&w))
+		return pmml_unsupported(p, t->e, "a model in a node of a tree that goes several "
+		                                 "ways at once");
 	t->classes = r->classes;
 	w.classes = r->classes ? r->classes->v.n : 0;
 	/* Everything that is asked for in a block must be known before. */
@@ -277,5 +281,7 @@ tree_write(Pmml *p, Tree *t, Result *r)
 		return false;
 	if (!counts_leaves(&w))
 		return result_of_sums(&w, r);
-	return tree_result(p, t, loop_get(b, w.leaf), loop_get(b, w.penalty), r);
+	leaf = code_let(p, "leaf", loop_get(b, w.leaf));
+	return tree_result(p, t, leaf, loop_get(b, w.penalty), r) &&
+	       tree_ask_models(p, t, leaf, r);
 }

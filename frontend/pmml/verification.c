@@ -32,9 +32,6 @@ read_column(Pmml *p, const Xml *model, const Xml *e, Column *out)
 	    !pmml_number_or(p, e, "zeroThreshold", 1e-16, &out->zero))
 		return false;
 	out->column = xml_attr(e, "column") ? xml_attr(e, "column") : name;
-	/* Elements are known by their local names. */
-	if (strchr(out->column, ':'))
-		out->column = strchr(out->column, ':') + 1;
 	out->in = find_field(g->input_fields.v, g->input_fields.n, name);
 	out->out = find_field(g->output_fields.v, g->output_fields.n, name);
 	/* The target may be known by the name of an output. */
@@ -47,7 +44,7 @@ read_column(Pmml *p, const Xml *model, const Xml *e, Column *out)
 static bool
 cell_number(Pmml *p, const Xml *row, const char *column, const Field *f, double *out)
 {
-	const Xml *c = xml_child(row, column);
+	const Xml *c = pmml_cell(row, column);
 	const char *text = c ? xml_trimmed(p->a, c) : "";
 	double x;
 
@@ -98,7 +95,7 @@ read_row(Pmml *p, const Xml *row, const Column *column, int n)
 		if (c->in >= 0 &&
 		    !cell_number(p, row, c->column, &g->input_fields.v[c->in], &in[c->in]))
 			return false;
-		if (c->out >= 0 && xml_child(row, c->column) &&
+		if (c->out >= 0 && pmml_cell(row, c->column) &&
 		    !cell_number(p, row, c->column, &g->output_fields.v[c->out], &out[c->out]))
 			return false;
 	}

@@ -5,15 +5,15 @@
 typedef enum {
 	KIND_bool, KIND_i8, KIND_u8, KIND_i32, KIND_u32, KIND_i64, KIND_u64, KIND_f32,
 	KIND_string, KIND_table,
-	KIND_vec_i8, KIND_vec_u8, KIND_vec_i32, KIND_vec_i64, KIND_vec_f32, KIND_vec_table
+	KIND_vec_i8, KIND_vec_u8, KIND_vec_u16, KIND_vec_i32, KIND_vec_i64, KIND_vec_f32, KIND_vec_table
 } FieldKind;
 
 /* Bytes of a scalar or of a vector's element. */
 static const uint8_t kind_bytes[] = {
 	[KIND_bool] = 1, [KIND_i8] = 1, [KIND_u8] = 1, [KIND_i32] = 4, [KIND_u32] = 4,
 	[KIND_i64] = 8, [KIND_u64] = 8, [KIND_f32] = 4, [KIND_string] = 4, [KIND_table] = 4,
-	[KIND_vec_i8] = 1, [KIND_vec_u8] = 1, [KIND_vec_i32] = 4, [KIND_vec_i64] = 8,
-	[KIND_vec_f32] = 4, [KIND_vec_table] = 4,
+	[KIND_vec_i8] = 1, [KIND_vec_u8] = 1, [KIND_vec_u16] = 2, [KIND_vec_i32] = 4,
+	[KIND_vec_i64] = 8, [KIND_vec_f32] = 4, [KIND_vec_table] = 4,
 };
 
 typedef struct {
@@ -158,6 +158,7 @@ read_field(Fb *f, const FieldInfo *field, size_t at, char *out)
 		return true;
 	case KIND_vec_i8:
 	case KIND_vec_u8:
+	case KIND_vec_u16:
 	case KIND_vec_i32:
 	case KIND_vec_i64:
 	case KIND_vec_f32:
@@ -257,6 +258,12 @@ int32_t
 fb_i32(const Fb *f, FbVec v, size_t i)
 {
 	return (int32_t)number(f, v.at + 4 * i, 4);
+}
+
+uint32_t
+fb_unsigned(const Fb *f, FbVec v, size_t i, int bytes)
+{
+	return (uint32_t)number(f, v.at + (size_t)bytes * i, bytes);
 }
 
 int64_t

@@ -36,7 +36,7 @@ typedef int64_t Fb_bool, Fb_i8, Fb_u8, Fb_i32, Fb_u32, Fb_i64, Fb_u64;
 typedef double Fb_f32;
 typedef FbString Fb_string;
 typedef FbRef Fb_table;
-typedef FbVec Fb_vec_i8, Fb_vec_u8, Fb_vec_i32, Fb_vec_i64, Fb_vec_f32, Fb_vec_table;
+typedef FbVec Fb_vec_i8, Fb_vec_u8, Fb_vec_u16, Fb_vec_i32, Fb_vec_i64, Fb_vec_f32, Fb_vec_table;
 
 #define FB_TABLE(name) typedef struct {
 #define FIELD(table, slot, kind, field, init) Fb_##kind field;
@@ -73,6 +73,7 @@ bool fb_spend(Fb *f, size_t elements);
 
 /* Element i of a vector. */
 int32_t fb_i32(const Fb *f, FbVec v, size_t i);
+uint32_t fb_unsigned(const Fb *f, FbVec v, size_t i, int bytes); /* at most 4 of them */
 int64_t fb_i64(const Fb *f, FbVec v, size_t i);
 float fb_f32(const Fb *f, FbVec v, size_t i);
 bool fb_ref(Fb *f, FbVec v, size_t i, FbRef *out);

@@ -208,11 +208,12 @@ read_operator(Tflite *r, int i)
 		return false;
 	name = code_name(r, code, &c);
 	n.info = tfl_op(code);
-	n.loc.where = arena_printf(r->arena, "op %d (%s)", i, name);
+	n.loc.where = arena_printf(r->arena, "%sop %d (%s)", r->where, i, name);
 	if (!read_operands(&n, &op))
 		return false;
 	if (n.nouts > 0)
-		n.loc.where = arena_printf(r->arena, "op %d '%s' (%s)", i, n.out[0]->name, name);
+		n.loc.where = arena_printf(r->arena, "%sop %d '%s' (%s)", r->where, i,
+		                           n.out[0]->name, name);
 	if (r->initialising && (!n.info || !n.info->takes_resources))
 		ok = tfl_error(&n, E_UNSUPPORTED, "%s in a graph that runs once", name);
 	else if (!n.info || !n.info->read)
@@ -269,8 +270,8 @@ read_outputs(Tflite *r)
 	return true;
 }
 
-static bool
-read_operators(Tflite *r)
+bool
+tfl_read_operators(Tflite *r)
 {
 	bool ok = true;
 
@@ -280,27 +281,46 @@ read_operators(Tflite *r)
 }
 
 bool
+tfl_enter(TNode *n, int64_t index, TflPlace *outer)
+{
+	Tflite *r = n->r;
+	FbRef ref;
+
+	*outer = (TflPlace){r->graph, r->tensors, r->ntensors, r->where};
+	if (index < 1 || (uint64_t)index >= r->model.subgraphs.count)
+		return tfl_error(n, E_MALFORMED, "there is no graph %lld", (long long)index);
+	r->where = arena_printf(r->arena, "graph %lld, ", (long long)index);
+	if (fb_ref(&r->fb, r->model.subgraphs, (size_t)index, &ref) &&
+	    fb_read(&r->fb, FB_SubGraph, ref, &r->graph) && tfl_read_tensors(r))
+		return true;
+	tfl_leave(r, outer);
+	return false;
+}
+
+void
+tfl_leave(Tflite *r, const TflPlace *outer)
+{
+	r->graph = outer->graph;
+	r->tensors = outer->tensors;
+	r->ntensors = outer->ntensors;
+	r->where = outer->where;
+}
+
+bool
 tfl_run_once(TNode *n, int64_t index)
 {
 	Tflite *r = n->r;
-	FbSubGraph outer = r->graph;
-	Tensor *tensors = r->tensors;
-	int ntensors = r->ntensors;
-	FbRef ref;
+	TflPlace outer;
 	bool ok;
 
 	if (r->initialising)
 		return tfl_error(n, E_UNSUPPORTED, "a graph that runs once calls another one");
-	if (index < 1 || (uint64_t)index >= r->model.subgraphs.count)
-		return tfl_error(n, E_MALFORMED, "there is no graph %lld", (long long)index);
+	if (!tfl_enter(n, index, &outer))
+		return false;
 	r->initialising = true;
-	ok = fb_ref(&r->fb, r->model.subgraphs, (size_t)index, &ref) &&
-	     fb_read(&r->fb, FB_SubGraph, ref, &r->graph) && tfl_read_tensors(r) &&
-	     read_operators(r);
+	ok = tfl_read_operators(r);
 	r->initialising = false;
-	r->graph = outer;
-	r->tensors = tensors;
-	r->ntensors = ntensors;
+	tfl_leave(r, &outer);
 	return ok;
 }
 
@@ -360,7 +380,7 @@ read_model(Tflite *r)
 	if (!check_metadata(r) || !fb_ref(&r->fb, r->model.subgraphs, 0, &main_graph) ||
 	    !fb_read(&r->fb, FB_SubGraph, main_graph, &r->graph))
 		return false;
-	if (!tfl_read_tensors(r) || !read_inputs(r) || !read_operators(r) || !read_outputs(r) ||
+	if (!tfl_read_tensors(r) || !read_inputs(r) || !tfl_read_operators(r) || !read_outputs(r) ||
 	    !tfl_finish_variables(r))
 		return false;
 	return check_shapes(r);
@@ -382,6 +402,7 @@ tflite_read(const FrontendFile *f, Diag *d)
 	r->file = f;
 	r->bytes_left = ((size_t)64 << 20) + 4 * f->size;
 	r->fold_left = FOLD_ITERATIONS;
+	r->where = "";
 	r->g = graph_new(f->arena, "main");
 	if (read_model(r))
 		return r->g;

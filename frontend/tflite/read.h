@@ -48,6 +48,8 @@ typedef struct {
 	int ntensors;
 	VEC(Variable *) variables;
 	bool initialising;  /* in the graph that runs once, before the first call */
+	int depth;          /* of graphs that operators run */
+	const char *where;  /* in front of places: the graph that is read */
 	int64_t fold_left; /* iterations that folding may still take */
 	size_t bytes_left; /* for constants that are unpacked */
 } Tflite;
@@ -97,6 +99,22 @@ __attribute__((format(printf, 3, 4))) bool tfl_error(TNode *n, DiagCode code, co
                                                      ...);
 
 /* ---- Other graphs of the file (model.c) ---- */
+
+/* The graph that is read at the time. */
+typedef struct {
+	FbSubGraph graph;
+	Tensor *tensors;
+	int ntensors;
+	const char *where;
+} TflPlace;
+
+/* Goes on with graph `index`, of which the tensors are read; when true tfl_leave() comes
+ * back to where it was. */
+bool tfl_enter(TNode *n, int64_t index, TflPlace *outer);
+void tfl_leave(Tflite *r, const TflPlace *outer);
+
+/* Reads the operators of the graph that was entered. */
+bool tfl_read_operators(Tflite *r);
 
 /* Reads the operators of graph `index`, which sets up variables. */
 bool tfl_run_once(TNode *n, int64_t index);
@@ -170,8 +188,36 @@ Value *tfl_gather(TNode *n, Value *x, int axis, int32_t count, const int64_t *in
 /* x in the quantisation of `to`. */
 Value *tfl_requantized(TNode *n, Value *x, const Type *to);
 
+/* The last two axes of x exchanged, where `wanted`. */
+Value *tfl_adjoint(TNode *n, Value *x, bool wanted);
+
+/* x[starts, starts + sizes): one entry an axis. */
+Value *tfl_slice(TNode *n, Value *x, const int64_t *starts, const int64_t *sizes);
+
+/* The places of x along axis 0 that `indices` name. */
+Value *tfl_gather_by(TNode *n, Value *x, Value *indices);
+
 /* The last step of an operator whose result has the right elements in another shape. */
 bool tfl_result_reshaped(TNode *n, Value *x, int k);
+
+/* ---- Weights of 8 bits for floats (read_hybrid.c) ---- */
+
+/* Whether operand x is of floats and operand i holds constant weights of 8 bits, with
+ * which TFLite has hybrid operators. */
+bool tfl_is_hybrid(const TNode *n, int x, int i);
+
+/* x [rows, k] times w [m, k]; a convolution; x [.., m, k] times operand 1.  The node of
+ * the result is not inferred so far. */
+Node *tfl_hybrid_product(TNode *n, Value *x, Value *w, Value *bias, bool asymmetric,
+                         Activation a);
+Node *tfl_hybrid_conv(TNode *n, const Attr_CONV *attr, Value *w, Value *bias, bool depthwise);
+Node *tfl_hybrid_matmul(TNode *n, Value *x, bool adj_y, bool asymmetric);
+
+/* The result of rows of operand 1, a table. */
+bool tfl_hybrid_lookup(TNode *n, Value *indices);
+
+/* Operand i, quantised and constant, as floats. */
+Value *tfl_dequantized(TNode *n, int i);
 
 /* `count` bytes for a constant that a reader makes; NULL after an error. */
 void *tfl_alloc(TNode *n, size_t count);

@@ -79,17 +79,9 @@ read_window(TNode *n, const Window *w, WindowLists *out)
 
 /* ---- Weights ---- */
 
-/* Whether the weights of operand i are quantised and the input is not: TFLite then
- * quantises the input while running.  Here the weights become floats. */
-static bool
-is_hybrid(const TNode *n, int x, int i)
-{
-	return dtype_is_float(tfl_type(n, x)->dtype) && tfl_type(n, i)->q;
-}
-
 /* The constant's real numbers; scales along its axis. */
-static Value *
-dequantized(TNode *n, int i)
+Value *
+tfl_dequantized(TNode *n, int i)
 {
 	const Tensor *w = n->in[i];
 	const Quant *q = w->type.q;
@@ -114,17 +106,22 @@ dequantized(TNode *n, int i)
 	return out ? graph_const(n->r->g, w->name, t, out) : NULL;
 }
 
+/* The weights that floats are multiplied by: floats, or codes where TFLite has a hybrid
+ * operator. */
 static Value *
-weights(TNode *n, int x, int i)
+weights(TNode *n, int x, int i, bool has_hybrid)
 {
-	return is_hybrid(n, x, i) ? dequantized(n, i) : tfl_in(n, i);
+	if (!dtype_is_float(tfl_type(n, x)->dtype) || !tfl_type(n, i)->q ||
+	    (has_hybrid && tfl_is_hybrid(n, x, i)))
+		return tfl_in(n, i);
+	return tfl_dequantized(n, i);
 }
 
 /* The weights of a depthwise convolution, [1, h, w, m], as [m, h, w, 1]. */
 static Value *
 depthwise_weights(TNode *n)
 {
-	Value *w = weights(n, 0, 1), *v;
+	Value *w = weights(n, 0, 1, true), *v;
 	Type t;
 	size_t bytes, taps, channels;
 	const char *from;
@@ -202,6 +199,9 @@ conv(TNode *n, const Window *w, int64_t group, Value *filter, int64_t activation
 	attr.dilations = lists.dilations;
 	attr.group = group;
 	attr.layout = LAYOUT_nhwc;
+	if (tfl_is_hybrid(n, 0, 1))
+		return tfl_result(n, tfl_hybrid_conv(n, &attr, filter, in[2],
+		                                     n->info->read == tfl_read_depthwise));
 	node = tfl_node(n, OP_CONV, 3, in);
 	if (node)
 		*(Attr_CONV *)node->attr = attr;
@@ -232,7 +232,7 @@ tfl_read_conv(TNode *n)
 	if (f->dim[3] < 1 || x->dim[3] % f->dim[3] != 0)
 		return tfl_error(n, E_SHAPE, "weights for %d channels do not fit %d of the input",
 		                 f->dim[3], x->dim[3]);
-	return conv(n, &w, x->dim[3] / f->dim[3], weights(n, 0, 1), o->activation,
+	return conv(n, &w, x->dim[3] / f->dim[3], weights(n, 0, 1, true), o->activation,
 	            o->quantized_bias_type);
 }
 
@@ -298,7 +298,7 @@ tfl_read_transpose_conv(TNode *n)
 		pads[i] = p.before;
 		pads[2 + i] = p.after;
 	}
-	if (!(in[1] = weights(n, 2, 1)))
+	if (!(in[1] = weights(n, 2, 1, false)))
 		return false;
 	attr.strides = tfl_list(n, 2, stride);
 	attr.pads = tfl_list(n, 4, pads);
@@ -428,36 +428,51 @@ as_rows(TNode *n, Value *x, int32_t depth)
 	return tfl_reshape(n, x, 2, (int32_t[]){count / depth, depth});
 }
 
+static Node *
+fully_connected(TNode *n, Value *x, Activation activation)
+{
+	const FbFullyConnectedOptions *o = &n->options.as_FullyConnectedOptions;
+	Value *in[3] = {x, weights(n, 0, 1, true), NULL};
+	Attr_GEMM *a;
+	Node *node;
+
+	if (!x || !in[1] ||
+	    !bias_of(n, 2, in[1]->type.dim[0], o->quantized_bias_type, &in[2]))
+		return NULL;
+	if (tfl_is_hybrid(n, 0, 1))
+		return tfl_hybrid_product(n, x, in[1], in[2], o->asymmetric, activation);
+	if (!(node = tfl_node(n, OP_GEMM, 3, in)))
+		return NULL;
+	a = node->attr;
+	a->trans_b = true;
+	a->activation = activation;
+	return node;
+}
+
 bool
 tfl_read_fully_connected(TNode *n)
 {
 	const FbFullyConnectedOptions *o = &n->options.as_FullyConnectedOptions;
 	const Type *f = tfl_type(n, 1), *y = tfl_out_type(n);
-	Value *in[3];
-	Attr_GEMM *a;
+	Activation activation;
+	Value *x;
 	Node *node;
 
 	if (o->weights_format != 0)
 		return tfl_error(n, E_UNSUPPORTED, "weights in a shuffled order");
 	if (f->rank != 2)
 		return tfl_error(n, E_SHAPE, "the rank of the weights must be 2");
-	in[0] = as_rows(n, tfl_in(n, 0), f->dim[1]);
-	if (!in[0] || !(in[1] = weights(n, 0, 1)) ||
-	    !bias_of(n, 2, f->dim[0], o->quantized_bias_type, &in[2]) ||
-	    !(node = tfl_node(n, OP_GEMM, 3, in)))
+	if (!tfl_activation(n, o->activation, &activation) ||
+	    !(x = as_rows(n, tfl_in(n, 0), f->dim[1])) ||
+	    !(node = fully_connected(n, x, activation)))
 		return false;
-	a = node->attr;
-	a->trans_b = true;
-	if (!tfl_activation(n, o->activation, &a->activation))
-		return false;
-	if (y->rank == 2 && y->dim[0] == in[0]->type.dim[0])
+	if (y->rank == 2 && y->dim[0] == x->type.dim[0])
 		return tfl_result(n, node);
 	return tfl_result_reshaped(n, tfl_value_like(n, node, 0), 0);
 }
 
-/* The last two axes of x exchanged. */
-static Value *
-adjoint(TNode *n, Value *x, bool wanted)
+Value *
+tfl_adjoint(TNode *n, Value *x, bool wanted)
 {
 	int64_t perm[MAX_RANK];
 	int rank;
@@ -480,8 +495,10 @@ bool
 tfl_read_batch_matmul(TNode *n)
 {
 	const FbBatchMatMulOptions *o = &n->options.as_BatchMatMulOptions;
-	Value *x = adjoint(n, tfl_in(n, 0), o->adj_x);
-	Value *y = adjoint(n, weights(n, 0, 1), o->adj_y);
+	Value *x = tfl_adjoint(n, tfl_in(n, 0), o->adj_x), *y;
 
+	if (tfl_is_hybrid(n, 0, 1))
+		return tfl_result(n, tfl_hybrid_matmul(n, x, o->adj_y, o->asymmetric));
+	y = tfl_adjoint(n, weights(n, 0, 1, false), o->adj_y);
 	return tfl_result(n, tfl_node(n, OP_MATMUL, 2, (Value *[]){x, y}));
 }

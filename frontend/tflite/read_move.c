@@ -65,6 +65,14 @@ slice(TNode *n, Value *x, const int64_t *starts, const int64_t *sizes, const int
 	return node;
 }
 
+Value *
+tfl_slice(TNode *n, Value *x, const int64_t *starts, const int64_t *sizes)
+{
+	static const int64_t ones[MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+	return tfl_value(n, slice(n, x, starts, sizes, ones));
+}
+
 /* `size` places from `start` on along one axis. */
 static Node *
 slice_axis(TNode *n, Value *x, int axis, int64_t start, int64_t size)
@@ -632,9 +640,17 @@ tfl_read_gather_nd(TNode *n)
 }
 
 /* Rows of operand 1 by the places of operand 0. */
+Value *
+tfl_gather_by(TNode *n, Value *x, Value *indices)
+{
+	return tfl_binary(n, OP_GATHER, x, indices);
+}
+
 bool
 tfl_read_embedding_lookup(TNode *n)
 {
+	if (tfl_type(n, 1)->q && n->in[1]->data && dtype_is_float(tfl_out_type(n)->dtype))
+		return tfl_hybrid_lookup(n, tfl_in(n, 0));
 	return tfl_result(n, tfl_node(n, OP_GATHER, 2, (Value *[]){tfl_in(n, 1), tfl_in(n, 0)}));
 }
 

@@ -189,6 +189,22 @@ has_all(TNode *n, int from, int to)
 	return !n->r->initialising || tfl_error(n, E_UNSUPPORTED, "in a graph that runs once");
 }
 
+/* The features of a hybrid layer are made before; its other weights become floats. */
+static bool
+hybrid_features(TNode *n, Value *in[5])
+{
+	const FbSVDFOptions *o = &n->options.as_SVDFOptions;
+
+	if (tfl_type(n, 0)->rank != 2 || tfl_type(n, 1)->rank != 2)
+		return tfl_error(n, E_SHAPE, "input and weights must be matrices");
+	in[0] = tfl_value(n, tfl_hybrid_product(n, in[0], in[1], NULL, o->asymmetric,
+	                                        ACTIVATION_none));
+	in[1] = NULL;
+	if (tfl_type(n, 2)->q)
+		in[2] = tfl_dequantized(n, 2);
+	return in[0] && in[2];
+}
+
 bool
 tfl_read_svdf(TNode *n)
 {
@@ -204,6 +220,8 @@ tfl_read_svdf(TNode *n)
 		return false;
 	for (int i = 0; i < 4; i++)
 		in[i] = tfl_in(n, i);
+	if (tfl_is_hybrid(n, 0, 1) && !hybrid_features(n, in))
+		return false;
 	in[4] = state->held;
 	node = stateful_node(n, OP_SVDF, 5, in, 2);
 	a = node->attr;
@@ -244,6 +262,7 @@ tfl_read_sequence_lstm(TNode *n)
 	a = node->attr;
 	a->time_major = o->time_major;
 	a->cell_clip = o->cell_clip;
+	a->symmetric = !o->asymmetric;
 	return stateful(n, node, 2, state);
 }
 

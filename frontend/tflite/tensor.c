@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "frontend/tflite/sparse.h"
 #include "frontend/tflite/tflite.h"
 #include "ir/num.h"
 
@@ -128,9 +129,8 @@ read_quantization(Reading *x)
 
 /* Elements of less than a byte: the first in the low bits, rows not padded. */
 static const void *
-unpack(Reading *x, const uint8_t *bytes, int bits)
+unpack(Reading *x, const uint8_t *bytes, int32_t count, int bits)
 {
-	int32_t count = type_numel(&x->t->type);
 	uint8_t *out = ARENA_ARRAY(x->r->arena, uint8_t, count);
 	bool is_signed = x->t->type.dtype == DT_I8;
 	int mask = (1 << bits) - 1, sign = 1 << (bits - 1), per_byte = 8 / bits;
@@ -169,16 +169,66 @@ native(Reading *x, const uint8_t *bytes, size_t n)
 	return out;
 }
 
+/* `count` numbers of the buffer; NULL after an error. */
+static const void *
+stored_numbers(Reading *x, FbVec data, size_t count)
+{
+	Tflite *r = x->r;
+	int bits = elem_types[x->t->file_type].bits;
+	size_t want = (count * (size_t)bits + 7) / 8;
+	const uint8_t *at = r->fb.bytes + data.at;
+	const void *out;
+
+	if (data.count != want) {
+		bad(x, E_SIZE, "%zu bytes of data instead of %zu", data.count, want);
+		return NULL;
+	}
+	/* Files may name one buffer many times. */
+	if (count > r->bytes_left || want > r->bytes_left) {
+		bad(x, E_SIZE, "constants need too much memory");
+		return NULL;
+	}
+	out = bits < 8 ? unpack(x, at, (int32_t)count, bits) : native(x, at, data.count);
+	if (out != at)
+		r->bytes_left -= bits < 8 ? count : want;
+	return out;
+}
+
+/* The numbers that are not stored are zero. */
+static const void *
+dense_numbers(Reading *x, FbVec data)
+{
+	const Type *t = &x->t->type;
+	size_t bytes = (size_t)dtype_info[t->dtype].bytes;
+	const void *stored;
+	const char *wrong;
+	void *out;
+	Sparse s;
+
+	if ((wrong = sparse_read(x->r, t, x->fb.sparsity, &s))) {
+		bad(x, E_MALFORMED, "its sparse storage: %s", wrong);
+		return NULL;
+	}
+	if (!(stored = stored_numbers(x, data, (size_t)s.count)))
+		return NULL;
+	if (type_bytes(t) > x->r->bytes_left) {
+		bad(x, E_SIZE, "constants need too much memory");
+		return NULL;
+	}
+	x->r->bytes_left -= type_bytes(t);
+	out = arena_alloc(x->r->arena, type_bytes(t) + 1);
+	memset(out, 0, type_bytes(t));
+	sparse_scatter(&x->r->fb, &s, stored, bytes, out);
+	return out;
+}
+
 /* Buffer 0 stands for no data. */
 static bool
 read_data(Reading *x)
 {
 	Tflite *r = x->r;
-	const Type *t = &x->t->type;
 	FbRef ref;
 	FbBuffer b;
-	size_t want, count;
-	int bits;
 
 	if ((uint64_t)x->fb.buffer >= r->model.buffers.count && x->fb.buffer != 0)
 		return bad(x, E_MALFORMED, "there is no buffer %lld", (long long)x->fb.buffer);
@@ -193,22 +243,12 @@ read_data(Reading *x)
 		return bad(x, E_UNSUPPORTED, "its data is behind the model, as in files above 2 GB");
 	if (b.data.count == 0)
 		return true;
-	if (x->fb.sparsity.at != 0)
-		return bad(x, E_UNSUPPORTED, "sparse constants");
 	if (!x->t->has_type)
 		return bad(x, E_UNSUPPORTED, "constants of this element type");
-	bits = elem_types[x->t->file_type].bits;
-	count = (size_t)type_numel(t);
-	want = (count * (size_t)bits + 7) / 8;
-	if (b.data.count != want)
-		return bad(x, E_SIZE, "%zu bytes of data instead of %zu", b.data.count, want);
-	/* Files may name one buffer many times. */
-	if (count > r->bytes_left || want > r->bytes_left)
-		return bad(x, E_SIZE, "constants need too much memory");
-	r->bytes_left -= bits < 8 ? count : want;
-	x->t->data = bits < 8 ? unpack(x, r->fb.bytes + b.data.at, bits)
-	                      : native(x, r->fb.bytes + b.data.at, b.data.count);
-	return true;
+	x->t->data = x->fb.sparsity.at != 0
+	                     ? dense_numbers(x, b.data)
+	                     : stored_numbers(x, b.data, (size_t)type_numel(&x->t->type));
+	return x->t->data != NULL;
 }
 
 static const char *

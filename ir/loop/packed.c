@@ -81,6 +81,7 @@ bits_of(POp op, int32_t a, int32_t b, int32_t c)
 	case POP_MAC_TT: return product(hi(a), hi(b)) + (uint32_t)c;
 	case POP_DOT4: return bytes(a, b, false) + (uint32_t)c;
 	case POP_DOT4U: return bytes(a, b, true) + (uint32_t)c;
+	case POP_MAC_TB: return product(hi(a), lo(b)) + (uint32_t)c;
 	case POP_EVEN8: return pair(byte(a, 0), byte(a, 2));
 	case POP_ODD8: return pair(byte(a, 1), byte(a, 3));
 	case POP_PACK_LO: return pair(lo(a), lo(b));
@@ -89,6 +90,7 @@ bits_of(POp op, int32_t a, int32_t b, int32_t c)
 	case POP_SUB2: return pair(lo(a) - lo(b), hi(a) - hi(b));
 	case POP_MULH: return high(a, b, 0);
 	case POP_MULH_ROUND: return high(a, b, (uint64_t)1 << 31);
+	case POP_MULH_ROUND_ADD: return high(a, b, (uint64_t)1 << 31) + (uint32_t)c;
 	case POP_SAT8: return (uint32_t)(a < INT8_MIN ? INT8_MIN : a > INT8_MAX ? INT8_MAX : a);
 	case POP_KEEP: return (uint32_t)a;
 	case POP_COUNT: break;

@@ -5,6 +5,7 @@
  */
 #include "ir/lower.h"
 #include "ir/ops/infer.h"
+#include "ir/ops/rows.h"
 #include "ir/ops/scalar.h"
 
 enum {
@@ -118,4 +119,47 @@ lower_dequantize(LowerCtx *cx, const Node *n)
 	scale = loop_load_compute(b, cx->in[1], parameter);
 	loop_store_cvt(b, cx->out[0], at, loop_mul(b, loop_cvt(b, scale->type, v), scale));
 	close_loops(cx, open);
+}
+
+/* ---- quantize_rows ---- */
+
+bool
+infer_quantize_rows(const Node *n, Type *out, Diag *d)
+{
+	const Attr_QUANTIZE_ROWS *a = n->attr;
+	const Type *x = &n->in[0]->type;
+
+	if (!check_dtype(n, d, 0, 1 << DT_F32) || !check_range(n, d, "axis", a->axis, 0, x->rank))
+		return false;
+	out[0] = type_make(DT_I8, x->rank, x->dim);
+	out[1] = type_make(DT_F32, (int)a->axis, x->dim);
+	if (n->nouts > 2) {
+		out[2] = out[1];
+		out[2].dtype = DT_I32;
+	}
+	return true;
+}
+
+void
+lower_quantize_rows(LowerCtx *cx, const Node *n)
+{
+	const Attr_QUANTIZE_ROWS *a = n->attr;
+	const Type *x = &n->in[0]->type;
+	LBuilder *b = &cx->b;
+	int32_t length = type_product(x, (int)a->axis, x->rank);
+	Expr *row = lower_for(cx, "row", type_product(x, 0, (int)a->axis)), *at;
+	RowScale s;
+
+	at = lower_let(cx, "at", loop_affine(b, row, length, 0));
+	s = rows_scale(cx, cx->in[0], at, length, a->symmetric);
+	if (cx->out[1])
+		loop_store(b, cx->out[1], row, s.scale);
+	if (n->nouts > 2 && cx->out[2])
+		loop_store(b, cx->out[2], row, s.zero);
+	if (cx->out[0] && length > 0) {
+		at = loop_add(b, at, lower_for(cx, "k", length));
+		loop_store_cvt(b, cx->out[0], at,
+		               rows_code(cx, &s, loop_load(b, cx->in[0], at)));
+	}
+	lower_end_to(cx, 0);
 }

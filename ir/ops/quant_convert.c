@@ -57,20 +57,6 @@ qinfer_requantize(const Node *n, Type *out, Diag *d)
 	return infer_requantize(n, out, d);
 }
 
-/* Half away from zero; a whole number and less is exact. */
-static Expr *
-round_away(LowerCtx *cx, Expr *x)
-{
-	LBuilder *b = &cx->b;
-	Expr *v = loop_let(b, "v", x), *whole = loop_let(b, "whole", loop_call1(b, "trunc", v));
-	Expr *rest = loop_op1(b, KOP_ABS, loop_sub(b, v, whole));
-	Expr *away = loop_call2(b, "copysign", loop_float(b, DT_F32, 1), v);
-
-	away = loop_select(b, loop_op2(b, KOP_GE, rest, loop_float(b, DT_F32, 0.5)), away,
-	                   loop_float(b, DT_F32, 0));
-	return loop_add(b, whole, away);
-}
-
 /* round(x / scale) + zero, where the sum of whole numbers is taken in 64 bits. */
 static void
 quantize(LowerCtx *cx, const Type *to, bool half_even)
@@ -81,7 +67,7 @@ quantize(LowerCtx *cx, const Type *to, bool half_even)
 
 	x = loop_op2(b, KOP_DIV, loop_load(b, cx->in[0], i),
 	             loop_float(b, DT_F32, (double)quant_scale(to)));
-	x = loop_cvt(b, DT_I32, half_even ? loop_call1(b, "rint", x) : round_away(cx, x));
+	x = loop_cvt(b, DT_I32, half_even ? loop_call1(b, "rint", x) : q_round_away(cx, x));
 	if (dtype_info[to->dtype].bytes == 4)
 		x = loop_cvt(b, DT_I64, x);
 	else

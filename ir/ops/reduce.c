@@ -443,6 +443,27 @@ infer_top_k(const Node *n, Type *out, Diag *d)
 	return true;
 }
 
+/* Of quantised numbers: those of the raw ones, which keep their scale. */
+bool
+qinfer_top_k(const Node *n, Type *out, Diag *d)
+{
+	const Type *y = n->out[0] ? &n->out[0]->type : NULL;
+
+	if (!check_quantized(n, d, 0) || !infer_top_k(n, out, d))
+		return false;
+	out[0].q = NULL;
+	if (!y || type_same_quant(y, &n->in[0]->type))
+		return true;
+	return diag_report(d, &n->loc, E_UNSUPPORTED,
+	                   "input and output of 'top_k' must have one quantisation");
+}
+
+void
+qlower_top_k(LowerCtx *cx, const Node *n)
+{
+	lower_top_k(cx, n);
+}
+
 /* Whether v comes before w; NaN counts as the greatest of all. */
 static Expr *
 comes_before(LBuilder *b, bool largest, Expr *v, Expr *w)

@@ -528,3 +528,19 @@ q_store(LowerCtx *cx, LBuf *buf, Expr *index, Expr *x, int32_t zero, QRange r)
 {
 	loop_store_cvt(&cx->b, buf, index, q_clamp(cx, plus(cx, x, zero), r));
 }
+
+/* ---- Rounding of floats ---- */
+
+/* Half away from zero; a whole number and less is exact. */
+Expr *
+q_round_away(LowerCtx *cx, Expr *x)
+{
+	LBuilder *b = &cx->b;
+	Expr *v = loop_let(b, "v", x), *whole = loop_let(b, "whole", loop_call1(b, "trunc", v));
+	Expr *rest = loop_op1(b, KOP_ABS, loop_sub(b, v, whole));
+	Expr *away = loop_call2(b, "copysign", loop_float(b, v->type, 1), v);
+
+	away = loop_select(b, loop_op2(b, KOP_GE, rest, loop_float(b, v->type, 0.5)), away,
+	                   loop_float(b, v->type, 0));
+	return loop_add(b, whole, away);
+}

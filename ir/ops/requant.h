@@ -142,6 +142,9 @@ Expr *q_load(LowerCtx *cx, LBuf *buf, Expr *index, int32_t zero);
 
 Expr *q_clamp(LowerCtx *cx, Expr *x, QRange r);
 
+/* A float rounded to a whole number, half away from zero. */
+Expr *q_round_away(LowerCtx *cx, Expr *x);
+
 /* Stores x + zero, clamped. */
 void q_store(LowerCtx *cx, LBuf *buf, Expr *index, Expr *x, int32_t zero, QRange r);
 

@@ -7,18 +7,24 @@
 
 #include "ir/ops/infer.h"
 #include "ir/ops/qtable.h"
+#include "ir/ops/rows.h"
 
-/* One number of a quantised or plain buffer, ready to multiply. */
-static Expr *
-operand(LowerCtx *cx, const Value *v, LBuf *buf, Expr *index)
+/* Numbers to multiply: a buffer from some element on, less a zero point. */
+typedef struct {
+	LBuf *buf;
+	Expr *at;
+	int32_t zero;
+} Vector;
+
+static Vector
+vector(const Value *v, LBuf *buf, Expr *at)
 {
-	return q_load(cx, buf, index, v->type.q ? quant_zero(&v->type) : 0);
+	return (Vector){buf, at, quant_zero(&v->type)};
 }
 
-/* sum += v[v_at + k] * w[w_at + k], for k < count. */
+/* sum += v[k] * w[k], for k < count. */
 static void
-add_dot(LowerCtx *cx, LVar *sum, const Value *v, LBuf *vb, Expr *v_at, const Value *w, LBuf *wb,
-        Expr *w_at, int32_t count)
+add_dot(LowerCtx *cx, LVar *sum, Vector v, Vector w, int32_t count)
 {
 	LBuilder *b = &cx->b;
 	int depth = b->depth;
@@ -27,29 +33,37 @@ add_dot(LowerCtx *cx, LVar *sum, const Value *v, LBuf *vb, Expr *v_at, const Val
 	if (count == 0)
 		return;
 	k = lower_for(cx, "k", count);
-	p = loop_mul(b, operand(cx, v, vb, loop_add(b, v_at, k)),
-	             operand(cx, w, wb, loop_add(b, w_at, k)));
+	p = loop_mul(b, q_load(cx, v.buf, loop_add(b, v.at, k), v.zero),
+	             q_load(cx, w.buf, loop_add(b, w.at, k), w.zero));
 	if (p->type != sum->type)
 		p = loop_cvt(b, sum->type, p);
 	loop_set(b, sum, loop_add(b, loop_get(b, sum), p));
 	lower_end_to(cx, depth);
 }
 
-/* ---- svdf: x [B, I], feature weights [F, I], time weights [F, M], bias [U], state
- * [B, F * M]; y [B, U], the next state; F = U * rank ---- */
+/* ---- svdf: x [B, I], feature weights [F, I] or none (x is features), time weights
+ * [F, M], bias [U], state [B, F * M]; y [B, U], the next state; F = U * rank ---- */
+
+static bool
+check_svdf_inputs(const Node *n, Diag *d)
+{
+	for (int i = 0; i < 5; i++)
+		if (i != 1 && i != 3 && (i >= n->nins || !n->in[i]))
+			return diag_report(d, &n->loc, E_ARITY, "input %d of 'svdf' is missing", i);
+	return check_rank(n, d, 0, 2, 2) && check_rank(n, d, 2, 2, 2) && check_rank(n, d, 4, 2, 2);
+}
 
 static bool
 infer_svdf_shape(const Node *n, Type *out, Diag *d)
 {
 	const Attr_SVDF *a = n->attr;
-	const Type *x = &n->in[0]->type, *wf = &n->in[1]->type, *wt = &n->in[2]->type;
-	int32_t filters;
+	const Type *x = &n->in[0]->type, *wt = &n->in[2]->type;
+	int32_t filters = n->in[1] ? n->in[1]->type.dim[0] : x->dim[1];
 
-	if (!check_rank(n, d, 0, 2, 2) || !check_rank(n, d, 1, 2, 2) || !check_rank(n, d, 2, 2, 2) ||
-	    !check_rank(n, d, 4, 2, 2) || !check_dim(n, d, 1, 1, x->dim[1]) ||
-	    !check_dim(n, d, 2, 0, wf->dim[0]) || !check_range(n, d, "rank", a->rank, 1, INT32_MAX))
+	if (n->in[1] && (!check_rank(n, d, 1, 2, 2) || !check_dim(n, d, 1, 1, x->dim[1])))
 		return false;
-	filters = wf->dim[0];
+	if (!check_dim(n, d, 2, 0, filters) || !check_range(n, d, "rank", a->rank, 1, INT32_MAX))
+		return false;
 	if (filters % a->rank != 0)
 		return bad_attribute(n, d, "rank", "%d filters are no multiple of it", filters);
 	if (wt->dim[1] < 1 || (int64_t)filters * wt->dim[1] > INT32_MAX)
@@ -66,7 +80,8 @@ infer_svdf_shape(const Node *n, Type *out, Diag *d)
 bool
 infer_svdf(const Node *n, Type *out, Diag *d)
 {
-	return check_dtypes(n, d, 1 << DT_F32) && infer_svdf_shape(n, out, d);
+	return check_svdf_inputs(n, d) && check_dtypes(n, d, 1 << DT_F32) &&
+	       infer_svdf_shape(n, out, d);
 }
 
 /* From a filter's sum to the state, and from a unit's sum to the output. */
@@ -88,6 +103,10 @@ time_factor(const Node *n)
 bool
 qinfer_svdf(const Node *n, Type *out, Diag *d)
 {
+	if (!check_svdf_inputs(n, d))
+		return false;
+	if (!n->in[1])
+		return diag_report(d, &n->loc, E_ARITY, "input 1 of 'svdf' is missing");
 	for (int i = 0; i < 5; i++)
 		if (i != 3 && !check_quantized(n, d, i))
 			return false;
@@ -120,9 +139,14 @@ remember(LowerCtx *cx, const Node *n, Expr *x_at, Expr *f, Expr *s_at)
 		loop_store(b, cx->out[1], loop_add(b, s_at, j), v);
 		loop_end(b);
 	}
+	if (!cx->in[1]) {
+		loop_store(b, cx->out[1], loop_affine(b, s_at, 1, memory - 1),
+		           loop_load(b, cx->in[0], loop_add(b, x_at, f)));
+		return;
+	}
 	sum = loop_var(b, "feature", loop_const(b, dtype_compute(x->dtype), 0));
-	add_dot(cx, sum, n->in[0], cx->in[0], x_at, n->in[1], cx->in[1],
-	        loop_affine(b, f, x->dim[1], 0), x->dim[1]);
+	add_dot(cx, sum, vector(n->in[0], cx->in[0], x_at),
+	        vector(n->in[1], cx->in[1], loop_affine(b, f, x->dim[1], 0)), x->dim[1]);
 	v = loop_get(b, sum);
 	if (quantized) {
 		v = q_clamp(cx, q_scale(cx, v, feature_factor(n)), quant_limits(s->dtype));
@@ -151,8 +175,8 @@ lower_svdf(LowerCtx *cx, const Node *n)
 	s_at = loop_add(b, loop_affine(b, n_at, s->dim[1], 0), loop_affine(b, f, memory, 0));
 	s_at = lower_let(cx, "s_f", s_at);
 	remember(cx, n, loop_affine(b, n_at, x->dim[1], 0), f, s_at);
-	add_dot(cx, sum, n->in[4], cx->out[1], s_at, n->in[2], cx->in[2],
-	        loop_affine(b, f, memory, 0), memory);
+	add_dot(cx, sum, vector(n->in[4], cx->out[1], s_at),
+	        vector(n->in[2], cx->in[2], loop_affine(b, f, memory, 0)), memory);
 	if (rank > 1)
 		loop_end(b);
 	v = loop_get(b, sum);
@@ -245,11 +269,40 @@ check_lstm_scales(const Node *n, Diag *d)
 	                          MAX_FACTOR);
 }
 
+/* Floats and weights of 8 bits. */
+static bool
+is_hybrid(const Node *n)
+{
+	return node_is_quantized(n) && dtype_is_float(n->in[IN_X]->type.dtype);
+}
+
+static bool
+is_integer(const Node *n)
+{
+	return node_is_quantized(n) && !is_hybrid(n);
+}
+
+static bool
+infer_hybrid_lstm(const Node *n, Type *out, Diag *d)
+{
+	for (int i = 0; i < n->nins; i++) {
+		bool is_weight = i >= IN_W && i < IN_BIAS;
+
+		if (!check_dtype(n, d, i, 1u << (is_weight ? DT_I8 : DT_F32)))
+			return false;
+		if (is_weight && (!check_quantized(n, d, i) || !check_symmetric(n, d, i)))
+			return false;
+	}
+	return check_plain_output(n, d) && infer_lstm_shape(n, out, d);
+}
+
 bool
 qinfer_sequence_lstm(const Node *n, Type *out, Diag *d)
 {
 	DType t = n->in[IN_X]->type.dtype;
 
+	if (is_hybrid(n))
+		return infer_hybrid_lstm(n, out, d);
 	for (int i = 0; i < n->nins; i++) {
 		bool is_bias = i >= IN_BIAS && i < IN_H;
 		unsigned set = is_bias        ? SET_INDICES
@@ -278,6 +331,9 @@ typedef struct {
 	Expr *x_at, *h_at;
 	Expr *unit;
 	LBuf *table; /* of the logistic function for quantised numbers */
+	/* Hybrid: what x and the hidden state are in this step, less their zero points. */
+	LBuf *x_codes, *h_codes;
+	Expr *x_scale, *h_scale;
 } Step;
 
 /* A product of weights with a scale of its own, in units of 2^-12. */
@@ -292,11 +348,53 @@ activated(LowerCtx *cx, const Node *n, const Step *s, int g, Expr *v)
 {
 	LBuilder *b = &cx->b;
 
-	if (!node_is_quantized(n))
+	if (!is_integer(n))
 		return g == GATE_CELL ? loop_call1(b, "tanh", v)
 		                      : op_info[OP_SIGMOID].scalar(b, n, &v);
 	v = loop_mul(b, q_sat16(cx, v), q_int(cx, 3));
 	return g == GATE_CELL ? q_tanh16(cx, s->table, v) : q_logistic16(cx, s->table, v);
+}
+
+/* A sum of codes as a float. */
+static Expr *
+hybrid_part(LowerCtx *cx, const Node *n, LVar *sum, Expr *scale, int w)
+{
+	LBuilder *b = &cx->b;
+	double w_scale = (double)quant_scale(&n->in[w]->type);
+
+	scale = loop_mul(b, scale, loop_float(b, DT_F32, w_scale));
+	return loop_mul(b, loop_cvt(b, DT_F32, loop_get(b, sum)), scale);
+}
+
+/* What a gate's unit adds up to, before its activation: the bias and products of x
+ * (`a`) and of the hidden state (`r`). */
+static Expr *
+gate_sum(LowerCtx *cx, const Node *n, const Step *s, int g)
+{
+	LBuilder *b = &cx->b;
+	const Type *x = &n->in[IN_X]->type;
+	int32_t inputs = x->dim[2], units = n->in[IN_H]->type.dim[1];
+	bool hybrid = is_hybrid(n);
+	DType t = hybrid ? DT_I32 : x->dtype == DT_I16 ? DT_I64 : dtype_compute(x->dtype);
+	Expr *bias = loop_load_compute(b, cx->in[IN_BIAS + g], s->unit), *zero = loop_const(b, t, 0);
+	Vector xv = hybrid ? (Vector){s->x_codes, loop_idx(b, 0), 0}
+	                   : vector(n->in[IN_X], cx->in[IN_X], s->x_at);
+	Vector hv = hybrid ? (Vector){s->h_codes, loop_idx(b, 0), 0}
+	                   : vector(n->in[IN_H], cx->out[1], s->h_at);
+	LVar *a = loop_var(b, "a", hybrid ? zero : bias->type == t ? bias : loop_cvt(b, t, bias));
+	LVar *r = loop_var(b, "r", zero);
+
+	add_dot(cx, a, xv, vector(n->in[IN_W + g], cx->in[IN_W + g],
+	                          loop_affine(b, s->unit, inputs, 0)), inputs);
+	add_dot(cx, r, hv, vector(n->in[IN_R + g], cx->in[IN_R + g],
+	                          loop_affine(b, s->unit, units, 0)), units);
+	if (hybrid)
+		return loop_add(b, loop_add(b, bias, hybrid_part(cx, n, a, s->x_scale, IN_W + g)),
+		                hybrid_part(cx, n, r, s->h_scale, IN_R + g));
+	if (is_integer(n))
+		return loop_add(b, gate_part(cx, n, a, IN_X, IN_W + g),
+		                gate_part(cx, n, r, IN_H, IN_R + g));
+	return loop_add(b, loop_get(b, a), loop_get(b, r));
 }
 
 /* The value of one gate of one unit. */
@@ -305,23 +403,9 @@ gate(LowerCtx *cx, const Node *n, const Step *s, int g)
 {
 	static const char *const name[GATES] = {"i", "f", "g", "o"};
 	LBuilder *b = &cx->b;
-	const Type *x = &n->in[IN_X]->type;
-	int32_t inputs = x->dim[2], units = n->in[IN_H]->type.dim[1];
-	DType t = x->dtype == DT_I16 ? DT_I64 : dtype_compute(x->dtype);
-	Expr *bias = loop_load_compute(b, cx->in[IN_BIAS + g], s->unit), *v;
-	LVar *a = loop_var(b, "a", bias->type == t ? bias : loop_cvt(b, t, bias));
-	LVar *r = loop_var(b, "r", loop_const(b, t, 0));
 
-	add_dot(cx, a, n->in[IN_X], cx->in[IN_X], s->x_at, n->in[IN_W + g], cx->in[IN_W + g],
-	        loop_affine(b, s->unit, inputs, 0), inputs);
-	add_dot(cx, r, n->in[IN_H], cx->out[1], s->h_at, n->in[IN_R + g], cx->in[IN_R + g],
-	        loop_affine(b, s->unit, units, 0), units);
-	if (node_is_quantized(n))
-		v = loop_add(b, gate_part(cx, n, a, IN_X, IN_W + g),
-		             gate_part(cx, n, r, IN_H, IN_R + g));
-	else
-		v = loop_add(b, loop_get(b, a), loop_get(b, r));
-	return loop_let(b, name[g], activated(cx, n, s, g, loop_let(b, "v", v)));
+	return loop_let(b, name[g],
+	                activated(cx, n, s, g, loop_let(b, "v", gate_sum(cx, n, s, g))));
 }
 
 /* f * c + i * g, clipped. */
@@ -334,7 +418,7 @@ next_cell(LowerCtx *cx, const Node *n, Expr *f, Expr *c, Expr *i, Expr *g)
 	Expr *v, *w;
 	double q;
 
-	if (!node_is_quantized(n)) {
+	if (!is_integer(n)) {
 		v = loop_add(b, loop_mul(b, f, c), loop_mul(b, i, g));
 		if (clip > 0) {
 			v = loop_op2(b, KOP_MIN, v, loop_float(b, DT_F32, clip));
@@ -359,7 +443,7 @@ cell_tanh(LowerCtx *cx, const Node *n, const Step *s, Expr *c)
 	LBuilder *b = &cx->b;
 	int power;
 
-	if (!node_is_quantized(n))
+	if (!is_integer(n))
 		return loop_call1(b, "tanh", c);
 	power = 12 + (int)lround(log2((double)quant_scale(&n->in[IN_C]->type)));
 	if (power >= 0)
@@ -383,7 +467,7 @@ lower_unit(LowerCtx *cx, const Node *n, const Step *s, LBuf *hidden)
 	c = loop_let(b, "cell", next_cell(cx, n, f, c, i, g));
 	loop_store_cvt(b, cx->out[2], c_at, c);
 	v = loop_mul(b, cell_tanh(cx, n, s, c), o);
-	if (!node_is_quantized(n)) {
+	if (!is_integer(n)) {
 		loop_store(b, hidden, s->unit, v);
 		return;
 	}
@@ -400,6 +484,42 @@ copy_state(LowerCtx *cx, LBuf *from, LBuf *to)
 	lower_end_to(cx, 0);
 }
 
+/* Quantises `length` elements from `at` on into `codes`; gives their scale. */
+static Expr *
+quantize_step(LowerCtx *cx, const Node *n, LBuf *buf, Expr *at, LBuf *codes)
+{
+	bool symmetric = ((const Attr_SEQUENCE_LSTM *)n->attr)->symmetric;
+	LBuilder *b = &cx->b;
+	RowScale s = rows_scale(cx, buf, at, codes->count, symmetric);
+	Expr *k = loop_for(b, "k", 0, codes->count), *v;
+
+	v = rows_code(cx, &s, loop_load(b, buf, loop_add(b, at, k)));
+	loop_store_cvt(b, codes, k, loop_sub(b, v, s.zero));
+	loop_end(b);
+	return s.scale;
+}
+
+/* Makes room for the codes of a step; less a zero point they take 9 bits. */
+static void
+prepare_hybrid(LowerCtx *cx, const Node *n, Step *s)
+{
+	DType t = ((const Attr_SEQUENCE_LSTM *)n->attr)->symmetric ? DT_I8 : DT_I16;
+
+	if (!is_hybrid(n))
+		return;
+	s->x_codes = lower_scratch(cx, "x_codes", t, n->in[IN_X]->type.dim[2]);
+	s->h_codes = lower_scratch(cx, "h_codes", t, n->in[IN_H]->type.dim[1]);
+}
+
+static void
+begin_step(LowerCtx *cx, const Node *n, Step *s)
+{
+	if (!is_hybrid(n))
+		return;
+	s->x_scale = quantize_step(cx, n, cx->in[IN_X], s->x_at, s->x_codes);
+	s->h_scale = quantize_step(cx, n, cx->out[1], s->h_at, s->h_codes);
+}
+
 /* The outputs of states hold them during the steps. */
 void
 lower_sequence_lstm(LowerCtx *cx, const Node *n)
@@ -411,11 +531,12 @@ lower_sequence_lstm(LowerCtx *cx, const Node *n)
 	int32_t steps = x->dim[time_major ? 0 : 1];
 	Expr *row, *t, *at, *u;
 	LBuf *hidden;
-	Step s = {.table = node_is_quantized(n) ? q_logistic_table(cx) : NULL};
+	Step s = {.table = is_integer(n) ? q_logistic_table(cx) : NULL};
 
 	if (cx->in[IN_H]->count == 0)
 		return;
 	hidden = lower_scratch(cx, "hidden", cx->in[IN_H]->elem, units);
+	prepare_hybrid(cx, n, &s);
 	copy_state(cx, cx->in[IN_H], cx->out[1]);
 	copy_state(cx, cx->in[IN_C], cx->out[2]);
 	if (cx->out[0]->count == 0)
@@ -427,6 +548,7 @@ lower_sequence_lstm(LowerCtx *cx, const Node *n)
 	at = lower_let(cx, "at", at);
 	s.x_at = lower_let(cx, "x_at", loop_affine(b, at, x->dim[2], 0));
 	s.h_at = lower_let(cx, "h_at", loop_affine(b, row, units, 0));
+	begin_step(cx, n, &s);
 	s.unit = loop_for(b, "u", 0, units);
 	lower_unit(cx, n, &s, hidden);
 	loop_end(b);

@@ -1,114 +1,13 @@
 #include "passes/compression/compress.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "passes/compression/agreement.h"
+#include "passes/compression/samples.h"
+#include "passes/compression/survey.h"
 #include "passes/compression/walk.h"
 
-/* ---- Samples ---- */
-
-enum {
-	HOLD_OUT = 5,       /* one sample in so many is held out */
-	LEAST_HOLD_OUT = 10, /* samples, below which there is none to spare */
-	FEW = 32
-};
-
-/* The samples for which (i % HOLD_OUT == HOLD_OUT - 1) is `held`; those of a model with
- * states are one sequence, of which the end is held out. */
-static bool
-is_part(const Samples *s, bool sequence, size_t i, bool held)
-{
-	if (s->n < LEAST_HOLD_OUT)
-		return true;
-	if (sequence)
-		return (i >= s->n - s->n / HOLD_OUT) == held;
-	return (i % HOLD_OUT == HOLD_OUT - 1) == held;
-}
-
-/* A part of the samples, one behind the other. */
-static Samples
-part_of(const Samples *s, const Graph *g, bool held, Arena *a)
-{
-	int inputs = graph_plain_inputs(g);
-	CallArray *in = ARENA_ARRAY(a, CallArray, inputs + 1);
-	int64_t *labels = ARENA_ARRAY(a, int64_t, s->n + 1);
-	Samples out = {.file = s->file, .in = in, .labels = s->labels ? labels : NULL};
-	bool sequence = g->states.n > 0;
-
-	for (size_t i = 0; i < s->n; i++)
-		if (is_part(s, sequence, i, held)) {
-			if (s->labels)
-				labels[out.n] = s->labels[i];
-			out.n++;
-		}
-	for (int k = 0; k < inputs; k++) {
-		size_t bytes = type_bytes(&g->inputs.v[k]->type), at = 0;
-
-		in[k].stride = bytes;
-		in[k].data = arena_calloc(a, out.n, bytes);
-		for (size_t i = 0; i < s->n; i++)
-			if (is_part(s, sequence, i, held))
-				memcpy((char *)in[k].data + at++ * bytes,
-				       (const char *)s->in[k].data + i * s->in[k].stride, bytes);
-	}
-	return out;
-}
-
-/* ---- Checks of samples ---- */
-
-static bool
-check_input(const Graph *g, const Samples *s, int k, Diag *d)
-{
-	const Value *v = g->inputs.v[k];
-	int32_t n = type_numel(&v->type);
-	const float *first = s->in[k].data;
-	bool constant = true;
-
-	if (v->type.dtype != DT_F32)
-		return true;
-	for (size_t c = 0; c < s->n; c++) {
-		const char *at = (const char *)s->in[k].data + c * s->in[k].stride;
-		const float *x = (const float *)(const void *)at;
-
-		for (int32_t i = 0; i < n; i++) {
-			if (!isfinite(x[i]))
-				return diag_report(d, &(Loc){.file = s->file}, E_CALIBRATION,
-				                   "element %d of '%s' in sample %zu is %s", i,
-				                   v->name, c,
-				                   isnan(x[i]) ? "not a number" : "infinite");
-			constant = constant && x[i] == first[0];
-		}
-	}
-	if (constant && n > 0 && (n > 1 || s->n > 1))
-		diag_report(d, &(Loc){.file = s->file}, W_CALIBRATION,
-		            "all elements of '%s' are %g in all samples: no range can be seen "
-		            "from that; give samples as the model will meet them",
-		            v->name, (double)first[0]);
-	return true;
-}
-
-static bool
-check_samples(const Graph *g, const Samples *s, Diag *d)
-{
-	Loc loc = {.file = s->file};
-
-	if (!s->file)
-		return true;
-	if (s->n == 0)
-		return diag_report(d, &loc, E_CALIBRATION, "there are no samples in it");
-	for (int k = 0; k < graph_plain_inputs(g); k++)
-		if (!check_input(g, s, k, d))
-			return false;
-	if (s->n < FEW)
-		diag_report(d, &loc, W_CALIBRATION,
-		            "%zu sample%s: the ranges of values may be wrong by much; give 100 or "
-		            "more%s",
-		            s->n, s->n == 1 ? " is little" : "s are few",
-		            s->n < LEAST_HOLD_OUT ? ", of which some can be held out for checks"
-		                                  : "");
-	return true;
-}
+enum { HOLD_OUT = 5 }; /* one sample in so many is held out */
 
 /* ---- The graph ---- */
 
@@ -248,27 +147,64 @@ compress_constant_bytes(const Graph *g)
 	return bytes;
 }
 
+/* ---- Shares of a target for the whole ---- */
+
+typedef struct {
+	const WeightOptions *all;
+	Survey survey;
+	const double *share; /* by layer of the survey */
+} Shares;
+
+static WeightOptions
+options_of(void *user, const Node *n)
+{
+	const Shares *s = user;
+	WeightOptions o = *s->all;
+
+	o.sparsity = 0;
+	for (int i = 0; i < s->survey.layers.n; i++)
+		if (s->survey.layers.v[i].n == n)
+			o.sparsity = s->share[i];
+	return o;
+}
+
+/* Gives each layer its share of what is to be dropped. */
+static bool
+share_out(Shares *out, Graph *g, const CompressOptions *o, const Samples *used,
+          const CallArray *states, const Executor *exec, Arena *a, Diag *d)
+{
+	out->all = &o->weights;
+	if (!survey_layers(&out->survey, g, o, used, states, exec, a, d))
+		return false;
+	out->share = survey_allocate(&out->survey, o->weights.sparsity, a);
+	return true;
+}
+
 static Graph *
 compress(Graph *g, const CompressOptions *o, const Samples *all, const Executor *exec,
          CompressReport *r, Arena *scratch, Diag *d)
 {
-	Samples used = part_of(all, g, false, scratch), held = part_of(all, g, true, scratch);
+	Samples used = samples_part(all, g, HOLD_OUT, true, scratch);
+	Samples held = samples_part(all, g, HOLD_OUT, false, scratch);
 	CallArray *states = new_states(g, used.n, scratch);
 	Observed *of = observe_values(g, &used, states, exec, scratch, d);
 	Graph *q = graph_new(g->arena, g->name);
+	bool shared = o->weights.sparsity > 0 && !o->weights.each_layer;
+	Shares shares;
+	WalkHooks hooks = {.options = options_of, .user = &shares};
 	const Type *plan;
 	Emit e;
 
-	if (!of)
+	if (!of || (shared && !share_out(&shares, g, o, &used, states, exec, scratch, d)))
 		return NULL;
 	plan = o->weights.most ? plan_make(g, of, o->ranges, g->arena) : plan_floats(g, g->arena);
 	emit_init(&e, q, g, plan, d);
 	e.missing = no_value;
 	add_inputs(&e, g, o);
-	if (!walk_nodes(g, &e, o, &used, states, exec, r, d) || !add_outputs(&e, g, o))
+	if (!walk_nodes(g, &e, o, shared ? &hooks : NULL, &used, states, exec, r, d) || !add_outputs(&e, g, o))
 		return NULL;
 	r->used = used.n;
-	r->held_out = all->n < LEAST_HOLD_OUT ? 0 : held.n;
+	r->held_out = all->n < SAMPLES_TO_SPLIT ? 0 : held.n;
 	r->has_labels = all->labels != NULL;
 	r->made_up = all->file == NULL;
 	r->float_bytes = compress_constant_bytes(g);
@@ -286,7 +222,7 @@ compress_graph(Graph *g, const CompressOptions *options, const Samples *samples,
 	Graph *q;
 
 	*report = (CompressReport){0};
-	if (!check_names(g, options, d) || !check_samples(g, samples, d))
+	if (!check_names(g, options, d) || !samples_check(samples, g, d))
 		return NULL;
 	scratch = arena_child(g->arena);
 	q = compress(g, options, samples, exec, report, scratch, d);

@@ -238,6 +238,14 @@ emit_kept(Emit *e, const Node *n)
 	return copy_node(e, n, nins, in, e->plan);
 }
 
+bool
+emit_float_linear(Emit *e, const Node *n, Value *w, Value *bias)
+{
+	Value *in[] = {emit_plain(e, n->in[0]), w, bias};
+
+	return copy_node(e, n, 3, in, NULL);
+}
+
 static bool
 emit_linear(Emit *e, const Node *n, const NewWeights *w)
 {

@@ -29,6 +29,9 @@ void emit_init(Emit *e, Graph *to, const Graph *from, const Type *plan, Diag *d)
  */
 bool emit_node(Emit *e, const Node *n, const NewWeights *weights, bool in_float);
 
+/* Writes a node of KIND_LINEAR that computes on floats, with these weights and biases. */
+bool emit_float_linear(Emit *e, const Node *n, Value *w, Value *bias);
+
 /* The value as a number of the type that the plan has for it, as a float, or as it is. */
 Value *emit_coded(Emit *e, Value *v);
 Value *emit_plain(Emit *e, Value *v);

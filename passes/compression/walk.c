@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ir/lower.h"
+#include "passes/compression/solve.h"
 
 /* What the values of all samples may take together. */
 #define MOST_BYTES ((size_t)1 << 30)
@@ -18,6 +19,7 @@ typedef struct {
 	const Graph *g;
 	Emit *main;
 	const CompressOptions *options;
+	const WalkHooks *hooks; /* or NULL */
 	const Executor *exec;
 	CompressReport *report;
 	Diag *d;
@@ -296,7 +298,7 @@ bits_of(int most)
 }
 
 static LayerReport
-report_of(const Walk *w, const Node *n, const NewWeights *weights, bool in_float)
+report_of(const Node *n, const NewWeights *weights, int most, bool in_float)
 {
 	bool linear = plan_kind(n) == KIND_LINEAR;
 
@@ -304,7 +306,7 @@ report_of(const Walk *w, const Node *n, const NewWeights *weights, bool in_float
 		.node = n,
 		.name = name_of(n),
 		.integer = !in_float || !plan_has_float(n),
-		.bits = weights && weights->type.q ? bits_of(w->options->weights.most)
+		.bits = weights && weights->type.q ? bits_of(most)
 		        : linear                   ? 32
 		                                   : 0,
 		.sparsity = weights ? weights->sparsity : 0,
@@ -366,11 +368,28 @@ warn_of_rank(const Walk *w, const Samples *s)
 	            w->calls_wanted + w->calls_wanted / 4 + 1);
 }
 
-static NewWeights *
-choose_weights(Walk *w, const Node *n, Arena *a)
+static bool
+is_surveyed(const Walk *w)
+{
+	return w->hooks && w->hooks->look;
+}
+
+static void
+show_layer(Walk *w, const Node *n, Arena *a)
 {
 	Layer l = layer_read(n);
-	const WeightOptions *o = &w->options->weights;
+	const Value *x = n->in[0];
+	Moments m = moments_collect(&l, w->calls, &w->x0[x->id].v, &w->x[x->id].v,
+	                            &w->main->map[x->id]->type,
+	                            l.columns <= SOLVE_MOST_COLUMNS, a);
+
+	w->hooks->look(w->hooks->user, &l, &m, a);
+}
+
+static NewWeights *
+choose_weights(Walk *w, const Node *n, const WeightOptions *o, Arena *a)
+{
+	Layer l = layer_read(n);
 	const Value *x = n->in[0];
 	const Type *coded = &w->main->plan[x->id];
 	NewWeights *out = ARENA_NEW(w->main->to->arena, NewWeights);
@@ -399,8 +418,9 @@ static bool
 walk_node(Walk *w, const Node *n)
 {
 	Arena *a = arena_child(w->a);
-	bool asked = is_kept(w, n);
-	bool integers = w->options->weights.most > 0;
+	WeightOptions o = w->hooks && w->hooks->options ? w->hooks->options(w->hooks->user, n)
+	                                                : w->options->weights;
+	bool asked = is_kept(w, n), integers = o.most > 0;
 	bool in_float = asked || !integers || plan_kind(n) == KIND_FLOAT;
 	NewWeights *weights = NULL;
 	size_t before = w->main->bytes;
@@ -408,8 +428,10 @@ walk_node(Walk *w, const Node *n)
 	Trial t;
 	bool ok;
 
-	if (!asked && plan_kind(n) == KIND_LINEAR)
-		weights = choose_weights(w, n, a);
+	if (!asked && plan_kind(n) == KIND_LINEAR && is_surveyed(w))
+		show_layer(w, n, a);
+	else if (!asked && plan_kind(n) == KIND_LINEAR)
+		weights = choose_weights(w, n, &o, a);
 	ok = is_accepted(&t, w, n, weights, in_float, a);
 	if (!ok && !in_float) {
 		note_float(w, n, t.e.d);
@@ -424,7 +446,7 @@ walk_node(Walk *w, const Node *n)
 	}
 	if (!ok)
 		diag_report(w->d, &n->loc, E_INTERNAL, "'%s' cannot be written in float", name_of(n));
-	r = report_of(w, n, weights, in_float);
+	r = report_of(n, weights, o.most, in_float);
 	ok = ok && run_trial(&t, n, a) && emit_node(w->main, n, weights, in_float);
 	if (ok) {
 		measure(w, n, &r, a);
@@ -437,11 +459,12 @@ walk_node(Walk *w, const Node *n)
 }
 
 bool
-walk_nodes(Graph *g, Emit *main, const CompressOptions *options, const Samples *s,
-           const CallArray *states, const Executor *exec, CompressReport *report, Diag *d)
+walk_nodes(Graph *g, Emit *main, const CompressOptions *options, const WalkHooks *hooks,
+           const Samples *s, const CallArray *states, const Executor *exec,
+           CompressReport *report, Diag *d)
 {
-	Walk w = {.g = g, .main = main, .options = options, .exec = exec, .report = report,
-	          .d = d, .a = arena_child(main->to->arena)};
+	Walk w = {.g = g, .main = main, .options = options, .hooks = hooks, .exec = exec,
+	          .report = report, .d = d, .a = arena_child(main->to->arena)};
 	int nodes = 0, done = 0;
 	bool ok = true;
 	CutMap cuts;
@@ -461,7 +484,8 @@ walk_nodes(Graph *g, Emit *main, const CompressOptions *options, const Samples *
 	store_inputs(&w, s, states);
 	for (const Node *n = g->first; n && ok; n = n->next) {
 		ok = walk_node(&w, n);
-		exec->progress(exec->user, "compressing", (double)++done / nodes);
+		exec->progress(exec->user, is_surveyed(&w) ? "measuring" : "compressing",
+		               (double)++done / nodes);
 	}
 	warn_of_rank(&w, s);
 	arena_free(w.a);

@@ -86,10 +86,16 @@ typedef struct {
 	Arena *a;            /* of the work */
 } Choice;
 
+bool
+weights_can_drop(const Layer *l)
+{
+	return l->columns >= LEAST_COLUMNS;
+}
+
 static bool
 drops(const Layer *l, const WeightOptions *o)
 {
-	return (o->sparsity > 0 || o->of > 0) && l->columns >= LEAST_COLUMNS;
+	return (o->sparsity > 0 || o->of > 0) && weights_can_drop(l);
 }
 
 bool
@@ -226,12 +232,12 @@ judge_in_order(const Choice *c, Candidates *all, int32_t row)
 	arena_free(scratch);
 }
 
-/* Drops the cheapest ones, as many as are asked for. */
+/* Drops this share of the weights, the cheapest ones; neighbours, as many as must go. */
 static void
-drop_cheapest(Choice *c, const Candidates *all)
+drop_cheapest(Choice *c, const Candidates *all, double share)
 {
 	size_t n = (size_t)c->l->rows * c->columns, dropped = 0;
-	size_t wanted = c->o->of ? n : (size_t)(c->o->sparsity * (double)n + 0.5);
+	size_t wanted = c->o->of ? n : (size_t)(share * (double)n + 0.5);
 	int32_t *gone = ARENA_ARRAY(c->a, int32_t, n + 1); /* by row and block */
 
 	c->keep = ARENA_ARRAY(c->a, bool, n + 1);
@@ -268,8 +274,9 @@ fit_kept(Choice *c)
 	c->start = start;
 }
 
-static void
-drop_weights(Choice *c)
+/* All weights in the order in which they should go. */
+static Candidates
+judge_weights(const Choice *c)
 {
 	double d = (double)c->columns;
 	bool in_order = c->problem && (double)c->l->rows * d * d * d / 3 <= most_work;
@@ -281,7 +288,15 @@ drop_weights(Choice *c)
 	for (int32_t r = 0; r < c->l->rows; r++)
 		(in_order ? judge_in_order : judge_once)(c, &all, r);
 	qsort(all.v, all.n, sizeof *all.v, compare_candidates);
-	drop_cheapest(c, &all);
+	return all;
+}
+
+static void
+drop_weights(Choice *c)
+{
+	Candidates all = judge_weights(c);
+
+	drop_cheapest(c, &all, c->o->sparsity);
 	fit_kept(c);
 }
 
@@ -458,4 +473,33 @@ weights_choose(const Layer *l, const Moments *m, const WeightOptions *o, const C
 	out.sparsity = part_of_zeros(&out);
 	arena_free(scratch);
 	return out;
+}
+
+void
+weights_try_shares(const Layer *l, const Moments *m, const double *share, int n,
+                   void (*look)(void *user, int k, const float *w, const float *bias),
+                   void *user, Arena *a)
+{
+	Arena *scratch = arena_child(a);
+	WeightOptions o = {.sparsity = share[n - 1]};
+	Cut no_cut = {0};
+	Choice c = {.l = l, .m = m, .o = &o, .cut = &no_cut, .columns = (size_t)l->columns,
+	            .a = scratch};
+	Candidates all;
+
+	c.w = layer_matrix(l, scratch);
+	prepare_problems(&c);
+	find_targets(&c);
+	all = judge_weights(&c);
+	for (int k = 0; k < n; k++) {
+		NewWeights w;
+
+		c.a = arena_child(scratch);
+		drop_cheapest(&c, &all, share[k]);
+		fit_kept(&c);
+		w = as_floats(&c, c.a);
+		look(user, k, w.w, w.bias);
+		arena_free(c.a);
+	}
+	arena_free(scratch);
 }

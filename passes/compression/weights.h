@@ -10,11 +10,16 @@
 /* What the weights of a layer are to become. */
 typedef struct {
 	int most;          /* the greatest code: 127, 7 or 1; 0: they stay float */
-	double sparsity;   /* part of the weights of each layer that is dropped; 0: none */
+	double sparsity;   /* part of the weights that is dropped; 0: none */
+	bool each_layer;   /* that part of each layer's; else of all layers' together, more
+	                    * where it harms less */
 	int keep, of;      /* or that at most `keep` of `of` neighbours stay, input channels at
 	                    * one tap; 0: no such rule */
 	double channels;   /* part of the channels between layers that is cut; 0: none */
 } WeightOptions;
+
+/* Whether a layer has weights to spare. */
+bool weights_can_drop(const Layer *l);
 
 /* Whether choosing weights so looks at second moments of what the layer sees. */
 bool weights_need_moments(const Layer *l, const WeightOptions *o, const Cut *cut);
@@ -36,5 +41,13 @@ typedef struct {
  */
 NewWeights weights_choose(const Layer *l, const Moments *m, const WeightOptions *o,
                           const Cut *cut, double x_scale, Arena *a);
+
+/*
+ * Calls look() with what the layer's weights and biases become, on floats, when each of n
+ * shares of its weights, from the least to the greatest, is dropped.
+ */
+void weights_try_shares(const Layer *l, const Moments *m, const double *share, int n,
+                        void (*look)(void *user, int k, const float *w, const float *bias),
+                        void *user, Arena *a);
 
 #endif

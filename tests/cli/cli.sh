@@ -1010,10 +1010,19 @@ networks_are_pruned_as_asked() {
 	silent
 	grep -q 'const float \*' p.h || problem "the input is not of float"
 	grep -q ' -fprune=0.5' p.c || problem "the command is not in the file"
+	mcc 0 -fprune=65% -fcalib="$data/calib_x.npy" --report=whole.json "$MODEL" -o p.c
+	mcc 0 -fprune=layer:50% -fcalib="$data/calib_x.npy" --report=each.json "$MODEL" -o p.c
+	grep -q ' -fprune=layer:0.5' p.c || problem "the command is not in the file"
 	! command -v python3 >/dev/null || python3 - <<-'EOT' || problem "half of the weights are not 0"
 		import json
-		layers = json.load(open("r.json"))["compression"]["layers"]
-		assert all(0.49 < l["sparsity"] < 0.51 for l in layers if l.get("bits") and l["name"] != "conv1"), layers
+		def layers(name):
+		    all = json.load(open(name))["compression"]["layers"]
+		    return [l for l in all if l.get("bits") and l["name"] != "conv1"]
+		assert all(0.49 < l["sparsity"] < 0.51 for l in layers("each.json")), layers("each.json")
+		conv, fc = layers("whole.json")
+		zeros = conv["sparsity"] * 1728 + fc["sparsity"] * 960
+		assert 0.64 < zeros / 2688 < 0.66, (conv, fc)
+		assert conv["sparsity"] + 0.05 < fc["sparsity"], (conv, fc)
 	EOT
 	mcc_run 0 -fprune=2:4 -fquantize=int4 -fcalib="$data/calib_x.npy" "$MODEL" \
 		-i "$data/test_x.npy" --labels="$data/test_y.npy"
@@ -1079,6 +1088,8 @@ cut_channels_make_the_network_smaller() {
 	says "would leave nothing"
 	mcc 2 -fprune=channel:many "$MODEL"
 	says "channel:"
+	mcc 2 -fprune=layer:100% "$MODEL"
+	says "would leave nothing"
 }
 
 options_of_compression_need_it() {

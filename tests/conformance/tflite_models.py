@@ -28,9 +28,9 @@ sys.dont_write_bytecode = True
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXPECTED_REFUSALS = os.path.join(HERE, "tflite_unsupported.txt")
-# A share of the range of an output: XNNPACK rounds floats in other places and
-# quantises the inputs of hybrid operators.
+# Steps of integers: XNNPACK rounds in other places.
 OTHER_RUNNER_STEPS = 8
+# A share of the range of an output.
 FLOAT_TOLERANCE = 1e-5
 
 
@@ -54,7 +54,7 @@ def load_case(folder, case):
     return load("in"), load("out")
 
 
-def compare(got, want, reference, loose, scale, where):
+def compare(got, want, reference, scale, where):
     """Reports a difference that is too large; returns the largest one: steps of
     integers, a share of the range of floats."""
     if want.dtype.kind != "f":
@@ -66,7 +66,7 @@ def compare(got, want, reference, loose, scale, where):
     if not np.isfinite(got).all():
         raise harness.Failure(f"{where}: not finite")
     error = float(np.abs(got - want).max(initial=0.0)) / scale
-    if error > loose:
+    if error > FLOAT_TOLERANCE:
         raise harness.Failure(f"{where}: off by {error:.2g} of the range")
     return error
 
@@ -86,7 +86,7 @@ def output_ranges(folder):
         case += 1
 
 
-def check_cases(meta, folder, run, loose):
+def check_cases(meta, folder, run):
     worst, case, ranges = 0.0, 0, output_ranges(folder)
     while True:
         inputs, outputs = load_case(folder, case)
@@ -99,7 +99,7 @@ def check_cases(meta, folder, run, loose):
             for k, raw in enumerate(got):
                 want = outputs[k][step] if steps else outputs[k]
                 y = harness.view_as(raw, want)
-                worst = max(worst, compare(y, want, is_reference(meta), loose, ranges[k],
+                worst = max(worst, compare(y, want, is_reference(meta), ranges[k],
                                            f"case {case} step {step} output {k}"))
         case += 1
     if case == 0:
@@ -143,7 +143,6 @@ def run_model(args, folder):
     meta = json.load(open(os.path.join(folder, "meta.json")))
     meta.setdefault("id", os.path.basename(folder))
     model = os.path.join(folder, meta.get("file", "model.tflite"))
-    loose = FLOAT_TOLERANCE if is_reference(meta) else args.loose
     with harness.scratch_folder() as scratch:
         try:
             source, header = harness.compile_model(args.mcc, model, scratch,
@@ -162,11 +161,11 @@ def run_model(args, folder):
                     if restart:
                         state[0] = harness.new_state(library, interface)
                     return harness.call(library, interface, inputs, state[0])
-                worst = max(worst, check_cases(meta, folder, run, loose))
+                worst = max(worst, check_cases(meta, folder, run))
             if args.interp:
                 outputs = sum(not p[2] for p in interface.params)
                 run = interpreter(args.mcc_run, model, scratch, outputs)
-                worst = max(worst, check_cases(meta, folder, run, loose))
+                worst = max(worst, check_cases(meta, folder, run))
         except harness.Unsupported as e:
             return meta["id"], ("unsupported", str(e)), ""
         except (harness.Failure, subprocess.TimeoutExpired) as e:
@@ -191,8 +190,6 @@ def main(default="../../../shared/models"):
     p.add_argument("--cc", action="append", help="a C compiler; may be repeated (default: gcc)")
     p.add_argument("--level", default="-O2", help="the optimisation level (default: -O2)")
     p.add_argument("--options", default="", help="further options for mcc")
-    p.add_argument("--loose", type=float, default=0.1,
-                   help="share of the range that floats of other runners may be off")
     p.add_argument("--interp", action="store_true", help="also run the interpreter")
     p.add_argument("--jobs", "-j", type=int, default=os.cpu_count())
     p.add_argument("names", nargs="*", help="models (default: all)")

@@ -2,117 +2,18 @@
 """Writes the seed corpus of the TFLite fuzz target: small models made by hand.
 
     tflite_seeds.py FOLDER
-
-The writer lays tables out front to back: a table's own bytes, then what it refers
-to, so that every offset leads forward.
 """
 import os
 import struct
 import sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../conformance"))
 
-class Table:
-    def __init__(self, **slots):
-        # s3=("i32", 5) is slot 3
-        self.slots = {int(k[1:]): v for k, v in slots.items()}
+import numpy as np
 
-
-SCALARS = {"bool": "<B", "i8": "<b", "u8": "<B", "i32": "<i", "u32": "<I", "f32": "<f"}
-
-
-class Writer:
-    def __init__(self):
-        self.out = bytearray(8)
-
-    def pad(self, n=4):
-        while len(self.out) % n:
-            self.out.append(0)
-
-    def patch(self, at, target):
-        struct.pack_into("<I", self.out, at, target - at)
-
-    def table(self, t):
-        self.pad()
-        n = max(t.slots, default=-1) + 1
-        vtable = len(self.out)
-        offsets, at = [0] * n, 4
-        for k, (kind, _) in sorted(t.slots.items()):
-            offsets[k] = at
-            at += 4
-        self.out += struct.pack("<HH", 4 + 2 * n, at)
-        for o in offsets:
-            self.out += struct.pack("<H", o)
-        self.pad()
-        start = len(self.out)
-        self.out += struct.pack("<i", start - vtable)
-        self.out += bytes(at - 4)
-        later = []
-        for k, (kind, value) in sorted(t.slots.items()):
-            place = start + offsets[k]
-            if kind in SCALARS:
-                struct.pack_into(SCALARS[kind], self.out, place, value)
-            else:
-                later.append((place, kind, value))
-        for place, kind, value in later:
-            self.patch(place, self.value(kind, value))
-        return start
-
-    def value(self, kind, value):
-        if kind == "table":
-            return self.table(value)
-        self.pad()
-        start = len(self.out)
-        if kind == "string":
-            self.out += struct.pack("<I", len(value)) + value.encode() + b"\0"
-        elif kind == "bytes":
-            self.out += struct.pack("<I", len(value)) + value
-        elif kind == "tables":
-            self.out += struct.pack("<I", len(value)) + bytes(4 * len(value))
-            for i, t in enumerate(value):
-                place = start + 4 + 4 * i
-                self.patch(place, self.table(t))
-        else:
-            form = {"ints": "i", "longs": "q", "floats": "f"}[kind]
-            self.out += struct.pack(f"<I{len(value)}{form}", len(value), *value)
-        return start
-
-    def finish(self, root):
-        start = self.table(root)
-        struct.pack_into("<I4s", self.out, 0, start, b"TFL3")
-        return bytes(self.out)
-
-
-def tensor(name, shape, type, buffer=0, scale=None, zero=None, axis=0):
-    slots = dict(s0=("ints", shape), s1=("i8", type), s2=("u32", buffer), s3=("string", name))
-    if scale is not None:
-        zero = zero or [0] * len(scale)
-        slots["s4"] = ("table", Table(s2=("floats", scale), s3=("longs", zero), s6=("i32", axis)))
-    return Table(**slots)
-
-
-def op(index, ins, outs, number=0, **options):
-    slots = dict(s0=("u32", index), s1=("ints", ins), s2=("ints", outs))
-    if number:
-        slots["s3"] = ("u8", number)
-        slots["s4"] = ("table", Table(**options))
-    return Table(**slots)
-
-
-def model(tensors, ops, codes, buffers, ins=(0,), outs=None):
-    outs = outs or [len(tensors) - 1]
-    graph = Table(s0=("tables", tensors), s1=("ints", list(ins)), s2=("ints", list(outs)),
-                  s3=("tables", ops), s4=("string", "main"))
-    code = [Table(s0=("i8", min(c, 127)), s3=("i32", c)) for c in codes]
-    data = [Table(s0=("bytes", b)) if b else Table() for b in [b""] + buffers]
-    return Writer().finish(Table(s0=("u32", 3), s1=("tables", code), s2=("tables", [graph]),
-                                 s4=("tables", data)))
-
-
-F32, I32, U8, I16, I8, I4 = 0, 2, 3, 7, 9, 17
-
-
-def ints(*v):
-    return struct.pack(f"<{len(v)}i", *v)
+import tflite_made
+from tflite_file import F32, I16, I32, I4, I8, U8, Table, Writer, ints, model, op, tensor
 
 
 def seeds():
@@ -168,9 +69,20 @@ def seeds():
         [38, 37], [ints(2, 2), ints(0, 0, 0, 0)])
 
 
+def made_seeds():
+    """One model of each kind that a test makes."""
+    names = set()
+    for make in tflite_made.MAKERS:
+        for case in make(np.random.default_rng(1)):
+            name = case.name.split()[0]
+            if name not in names:
+                names.add(name)
+                yield name, case.data
+
+
 def main():
     os.makedirs(sys.argv[1], exist_ok=True)
-    for name, data in seeds():
+    for name, data in [*seeds(), *made_seeds()]:
         with open(os.path.join(sys.argv[1], name), "wb") as f:
             f.write(data)
 

@@ -5,9 +5,12 @@
 
 #include "codegen/program/program.h"
 #include "passes/compression/plan.h"
+#include "passes/compression/survey.h"
 #include "passes/compression/weights.h"
 #include "passes/pass.h"
 #include "tests/unit/unit_arena.h"
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
 /* ---- An executor that interprets ---- */
 
@@ -509,6 +512,81 @@ START_TEST(channels_that_one_layer_reads_are_cut)
 }
 END_TEST
 
+/* ---- Shares of the layers ---- */
+
+/* A layer for which each share of its weights costs `factor` times the share's square. */
+static LayerLoss
+layer_loss(double weights, double factor, const Survey *s)
+{
+	LayerLoss l = {.weights = weights, .loss = ARENA_ARRAY(arena, double, s->nshares)};
+
+	for (int k = 0; k < s->nshares; k++)
+		l.loss[k] = factor * s->share[k] * s->share[k];
+	return l;
+}
+
+START_TEST(more_goes_where_it_costs_less)
+{
+	static const double share[] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+	Survey s = {.nshares = COUNT(share), .share = share};
+	double *part, target = _i / 10.0;
+
+	VEC_PUSH(arena, &s.layers, layer_loss(1000, 1, &s));
+	VEC_PUSH(arena, &s.layers, layer_loss(1000, 3, &s));
+	VEC_PUSH(arena, &s.layers, layer_loss(500, 0.5, &s));
+	part = survey_allocate(&s, target, arena);
+	ck_assert_double_eq_tol(1000 * part[0] + 1000 * part[1] + 500 * part[2], 2500 * target, 1e-6);
+	ck_assert_double_ge(part[0] + 1e-9, part[1]);
+	/* Half the weights at half the cost: each costs the same. */
+	ck_assert_double_eq_tol(part[0], part[2], 0.1 + 1e-9);
+	for (int i = 0; i < 3 && target <= 0.9; i++)
+		ck_assert_double_le(part[i], 0.9 + 1e-9);
+}
+END_TEST
+
+START_TEST(what_costs_nothing_goes_first)
+{
+	static const double share[] = {0.5, 0.9};
+	Survey s = {.nshares = 2, .share = share};
+	double *part;
+
+	VEC_PUSH(arena, &s.layers, layer_loss(100, 1, &s));
+	VEC_PUSH(arena, &s.layers, layer_loss(300, 0, &s));
+	part = survey_allocate(&s, 0.6, arena);
+	ck_assert_double_eq_tol(part[0], 0, 1e-9);
+	ck_assert_double_eq_tol(part[1], 0.8, 1e-9);
+}
+END_TEST
+
+/* The second layer's output hardly counts beside the first one's. */
+static const char unequal[] =
+	"graph @g(%x: f32[1,16]) {\n"
+	"  %w: f32[4,16] = const [1, 2, -1, 2, 1, -2, 1, 2, 1, 1, 2, -1, 2, 1, 2, 1, "
+	"2, 1, 1, -2, 1, 2, -1, 1, 2, 1, 1, 2, 1, -2, 1, 1, 1, 1, 2, 1, -1, 2, 1, 2, 1, 1, -2, 1, 2, "
+	"1, 1, 2, -1, 2, 1, 1, 2, -1, 2, 1, 1, 2, 1, -1, 2, 1, 2, 1]\n"
+	"  %v: f32[4,16] = const [2, 1, -1, 1, 2, -1, 1, 2, 1, 1, 2, -1, 2, 1, 2, 1, "
+	"2, 1, 1, -2, 1, 2, -1, 1, 2, 1, 1, 2, 1, -2, 1, 1, 1, 1, 2, 1, -1, 2, 1, 2, 1, 1, -2, 1, 2, "
+	"1, 1, 2, -1, 2, 1, 1, 2, -1, 2, 1, 1, 2, 1, -1, 2, 1, 2, 1]\n"
+	"  %little: f32[] = const [0.01]\n"
+	"  %1 = gemm(%x, %w) {trans_b=true}\n"
+	"  %2 = gemm(%x, %v) {trans_b=true}\n"
+	"  %3 = mul(%2, %little)\n"
+	"  %4 = add(%1, %3)\n"
+	"  return %4\n}\n";
+
+START_TEST(layers_that_hardly_count_lose_more)
+{
+	double sum = 0;
+
+	compress_with(unequal, &(CompressOptions){.weights = {.sparsity = 0.4 + _i / 10.0},
+	                                          .input = DT_F32, .output = DT_F32});
+	ck_assert_double_lt(report.layers.v[0].sparsity, report.layers.v[1].sparsity);
+	for (int i = 0; i < 2; i++)
+		sum += report.layers.v[i].sparsity / 2;
+	ck_assert_double_eq_tol(sum, 0.4 + _i / 10.0, 0.02);
+}
+END_TEST
+
 /* ---- Bad data ---- */
 
 static const char small[] = "graph @g(%x: f32[1,4]) {\n  %1 = add(%x, %x)\n  return %1\n}\n";
@@ -589,8 +667,6 @@ START_TEST(values_that_overflow_on_samples_are_reported)
 }
 END_TEST
 
-#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
-
 int
 main(void)
 {
@@ -609,6 +685,9 @@ main(void)
 	tcase_add_test(tc, layers_that_are_named_stay_float);
 	tcase_add_test(tc, what_has_no_integer_form_stays_float_with_a_warning);
 	tcase_add_loop_test(tc, channels_that_one_layer_reads_are_cut, 0, COUNT(cuts));
+	tcase_add_loop_test(tc, more_goes_where_it_costs_less, 1, 10);
+	tcase_add_test(tc, what_costs_nothing_goes_first);
+	tcase_add_loop_test(tc, layers_that_hardly_count_lose_more, 0, 4);
 	tcase_add_test(tc, bad_samples_are_reported);
 	tcase_add_test(tc, infinite_samples_are_reported);
 	tcase_add_test(tc, no_samples_are_reported);

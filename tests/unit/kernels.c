@@ -237,6 +237,11 @@ check_depthwise(const Conv *c, const Node *n, const Layer *l)
 
 		expect_same(depthwise_lower(arena, c, &s), "depthwise", n, l);
 	}
+	for (int i = 0; i < 2 && planar_fits(c); i++) {
+		PlanarShape s = {.most = i ? 100000 : draw(3000)};
+
+		expect_same(planar_lower(arena, c, &s), "planar", n, l);
+	}
 }
 
 static void

@@ -434,6 +434,34 @@ SWEEP(parameters_go_along_an_axis, 3)
 	run_end(&r);
 }
 
+/* By TFLite's definition, for rows of zeros, of one sign, and of both. */
+SWEEP(rows_are_quantised_by_their_range, 2)
+{
+	static const float row[4][3] = {{0, 0, -0.0f}, {0.5f, 2, 1}, {-3, -1, -2}, {-1, 0.25f, 3}};
+	static const float scale[2][4] = {{1, 2 / 255.0f, 3 / 255.0f, 4 / 255.0f},
+	                                  {1, 2 / 127.0f, 3 / 127.0f, 3 / 127.0f}};
+	static const int zero[2][4] = {{0, -128, 127, -64}, {0}};
+	static const int code[2][4][3] = {{{0}, {-64, 127, -1}, {-128, 42, -43}, {-128, -48, 127}},
+	                                  {{0}, {32, 127, 64}, {-127, -42, -85}, {-42, 11, 127}}};
+	double numbers[12];
+	Run r;
+
+	run_begin(&r);
+	for (int i = 0; i < 12; i++)
+		numbers[i] = (double)row[i / 3][i % 3];
+	run_numbers(&r, DT_F32, DIMS(2, 2, 3), numbers);
+	*(Attr_QUANTIZE_ROWS *)run_node(&r, OP_QUANTIZE_ROWS, 3) =
+		(Attr_QUANTIZE_ROWS){.axis = 2, .symmetric = _i == 1};
+	run_compute(&r);
+	for (int i = 0; i < 12; i++)
+		ck_assert_int_eq(((const int8_t *)r.result[0])[i], code[_i][i / 3][i % 3]);
+	for (int i = 0; i < 4; i++) {
+		ck_assert(((const float *)r.result[1])[i] == scale[_i][i]);
+		ck_assert_int_eq(((const int32_t *)r.result[2])[i], zero[_i][i]);
+	}
+	run_end(&r);
+}
+
 START_TEST(bad_parameters_are_reported)
 {
 	Run r;
@@ -480,6 +508,7 @@ main(void)
 	tcase_add_test(tc, a_norm_is_at_least_epsilon);
 	tcase_add_test(tc, quantising_rounds_to_even_and_saturates);
 	tcase_add_test(tc, parameters_go_along_an_axis);
+	tcase_add_test(tc, rows_are_quantised_by_their_range);
 	tcase_add_test(tc, bad_parameters_are_reported);
 	return run_suite(tc, "normalisation and quantisation");
 }

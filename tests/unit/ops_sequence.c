@@ -75,6 +75,43 @@ START_TEST(svdf_remembers_features)
 }
 END_TEST
 
+/* Without feature weights the input is what the filters give; without a bias units
+ * start with 0. */
+START_TEST(svdf_takes_features_and_no_bias)
+{
+	enum { B = 2, F = 3, M = 2 };
+	uint32_t seed = 6;
+	const float *x, *wt, *s, *y, *next;
+
+	run_random(&r, DT_F32, 2, (int32_t[]){B, F}, &seed);
+	run_absent(&r);
+	run_random(&r, DT_F32, 2, (int32_t[]){F, M}, &seed);
+	run_absent(&r);
+	run_random(&r, DT_F32, 2, (int32_t[]){B, F * M}, &seed);
+	run_node(&r, OP_SVDF, 2);
+	run_compute(&r);
+	x = r.data[0], wt = r.data[2], s = r.data[4];
+	y = r.result[0], next = r.result[1];
+	for (int i = 0; i < B * F; i++) {
+		ck_assert(next[i * M] == s[i * M + 1]);
+		ck_assert(next[i * M + 1] == x[i]);
+		ck_assert(y[i] == next[i * M] * wt[i % F * M] + x[i] * wt[i % F * M + 1]);
+	}
+}
+END_TEST
+
+START_TEST(svdf_needs_a_state)
+{
+	uint32_t seed = 6;
+
+	run_random(&r, DT_F32, 2, (int32_t[]){2, 3}, &seed);
+	run_absent(&r);
+	run_random(&r, DT_F32, 2, (int32_t[]){3, 2}, &seed);
+	run_node(&r, OP_SVDF, 2);
+	expect_error(&r, E_ARITY);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -83,6 +120,8 @@ main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, svdf_remembers_features);
+	tcase_add_test(t, svdf_takes_features_and_no_bias);
+	tcase_add_test(t, svdf_needs_a_state);
 	suite_add_tcase(s, t);
 	return unit_run(s);
 }

@@ -1,0 +1,587 @@
+#!/usr/bin/python3
+"""Runs TFLite models that are made here and compares them with numpy.
+
+What no model of ../shared has: hybrid operators, control flow, sparse constants,
+operators on indices.  The expected numbers are computed from the definitions of TFLite's reference kernels, in numpy, and
+have to be met bit for bit, but for functions such as exp (rtol 1e-5 of the range).
+Every model runs through generated C at -O0 and -O2 and in the interpreter.
+"""
+import argparse
+import itertools
+import os
+import re
+import sys
+
+import numpy as np
+
+import harness
+from tflite_file import BOOL, F32, I32, I64, I8, Table, graph, ints, model, op, tensor
+
+sys.dont_write_bytecode = True
+
+f32 = np.float32
+
+
+class Case:
+    """A model, calls of it one after the other, and what they give."""
+
+    def __init__(self, name, data, calls, results, tolerance=0.0):
+        self.name, self.data, self.calls, self.results = name, data, calls, results
+        self.tolerance = tolerance
+
+
+def floats(x):
+    return np.asarray(x, f32).tobytes()
+
+
+# ---- Hybrid operators ----
+
+def away(x):
+    """Half away from zero; exact in double."""
+    x = x.astype(np.float64)
+    return np.sign(x) * np.floor(np.abs(x) + 0.5)
+
+
+def quantized_row(x, symmetric):
+    """(codes, scale, zero point) of one row."""
+    x = x.astype(f32)
+    if symmetric:
+        size = max(abs(x.min(initial=0)), abs(x.max(initial=0)))
+        if size == 0:
+            return np.zeros(x.shape, np.int64), f32(1), 0
+        inverse = f32(127) / f32(size)
+        return np.clip(away(x * inverse), -127, 127).astype(np.int64), f32(size) / f32(127), 0
+    lo, hi = min(0.0, float(x.min(initial=0))), max(0.0, float(x.max(initial=0)))
+    if lo == hi:
+        return np.zeros(x.shape, np.int64), f32(1), 0
+    scale = (hi - lo) / 255.0
+    below, above = -128 - lo / scale, 127 - hi / scale
+    nearer = 128 + abs(lo / scale) < 127 + abs(hi / scale)
+    zero = int(np.clip(away(np.float64(below if nearer else above)), -128, 127))
+    inverse = f32(1) / f32(scale)
+    codes = np.clip(away(f32(zero) + x * inverse), -128, 127).astype(np.int64)
+    return codes, f32(scale), zero
+
+
+def clamped(y, activation):
+    lo, hi = [(-np.inf, np.inf), (0, np.inf), (-1, 1), (0, 6)][activation]
+    return np.clip(y, f32(lo), f32(hi))
+
+
+def hybrid_product(x, w, w_scale, bias, symmetric, activation=0):
+    """x [rows, k] times w [m, k]."""
+    y = np.zeros((x.shape[0], w.shape[0]), f32)
+    for r, row in enumerate(x):
+        codes, scale, zero = quantized_row(row, symmetric)
+        y[r] = ((codes - zero) @ w.astype(np.int64).T).astype(f32) * (scale * w_scale)
+    return clamped(y + bias if bias is not None else y, activation)
+
+
+def fully_connected(random, symmetric, scales, bias, activation, keep):
+    shape = [2, 3, 20] if keep else [4, 20]
+    x = random.normal(0, 3, shape).astype(f32)
+    x[0] = 0 if not keep else x[0]
+    w = random.integers(-127, 128, (9, 20)).astype(np.int8)
+    w_scale = random.uniform(0.01, 0.1, 9 if scales > 1 else 1).astype(f32)
+    b = random.normal(0, 1, 9).astype(f32)
+    want = hybrid_product(x.reshape(-1, 20), w, w_scale, b if bias else None, symmetric, activation)
+    tensors = [tensor("x", shape, F32), tensor("w", [9, 20], I8, 1, w_scale.tolist()),
+               tensor("b", [9], F32, 2), tensor("y", shape[:-1] + [9], F32)]
+    data = model(tensors, [op(0, [0, 1, 2 if bias else -1], [3], 8, s0=("i8", activation),
+                              s2=("bool", keep), s3=("bool", not symmetric))],
+                 [9], [w.tobytes(), floats(b)])
+    return Case(f"fully_connected {symmetric} {scales} {bias}", data, [[x]], [[want]])
+
+
+def windows(x, kernel, stride, dilation, fill):
+    """Patches [n, oh, ow, kh, kw, c] with SAME padding, and how many images there are."""
+    n, size = x.shape[0], x.shape[1:3]
+    out = [-(-s // stride) for s in size]
+    total = [max((o - 1) * stride + (k - 1) * dilation + 1 - s, 0)
+             for o, k, s in zip(out, kernel, size)]
+    padded = np.stack([np.pad(image, [(t // 2, t - t // 2) for t in total] + [(0, 0)],
+                              constant_values=fill[i]) for i, image in enumerate(x)])
+    patch = np.zeros((n, *out, *kernel, x.shape[3]), x.dtype)
+    for y in range(out[0]):
+        for z in range(out[1]):
+            at = padded[:, y * stride:, z * stride:]
+            patch[:, y, z] = at[:, :(kernel[0] - 1) * dilation + 1:dilation,
+                                :(kernel[1] - 1) * dilation + 1:dilation]
+    return patch
+
+
+def convolution(random, by_channel, depthwise, stride, dilation, batch):
+    kernel, inputs, outputs = (3, 2), 2, 6
+    x = random.normal(0.5, 2, (batch, 6, 5, inputs)).astype(f32)
+    shape = (1, *kernel, outputs) if depthwise else (outputs, *kernel, inputs)
+    w = random.integers(-127, 128, shape).astype(np.int8)
+    w_scale = random.uniform(0.01, 0.1, outputs if by_channel else 1).astype(f32)
+    b = random.normal(0, 1, outputs).astype(f32)
+    symmetric = not by_channel and not depthwise
+    rows = [quantized_row(image, symmetric) for image in x]
+    codes = np.stack([c - z for c, _, z in rows])
+    patch = windows(codes, kernel, stride, dilation, [0] * batch)
+    y = np.zeros((*patch.shape[:3], outputs), f32)
+    for i, (_, scale, _) in enumerate(rows):
+        if depthwise:
+            each = np.repeat(patch[i], outputs // inputs, axis=-1)
+            sums = (each * w[0].astype(np.int64)).sum((2, 3))
+        else:
+            sums = np.einsum("abhwc,mhwc->abm", patch[i], w.astype(np.int64))
+        sums = sums.astype(f32)
+        y[i] = sums * w_scale * scale if by_channel and not depthwise else sums * (w_scale * scale)
+    want = clamped(y + b, 1)
+    tensors = [tensor("x", x.shape, F32), tensor("w", shape, I8, 1, w_scale.tolist(), axis=3
+                                                 if depthwise else 0),
+               tensor("b", [outputs], F32, 2), tensor("y", y.shape, F32)]
+    if depthwise:
+        options = dict(s3=("i32", outputs // inputs), s4=("i8", 1), s5=("i32", dilation),
+                       s6=("i32", dilation))
+    else:
+        options = dict(s3=("i8", 1), s4=("i32", dilation), s5=("i32", dilation))
+    data = model(tensors, [op(0, [0, 1, 2], [3], 2 if depthwise else 1, s0=("i8", 0),
+                              s1=("i32", stride), s2=("i32", stride), **options)],
+                 [4 if depthwise else 3], [w.tobytes(), floats(b)])
+    return Case(f"{'depthwise' if depthwise else 'conv'} {by_channel} {stride} {dilation}", data,
+                [[x]], [[want]])
+
+
+def batch_matmul(random, adj_x, adj_y, symmetric):
+    x = random.normal(-1, 2, (2, 3, 4, 7)).astype(f32)
+    w = random.integers(-127, 128, (3, 7, 5)).astype(np.int8)
+    w_scale = f32(0.03)
+    want = np.stack([np.stack([hybrid_product(x[i, j], w[j].T, w_scale, None, symmetric)
+                               for j in range(3)]) for i in range(2)])
+    xs, ws = x.swapaxes(2, 3) if adj_x else x, w.swapaxes(1, 2) if adj_y else w
+    xs, ws = np.ascontiguousarray(xs), np.ascontiguousarray(ws)
+    tensors = [tensor("x", xs.shape, F32), tensor("w", ws.shape, I8, 1, [float(w_scale)]),
+               tensor("y", want.shape, F32)]
+    data = model(tensors, [op(0, [0, 1], [2], 101, s0=("bool", adj_x), s1=("bool", adj_y),
+                              s2=("bool", not symmetric))], [126], [ws.tobytes()])
+    return Case(f"batch_matmul {adj_x} {adj_y} {symmetric}", data, [[xs]], [[want]])
+
+
+def embedding_lookup(random, by_row):
+    w = random.integers(-127, 128, (6, 2, 3)).astype(np.int8)
+    w_scale = random.uniform(0.01, 0.1, 6 if by_row else 1).astype(f32)
+    x = np.array([5, 0, 2, 2], np.int32)
+    scale = w_scale[x] if by_row else w_scale
+    want = w[x].astype(f32) * scale.reshape(-1, 1, 1)
+    data = model([tensor("x", [4], I32), tensor("w", w.shape, I8, 1, w_scale.tolist()),
+                  tensor("y", want.shape, F32)], [op(0, [0, 1], [2])], [7], [w.tobytes()])
+    return Case(f"embedding_lookup {by_row}", data, [[x]], [[want]])
+
+
+def svdf(random, symmetric, bias):
+    batch, inputs, units, rank, memory, steps = 2, 5, 4, 2, 3, 5
+    filters = units * rank
+    wf = random.integers(-127, 128, (filters, inputs)).astype(np.int8)
+    wt = random.integers(-127, 128, (filters, memory)).astype(np.int8)
+    b = random.normal(0, 1, units).astype(f32)
+    xs = random.normal(0, 1, (steps, batch, inputs)).astype(f32)
+    state = np.zeros((batch, filters, memory), f32)
+    time = f32(0.02) * wt.astype(f32)
+    results = []
+    for x in xs:
+        state = np.roll(state, -1, axis=2)
+        state[:, :, -1] = hybrid_product(x, wf, f32(0.05), None, symmetric)
+        y = (state.astype(np.float64) * time).sum(2).reshape(batch, units, rank).sum(2)
+        results.append([clamped((y + (b if bias else 0)).astype(f32), 1)])
+    variable = tensor("state", [batch, filters * memory], F32)
+    variable.slots[5] = ("bool", True)
+    tensors = [tensor("x", [batch, inputs], F32), tensor("wf", wf.shape, I8, 1, [0.05]),
+               tensor("wt", wt.shape, I8, 2, [0.02]), tensor("b", [units], F32, 3), variable,
+               tensor("y", [batch, units], F32)]
+    data = model(tensors, [op(0, [0, 1, 2, 3 if bias else -1, 4], [5], 6, s0=("i32", rank),
+                              s1=("i8", 1), s2=("bool", not symmetric))],
+                 [27], [wf.tobytes(), wt.tobytes(), floats(b)])
+    return Case(f"svdf {symmetric} {bias}", data, [[x] for x in xs], results, 1e-5)
+
+
+def lstm(random, symmetric):
+    batch, steps, inputs, units = 2, 4, 6, 5
+    w = [random.integers(-127, 128, (units, n)).astype(np.int8) for n in [inputs] * 4 + [units] * 4]
+    scales = random.uniform(0.005, 0.02, 8).astype(f32)
+    b = [random.normal(0, 0.5, units).astype(f32) for _ in range(4)]
+    calls = [random.normal(0, 1, (batch, steps, inputs)).astype(f32) for _ in range(2)]
+    h, c = np.zeros((batch, units), f32), np.zeros((batch, units), f32)
+    results = []
+    for x in calls:
+        y = np.zeros((batch, steps, units), f32)
+        for t in range(steps):
+            v = [b[g] + hybrid_product(x[:, t], w[g], scales[g], None, symmetric)
+                 + hybrid_product(h, w[4 + g], scales[4 + g], None, symmetric) for g in range(4)]
+            i, f, o = (f32(1) / (f32(1) + np.exp(-v[k])) for k in (0, 1, 3))
+            c = f * c + i * np.tanh(v[2])
+            h = np.tanh(c) * o
+            y[:, t] = h
+        results.append([y])
+    tensors = [tensor("x", [batch, steps, inputs], F32)]
+    tensors += [tensor(f"w{k}", v.shape, I8, 1 + k, [float(scales[k])]) for k, v in enumerate(w)]
+    tensors += [tensor(f"b{k}", [units], F32, 9 + k) for k in range(4)]
+    for name in ("h", "c"):
+        state = tensor(name, [batch, units], F32)
+        state.slots[5] = ("bool", True)
+        tensors.append(state)
+    tensors.append(tensor("y", [batch, steps, units], F32))
+    ins = [0, *range(1, 9), -1, -1, -1, *range(9, 13), -1, -1, 13, 14]
+    data = model(tensors, [op(0, ins, [15], 71, s0=("i8", 4), s4=("bool", not symmetric))], [44],
+                 [v.tobytes() for v in w] + [floats(v) for v in b])
+    return Case(f"lstm {symmetric}", data, [[x] for x in calls], results, 1e-5)
+
+
+def hybrid_cases(random):
+    for symmetric in (True, False):
+        for scales in (1, 9):
+            yield fully_connected(random, symmetric, scales, scales > 1, 1 + 2 * symmetric,
+                                  not symmetric)
+        for adjoint in range(4):
+            yield batch_matmul(random, bool(adjoint & 1), bool(adjoint & 2), symmetric)
+        yield svdf(random, symmetric, symmetric)
+        yield lstm(random, symmetric)
+    for by_channel in (False, True):
+        for depthwise in (False, True):
+            yield convolution(random, by_channel, depthwise, 1, 1, 1)
+            yield convolution(random, by_channel, depthwise, 2, 1, 2)
+            yield convolution(random, by_channel, depthwise, 1, 2, 3)
+        yield embedding_lookup(random, by_channel)
+
+
+# ---- Indices ----
+
+def by_index(name, ins, outs, constants, number, code, **options):
+    """A case of one operator: ins and outs are arrays, constants {position: array}; an
+    operand that is no constant is an input of the model."""
+    kinds = {"f": F32, "i4": I32, "i8": I64, "i1": I8, "b": BOOL}
+    q = options.pop("quantised", {})
+    tensors, buffers, call = [], [], []
+    for k, x in enumerate([*ins, *outs]):
+        kind = kinds.get(x.dtype.kind + str(x.dtype.itemsize), kinds.get(x.dtype.kind))
+        if k in constants:
+            buffers.append(x.tobytes())
+        elif k < len(ins):
+            call.append((k, x))
+        extra = q if kind == I8 else {}
+        tensors.append(tensor(f"t{k}", x.shape, kind, len(buffers) if k in constants else 0,
+                              **extra))
+    n = len(ins)
+    data = model(tensors, [op(0, list(range(n)), list(range(n, n + len(outs))), number, **options)],
+                 [code], buffers, [k for k, _ in call], list(range(n, n + len(outs))))
+    return Case(name, data, [[x for _, x in call]], [list(outs)])
+
+
+def index_cases(random):
+    i32 = np.int32
+    x = random.integers(-3, 4, (2, 3, 7)).astype(np.int8)
+    order = np.argsort(-x.astype(int), axis=-1, kind="stable")[..., :4].astype(i32)
+    top = np.take_along_axis(x, order, -1)
+    yield by_index("top_k", [x, i32(4)], [top, order], {1}, 34, 48,
+                   quantised=dict(scale=[0.5], zero=[3]))
+    yield by_index("top_k float", [x.astype(f32), i32(4)], [top.astype(f32), order], {1}, 34, 48)
+    at = np.array([[2, 0], [5, 1]], i32)
+    for axis in (-1, 0):
+        want = np.where(np.moveaxis(np.arange(4) == at[..., None], -1, axis), f32(2), f32(-1))
+        yield by_index(f"one_hot {axis}", [at, i32(4), f32(2), f32(-1)], [want], {1, 2, 3}, 61, 85,
+                       s0=("i32", axis))
+    y = random.normal(0, 1, 5).astype(f32)
+    for start, stop, step in ((2, 17, 3), (4, -1, -1), (3, 3, 1)):
+        want = np.arange(start, stop, step, dtype=i32)
+        z = np.zeros(want.shape, i32) + 5
+        tensors = [tensor("z", z.shape, I32), tensor("a", [], I32, 1), tensor("b", [], I32, 2),
+                   tensor("c", [], I32, 3), tensor("r", want.shape, I32),
+                   tensor("y", want.shape, I32)]
+        data = model(tensors, [op(0, [1, 2, 3], [4], 73), op(1, [0, 4], [5], 11)], [96, 0],
+                     [ints(start), ints(stop), ints(step)])
+        yield Case(f"range {start}", data, [[z]], [[z + want]])
+    at = np.array([[1, 2], [0, 0], [1, 2]], i32)
+    u = random.normal(0, 1, (3, 5)).astype(f32)
+    want = np.zeros((2, 3, 5), f32)
+    for i, row in zip(at, u):
+        want[tuple(i)] += row
+    yield by_index("scatter_nd", [at, u, np.array([2, 3, 5], i32)], [want], {2}, 97, 122)
+    for start in ([1, 0], [-2, 3], [9, 1]):
+        base = random.integers(-9, 9, (4, 5)).astype(np.int8)
+        part = random.integers(-9, 9, (2, 3)).astype(np.int8)
+        a, b = (int(np.clip(s, 0, m)) for s, m in zip(start, (2, 2)))
+        want = base.copy()
+        want[a:a + 2, b:b + 3] = part
+        yield by_index(f"dynamic_update_slice {start}", [base, part, np.array(start, i32)],
+                       [want], {}, 117, 151, quantised=dict(scale=[0.5], zero=[3]))
+    y = random.normal(0, 1, (1, 3)).astype(f32)
+    tensors = [tensor("y", [1, 3], F32), tensor("s", [2], I32), tensor("t", [1], I32, 1),
+               tensor("r", [2], I32), tensor("o", [2, 3], F32), tensor("u", [2], I32, 2)]
+    data = model(tensors, [op(0, [5, 2], [3]), op(1, [0, 3], [4])], [145, 130],
+                 [ints(3), ints(2, 1)], outs=[4])
+    yield Case("broadcast_args", data, [[y]], [[np.repeat(y, 2, 0)]])
+    yield by_index("bitwise_xor", [at, at[::-1].copy()], [at ^ at[::-1]], {}, 125, 160)
+    tensors = [tensor("x", [2, 3], F32), tensor("d", [2], I32, 1), tensor("v", [], F32, 2),
+               tensor("f", [2, 3], F32), tensor("y", [2, 3], F32)]
+    y = random.normal(0, 1, (2, 3)).astype(f32)
+    data = model(tensors, [op(0, [1, 2], [3], 68), op(1, [0, 3], [4], 11)], [94, 0],
+                 [ints(2, 3), floats(1.5)])
+    yield Case("fill", data, [[y]], [[y + f32(1.5)]])
+
+
+# ---- Sparse constants ----
+
+def words(v, width):
+    """A vector of indices: (number in the union, table)."""
+    v = np.asarray(v)
+    if width == 4:
+        return 1, Table(s0=("ints", v.tolist()))
+    if width == 2:
+        return 2, Table(s0=("halves", v.tolist()))
+    return 3, Table(s0=("bytes", v.astype(np.uint8).tobytes()))
+
+
+def level(size=0, segments=None, indices=None, width=1):
+    if segments is None:
+        return Table(s0=("i8", 0), s1=("i32", size))
+    s, i = words(segments, width), words(indices, width)
+    return Table(s0=("i8", 1), s2=("u8", s[0]), s3=("table", s[1]), s4=("u8", i[0]),
+                 s5=("table", i[1]))
+
+
+def sparse_product(random, width, block, by_column):
+    """A fully connected layer whose weights [8, 12] are stored by rows or columns, in
+    blocks of 1x4 or alone."""
+    w = random.normal(0, 1, (8, 12)).astype(f32)
+    w[random.uniform(size=(8, 3)).repeat(4, 1) < 0.6] = 0
+    tiles = w.reshape(8, 3, 4) if block else w
+    used = tiles.any(-1) if block else tiles != 0
+    if by_column:
+        tiles, used = tiles.swapaxes(0, 1), used.swapaxes(0, 1)
+    outer, inner = np.nonzero(used)
+    segments = np.concatenate([[0], np.cumsum(used.sum(1))])
+    stored = np.ascontiguousarray(tiles[outer, inner])
+    levels = [level(used.shape[0]), level(None, segments, inner, width)]
+    order = [1, 0] if by_column else [0, 1]
+    if block:
+        levels.append(level(4))
+        order.append(2)
+    slots = dict(s0=("ints", order), s2=("tables", levels))
+    if block:
+        slots["s1"] = ("ints", [1])
+    x = random.normal(0, 1, (2, 12)).astype(f32)
+    weights = tensor("w", [8, 12], F32, 1)
+    weights.slots[6] = ("table", Table(**slots))
+    tensors = [tensor("x", [2, 12], F32), weights, tensor("d", [8, 12], F32),
+               tensor("y", [2, 8], F32)]
+    data = model(tensors, [op(0, [1], [2], 99), op(1, [0, 2], [3], 8)], [124, 9],
+                 [stored.tobytes()])
+    return Case(f"sparse {width} {block} {by_column}", data, [[x]], [[x @ w.T]], 1e-6)
+
+
+def sparse_cases(random):
+    for width in (1, 2, 4):
+        for block in (False, True):
+            for by_column in (False, True):
+                yield sparse_product(random, width, block, by_column)
+
+
+# ---- Control flow ----
+
+def condition(random, known, value):
+    """y = c ? 2x : x - 1"""
+    x = random.normal(0, 1, (2, 3)).astype(f32)
+    t = [tensor("x", [2, 3], F32), tensor("c", [], BOOL, 1 if known else 0),
+         tensor("y", [2, 3], F32)]
+    double = graph([tensor("a", [2, 3], F32), tensor("b", [2, 3], F32)],
+                   [op(1, [0, 0], [1], 11)], [0], [1])
+    less = graph([tensor("a", [2, 3], F32), tensor("one", [], F32, 2), tensor("b", [2, 3], F32)],
+                 [op(2, [0, 1], [2], 28)], [0], [2])
+    data = model(t, [op(0, [1, 0], [2], 92, s0=("i32", 1), s1=("i32", 2))], [118, 0, 41],
+                 [bytes([value]), floats(1)], [0] if known else [0, 1], graphs=[double, less])
+    calls = [[x] if known else [x, np.array(v)] for v in (True, False)]
+    takes = [value, value] if known else [True, False]
+    return Case(f"if {known} {value}", data, calls, [[x + x if v else x - 1] for v in takes])
+
+
+def condition_on_variable(random):
+    """A variable that one side of an IF adds x to: y is what it holds then."""
+    handle = Table(s0=("string", ""), s1=("string", "sum"))
+
+    def use(name):
+        return tensor(name, [], 13)
+
+    def var(out):
+        o = op(1, [], [out])
+        o.slots[3], o.slots[4] = ("u8", 111), ("table", handle)
+        return o
+    add = graph([tensor("a", [2], F32), use("h"), tensor("v", [2], F32), tensor("s", [2], F32)],
+                [var(1), op(2, [1], [2], 112), op(3, [0, 2], [3], 11), op(4, [1, 3], [], 113)],
+                [0], [3])
+    keep = graph([tensor("a", [2], F32), use("h"), tensor("v", [2], F32)],
+                 [var(1), op(2, [1], [2], 112)], [0], [2])
+    t = [tensor("x", [2], F32), tensor("c", [1], BOOL), tensor("y", [2], F32)]
+    data = model(t, [op(0, [1, 0], [2], 92, s0=("i32", 1), s1=("i32", 2))],
+                 [118, 142, 143, 0, 144], [], [0, 1], graphs=[add, keep])
+    xs = random.normal(0, 1, (4, 2)).astype(f32)
+    total, calls, results = np.zeros(2, f32), [], []
+    for x, c in zip(xs, (True, False, True, False)):
+        total = total + x if c else total
+        calls.append([x, np.array([c])])
+        results.append([total])
+    return Case("if with a variable", data, calls, results)
+
+
+def loop(random, trips):
+    """while (i < trips) { i += 1; x = x * x + i }"""
+    x = random.normal(0, 0.2, 3).astype(f32)
+    test = graph([tensor("i", [], I32), tensor("v", [3], F32), tensor("n", [], I32, 1),
+                  tensor("c", [], BOOL)], [op(1, [0, 2], [3], 41)], [0, 1], [3])
+    body = graph([tensor("i", [], I32), tensor("v", [3], F32), tensor("one", [], I32, 2),
+                  tensor("j", [], I32), tensor("f", [], F32), tensor("s", [3], F32),
+                  tensor("w", [3], F32)],
+                 [op(2, [0, 2], [3], 11), op(3, [3], [4], 37), op(4, [1, 1], [5], 21),
+                  op(2, [5, 4], [6], 11)], [0, 1], [3, 6])
+    t = [tensor("x", [3], F32), tensor("zero", [], I32, 3), tensor("k", [], I32),
+         tensor("y", [3], F32)]
+    data = model(t, [op(0, [1, 0], [2, 3], 93, s0=("i32", 1), s1=("i32", 2))],
+                 [119, 58, 0, 53, 18], [ints(trips), ints(1), ints(0)], outs=[3, 2],
+                 graphs=[test, body])
+    y = x
+    for i in range(trips):
+        y = y * y + f32(i + 1)
+    return Case(f"while {trips}", data, [[x]], [[y, np.array(trips, np.int32)]])
+
+
+def control_cases(random):
+    for value in (True, False):
+        yield condition(random, True, value)
+    yield condition(random, False, True)
+    yield condition_on_variable(random)
+    for trips in (0, 1, 5):
+        yield loop(random, trips)
+
+
+# ---- Models that must be refused: (name, model, what the message says) ----
+
+def refusals():
+    x = tensor("x", [], I32)
+    test = graph([x, tensor("n", [], I32, 1), tensor("c", [], BOOL)], [op(1, [0, 1], [2], 41)],
+                 [0], [2])
+    body = graph([x, tensor("one", [], I32, 1), tensor("j", [], I32)], [op(2, [0, 1], [2], 11)],
+                 [0], [2])
+    t = [x, tensor("y", [], I32)]
+    loop_op = op(0, [0], [1], 93, s0=("i32", 1), s1=("i32", 2))
+    yield ("trips from data", model(t, [loop_op], [119, 58, 0], [ints(5)], graphs=[test, body]),
+           "op 0 'y' (WHILE): error: how often the loop runs depends on data")
+    t = [x, tensor("k", [], I32, 1), tensor("y", [], I32)]
+    endless = op(0, [1], [2], 93, s0=("i32", 1), s1=("i32", 2))
+    yield ("endless", model(t, [endless], [119, 58, 41], [ints(5), ints(9)],
+                            graphs=[graph([x, tensor("n", [], I32, 2), tensor("c", [], BOOL)],
+                                          [op(1, [0, 1], [2], 41)], [0], [2]),
+                                    graph([x, tensor("one", [], I32, 1), tensor("j", [], I32)],
+                                          [op(2, [0, 1], [2], 28)], [0], [2])]),
+           "the loop runs more than 1000 times")
+    c = tensor("c", [], BOOL)
+    again = graph([x, c, tensor("y", [], I32)],
+                  [op(0, [1, 0, 1], [2], 92, s0=("i32", 1), s1=("i32", 1))], [0, 1], [2])
+    yield ("recursion", model([x, c, tensor("y", [], I32)],
+                              [op(0, [1, 0, 1], [2], 92, s0=("i32", 1), s1=("i32", 1))], [118], [],
+                              [0, 1], graphs=[again]),
+           "graphs that run graphs, more than 16 deep")
+    weights = tensor("w", [1, 4], F32, 1)
+    weights.slots[6] = ("table", Table(s0=("ints", [0, 1]), s2=("tables", [
+        level(1), level(None, [0, 2], [1, 4])])))
+    yield ("sparse index", model([tensor("x", [1, 4], F32), weights, tensor("y", [1, 1], F32)],
+                                 [op(0, [0, 1], [2], 8)], [9], [floats([1, 2])]),
+           "tensor 1 'w': error: its sparse storage: an index is out of its dimension")
+
+
+def check_refusal(args, data, message):
+    with harness.scratch_folder() as folder:
+        path = os.path.join(folder, "model.tflite")
+        with open(path, "wb") as f:
+            f.write(data)
+        done = harness.run([args.mcc, path, "-o", os.path.join(folder, "model.c")])
+    if done.returncode != 1 or message not in re.sub(r" E\d+", "", done.stderr):
+        return f"exit {done.returncode}: {done.stderr[:300]}"
+    return None
+
+
+# ---- Running ----
+
+def compare(case, call, got, want):
+    for k, y in enumerate(want):
+        z = harness.view_as(got[k], y).reshape(y.shape)
+        scale = np.abs(y).max(initial=1e-30) if y.dtype.kind == "f" else 1
+        error = np.abs(z.astype(np.float64) - y).max(initial=0) / scale
+        if not error <= case.tolerance:
+            raise harness.Failure(f"call {call} output {k}: off by {error:.3g}")
+
+
+def check_compiled(args, case, path, folder, level):
+    source, header = harness.compile_model(args.mcc, path, folder, ["-w", level], level[1:])
+    interface = harness.Interface(header)
+    library = harness.build_shared(source, args.cc, ["-std=c99", level, "-w"], folder, level[1:])
+    state = harness.new_state(library, interface)
+    for i, (inputs, want) in enumerate(zip(case.calls, case.results)):
+        compare(case, i, harness.call(library, interface, inputs, state), want)
+
+
+def check_interpreter(args, case, path, folder):
+    command = [args.mcc_run, path, "--engine=interp"]
+    calls = len(case.calls)
+    for k in range(len(case.calls[0])):
+        name = os.path.join(folder, f"i{k}.npy")
+        steps = [c[k] for c in case.calls]
+        np.save(name, np.stack(steps) if calls > 1 else steps[0])
+        command += ["-i", name]
+    outs = [os.path.join(folder, f"o{k}.npy") for k in range(len(case.results[0]))]
+    for name in outs:
+        command += ["-o", name]
+    done = harness.run(command)
+    if done.returncode != 0:
+        raise harness.Failure(f"interpreter: {done.stderr.strip()[:300]}")
+    got = [np.load(name) for name in outs]
+    for i, want in enumerate(case.results):
+        compare(case, i, [y.reshape(calls, -1)[i] for y in got], want)
+
+
+def run_case(args, case):
+    """None, or what is wrong."""
+    with harness.scratch_folder() as folder:
+        path = os.path.join(folder, "model.tflite")
+        with open(path, "wb") as f:
+            f.write(case.data)
+        try:
+            for level in ("-O0", "-O2"):
+                check_compiled(args, case, path, folder, level)
+            check_interpreter(args, case, path, folder)
+        except (harness.Failure, harness.Unsupported) as e:
+            return str(e)
+    return None
+
+
+MAKERS = (hybrid_cases, index_cases, sparse_cases, control_cases)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument("--mcc", default="build/mcc")
+    p.add_argument("--mcc-run", default="build/mcc-run")
+    p.add_argument("--cc", default="gcc")
+    p.add_argument("--seed", type=int, default=1)
+    args = p.parse_args()
+    failed = total = 0
+    random = np.random.default_rng(args.seed)
+    for case in itertools.chain(*(make(random) for make in MAKERS)):
+        error = run_case(args, case)
+        total += 1
+        failed += error is not None
+        if error:
+            print(f"{case.name}: {error}", flush=True)
+    for name, data, message in refusals():
+        error = check_refusal(args, data, message)
+        total += 1
+        failed += error is not None
+        if error:
+            print(f"{name}: {error}", flush=True)
+    print(f"{total - failed} of {total} models pass")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
