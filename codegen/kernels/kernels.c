@@ -205,14 +205,14 @@ static void
 list_floats(Chooser *ch, const FloatConv *c)
 {
 	const Target *t = ch->options->target;
-	PlanarShape planar;
-	int64_t cycles = planar_shape(c, t, &planar);
+	FloatShape s;
+	int64_t cycles = float_planar_shape(c, t, &s);
 
 	ch->reference = node_macs(c->n);
 	if (cycles > 0)
-		add_kernel(ch, arena_printf(ch->arena, "planar %dx%dx%d", planar.vectors, planar.lanes,
-		                            planar.channels),
-		           planar_lower(ch->arena, c, &planar), cycles);
+		add_kernel(ch, arena_printf(ch->arena, "planar %dx%dx%d", s.vectors, s.lanes,
+		                            s.channels),
+		           float_planar_lower(ch->arena, c, &s), cycles);
 }
 
 /* Whether there are vectors of floats. */

@@ -38,12 +38,12 @@ float_conv_is_depthwise(const FloatConv *c)
 typedef struct {
 	int lanes, vectors; /* along a line of pixels */
 	int channels;
-} PlanarShape;
+} FloatShape;
 
 /* The best shape on a machine, with an estimate of the cycles; 0: there is none. */
-int64_t planar_shape(const FloatConv *c, const Target *t, PlanarShape *best);
+int64_t float_planar_shape(const FloatConv *c, const Target *t, FloatShape *best);
 
 /* A convolution of the layout nchw with one group, or depthwise (vector_planar.c). */
-LFunc *planar_lower(Arena *a, const FloatConv *c, const PlanarShape *shape);
+LFunc *float_planar_lower(Arena *a, const FloatConv *c, const FloatShape *shape);
 
 #endif

@@ -21,7 +21,7 @@ enum { MAX_VECTORS = 8, MAX_BLOCK = 24, MAX_PHASES = 16, MAX_UNROLLED = 32 };
 typedef struct {
 	LowerCtx cx;
 	const FloatConv *c;
-	PlanarShape shape;
+	FloatShape shape;
 	bool depthwise, direct, whole_rows;
 	int32_t row;      /* elements from one row of a plane to the next */
 	int32_t rows;     /* of a plane */
@@ -97,7 +97,7 @@ block_cost(int vectors, int channels)
 }
 
 static int64_t
-shape_cost(const FloatConv *c, const PlanarShape *s)
+shape_cost(const FloatConv *c, const FloatShape *s)
 {
 	int64_t block = (int64_t)s->lanes * s->vectors, taps = (int64_t)c->kh * c->kw * c->ic;
 	int64_t line = fills_rows(c, s->lanes, s->vectors) && !is_direct(c)
@@ -113,7 +113,7 @@ shape_cost(const FloatConv *c, const PlanarShape *s)
 }
 
 int64_t
-planar_shape(const FloatConv *c, const Target *t, PlanarShape *best)
+float_planar_shape(const FloatConv *c, const Target *t, FloatShape *best)
 {
 	int most = t->vector_registers * 3 / 4;
 	int64_t least = 0;
@@ -124,7 +124,7 @@ planar_shape(const FloatConv *c, const Target *t, PlanarShape *best)
 	for (int lanes = t->vector_bytes / 4; lanes >= 4; lanes /= 2)
 		for (int vectors = 1; vectors <= MAX_VECTORS; vectors++)
 			for (int channels = 1; channels * vectors <= most; channels++) {
-				PlanarShape s = {lanes, vectors, channels};
+				FloatShape s = {lanes, vectors, channels};
 				int64_t cost = shape_cost(c, &s);
 
 				if (channels > (float_conv_is_depthwise(c) ? 1 : c->oc) ||
@@ -502,7 +502,7 @@ make_buffers(Planar *p)
 }
 
 LFunc *
-planar_lower(Arena *a, const FloatConv *c, const PlanarShape *shape)
+float_planar_lower(Arena *a, const FloatConv *c, const FloatShape *shape)
 {
 	Planar p = {.c = c, .shape = *shape, .depthwise = float_conv_is_depthwise(c),
 	            .direct = is_direct(c)};
