@@ -66,6 +66,24 @@ find_overlaps(Arena *a, const Step *step)
 	return plain;
 }
 
+/* The same for all steps; those that have one function have its parameters too. */
+static void
+find_all_overlaps(Emit *e)
+{
+	const Program *p = e->program;
+
+	for (int i = 0; i < p->steps.n; i++) {
+		const Step *step = p->steps.v[i];
+
+		e->shared[i] = find_overlaps(e->file.arena, step);
+		for (int k = 0; step->before && k < step->fn->bufs.n; k++)
+			e->shared[i][k] = e->shared[i][k] || e->shared[step->before->index][k];
+	}
+	for (int i = p->steps.n - 1; i >= 0; i--)
+		if (p->steps.v[i]->before)
+			e->shared[p->steps.v[i]->before->index] = e->shared[i];
+}
+
 static Kernel *
 find_kernel(const Emit *e, const char *params, const char *body, int *index)
 {
@@ -104,15 +122,14 @@ print_kernel(Emit *e, int index)
 {
 	Arena *a = e->file.arena;
 	const Step *step = e->program->steps.v[index];
-	bool *used = ARENA_ARRAY(a, bool, step->fn->bufs.n), *shared = find_overlaps(a, step);
+	bool *used = ARENA_ARRAY(a, bool, step->fn->bufs.n);
 	Kernel *k;
 	Str params, body;
 
 	str_init(&params, a);
 	str_init(&body, a);
-	func_print(&e->file, step->fn, shared, used, &params, &body);
+	func_print(&e->file, step->fn, e->shared[index], used, &params, &body);
 	e->used[index] = used;
-	e->shared[index] = shared;
 	k = find_kernel(e, params.s, body.s, &e->kernel_of[index]);
 	if (!k) {
 		k = ARENA_NEW(a, Kernel);
@@ -622,6 +639,7 @@ prepare(Emit *e, const Program *p, const CEmitOptions *options, Arena *a)
 	helpers_reserve(&e->file);
 	vectors_reserve(&e->file);
 	name_parameters(e);
+	find_all_overlaps(e);
 	for (int i = 0; i < p->steps.n; i++)
 		print_kernel(e, i);
 	name_buffers(e);

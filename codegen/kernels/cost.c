@@ -127,15 +127,32 @@ cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s)
 	return (blocks * divide_up(c->oc, 4) * group + cost_rows(k, c)) / 10;
 }
 
+int64_t
+cost_lstm_reference(const Costs *k, const Node *n)
+{
+	return node_macs(n) * k->reference / 10;
+}
+
+/* For four elements of four gates: lanes and weights are loaded, weights unpacked. */
+int64_t
+cost_lstm(const Costs *k, const Node *n)
+{
+	return node_macs(n) / 16 * (6 * k->load + 16 * k->op + k->loop) / 10;
+}
+
 /* Each input is taken apart once; two outputs at a time, with nothing but elements to
  * load. */
 int64_t
-cost_planar(const Costs *k, const Conv *c)
+cost_planar(const Costs *k, const Conv *c, const PlanarShape *s)
 {
-	int64_t elements = (int64_t)c->batch * c->in_h * c->in_w * c->oc, words, output;
+	int64_t elements = (int64_t)c->batch * c->in_h * c->in_w * c->oc, words, block, row;
+	int32_t width = s->turned ? c->out_h : c->out_w, kw = s->turned ? c->kh : c->kw;
+	int32_t kh = s->turned ? c->kw : c->kh, stride = s->turned ? c->sy : c->sx;
 
-	words = c->sx == 1 ? divide_up(c->kw, 4) + c->kw / 4 : 2 * divide_up(c->kw, 4);
-	output = c->kh * (words * (k->load + 2 * k->op) + 2 * ((c->kw + 1) / 2) * k->op) / 2;
-	output += k->output + k->loop / 2;
-	return (elements * (k->load / 4 + 2 * k->op + k->loop / 4) + outputs(c) * output) / 10;
+	words = stride == 1 ? divide_up(kw, 4) + kw / 4 : 2 * divide_up(kw, 4);
+	block = kh * (words * (k->load + 2 * k->op) + 2 * ((kw + 1) / 2) * k->op);
+	block += 2 * k->output + k->loop / s->blocks;
+	/* A pixel alone costs more than half as much as two. */
+	row = width / 2 * block + width % 2 * (block * 3 / 4) + k->loop;
+	return (elements * (k->load / 4 + 2 * k->op) + outputs(c) / width * row) / 10;
 }

@@ -20,6 +20,9 @@
  *
  * Where that is not possible (sums of more than 24 bits, weights of -128), a pair has
  * two words of two 16-bit weights each.
+ *
+ * Twice the sum is what scale_store() wants, and comes for nothing from elements that
+ * are twice what they are in the buffer.
  */
 #include <assert.h>
 #include <string.h>
@@ -35,6 +38,7 @@ typedef struct {
 	DenseShape shape;
 	Scale scale;
 	Rows rows;
+	bool twice;          /* elements, and so sums, are twice what they are */
 	bool dual;           /* two channels in one word */
 	int32_t ic;          /* channels of a pixel, with padding */
 	int32_t runs, run_words; /* of a row of the kernel: its pieces, their words */
@@ -46,15 +50,26 @@ typedef struct {
 
 /* ---- The stream ---- */
 
+/* Whether all sums have that many bits. */
+static bool
+have_bits(const Conv *c, int bits)
+{
+	int64_t most = INT64_C(1) << (bits - 1);
+
+	for (int32_t i = 0; i < c->oc; i++)
+		if (c->channel[i].lo < -most || c->channel[i].hi >= most)
+			return false;
+	return true;
+}
+
 /* Whether a weight and its neighbour fit a lane, and all sums 24 bits. */
 static bool
 can_be_dual(const Conv *c)
 {
 	int32_t n = c->kh * c->kw * c->ic * c->oc;
 
-	for (int32_t i = 0; i < c->oc; i++)
-		if (c->channel[i].lo < -(1 << 23) || c->channel[i].hi >= 1 << 23)
-			return false;
+	if (!have_bits(c, 24))
+		return false;
 	for (int32_t i = 0; i < n; i++)
 		if (c->w[i] == INT8_MIN)
 			return false;
@@ -110,6 +125,11 @@ put_start(const Dense *d, Stream *s, int32_t a)
 	const Conv *c = d->c;
 	uint32_t bias_a = (uint32_t)c->channel[a].bias;
 	uint32_t bias_b = a + 1 < c->oc ? (uint32_t)c->channel[a + 1].bias : 0;
+
+	if (d->twice) {
+		bias_a *= 2;
+		bias_b *= 2;
+	}
 
 	stream_put(s, d->dual ? bias_b * 256 + bias_a : bias_b);
 	stream_put(s, bias_a);
@@ -282,7 +302,8 @@ add_kernel_row(Dense *d, Expr *row_at, Expr *w_at)
 
 	w_at = lower_let(&d->cx, "w_kx", loop_add(b, w_at, loop_affine(b, run, words, 0)));
 	row_at = loop_add(b, row_at, loop_affine(b, run, c->dx * d->ic / 2, 0));
-	row_at = lower_let(&d->cx, "x_kx", row_at);
+	if (d->runs > 1)
+		row_at = lower_let(&d->cx, "x_kx", row_at);
 	for (int p = 0; p < d->shape.pixels; p++)
 		x_at[p] = loop_add(b, row_at, loop_idx(b, p * c->sx * d->ic / (d->shape.direct ? 1 : 2)));
 	add_run(d, x_at, w_at);
@@ -299,12 +320,19 @@ add_window(Dense *d, Expr *first, Expr *x_at, Expr *w_at)
 	int depth = b->depth;
 	bool unroll = d->c->kh * d->runs * d->run_words <= d->shape.unroll;
 
+	/* In a strip the rows are at constant distances, without pointers of their own. */
+	if (unroll && d->rows.strip) {
+		x_at = loop_add(b, x_at, rows_row(&d->cx, &d->rows, first, loop_idx(b, 0)));
+		x_at = lower_let(&d->cx, "x_w", x_at);
+		first = loop_idx(b, 0);
+	}
 	for (int32_t i = 0; i < (unroll ? d->c->kh : 1); i++) {
 		Expr *ky = unroll ? loop_idx(b, i) : lower_for(&d->cx, "ky", d->c->kh), *row = x_at;
 
 		if (!d->shape.direct)
-			row = loop_add(b, rows_row(&d->cx, &d->rows, first, ky), x_at);
-		row = lower_let(&d->cx, "x_ky", row);
+			row = loop_add(b, row, rows_row(&d->cx, &d->rows, first, ky));
+		if (!unroll || !d->rows.strip)
+			row = lower_let(&d->cx, "x_ky", row);
 		add_kernel_row(d, row,
 		               lower_let(&d->cx, "w_ky",
 		                         loop_add(b, w_at, loop_affine(b, ky, words, 0))));
@@ -323,9 +351,9 @@ sum_of(Dense *d, int pixel, int pair, int which)
 
 	if (which == 1 && d->dual)
 		return loop_op2(b, KOP_SHR, loop_sub(b, t, a),
-		                loop_int(b, DT_I32, d->scale.fast ? 7 : 8));
+		                loop_int(b, DT_I32, d->scale.fast && !d->twice ? 7 : 8));
 	a = which ? t : a;
-	return d->scale.fast ? loop_op2(b, KOP_SHL, a, loop_int(b, DT_I32, 1)) : a;
+	return d->scale.fast && !d->twice ? loop_op2(b, KOP_SHL, a, loop_int(b, DT_I32, 1)) : a;
 }
 
 typedef struct {
@@ -530,7 +558,8 @@ lower_windows(Dense *d)
 {
 	const Conv *c = d->c;
 	LBuilder *b = builder(d);
-	Expr *image, *oy, *y_at;
+	int32_t strip = d->rows.strip ? d->rows.strip : 1;
+	Expr *image, *first, *oy, *y_at, *left;
 	Outputs o = {0};
 
 	rows_begin(&d->cx, &d->rows);
@@ -539,14 +568,20 @@ lower_windows(Dense *d)
 	image = lower_for(&d->cx, "n", c->batch);
 	y_at = loop_affine(b, image, c->out_h * c->out_w * c->oc, 0);
 	image = lower_let(&d->cx, "x_n", loop_affine(b, image, c->in_h * c->in_w * c->ic, 0));
-	if (d->rows.all)
-		rows_fill(&d->cx, &d->rows, image, NULL);
-	oy = lower_for(&d->cx, "oy", c->out_h);
-	if (!d->rows.all)
-		rows_fill(&d->cx, &d->rows, image, oy);
-	y_at = loop_add(b, y_at, loop_affine(b, oy, c->out_w * c->oc, 0));
+	first = (c->out_h - 1) / strip > 0 ? loop_for_step(b, "oy", 0, c->out_h, strip)
+	                                   : loop_idx(b, 0);
+	rows_fill(&d->cx, &d->rows, image, first);
+	oy = loop_idx(b, 0);
+	if (c->out_h % strip != 0) {
+		left = loop_op2(b, KOP_MIN, loop_sub(b, loop_idx(b, c->out_h), first),
+		                loop_idx(b, strip));
+		oy = loop_for_expr(b, "row", oy, lower_let(&d->cx, "rows", left));
+	} else {
+		oy = lower_for(&d->cx, "row", strip);
+	}
+	y_at = loop_add(b, y_at, loop_affine(b, loop_add(b, first, oy), c->out_w * c->oc, 0));
 	o.y_at = lower_let(&d->cx, "y_oy", y_at);
-	lower_row(d, o, rows_first_slot(&d->cx, &d->rows, oy));
+	lower_row(d, o, rows_first_slot(&d->cx, &d->rows, d->rows.strip ? oy : first));
 	lower_end_to(&d->cx, 0);
 }
 
@@ -562,7 +597,13 @@ dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	scale_use_powers(&d.scale, c);
-	d.rows = rows_plan_wide(c, columns, shape->all_rows);
+	d.rows = rows_plan_wide(c, columns, shape->strip);
+	d.rows.at_once = shape->at_once;
+	/* Converting costs an addition for two inputs of a pixel, and the sum of every second
+	 * output one less. */
+	d.twice = d.scale.fast && !shape->direct && (!d.dual || have_bits(c, 23)) &&
+	          (!conv_is_pointwise(c) || c->oc > c->ic);
+	d.rows.twice = d.twice;
 	d.ic = conv_is_pointwise(c) ? c->ic + c->ic % 2 : d.rows.padded;
 	d.runs = c->dx > 1 ? c->kw : 1;
 	d.run_words = ((d.runs > 1 ? d.ic : c->kw * d.ic) + 1) / 2;

@@ -13,7 +13,8 @@ typedef struct {
 	int body;       /* words in the body of the loop over them, a multiple of step */
 	int unroll;     /* windows or rows of up to so many words have no loop */
 	bool direct;    /* without a buffer: pointwise, whole quads, whole blocks */
-	bool all_rows;  /* buffer all rows of an image */
+	int32_t strip;  /* output rows that are buffered at a time; 0: one, in a ring */
+	int at_once;    /* fours of elements that are converted in the body of a loop */
 	bool split;     /* pixels that make no whole block get code of their own */
 } DenseShape;
 
@@ -30,11 +31,13 @@ typedef struct {
 LFunc *depthwise_lower(Arena *a, const Conv *c, const DepthwiseShape *shape);
 
 typedef struct {
-	int32_t most; /* bytes of scratch, if a few rows fit them */
+	int32_t most;   /* bytes of scratch, if a few rows fit them */
+	int32_t blocks; /* two pixels each, in the body of a loop */
+	bool turned;    /* pixels are in a column */
 } PlanarShape;
 
 /* The same where taps are neighbours, channel by channel (planar.c). */
-bool planar_fits(const Conv *c);
+bool planar_fits(const Conv *c, bool turned);
 LFunc *planar_lower(Arena *a, const Conv *c, const PlanarShape *shape);
 
 /* Pixels by output channels at a time. */
@@ -62,5 +65,10 @@ LFunc *winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape);
 /* A sum or difference of int8 tensors of one shape by two tables of 1 KB; NULL where n is
  * none (sum.c). */
 LFunc *sum_lower(Arena *a, const Node *n);
+
+/* Whether an LSTM layer is one of int8 with constant weights, and a kernel for products of
+ * 16-bit halves (lstm.c). */
+bool lstm_fits(const Node *n);
+LFunc *lstm_lower(Arena *a, const Node *n);
 
 #endif

@@ -60,7 +60,7 @@ dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
 	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
-	                    .split = ch->options->level == '3'};
+	                    .split = ch->options->level == '3', .at_once = is_small(ch) ? 1 : 2};
 }
 
 static void
@@ -68,7 +68,7 @@ add_dense(Chooser *ch, const DenseShape *s)
 {
 	const char *name = arena_printf(ch->arena, "dot2 %dx%d%s%s", s->pixels, 2 * s->pairs,
 	                                s->direct ? " direct" : "",
-	                                s->all_rows ? " with all rows" : "");
+	                                s->strip ? " in strips" : "");
 
 	add_kernel(ch, name, dense_lower(ch->arena, ch->conv, s),
 	           cost_dense(ch->costs, ch->conv, s));
@@ -111,6 +111,24 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 		           cost_winograd(ch->costs, c, &s));
 }
 
+/* As many output rows as a few kilobytes have room for: rows between strips are brought
+ * in twice. */
+static int32_t
+strip_rows(const Conv *c)
+{
+	enum { MOST = 8192 };
+	int64_t row = 2 * ((int64_t)c->out_w * c->sx + (int64_t)c->kw * c->dx) * (c->ic + 1);
+	int64_t span = (int64_t)(c->kh - 1) * c->dy + 1, rows = (MOST / row - span) / c->sy + 1;
+	int32_t strips;
+
+	if (rows < 1)
+		return 1;
+	if (rows > c->out_h)
+		return c->out_h;
+	strips = (int32_t)((c->out_h - 1) / rows) + 1;
+	return (c->out_h - 1) / strips + 1;
+}
+
 /* With a buffer, all rows of it where pixels are short, and without one where the
  * input can be read as it is: always for one pixel, else as the smaller choice. */
 static void
@@ -118,16 +136,16 @@ list_dense(Chooser *ch)
 {
 	const Conv *c = ch->conv;
 	bool can_be_direct = conv_is_pointwise(c) && c->ic % 4 == 0;
-	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), all = s;
+	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1) {
 		add_dense(ch, &direct);
 		return;
 	}
 	list_winograd(ch, true, cost_dense(ch->costs, c, &s));
-	all.all_rows = true;
-	if (c->ic < 4 && c->kh > 1 && !is_small(ch))
-		add_dense(ch, &all);
+	strips.strip = strip_rows(c);
+	if (c->kh > 1 && !is_small(ch))
+		add_dense(ch, &strips);
 	add_dense(ch, &s);
 	if (can_be_direct)
 		add_dense(ch, &direct);
@@ -136,16 +154,31 @@ list_dense(Chooser *ch)
 /* ---- Depthwise convolutions ---- */
 
 static void
+list_planar(Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	PlanarShape s = {.most = 8192, .blocks = ch->options->level == '3' ? 2 : 1}, turned = s;
+	bool fits = planar_fits(c, false);
+
+	turned.turned = true;
+	if (planar_fits(c, true) &&
+	    (!fits || cost_planar(ch->costs, c, &turned) < cost_planar(ch->costs, c, &s)))
+		add_kernel(ch, "planar by columns", planar_lower(ch->arena, c, &turned),
+		           cost_planar(ch->costs, c, &turned));
+	else if (fits)
+		add_kernel(ch, "planar", planar_lower(ch->arena, c, &s),
+		           cost_planar(ch->costs, c, &s));
+}
+
+static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	PlanarShape planar = {.most = 8192};
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch)};
 
-	if (planar_fits(c) && !is_small(ch))
-		add_kernel(ch, "planar", planar_lower(ch->arena, c, &planar),
-		           cost_planar(ch->costs, c));
+	if (!is_small(ch))
+		list_planar(ch);
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
 	           depthwise_lower(ch->arena, c, &s), cost_depthwise(ch->costs, c, &s));
 }
@@ -239,6 +272,16 @@ list_sum(Chooser *ch, const Node *n)
 		           count * (4 * k->load + k->output + k->loop) / 10);
 }
 
+/* ---- LSTM layers ---- */
+
+static void
+list_lstm(Chooser *ch, const Node *n)
+{
+	ch->reference = cost_lstm_reference(ch->costs, n);
+	if ((ch->options->target->isa & ISA_ARM_DSP) && lstm_fits(n))
+		add_kernel(ch, "lstm dot2", lstm_lower(ch->arena, n), cost_lstm(ch->costs, n));
+}
+
 /* ---- All ---- */
 
 NodeKernels
@@ -254,6 +297,8 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 		list_floats(&ch, &f);
 	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
 		list_sum(&ch, n);
+	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {
+		list_lstm(&ch, n);
 	} else if (ch.costs && conv_read(&c, a, n)) {
 		ch.conv = &c;
 		ch.reference = cost_reference(ch.costs, &c);

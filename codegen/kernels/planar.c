@@ -21,6 +21,9 @@
  * Weights and starts are twice what they are where twice the sum is wanted (scale.fast).
  * When the number of channels is no multiple of four, the last four overlap with those
  * before.
+ *
+ * Rows and columns may change places (`view`), so that neighbours are along the longer
+ * side.
  */
 #include <assert.h>
 
@@ -30,7 +33,11 @@ enum { MOST_TAPS = 64, LANES = 4, PIXELS = 2 };
 
 typedef struct {
 	LowerCtx cx;
-	const Conv *c;
+	const Conv *c;           /* rows are those of the planes: */
+	Conv view;
+	bool turned;             /* they are columns of the tensors */
+	int32_t x_pixel, x_row, y_pixel, y_row; /* elements from one to the next */
+	int32_t blocks;          /* pairs of pixels in the body of the loop */
 	Scale scale;
 	int32_t lanes;           /* channels at a time: four, or one */
 	int32_t rows, strips;    /* output rows at a time, and how often */
@@ -55,9 +62,9 @@ divide_up(int32_t x, int32_t y)
 }
 
 bool
-planar_fits(const Conv *c)
+planar_fits(const Conv *c, bool turned)
 {
-	return c->ic == 1 && c->groups == c->oc && c->dx == 1 && c->kh * c->kw <= MOST_TAPS;
+	return c->ic == 1 && c->groups == c->oc && (turned ? c->dy : c->dx) == 1 && c->kh * c->kw <= MOST_TAPS;
 }
 
 /* ---- Constants ---- */
@@ -81,7 +88,9 @@ single_tap(const Planar *d, int32_t i)
 static uint32_t
 weight(const Planar *d, int32_t channel, int32_t ky, int32_t kx)
 {
-	int32_t w = conv_weight(d->c, channel, ky, kx, 0);
+	/* Taps of the view lie as in the tensor. */
+	int32_t w = d->turned ? d->c->w[(channel * d->c->kw + kx) * d->c->kh + ky]
+	                      : conv_weight(d->c, channel, ky, kx, 0);
 
 	return (uint32_t)(d->scale.fast ? 2 * w : w) & 0xffff;
 }
@@ -155,26 +164,48 @@ columns_of(const Planar *d)
 	return room < 0 ? 0 : room < c->in_w ? room : c->in_w;
 }
 
-/* One row, of all lanes. */
+/* A pixel, of all lanes. */
+static void
+copy_pixel(Planar *d, Expr *x_at, Expr *to)
+{
+	LBuilder *b = builder(d);
+	int32_t plane = d->slots * d->pitch;
+	Expr *v;
+
+	if (d->lanes == 1) {
+		loop_store(b, d->planes, to, loop_load(b, d->cx.in[0], x_at));
+		return;
+	}
+	v = loop_let(b, "v", loop_load_wide(b, d->cx.in[0], x_at));
+	for (int i = 0; i < LANES; i++)
+		loop_store_cvt(b, d->planes, loop_add(b, to, loop_idx(b, i * plane)),
+		               i ? loop_op2(b, KOP_SHR, v, loop_int(b, DT_I32, 8 * i)) : v);
+}
+
+/* Pixels of a row, n at a time. */
+static void
+copy_pixels(Planar *d, Expr *x_at, Expr *to, int32_t from, int32_t past, int32_t n)
+{
+	LBuilder *b = builder(d);
+	Expr *ix = loop_for_step(b, "ix", from, past, n);
+
+	x_at = loop_add(b, x_at, loop_affine(b, ix, d->x_pixel, 0));
+	to = loop_add(b, to, ix);
+	for (int32_t k = 0; k < n; k++)
+		copy_pixel(d, loop_add(b, x_at, loop_idx(b, k * d->x_pixel)),
+		           loop_add(b, to, loop_idx(b, k)));
+	loop_end(b);
+}
+
 static void
 copy_row(Planar *d, Expr *x_at, Expr *to)
 {
-	const Conv *c = d->c;
-	LBuilder *b = builder(d);
-	int32_t plane = d->slots * d->pitch;
-	Expr *ix = loop_for(b, "ix", 0, columns_of(d)), *v;
+	int32_t columns = columns_of(d), whole = columns / 4 * 4;
 
-	x_at = loop_add(b, x_at, loop_affine(b, ix, c->oc, 0));
-	to = loop_add(b, to, ix);
-	if (d->lanes == 1) {
-		loop_store(b, d->planes, to, loop_load(b, d->cx.in[0], x_at));
-	} else {
-		v = loop_let(b, "v", loop_load_wide(b, d->cx.in[0], x_at));
-		for (int i = 0; i < LANES; i++)
-			loop_store_cvt(b, d->planes, loop_add(b, to, loop_idx(b, i * plane)),
-			               i ? loop_op2(b, KOP_SHR, v, loop_int(b, DT_I32, 8 * i)) : v);
-	}
-	loop_end(b);
+	if (whole > 0)
+		copy_pixels(d, x_at, to, 0, whole, 4);
+	if (whole < columns)
+		copy_pixels(d, x_at, to, whole, columns, 1);
 }
 
 /* The rows of a strip, for the channels from `first` on. */
@@ -196,7 +227,7 @@ fill_planes(Planar *d, Expr *x_n, Expr *strip, Expr *first)
 	if (d->strips > 1)
 		loop_if(b, loop_op2(b, KOP_AND, loop_op2(b, KOP_GE, iy, loop_idx(b, 0)),
 		                    loop_op2(b, KOP_LT, iy, loop_idx(b, c->in_h))));
-	iy = loop_add(b, loop_affine(b, iy, c->in_w * c->oc, 0), first);
+	iy = loop_add(b, loop_affine(b, iy, d->x_row, 0), first);
 	copy_row(d, lower_let(&d->cx, "x_y", loop_add(b, x_n, iy)), to);
 	if (d->strips > 1) {
 		loop_else(b);
@@ -348,8 +379,25 @@ lower_block(Planar *d, Expr *y_at, Expr *x_at, Expr *channel, int pixels)
 		}
 	}
 	for (int p = 0; p < pixels; p++)
-		scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, p * c->oc)), channel,
+		scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, p * d->y_pixel)), channel,
 		            loop_get(b, var[p]), d->m, d->shift);
+}
+
+/* The pixels from `from` on of a row, `step` of them at a time. */
+static void
+lower_blocks(Planar *d, Expr *y_at, Expr *x_at, Expr *channel, int32_t from, int32_t past,
+             int32_t step)
+{
+	LBuilder *b = builder(d);
+	Expr *ox = loop_for_step(b, "ox", from, past, step);
+
+	y_at = loop_add(b, y_at, loop_affine(b, ox, d->y_pixel, 0));
+	x_at = loop_add(b, x_at, loop_affine(b, ox, d->c->sx, 0));
+	for (int32_t k = 0; k < step; k += PIXELS)
+		lower_block(d, loop_add(b, y_at, loop_idx(b, k * d->y_pixel)),
+		            loop_add(b, x_at, loop_idx(b, k * d->c->sx)), channel,
+		            step < PIXELS ? step : PIXELS);
+	loop_end(b);
 }
 
 /* The rows of a strip of one channel, whose plane starts at plane_at. */
@@ -358,9 +406,10 @@ lower_channel(Planar *d, Expr *y_n, Expr *strip, Expr *plane_at, Expr *channel)
 {
 	const Conv *c = d->c;
 	LBuilder *b = builder(d);
-	int32_t whole = c->out_w / PIXELS * PIXELS;
+	int32_t step = PIXELS * d->blocks, whole = c->out_w / step * step;
+	int32_t pairs = c->out_w / PIXELS * PIXELS;
 	int depth = b->depth;
-	Expr *left, *oy, *ox, *y_at, *x_at, *row;
+	Expr *left, *oy, *y_at, *x_at, *row;
 
 	load_channel(d, channel);
 	if (c->out_h % d->rows != 0) {
@@ -371,19 +420,16 @@ lower_channel(Planar *d, Expr *y_n, Expr *strip, Expr *plane_at, Expr *channel)
 		oy = lower_for(&d->cx, "oy", d->rows);
 	}
 	row = loop_add(b, loop_affine(b, strip, d->rows, 0), oy);
-	y_at = loop_add(b, loop_add(b, y_n, loop_affine(b, row, c->out_w * c->oc, 0)), channel);
+	y_at = loop_add(b, loop_add(b, y_n, loop_affine(b, row, d->y_row, 0)), channel);
 	y_at = lower_let(&d->cx, "y_y", y_at);
 	x_at = loop_add(b, plane_at, loop_affine(b, oy, c->sy * d->pitch, 0));
 	x_at = lower_let(&d->cx, "x_y", x_at);
-	if (whole > 0) {
-		ox = loop_for_step(b, "ox", 0, whole, PIXELS);
-		lower_block(d, loop_add(b, y_at, loop_affine(b, ox, c->oc, 0)),
-		            loop_add(b, x_at, loop_affine(b, ox, c->sx, 0)), channel, PIXELS);
-		loop_end(b);
-	}
-	if (whole < c->out_w)
-		lower_block(d, loop_add(b, y_at, loop_idx(b, whole * c->oc)),
-		            loop_add(b, x_at, loop_idx(b, whole * c->sx)), channel, 1);
+	if (whole > 0)
+		lower_blocks(d, y_at, x_at, channel, 0, whole, step);
+	if (whole < pairs)
+		lower_blocks(d, y_at, x_at, channel, whole, pairs, PIXELS);
+	if (pairs < c->out_w)
+		lower_blocks(d, y_at, x_at, channel, pairs, c->out_w, 1);
 	lower_end_to(&d->cx, depth);
 }
 
@@ -442,12 +488,33 @@ plan_strips(Planar *d, int32_t most)
 	d->slots = (d->rows - 1) * c->sy + span;
 }
 
+static void
+turn(Planar *d)
+{
+	const Conv *c = d->c;
+	Conv *v = &d->view;
+
+	v->in_h = c->in_w, v->in_w = c->in_h;
+	v->out_h = c->out_w, v->out_w = c->out_h;
+	v->kh = c->kw, v->kw = c->kh;
+	v->sy = c->sx, v->sx = c->sy;
+	v->dy = c->dx, v->dx = c->dy;
+	v->top = c->left, v->left = c->top;
+	d->x_pixel = c->in_w * c->oc, d->x_row = c->oc;
+	d->y_pixel = c->out_w * c->oc, d->y_row = c->oc;
+}
+
 LFunc *
 planar_lower(Arena *a, const Conv *c, const PlanarShape *shape)
 {
-	Planar d = {.c = c, .lanes = c->oc < LANES ? 1 : LANES};
+	Planar d = {.c = c, .view = *c, .turned = shape->turned, .blocks = shape->blocks,
+	            .x_pixel = c->oc, .x_row = c->in_w * c->oc, .y_pixel = c->oc,
+	            .y_row = c->out_w * c->oc, .lanes = c->oc < LANES ? 1 : LANES};
 
-	assert(planar_fits(c));
+	assert(planar_fits(c, shape->turned));
+	if (d.turned)
+		turn(&d);
+	d.c = c = &d.view;
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	scale_use_powers(&d.scale, c);

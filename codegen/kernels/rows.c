@@ -13,48 +13,48 @@ rows_per_unit(const Rows *r)
 }
 
 static Rows
-plan(const Conv *c, RowsForm form, int32_t padded, int32_t columns, bool all)
+plan(const Conv *c, RowsForm form, int32_t padded, int32_t columns, int32_t strip)
 {
 	Rows r = {.c = c, .form = form, .channels = c->groups * c->ic, .padded = padded,
-	          .all = all};
+	          .strip = strip};
 	int32_t pixels = (columns - 1) * c->sx + (c->kw - 1) * c->dx + 1;
 
 	/* An odd run of elements ends within a word. */
 	r.row_units = (pixels * padded - 1) / rows_per_unit(&r) + 1;
 	r.span = (c->kh - 1) * c->dy + 1;
-	r.slots = all ? (c->out_h - 1) * c->sy + r.span : r.span;
+	r.slots = strip ? (strip - 1) * c->sy + r.span : r.span;
 	return r;
 }
 
 Rows
-rows_plan_wide(const Conv *c, int32_t columns, bool all)
+rows_plan_wide(const Conv *c, int32_t columns, int32_t strip)
 {
 	int32_t channels = c->groups * c->ic;
 	bool between = c->sx % 2 != 0 || c->dx > 1;
 
 	return plan(c, channels % 4 == 0 ? ROWS_QUADS : ROWS_PAIRS,
-	            between ? channels + channels % 2 : channels, columns, all);
+	            between ? channels + channels % 2 : channels, columns, strip);
 }
 
 Rows
-rows_plan_bytes(const Conv *c, int32_t columns, bool all)
+rows_plan_bytes(const Conv *c, int32_t columns, int32_t strip)
 {
 	int32_t channels = c->groups * c->ic;
 
-	return plan(c, channels % 4 == 0 ? ROWS_BYTES : ROWS_SINGLE, channels, columns, all);
+	return plan(c, channels % 4 == 0 ? ROWS_BYTES : ROWS_SINGLE, channels, columns, strip);
 }
 
 Rows
-rows_plan_single(const Conv *c, int32_t columns, bool all)
+rows_plan_single(const Conv *c, int32_t columns, int32_t strip)
 {
-	return plan(c, ROWS_SINGLE, c->groups * c->ic, columns, all);
+	return plan(c, ROWS_SINGLE, c->groups * c->ic, columns, strip);
 }
 
 /* The zero point in every element of a unit. */
 static Expr *
 zero_unit(LowerCtx *cx, const Rows *r)
 {
-	uint32_t zero = (uint32_t)r->c->x_zero;
+	uint32_t zero = (uint32_t)r->c->x_zero * (r->twice ? 2 : 1);
 
 	switch (r->form) {
 	case ROWS_PAIRS:
@@ -84,10 +84,23 @@ rows_begin(LowerCtx *cx, Rows *r)
 	fill_zero(cx, r, loop_idx(&cx->b, 0), units + more);
 }
 
+/* An element as a number. */
 static Expr *
-element(LowerCtx *cx, Expr *at)
+element(LowerCtx *cx, const Rows *r, Expr *at)
 {
-	return loop_load_compute(&cx->b, cx->in[0], at);
+	Expr *x = loop_load_compute(&cx->b, cx->in[0], at);
+
+	return r->twice ? loop_op2(&cx->b, KOP_SHL, x, loop_int(&cx->b, DT_I32, 1)) : x;
+}
+
+/* Two numbers in a word. */
+static Expr *
+numbers(LowerCtx *cx, const Rows *r, Expr *x)
+{
+	if (!r->twice)
+		return x;
+	x = loop_let(&cx->b, "x_1", x);
+	return loop_packed(&cx->b, POP_ADD2, x, x, NULL);
 }
 
 /* Four elements, of all forms but ROWS_SINGLE. */
@@ -103,8 +116,8 @@ convert_four(LowerCtx *cx, const Rows *r, Expr *from, Expr *to)
 		return;
 	}
 	v = loop_let(b, "v", v);
-	even = loop_let(b, "even", loop_packed(b, POP_EVEN8, v, NULL, NULL));
-	odd = loop_packed(b, POP_ODD8, v, NULL, NULL);
+	even = loop_let(b, "even", numbers(cx, r, loop_packed(b, POP_EVEN8, v, NULL, NULL)));
+	odd = numbers(cx, r, loop_packed(b, POP_ODD8, v, NULL, NULL));
 	if (r->form == ROWS_PAIRS)
 		odd = loop_let(b, "odd", odd);
 	loop_store(b, r->buf, to, r->form == ROWS_QUADS ? even : loop_packed(b, POP_PACK_LO, even, odd, NULL));
@@ -112,11 +125,32 @@ convert_four(LowerCtx *cx, const Rows *r, Expr *from, Expr *to)
 	           r->form == ROWS_QUADS ? odd : loop_packed(b, POP_PACK_HI, even, odd, NULL));
 }
 
+/* n times four elements. */
+static void
+convert_fours(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t n)
+{
+	LBuilder *b = &cx->b;
+	int32_t step = r->at_once ? r->at_once : 1, whole = n / step * step;
+	Expr *i = whole > step ? loop_for_step(b, "i", 0, whole, step) : loop_idx(b, 0);
+
+	for (int32_t k = 0; k < n; k++) {
+		if (k == step && whole > step) {
+			loop_end(b);
+			i = loop_idx(b, 0);
+			k = whole;
+		}
+		if (k < n)
+			convert_four(cx, r, loop_add(b, x_at, loop_affine(b, i, 4, 4 * k)),
+			             loop_add(b, to, loop_affine(b, i, 4 / rows_per_unit(r),
+			                                         k * 4 / rows_per_unit(r))));
+	}
+}
+
 void
 rows_convert(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t count)
 {
 	LBuilder *b = &cx->b;
-	int32_t fours = count / 4 * 4;
+	int32_t fours = count / 4 * 4, zero = r->c->x_zero * (r->twice ? 2 : 1);
 
 	if (r->form == ROWS_SINGLE) {
 		Expr *i = loop_for(b, "i", 0, count);
@@ -126,22 +160,14 @@ rows_convert(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t count)
 		loop_end(b);
 		return;
 	}
-	if (fours > 4) {
-		Expr *i = loop_for(b, "i", 0, fours / 4);
-
-		convert_four(cx, r, loop_add(b, x_at, loop_affine(b, i, 4, 0)),
-		             loop_add(b, to, loop_affine(b, i, 4 / rows_per_unit(r), 0)));
-		loop_end(b);
-	} else if (fours == 4) {
-		convert_four(cx, r, x_at, to);
-	}
+	convert_fours(cx, r, x_at, to, fours / 4);
 	for (int32_t i = fours; i < count; i += 2) {
-		Expr *second = i + 1 < count ? element(cx, loop_add(b, x_at, loop_idx(b, i + 1)))
-		                             : loop_int(b, DT_I32, r->c->x_zero);
+		Expr *second = i + 1 < count ? element(cx, r, loop_add(b, x_at, loop_idx(b, i + 1)))
+		                             : loop_int(b, DT_I32, zero);
 
 		loop_store(b, r->buf, loop_add(b, to, loop_idx(b, i / 2)),
 		           loop_packed(b, POP_PACK_LO,
-		                       element(cx, loop_add(b, x_at, loop_idx(b, i))), second,
+		                       element(cx, r, loop_add(b, x_at, loop_idx(b, i))), second,
 		                       NULL));
 	}
 }
@@ -160,9 +186,9 @@ static void
 copy_from_middle(LowerCtx *cx, const Rows *r, Expr *from, Expr *to, int32_t count)
 {
 	LBuilder *b = &cx->b;
-	Expr *zero = loop_int(b, DT_I32, r->c->x_zero), *one = loop_idx(b, 1);
+	Expr *zero = loop_int(b, DT_I32, r->c->x_zero * (r->twice ? 2 : 1)), *one = loop_idx(b, 1);
 
-	loop_store(b, r->buf, to, loop_packed(b, POP_PACK_LO, zero, element(cx, from), NULL));
+	loop_store(b, r->buf, to, loop_packed(b, POP_PACK_LO, zero, element(cx, r, from), NULL));
 	rows_convert(cx, r, loop_add(b, from, one), loop_add(b, to, one), count - 1);
 }
 
@@ -244,13 +270,34 @@ fill_all(LowerCtx *cx, const Rows *r, Expr *image)
 	lower_end_to(cx, depth);
 }
 
+/* The rows of the strip that starts at an output row: copied, or zero. */
+static void
+fill_strip(LowerCtx *cx, const Rows *r, Expr *image, Expr *oy)
+{
+	const Conv *c = r->c;
+	LBuilder *b = &cx->b;
+	int depth = b->depth;
+	Expr *row = lower_for(cx, "row", r->slots), *iy, *slot;
+
+	iy = loop_add(b, loop_affine(b, oy, c->sy, -c->top), row);
+	iy = lower_let(cx, "iy", iy);
+	slot = lower_let(cx, "slot", loop_affine(b, row, r->row_units, 0));
+	loop_if(b, is_inside(cx, c, iy));
+	copy_row(cx, r, image, iy, slot);
+	loop_else(b);
+	fill_zero(cx, r, slot, r->row_units);
+	lower_end_to(cx, depth);
+}
+
 void
 rows_fill(LowerCtx *cx, const Rows *r, Expr *image, Expr *oy)
 {
-	if (!oy)
+	if (!r->strip)
+		fill_ring(cx, r, image, oy);
+	else if (r->strip == r->c->out_h)
 		fill_all(cx, r, image);
 	else
-		fill_ring(cx, r, image, oy);
+		fill_strip(cx, r, image, oy);
 }
 
 Expr *
@@ -260,16 +307,20 @@ rows_first_slot(LowerCtx *cx, const Rows *r, Expr *oy)
 	Expr *row = loop_affine(b, oy, r->c->sy, 0);
 
 	return lower_let(cx, "first",
-	                 r->all ? row : loop_op2(b, KOP_REM, row, loop_idx(b, r->slots)));
+	                 r->strip ? row : loop_op2(b, KOP_REM, row, loop_idx(b, r->slots)));
 }
 
 Expr *
 rows_row(LowerCtx *cx, const Rows *r, Expr *first, Expr *ky)
 {
 	LBuilder *b = &cx->b;
-	Expr *slot = loop_add(b, first, loop_affine(b, ky, r->c->dy, 0)), *past;
+	Expr *slot = loop_affine(b, ky, r->c->dy, 0), *past;
 
-	if (!r->all && r->slots > 1) {
+	if (r->strip)
+		return loop_add(b, loop_affine(b, first, r->row_units, 0),
+		                loop_affine(b, slot, r->row_units, 0));
+	slot = loop_add(b, first, slot);
+	if (r->slots > 1) {
 		slot = lower_let(cx, "slot", slot);
 		past = loop_op2(b, KOP_GE, slot, loop_idx(b, r->slots));
 		slot = loop_select(b, past, loop_sub(b, slot, loop_idx(b, r->slots)), slot);

@@ -13,8 +13,9 @@
  * For pairs, pixels get a channel more where they would otherwise start between words.
  * Positions and sizes are counted in units: words, or elements of ROWS_SINGLE.
  *
- * A buffer holds all rows, or as many as a window covers, in a ring: padded row r is
- * in slot r mod slots.
+ * A buffer holds as many rows as a window covers, in a ring: padded row r is in slot
+ * r mod slots.  Or it holds those of a strip of output rows, one after the other; then a
+ * window's rows are at constant distances.
  */
 #ifndef MCC_CODEGEN_KERNELS_ROWS_H
 #define MCC_CODEGEN_KERNELS_ROWS_H
@@ -31,26 +32,29 @@ typedef struct {
 	int32_t padded;    /* and in the buffer */
 	int32_t row_units, slots;
 	int32_t span;      /* rows that a window covers, with gaps */
-	bool all;          /* all rows are there */
+	int32_t strip;     /* output rows of a strip; 0: a ring */
+	bool twice;        /* elements twice as large; for pairs and quads */
+	int32_t at_once;   /* conversions of four in the body of a loop; 0: one */
 } Rows;
 
 /* Elements of a unit. */
 int32_t rows_per_unit(const Rows *r);
 
-/* Plans a buffer for windows that start at up to `columns` positions of a row; with
- * `all`, for all rows.  As numbers of 16 bits, as they are, in words where that can
+/* Plans a buffer for windows that start at up to `columns` positions of a row, for a
+ * strip of output rows or 0.  As numbers of 16 bits, as they are, in words where that can
  * be, or as they are. */
-Rows rows_plan_wide(const Conv *c, int32_t columns, bool all);
-Rows rows_plan_bytes(const Conv *c, int32_t columns, bool all);
-Rows rows_plan_single(const Conv *c, int32_t columns, bool all);
+Rows rows_plan_wide(const Conv *c, int32_t columns, int32_t strip);
+Rows rows_plan_bytes(const Conv *c, int32_t columns, int32_t strip);
+Rows rows_plan_single(const Conv *c, int32_t columns, int32_t strip);
 
 /* Makes the buffer, and code that fills it with the zero point. */
 void rows_begin(LowerCtx *cx, Rows *r);
 
-/* Code that brings in the rows of an output row; with all rows, before the first. */
+/* Code that brings in the rows of an output row, or those of the strip that starts there. */
 void rows_fill(LowerCtx *cx, const Rows *r, Expr *image, Expr *oy);
 
-/* The slot of the first row of an output row's window, and where a row of it starts. */
+/* The slot of the first row of an output row's window (of row oy of a strip), and where
+ * a row of it starts. */
 Expr *rows_first_slot(LowerCtx *cx, const Rows *r, Expr *oy);
 Expr *rows_row(LowerCtx *cx, const Rows *r, Expr *first, Expr *ky);
 

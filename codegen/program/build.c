@@ -152,6 +152,7 @@ new_step(Build *b, const char *name, const Node *n, LFunc *f)
 {
 	Step *step = ARENA_NEW(b->plans.arena, Step);
 
+	step->index = b->program->steps.n;
 	step->name = name;
 	step->node = n;
 	step->fn = f;
@@ -380,6 +381,14 @@ finish_buffers(Build *b)
 }
 
 static bool
+is_for_size(const Build *b)
+{
+	const KernelOptions *o = b->plans.options->kernels;
+
+	return o && (o->level == 's' || o->level == 'z');
+}
+
+static bool
 make_program(Build *b)
 {
 	const Graph *g = b->plans.graph;
@@ -396,6 +405,8 @@ make_program(Build *b)
 	p->method = r->method;
 	p->arena_align = b->plans.align;
 	finish_buffers(b);
+	if (is_for_size(b))
+		program_merge_functions(p);
 	return true;
 }
 

@@ -45,6 +45,11 @@ bool versions_may_share(Versions *v, int in, int out);
 /* The input and output arguments of n that are no constants. */
 ArgPairs versions_pairs(Arena *a, const Node *n);
 
+/* ---- Functions for several steps (merge.c) ---- */
+
+/* Steps whose functions differ in numbers only get one function, where that is smaller. */
+void program_merge_functions(Program *p);
+
 /* ---- Layouts (layout.c) ---- */
 
 /* What a layout may make use of. */

@@ -87,10 +87,12 @@ typedef struct {
 	size_t offset;
 } Arg;
 
-typedef struct {
+typedef struct Step {
+	int index;        /* in Program.steps */
 	const char *name; /* the layer's, or its output's */
 	const Node *node; /* NULL: a copy into an output at the end */
 	LFunc *fn;
+	const struct Step *before; /* the one that has the same fn, made for both; or NULL */
 	Order order;
 	Arg *arg;         /* one for each of fn->bufs */
 	int64_t macs;     /* multiply-accumulates of the operator's formula */

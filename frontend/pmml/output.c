@@ -315,7 +315,7 @@ output_find_wishes(const Xml *parent, const char *element, Result *r)
 		r->want_entity = r->want_entity || is_one_of(feature, entity);
 		if (is_one_of(feature, entity) && xml_attr(e, "rank") &&
 		    pmml_parse_number(xml_attr(e, "rank"), &rank) && rank > r->want_ranks &&
-		    rank < LAST_RANK)
+		    rank < (double)LAST_RANK)
 			r->want_ranks = (int)rank;
 	}
 }

@@ -2,7 +2,7 @@
  * Multiply-accumulates of an operator, counted as the field does: from the
  * formula, padding included, without what activations and normalisations take.
  */
-#include "ir/lower.h"
+#include "ir/ops/lstm.h"
 
 /* Each output element is a sum over the weights of its channel. */
 static int64_t
@@ -78,6 +78,26 @@ recurrent_macs(const Node *n)
 	return weights * x->dim[0] * x->dim[1];
 }
 
+/* The same with weights for each gate. */
+static int64_t
+sequence_lstm_macs(const Node *n)
+{
+	int64_t weights = (int64_t)type_numel(&n->in[LSTM_W]->type) +
+	                  type_numel(&n->in[LSTM_R]->type);
+
+	return GATES * weights * lstm_batches(n) * lstm_steps(n);
+}
+
+/* Every feature of a batch row is computed from its inputs, then from what is remembered. */
+static int64_t
+svdf_macs(const Node *n)
+{
+	const Value *w = n->in[1], *time = n->in[2];
+	int64_t weights = (w ? (int64_t)type_numel(&w->type) : 0) + type_numel(&time->type);
+
+	return weights * n->in[0]->type.dim[0];
+}
+
 int64_t
 node_macs(const Node *n)
 {
@@ -90,6 +110,8 @@ node_macs(const Node *n)
 	case OP_LSTM:
 	case OP_GRU:
 	case OP_RNN: return recurrent_macs(n);
+	case OP_SEQUENCE_LSTM: return sequence_lstm_macs(n);
+	case OP_SVDF: return svdf_macs(n);
 	default: return 0;
 	}
 }

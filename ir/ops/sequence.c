@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "ir/ops/infer.h"
+#include "ir/ops/lstm.h"
 #include "ir/ops/qtable.h"
 #include "ir/ops/rows.h"
 
@@ -198,42 +199,49 @@ qlower_svdf(LowerCtx *cx, const Node *n)
 
 /* ---- sequence_lstm ---- */
 
-/* Inputs by number; four gates each: input, forget, cell, output. */
-enum { IN_X, IN_W = 1, IN_R = 5, IN_BIAS = 9, IN_H = 13, IN_C = 14 };
-enum { GATE_INPUT, GATE_FORGET, GATE_CELL, GATE_OUTPUT, GATES };
-
-static int32_t
-batches(const Node *n)
+static bool
+is_time_major(const Node *n)
 {
-	const Attr_SEQUENCE_LSTM *a = n->attr;
+	return ((const Attr_SEQUENCE_LSTM *)n->attr)->time_major;
+}
 
-	return n->in[IN_X]->type.dim[a->time_major ? 1 : 0];
+int32_t
+lstm_batches(const Node *n)
+{
+	return n->in[LSTM_X]->type.dim[is_time_major(n) ? 1 : 0];
+}
+
+int32_t
+lstm_steps(const Node *n)
+{
+	return n->in[LSTM_X]->type.dim[is_time_major(n) ? 0 : 1];
 }
 
 static bool
 infer_lstm_shape(const Node *n, Type *out, Diag *d)
 {
-	const Type *x = &n->in[IN_X]->type, *h = &n->in[IN_H]->type;
+	const Type *x = &n->in[LSTM_X]->type, *h = &n->in[LSTM_H]->type;
 	int32_t units;
 
-	if (!check_rank(n, d, IN_X, 3, 3) || !check_rank(n, d, IN_H, 2, 2) ||
-	    !check_rank(n, d, IN_C, 2, 2))
+	if (!check_rank(n, d, LSTM_X, 3, 3) || !check_rank(n, d, LSTM_H, 2, 2) ||
+	    !check_rank(n, d, LSTM_C, 2, 2))
 		return false;
 	units = h->dim[1];
 	for (int g = 0; g < GATES; g++)
-		if (!check_rank(n, d, IN_W + g, 2, 2) || !check_rank(n, d, IN_R + g, 2, 2) ||
-		    !check_dim(n, d, IN_W + g, 0, units) ||
-		    !check_dim(n, d, IN_W + g, 1, x->dim[2]) ||
-		    !check_dim(n, d, IN_R + g, 0, units) ||
-		    !check_dim(n, d, IN_R + g, 1, units) ||
-		    !check_vector(n, d, IN_BIAS + g, units))
+		if (!check_rank(n, d, LSTM_W + g, 2, 2) || !check_rank(n, d, LSTM_R + g, 2, 2) ||
+		    !check_dim(n, d, LSTM_W + g, 0, units) ||
+		    !check_dim(n, d, LSTM_W + g, 1, x->dim[2]) ||
+		    !check_dim(n, d, LSTM_R + g, 0, units) ||
+		    !check_dim(n, d, LSTM_R + g, 1, units) ||
+		    !check_vector(n, d, LSTM_BIAS + g, units))
 			return false;
-	if (!check_dim(n, d, IN_H, 0, batches(n)) || !check_dim(n, d, IN_C, 0, batches(n)) ||
-	    !check_dim(n, d, IN_C, 1, units))
+	if (!check_dim(n, d, LSTM_H, 0, lstm_batches(n)) ||
+	    !check_dim(n, d, LSTM_C, 0, lstm_batches(n)) ||
+	    !check_dim(n, d, LSTM_C, 1, units))
 		return false;
 	out[0] = type_make(h->dtype, 3, (int32_t[]){x->dim[0], x->dim[1], units});
 	out[1] = *h;
-	out[2] = n->in[IN_C]->type;
+	out[2] = n->in[LSTM_C]->type;
 	out[1].q = out[2].q = NULL;
 	return true;
 }
@@ -255,17 +263,17 @@ gate_factor(const Node *n, int v, int w)
 static bool
 check_lstm_scales(const Node *n, Diag *d)
 {
-	double limit = n->in[IN_X]->type.dtype == DT_I16 ? MAX_WIDE_FACTOR : MAX_FACTOR;
-	double cell = (double)quant_scale(&n->in[IN_C]->type), power = log2(cell);
+	double limit = n->in[LSTM_X]->type.dtype == DT_I16 ? MAX_WIDE_FACTOR : MAX_FACTOR;
+	double cell = (double)quant_scale(&n->in[LSTM_C]->type), power = log2(cell);
 
 	for (int g = 0; g < GATES; g++)
-		if (!check_scale_factor(n, d, gate_factor(n, IN_X, IN_W + g), limit) ||
-		    !check_scale_factor(n, d, gate_factor(n, IN_H, IN_R + g), limit))
+		if (!check_scale_factor(n, d, gate_factor(n, LSTM_X, LSTM_W + g), limit) ||
+		    !check_scale_factor(n, d, gate_factor(n, LSTM_H, LSTM_R + g), limit))
 			return false;
 	if (fabs(power - round(power)) >= 1e-3)
-		return bad_input(n, d, E_UNSUPPORTED, IN_C, "the scale must be a power of 2");
+		return bad_input(n, d, E_UNSUPPORTED, LSTM_C, "the scale must be a power of 2");
 	return check_scale_factor(n, d, cell, 4) && check_scale_factor(n, d, 1 / cell, 0x1p28) &&
-	       check_scale_factor(n, d, 0x1p-30 / (double)quant_scale(&n->in[IN_H]->type),
+	       check_scale_factor(n, d, 0x1p-30 / (double)quant_scale(&n->in[LSTM_H]->type),
 	                          MAX_FACTOR);
 }
 
@@ -273,7 +281,7 @@ check_lstm_scales(const Node *n, Diag *d)
 static bool
 is_hybrid(const Node *n)
 {
-	return node_is_quantized(n) && dtype_is_float(n->in[IN_X]->type.dtype);
+	return node_is_quantized(n) && dtype_is_float(n->in[LSTM_X]->type.dtype);
 }
 
 static bool
@@ -286,7 +294,7 @@ static bool
 infer_hybrid_lstm(const Node *n, Type *out, Diag *d)
 {
 	for (int i = 0; i < n->nins; i++) {
-		bool is_weight = i >= IN_W && i < IN_BIAS;
+		bool is_weight = i >= LSTM_W && i < LSTM_BIAS;
 
 		if (!check_dtype(n, d, i, 1u << (is_weight ? DT_I8 : DT_F32)))
 			return false;
@@ -299,24 +307,24 @@ infer_hybrid_lstm(const Node *n, Type *out, Diag *d)
 bool
 qinfer_sequence_lstm(const Node *n, Type *out, Diag *d)
 {
-	DType t = n->in[IN_X]->type.dtype;
+	DType t = n->in[LSTM_X]->type.dtype;
 
 	if (is_hybrid(n))
 		return infer_hybrid_lstm(n, out, d);
 	for (int i = 0; i < n->nins; i++) {
-		bool is_bias = i >= IN_BIAS && i < IN_H;
+		bool is_bias = i >= LSTM_BIAS && i < LSTM_H;
 		unsigned set = is_bias        ? SET_INDICES
-		               : i == IN_X || i == IN_H ? 1u << t
-		               : i == IN_C    ? SET_Q16
+		               : i == LSTM_X || i == LSTM_H ? 1u << t
+		               : i == LSTM_C    ? SET_Q16
 		                              : 1u << DT_I8;
 
 		if (!check_dtype(n, d, i, set) || (!is_bias && !check_quantized(n, d, i)))
 			return false;
 	}
-	if (t == DT_I16 && (!check_symmetric(n, d, IN_X) || !check_symmetric(n, d, IN_H)))
+	if (t == DT_I16 && (!check_symmetric(n, d, LSTM_X) || !check_symmetric(n, d, LSTM_H)))
 		return false;
 	for (int i = 0; i < 3; i++) {
-		const Type *held = &n->in[i == 2 ? IN_C : IN_H]->type;
+		const Type *held = &n->in[i == 2 ? LSTM_C : LSTM_H]->type;
 		const Type *y = n->out[i] ? &n->out[i]->type : held;
 
 		if (!y->q || y->dtype != held->dtype || !type_same_quant(y, held))
@@ -326,25 +334,15 @@ qinfer_sequence_lstm(const Node *n, Type *out, Diag *d)
 	return check_lstm_scales(n, d) && infer_lstm_shape(n, out, d);
 }
 
-/* Where a step of one batch row is. */
-typedef struct {
-	Expr *x_at, *h_at;
-	Expr *unit;
-	LBuf *table; /* of the logistic function for quantised numbers */
-	/* Hybrid: what x and the hidden state are in this step, less their zero points. */
-	LBuf *x_codes, *h_codes;
-	Expr *x_scale, *h_scale;
-} Step;
-
 /* A product of weights with a scale of its own, in units of 2^-12. */
 static Expr *
-gate_part(LowerCtx *cx, const Node *n, LVar *sum, int v, int w)
+gate_part(LowerCtx *cx, const Node *n, Expr *sum, int v, int w)
 {
-	return q_sat16(cx, q_scale(cx, loop_get(&cx->b, sum), gate_factor(n, v, w)));
+	return q_sat16(cx, q_scale(cx, sum, gate_factor(n, v, w)));
 }
 
 static Expr *
-activated(LowerCtx *cx, const Node *n, const Step *s, int g, Expr *v)
+activated(LowerCtx *cx, const Node *n, const LstmStep *s, int g, Expr *v)
 {
 	LBuilder *b = &cx->b;
 
@@ -357,53 +355,71 @@ activated(LowerCtx *cx, const Node *n, const Step *s, int g, Expr *v)
 
 /* A sum of codes as a float. */
 static Expr *
-hybrid_part(LowerCtx *cx, const Node *n, LVar *sum, Expr *scale, int w)
+hybrid_part(LowerCtx *cx, const Node *n, Expr *sum, Expr *scale, int w)
 {
 	LBuilder *b = &cx->b;
 	double w_scale = (double)quant_scale(&n->in[w]->type);
 
 	scale = loop_mul(b, scale, loop_float(b, DT_F32, w_scale));
-	return loop_mul(b, loop_cvt(b, DT_F32, loop_get(b, sum)), scale);
+	return loop_mul(b, loop_cvt(b, DT_F32, sum), scale);
 }
 
-/* What a gate's unit adds up to, before its activation: the bias and products of x
- * (`a`) and of the hidden state (`r`). */
-static Expr *
-gate_sum(LowerCtx *cx, const Node *n, const Step *s, int g)
+/* The sums of products of a gate's unit: of x, with the bias unless that is no integer,
+ * and of the hidden state. */
+static void
+gate_sums(LowerCtx *cx, const Node *n, LstmStep *s, int g)
 {
 	LBuilder *b = &cx->b;
-	const Type *x = &n->in[IN_X]->type;
-	int32_t inputs = x->dim[2], units = n->in[IN_H]->type.dim[1];
+	const Type *x = &n->in[LSTM_X]->type;
+	int32_t inputs = x->dim[2], units = n->in[LSTM_H]->type.dim[1];
 	bool hybrid = is_hybrid(n);
 	DType t = hybrid ? DT_I32 : x->dtype == DT_I16 ? DT_I64 : dtype_compute(x->dtype);
-	Expr *bias = loop_load_compute(b, cx->in[IN_BIAS + g], s->unit), *zero = loop_const(b, t, 0);
+	Expr *zero = loop_const(b, t, 0), *bias = zero;
 	Vector xv = hybrid ? (Vector){s->x_codes, loop_idx(b, 0), 0}
-	                   : vector(n->in[IN_X], cx->in[IN_X], s->x_at);
+	                   : vector(n->in[LSTM_X], cx->in[LSTM_X], s->x_at);
 	Vector hv = hybrid ? (Vector){s->h_codes, loop_idx(b, 0), 0}
-	                   : vector(n->in[IN_H], cx->out[1], s->h_at);
-	LVar *a = loop_var(b, "a", hybrid ? zero : bias->type == t ? bias : loop_cvt(b, t, bias));
-	LVar *r = loop_var(b, "r", zero);
+	                   : vector(n->in[LSTM_H], cx->out[1], s->h_at);
+	LVar *a, *r;
 
-	add_dot(cx, a, xv, vector(n->in[IN_W + g], cx->in[IN_W + g],
+	if (!hybrid)
+		bias = loop_load_compute(b, cx->in[LSTM_BIAS + g], s->unit);
+	a = loop_var(b, "a", bias->type == t ? bias : loop_cvt(b, t, bias));
+	r = loop_var(b, "r", zero);
+	add_dot(cx, a, xv, vector(n->in[LSTM_W + g], cx->in[LSTM_W + g],
 	                          loop_affine(b, s->unit, inputs, 0)), inputs);
-	add_dot(cx, r, hv, vector(n->in[IN_R + g], cx->in[IN_R + g],
+	add_dot(cx, r, hv, vector(n->in[LSTM_R + g], cx->in[LSTM_R + g],
 	                          loop_affine(b, s->unit, units, 0)), units);
-	if (hybrid)
-		return loop_add(b, loop_add(b, bias, hybrid_part(cx, n, a, s->x_scale, IN_W + g)),
-		                hybrid_part(cx, n, r, s->h_scale, IN_R + g));
+	s->a[g] = loop_get(b, a);
+	s->r[g] = loop_get(b, r);
+}
+
+/* What a gate's unit adds up to, before its activation. */
+static Expr *
+gate_sum(LowerCtx *cx, const Node *n, const LstmStep *s, int g)
+{
+	LBuilder *b = &cx->b;
+	Expr *bias;
+
+	if (is_hybrid(n)) {
+		bias = loop_load_compute(b, cx->in[LSTM_BIAS + g], s->unit);
+		bias = loop_add(b, bias, hybrid_part(cx, n, s->a[g], s->x_scale, LSTM_W + g));
+		return loop_add(b, bias, hybrid_part(cx, n, s->r[g], s->h_scale, LSTM_R + g));
+	}
 	if (is_integer(n))
-		return loop_add(b, gate_part(cx, n, a, IN_X, IN_W + g),
-		                gate_part(cx, n, r, IN_H, IN_R + g));
-	return loop_add(b, loop_get(b, a), loop_get(b, r));
+		return loop_add(b, gate_part(cx, n, s->a[g], LSTM_X, LSTM_W + g),
+		                gate_part(cx, n, s->r[g], LSTM_H, LSTM_R + g));
+	return loop_add(b, s->a[g], s->r[g]);
 }
 
 /* The value of one gate of one unit. */
 static Expr *
-gate(LowerCtx *cx, const Node *n, const Step *s, int g)
+gate(LowerCtx *cx, const Node *n, LstmStep *s, const LstmProducts *p, int g)
 {
 	static const char *const name[GATES] = {"i", "f", "g", "o"};
 	LBuilder *b = &cx->b;
 
+	if (!p)
+		gate_sums(cx, n, s, g);
 	return loop_let(b, name[g],
 	                activated(cx, n, s, g, loop_let(b, "v", gate_sum(cx, n, s, g))));
 }
@@ -413,7 +429,7 @@ static Expr *
 next_cell(LowerCtx *cx, const Node *n, Expr *f, Expr *c, Expr *i, Expr *g)
 {
 	double clip = ((const Attr_SEQUENCE_LSTM *)n->attr)->cell_clip;
-	double scale = (double)quant_scale(&n->in[IN_C]->type);
+	double scale = (double)quant_scale(&n->in[LSTM_C]->type);
 	LBuilder *b = &cx->b;
 	Expr *v, *w;
 	double q;
@@ -438,14 +454,14 @@ next_cell(LowerCtx *cx, const Node *n, Expr *f, Expr *c, Expr *i, Expr *g)
 
 /* tanh of the cell, which for quantised numbers is in units of a power of 2. */
 static Expr *
-cell_tanh(LowerCtx *cx, const Node *n, const Step *s, Expr *c)
+cell_tanh(LowerCtx *cx, const Node *n, const LstmStep *s, Expr *c)
 {
 	LBuilder *b = &cx->b;
 	int power;
 
 	if (!is_integer(n))
 		return loop_call1(b, "tanh", c);
-	power = 12 + (int)lround(log2((double)quant_scale(&n->in[IN_C]->type)));
+	power = 12 + (int)lround(log2((double)quant_scale(&n->in[LSTM_C]->type)));
 	if (power >= 0)
 		return q_tanh16(cx, s->table, loop_mul(b, c, q_int(cx, 3 << power)));
 	c = loop_add(b, loop_mul(b, c, q_int(cx, 3)), q_int(cx, 1 << (-power - 1)));
@@ -455,15 +471,20 @@ cell_tanh(LowerCtx *cx, const Node *n, const Step *s, Expr *c)
 /* One step of one unit; what it hands on goes to scratch, since the other units still
  * need the old one. */
 static void
-lower_unit(LowerCtx *cx, const Node *n, const Step *s, LBuf *hidden)
+lower_unit(LowerCtx *cx, const Node *n, LstmStep *s, const LstmProducts *p, LBuf *hidden)
 {
 	LBuilder *b = &cx->b;
-	const Type *h = &n->in[IN_H]->type;
+	const Type *h = &n->in[LSTM_H]->type;
 	Expr *c_at = lower_let(cx, "c_at", loop_add(b, s->h_at, s->unit));
-	Expr *f = gate(cx, n, s, GATE_FORGET), *i = gate(cx, n, s, GATE_INPUT);
-	Expr *g = gate(cx, n, s, GATE_CELL), *o = gate(cx, n, s, GATE_OUTPUT);
-	Expr *c = loop_load_compute(b, cx->out[2], c_at), *v;
+	Expr *f, *i, *g, *o, *c, *v;
 
+	if (p)
+		p->unit(cx, p, s);
+	f = gate(cx, n, s, p, GATE_FORGET);
+	i = gate(cx, n, s, p, GATE_INPUT);
+	g = gate(cx, n, s, p, GATE_CELL);
+	o = gate(cx, n, s, p, GATE_OUTPUT);
+	c = loop_load_compute(b, cx->out[2], c_at);
 	c = loop_let(b, "cell", next_cell(cx, n, f, c, i, g));
 	loop_store_cvt(b, cx->out[2], c_at, c);
 	v = loop_mul(b, cell_tanh(cx, n, s, c), o);
@@ -501,56 +522,57 @@ quantize_step(LowerCtx *cx, const Node *n, LBuf *buf, Expr *at, LBuf *codes)
 
 /* Makes room for the codes of a step; less a zero point they take 9 bits. */
 static void
-prepare_hybrid(LowerCtx *cx, const Node *n, Step *s)
+prepare_hybrid(LowerCtx *cx, const Node *n, LstmStep *s)
 {
 	DType t = ((const Attr_SEQUENCE_LSTM *)n->attr)->symmetric ? DT_I8 : DT_I16;
 
 	if (!is_hybrid(n))
 		return;
-	s->x_codes = lower_scratch(cx, "x_codes", t, n->in[IN_X]->type.dim[2]);
-	s->h_codes = lower_scratch(cx, "h_codes", t, n->in[IN_H]->type.dim[1]);
+	s->x_codes = lower_scratch(cx, "x_codes", t, n->in[LSTM_X]->type.dim[2]);
+	s->h_codes = lower_scratch(cx, "h_codes", t, n->in[LSTM_H]->type.dim[1]);
 }
 
 static void
-begin_step(LowerCtx *cx, const Node *n, Step *s)
+begin_step(LowerCtx *cx, const Node *n, LstmStep *s)
 {
 	if (!is_hybrid(n))
 		return;
-	s->x_scale = quantize_step(cx, n, cx->in[IN_X], s->x_at, s->x_codes);
+	s->x_scale = quantize_step(cx, n, cx->in[LSTM_X], s->x_at, s->x_codes);
 	s->h_scale = quantize_step(cx, n, cx->out[1], s->h_at, s->h_codes);
 }
 
 /* The outputs of states hold them during the steps. */
 void
-lower_sequence_lstm(LowerCtx *cx, const Node *n)
+lstm_lower_with(LowerCtx *cx, const Node *n, const LstmProducts *p)
 {
 	LBuilder *b = &cx->b;
-	bool time_major = ((const Attr_SEQUENCE_LSTM *)n->attr)->time_major;
-	const Type *x = &n->in[IN_X]->type;
-	int32_t units = n->in[IN_H]->type.dim[1], batch = batches(n);
-	int32_t steps = x->dim[time_major ? 0 : 1];
+	const Type *x = &n->in[LSTM_X]->type;
+	int32_t units = n->in[LSTM_H]->type.dim[1];
+	int32_t batch = lstm_batches(n), steps = lstm_steps(n);
 	Expr *row, *t, *at, *u;
 	LBuf *hidden;
-	Step s = {.table = is_integer(n) ? q_logistic_table(cx) : NULL};
+	LstmStep s = {.table = is_integer(n) ? q_logistic_table(cx) : NULL};
 
-	if (cx->in[IN_H]->count == 0)
+	if (cx->in[LSTM_H]->count == 0)
 		return;
-	hidden = lower_scratch(cx, "hidden", cx->in[IN_H]->elem, units);
+	hidden = lower_scratch(cx, "hidden", cx->in[LSTM_H]->elem, units);
 	prepare_hybrid(cx, n, &s);
-	copy_state(cx, cx->in[IN_H], cx->out[1]);
-	copy_state(cx, cx->in[IN_C], cx->out[2]);
+	copy_state(cx, cx->in[LSTM_H], cx->out[1]);
+	copy_state(cx, cx->in[LSTM_C], cx->out[2]);
 	if (cx->out[0]->count == 0)
 		return;
 	row = lower_for(cx, "n", batch);
 	t = lower_for(cx, "t", steps);
-	at = time_major ? loop_add(b, loop_affine(b, t, batch, 0), row)
-	                : loop_add(b, loop_affine(b, row, steps, 0), t);
+	at = is_time_major(n) ? loop_add(b, loop_affine(b, t, batch, 0), row)
+	                      : loop_add(b, loop_affine(b, row, steps, 0), t);
 	at = lower_let(cx, "at", at);
 	s.x_at = lower_let(cx, "x_at", loop_affine(b, at, x->dim[2], 0));
 	s.h_at = lower_let(cx, "h_at", loop_affine(b, row, units, 0));
 	begin_step(cx, n, &s);
+	if (p)
+		p->step(cx, p, &s);
 	s.unit = loop_for(b, "u", 0, units);
-	lower_unit(cx, n, &s, hidden);
+	lower_unit(cx, n, &s, p, hidden);
 	loop_end(b);
 	u = loop_for(b, "v", 0, units);
 	loop_store(b, cx->out[1], loop_add(b, s.h_at, u), loop_load(b, hidden, u));
@@ -560,7 +582,13 @@ lower_sequence_lstm(LowerCtx *cx, const Node *n)
 }
 
 void
+lower_sequence_lstm(LowerCtx *cx, const Node *n)
+{
+	lstm_lower_with(cx, n, NULL);
+}
+
+void
 qlower_sequence_lstm(LowerCtx *cx, const Node *n)
 {
-	lower_sequence_lstm(cx, n);
+	lstm_lower_with(cx, n, NULL);
 }

@@ -8,13 +8,15 @@
  *	at = 2 * at + (key[slot[at]] < limit[at])
  *
  * TREE_CODE_interleaved has the children of a node side by side, the low one second, and
- * one word of 64 bits a node, so that a step is two loads:
+ * one word of 64 bits a node: the number of the low child, the greatest key that is low,
+ * the slot of the key.  Taking the key from the word borrows from the number of the child
+ * when the key is greater, so a step is
  *
  *	word = node[at]
- *	at = first child of word + (key[slot of word] < limit of word)
+ *	at = (word - (key[slot of word] << bits of a slot)) >> bits below the child
  *
- * Leaves have the limit 0 and are their own first child.  A group of trees makes as many
- * steps as the deepest of them needs.
+ * Leaves are their own low child for all keys.  A group of trees makes as many steps as
+ * the deepest of them needs.
  *
  * Leaves go into the result in the order of the trees.
  */
@@ -213,9 +215,9 @@ trees_fit_words(const TreeKeys *k, int64_t nodes)
 }
 
 static uint64_t
-make_word(const Interleaved *s, int32_t slot, uint64_t limit, int32_t child)
+make_word(const Interleaved *s, int32_t slot, uint64_t greatest, int32_t low)
 {
-	return ((uint64_t)child << s->slot_bits | (uint64_t)slot) << 32 | limit;
+	return ((uint64_t)low << 32 | greatest) << s->slot_bits | (uint64_t)slot;
 }
 
 /* Numbers nodes level by level, so that what most walks visit lies together. */
@@ -229,14 +231,18 @@ number_tree(Interleaved *s, int32_t tree)
 	VEC_PUSH(s->cx->arena, &queue, ((Numbered){t->root[tree], s->nodes++}));
 	for (int i = 0; i < queue.n; i++) {
 		Numbered q = queue.v[i];
+		uint64_t limit;
 
 		if (is_leaf(t, q.node)) {
 			s->row[q.number] = t->yes[q.node];
-			s->word[q.number] = make_word(s, 0, 0, q.number);
+			s->word[q.number] = make_word(s, 0, UINT32_MAX, q.number);
 			continue;
 		}
-		s->word[q.number] = make_word(s, s->k->slot_of[q.node], s->k->limit[q.node],
-		                              s->nodes);
+		/* No key is below 0: then all take the high child. */
+		limit = s->k->limit[q.node];
+		s->word[q.number] = limit ? make_word(s, s->k->slot_of[q.node], limit - 1,
+		                                      s->nodes + 1)
+		                          : make_word(s, 0, UINT32_MAX, s->nodes);
 		VEC_PUSH(s->cx->arena, &queue, ((Numbered){trees_high(t, q.node), s->nodes++}));
 		VEC_PUSH(s->cx->arena, &queue, ((Numbered){trees_low(t, q.node), s->nodes++}));
 	}
@@ -249,13 +255,12 @@ make_words(Interleaved *s, int32_t nodes)
 	Arena *a = s->cx->arena;
 
 	s->slot_bits = bits_below(s->k->nslots);
-	/* One more, since the prover does not know that a leaf stays where it is. */
-	s->word = ARENA_ARRAY(a, uint64_t, nodes + 1);
-	s->row = ARENA_ARRAY(a, int32_t, nodes + 1);
+	s->word = ARENA_ARRAY(a, uint64_t, nodes);
+	s->row = ARENA_ARRAY(a, int32_t, nodes);
 	s->root = ARENA_ARRAY(a, int32_t, t->trees);
 	for (int32_t i = 0; i < t->trees; i++)
 		number_tree(s, i);
-	s->node = lower_table(s->cx, "node", DT_U64, nodes + 1, s->word);
+	s->node = lower_table(s->cx, "node", DT_U64, nodes, s->word);
 	s->roots = trees_int_table(s->cx, "root", t->trees, s->root);
 }
 
@@ -263,14 +268,14 @@ static void
 step_lane(Interleaved *s, LVar *at)
 {
 	LBuilder *b = &s->cx->b;
-	Expr *word = loop_let(b, "word", loop_load(b, s->node, loop_get(b, at))), *slot, *key, *low;
-	Expr *child = loop_op2(b, KOP_SHR, word, loop_int(b, DT_U64, 32 + s->slot_bits));
+	Expr *word = loop_let(b, "word", loop_load(b, s->node, loop_get(b, at))), *slot, *key;
 
-	slot = loop_op2(b, KOP_SHR, word, loop_int(b, DT_U64, 32));
-	slot = loop_op2(b, KOP_AND, slot, loop_int(b, DT_U64, ((int64_t)1 << s->slot_bits) - 1));
-	key = loop_cvt(b, DT_U32, loop_load_compute(b, s->keys, loop_cvt(b, DT_IDX, slot)));
-	low = loop_op2(b, KOP_LT, key, loop_cvt(b, DT_U32, word));
-	loop_set(b, at, loop_add(b, loop_cvt(b, DT_IDX, child), loop_cvt(b, DT_IDX, low)));
+	slot = loop_op2(b, KOP_AND, word, loop_int(b, DT_U64, ((int64_t)1 << s->slot_bits) - 1));
+	key = loop_cvt(b, DT_U64, loop_load_compute(b, s->keys, loop_cvt(b, DT_IDX, slot)));
+	key = loop_op2(b, KOP_SHL, key, loop_int(b, DT_U64, s->slot_bits));
+	word = loop_op2(b, KOP_SHR, loop_sub(b, word, key),
+	                loop_int(b, DT_U64, 32 + s->slot_bits));
+	loop_set(b, at, loop_cvt(b, DT_IDX, word));
 }
 
 static int32_t
@@ -312,7 +317,7 @@ walk_interleaved(void *state, TreeSum *sum, Expr *first, int32_t count)
 		at[i] = loop_var_idx(b, arena_printf(s->cx->arena, "at%d", (int)i),
 		                     loop_cvt(b, DT_IDX,
 		                              loop_load(b, s->roots, loop_affine(b, first, 1, i))),
-		                     0, s->nodes);
+		                     0, s->nodes - 1);
 	loop_for_expr(b, "level", loop_idx(b, 0), steps);
 	for (int32_t i = 0; i < count; i++)
 		step_lane(s, at[i]);
@@ -333,7 +338,7 @@ trees_lower_interleaved(LowerCtx *cx, const Node *n, const Trees *t)
 
 	trees_depth(a, t, depth);
 	make_words(&s, (int32_t)nodes);
-	sum = trees_sum(cx, n, t, s.row, s.nodes + 1, true);
+	sum = trees_sum(cx, n, t, s.row, s.nodes, true);
 	s.keys = lower_scratch(cx, "keys", s.k->type, 1 << s.slot_bits);
 	r = lower_for(cx, "r", t->rows);
 	trees_fill_keys(cx, s.k, s.keys, r, 1);

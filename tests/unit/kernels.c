@@ -221,7 +221,7 @@ check_dense(const Conv *c, const Node *n, const Layer *l)
 		DenseShape s = {.pixels = pixels, .pairs = pixels == 1 ? 1 + draw(4) : 1 + draw(2),
 		                .step = 2, .body = draw(2) ? 4 : 8, .unroll = draw(30),
 		                .direct = direct && total % pixels == 0 && draw(2),
-		                .all_rows = draw(2), .split = draw(2)};
+		                .strip = draw(c->out_h + 1), .at_once = draw(4), .split = draw(2)};
 
 		expect_same(dense_lower(arena, c, &s), arena_printf(arena, "dense %dx%d", pixels, s.pairs),
 		            n, l);
@@ -237,9 +237,12 @@ check_depthwise(const Conv *c, const Node *n, const Layer *l)
 
 		expect_same(depthwise_lower(arena, c, &s), "depthwise", n, l);
 	}
-	for (int i = 0; i < 2 && planar_fits(c); i++) {
-		PlanarShape s = {.most = i ? 100000 : draw(3000)};
+	for (int i = 0; i < 4; i++) {
+		PlanarShape s = {.most = i % 2 ? 100000 : draw(3000), .blocks = 1 + draw(3),
+		                 .turned = i >= 2};
 
+		if (!planar_fits(c, s.turned))
+			continue;
 		expect_same(planar_lower(arena, c, &s), "planar", n, l);
 	}
 }

@@ -598,6 +598,92 @@ START_TEST(random_graphs_compute_the_same_in_planned_memory)
 }
 END_TEST
 
+/* ---- One function for several layers (merge.c) ---- */
+
+static const KernelOptions for_size = {.level = 's'};
+
+/* Without overlap loops run forward. */
+static const ProgramOptions in_order = {.kernels = &for_size, .no_overlap = true};
+
+static int
+count_functions(const Program *p)
+{
+	int n = 0;
+
+	for (int i = 0; i < p->steps.n; i++) {
+		int k = 0;
+
+		while (p->steps.v[k]->fn != p->steps.v[i]->fn)
+			k++;
+		n += k == i;
+	}
+	return n;
+}
+
+START_TEST(layers_that_differ_in_sizes_are_one_function)
+{
+	Graph *g = parse("graph @g(%x: f32[1,3,8,9], %u: f32[2,3,3,3], %v: f32[4,2,3,2], "
+	                 "%w: f32[5,4,2,3]) {\n"
+	                 "  %1 = conv(%x, %u) {pads=[1,1,1,1]}\n"
+	                 "  %2 = conv(%1, %v) {strides=[2,1], pads=[2,1,1,1]}\n"
+	                 "  %y = conv(%2, %w) {dilations=[1,2], pads=[1,3,1,2]}\n"
+	                 "  return %y\n"
+	                 "}\n");
+	Program *p = build_and_check(g, in_order);
+
+	ck_assert_int_eq(p->steps.n, 3);
+	ck_assert_int_eq(count_functions(p), 1);
+	ck_assert_int_eq(count_functions(build_and_check(g, (ProgramOptions){0})), 3);
+}
+END_TEST
+
+/* Multipliers and shifts of channels are tables of the functions. */
+START_TEST(layers_that_differ_in_tables_are_one_function)
+{
+	Graph *g = parse("graph @g(%x: i8[1,2,5,3] q(0.05, 3)) {\n"
+	                 "  %w: i8[2,2,1,1] q[0](0.01, 0.2) = const [7, 100, -3, 4]\n"
+	                 "  %v: i8[3,2,1,1] q[0](0.5, 0.25, 0.3) = const [1, 2, 3, 4, 5, 6]\n"
+	                 "  %1: i8[1,2,5,3] q(0.1, 0) = conv(%x, %w)\n"
+	                 "  %2: i8[1,3,5,3] q(0.2, -9) = conv(%1, %v)\n"
+	                 "  return %2\n"
+	                 "}\n");
+	Program *p = build_and_check(g, in_order);
+
+	ck_assert_int_eq(p->steps.n, 2);
+	ck_assert_int_eq(count_functions(p), 1);
+}
+END_TEST
+
+/* Dividing by a variable is another thing than dividing by a number. */
+START_TEST(layers_with_other_divisors_stay_apart)
+{
+	Graph *g = parse("graph @g(%x: f32[1,2,6], %w: f32[2,2,3]) {\n"
+	                 "  %1 = conv_transpose(%x, %w) {strides=[2]}\n"
+	                 "  %2 = conv_transpose(%1, %w) {strides=[3]}\n"
+	                 "  %3 = conv_transpose(%2, %w) {strides=[3]}\n"
+	                 "  return %3\n"
+	                 "}\n");
+	Program *p = build_and_check(g, in_order);
+
+	ck_assert_int_eq(p->steps.n, 3);
+	ck_assert_int_eq(count_functions(p), 2);
+}
+END_TEST
+
+START_TEST(random_graphs_compute_the_same_with_shared_functions)
+{
+	Graph *g;
+	Tensors t;
+	Program *p;
+
+	seed = (uint32_t)_i + 1000;
+	g = random_graph(3 + _i % 40);
+	t = make_tensors(g);
+	p = build(g, (ProgramOptions){.kernels = &for_size});
+	check_outputs(p, &t);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -622,6 +708,10 @@ main(void)
 	tcase_add_test(tc, empty_tensors_need_no_steps);
 	tcase_add_test(tc, the_report_shows_the_plan);
 	tcase_add_loop_test(tc, random_graphs_compute_the_same_in_planned_memory, 0, 200);
+	tcase_add_test(tc, layers_that_differ_in_sizes_are_one_function);
+	tcase_add_test(tc, layers_that_differ_in_tables_are_one_function);
+	tcase_add_test(tc, layers_with_other_divisors_stay_apart);
+	tcase_add_loop_test(tc, random_graphs_compute_the_same_with_shared_functions, 0, 200);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
