@@ -248,6 +248,48 @@ list_floats(Chooser *ch, const FloatConv *c)
 		           float_planar_lower(ch->arena, c, &s), cycles);
 }
 
+/* Operators that are made of operations on vectors. */
+static bool
+has_lanes(Op op)
+{
+	switch ((int)op) {
+	case OP_ADD:
+	case OP_SUB:
+	case OP_MUL:
+	case OP_DIV:
+	case OP_MIN:
+	case OP_MAX:
+	case OP_NEG:
+	case OP_ABS:
+	case OP_RELU:
+	case OP_CLAMP:
+	case OP_LEAKY_RELU:
+	case OP_PRELU:
+	case OP_HARD_SIGMOID:
+	case OP_HARD_SWISH: return true;
+	default: return false;
+	}
+}
+
+/* Outputs by vectors, or sums side by side. */
+static void
+list_lanes(Chooser *ch, const Node *n)
+{
+	int lanes = ch->options->target->vector_bytes / 4;
+	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
+	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
+
+	if (f) {
+		ch->reference = count;
+		add_kernel(ch, "vectors", f, (count + lanes - 1) / lanes);
+	}
+	f = node_lower_beside(ch->arena, n, 8);
+	if (f) {
+		ch->reference = type_numel(&n->in[0]->type) * 4;
+		add_kernel(ch, "side by side", f, ch->reference / 4);
+	}
+}
+
 /* Whether there are vectors of floats. */
 static bool
 has_float_vectors(const Target *t)
@@ -293,8 +335,12 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
-	if (wanted && !is_small(&ch) && has_float_vectors(o->target) && float_conv_read(&f, n))
-		list_floats(&ch, &f);
+	if (wanted && !is_small(&ch) && has_float_vectors(o->target)) {
+		if (float_conv_read(&f, n))
+			list_floats(&ch, &f);
+		else
+			list_lanes(&ch, n);
+	}
 	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
 		list_sum(&ch, n);
 	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {

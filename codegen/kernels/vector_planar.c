@@ -172,17 +172,35 @@ tap_at(const Planar *p, int32_t ky, int32_t kx)
 
 /* ---- Planes ---- */
 
+/* Copies neighbours, or with from NULL stores zeros; what makes no whole vector is done
+ * by one that overlaps the last. */
+static void
+move_line(Planar *p, LBuf *to_buf, Expr *to, LBuf *from_buf, Expr *from, int32_t count)
+{
+	LBuilder *b = builder(p);
+	int lanes = p->shape.lanes;
+	Expr *i, *zero = loop_float(b, DT_F32, 0);
+
+	while (lanes > count)
+		lanes /= 2;
+	if (count <= 0)
+		return;
+	for (int rest = 0; rest <= (count % lanes != 0); rest++) {
+		int32_t whole = count / lanes * lanes, vector = lanes > 1 ? lanes : 0;
+
+		i = rest ? loop_idx(b, count - lanes) : loop_for_step(b, "i", 0, whole, lanes);
+		loop_store(b, to_buf, loop_add(b, to, i),
+		           from ? loop_load_lanes(b, from_buf, loop_add(b, from, i), vector)
+		                : loop_splat(b, zero, vector));
+		if (!rest)
+			loop_end(b);
+	}
+}
+
 static void
 fill_zero(Planar *p, Expr *from, int32_t count)
 {
-	LBuilder *b = builder(p);
-	Expr *i;
-
-	if (count <= 0)
-		return;
-	i = loop_for(b, "i", 0, count);
-	loop_store(b, p->x, loop_add(b, from, i), loop_float(b, DT_F32, 0));
-	loop_end(b);
+	move_line(p, p->x, from, NULL, NULL, count);
 }
 
 /* Row iy of the input, which exists: its columns remainder, remainder + sx, … */
@@ -199,7 +217,10 @@ copy_row(Planar *p, Expr *x_row, Expr *to, int32_t remainder)
 	end = start < c->in_w ? first + (c->in_w - start - 1) / c->sx + 1 : first;
 	end = end < p->row ? end : p->row;
 	fill_zero(p, to, first);
-	if (end > first) {
+	if (end > first && c->sx == 1) {
+		move_line(p, p->x, loop_add(b, to, loop_idx(b, first)), p->cx.in[0],
+		          loop_add(b, x_row, loop_idx(b, start)), end - first);
+	} else if (end > first) {
 		i = loop_for(b, "i", 0, end - first);
 		loop_store(b, p->x, loop_add(b, loop_add(b, to, loop_idx(b, first)), i),
 		           loop_load(b, p->cx.in[0],
@@ -374,15 +395,12 @@ copy_tile(Planar *p, Expr *y_at, int channels)
 	LBuilder *b = builder(p);
 	int depth = b->depth;
 	Expr *i = lower_for(&p->cx, "channel", channels), *oy = lower_for(&p->cx, "oy", c->out_h);
-	Expr *from = loop_add(b, loop_affine(b, i, p->tile, 0), loop_affine(b, oy, p->row, 0)), *ox;
+	Expr *from = loop_add(b, loop_affine(b, i, p->tile, 0), loop_affine(b, oy, p->row, 0));
 
 	y_at = loop_add(b, y_at, loop_affine(b, i, c->out_h * c->out_w, 0));
 	y_at = lower_let(&p->cx, "y_oy", loop_add(b, y_at, loop_affine(b, oy, c->out_w, 0)));
 	from = lower_let(&p->cx, "from", from);
-	ox = loop_for(b, "ox", 0, c->out_w);
-	loop_store(b, p->cx.out[0], loop_add(b, y_at, ox),
-	           loop_load(b, p->tiles, loop_add(b, from, ox)));
-	loop_end(b);
+	move_line(p, p->cx.out[0], y_at, p->tiles, from, c->out_w);
 	lower_end_to(&p->cx, depth);
 }
 
