@@ -1,7 +1,8 @@
 /*
  * Kernels with vectors of floats compute the bytes of the reference lowering, on a sweep of
  * convolutions with odd sizes, strides, dilations and padding, in every shape of a block
- * that machines with vectors of 16, 32 and 64 bytes might take.
+ * that machines with vectors of 16, 32 and 64 bytes might take; so do elementwise operators
+ * by vectors, and sums side by side.
  */
 #include <check.h>
 #include <math.h>
@@ -103,12 +104,13 @@ make_conv(const Layer *l)
 }
 
 static float *
-run(const LFunc *f, const Node *n, float *x)
+run(const LFunc *f, const Node *n, float *const *x)
 {
 	void **bufs = ARENA_ARRAY(arena, void *, f->bufs.n);
 	float *y = ARENA_ARRAY(arena, float, type_numel(&n->out[0]->type));
 
-	bufs[0] = x;
+	for (int i = 0; i < n->nins && x[i]; i++)
+		bufs[i] = x[i];
 	bufs[n->nins] = y;
 	lfunc_run(arena, f, bufs);
 	return y;
@@ -121,17 +123,19 @@ is_same(float a, float b)
 }
 
 static void
-expect_same(const LFunc *f, const char *what, const Node *n, const Layer *l)
+expect_same(const LFunc *f, const char *what, const Node *n, const char *layer)
 {
 	const char *problem = lfunc_verify(f);
-	float *x = floats(type_numel(&n->in[0]->type)), *want, *have;
+	float *x[3] = {NULL}, *want, *have;
 
-	ck_assert_msg(!problem, "%s of %s: %s", what, layer_text(l), problem);
+	ck_assert_msg(!problem, "%s of %s: %s", what, layer, problem);
+	for (int i = 0; i < n->nins && !n->in[i]->data; i++)
+		x[i] = floats(type_numel(&n->in[i]->type));
 	want = run(node_lower(arena, n), n, x);
 	have = run(f, n, x);
 	for (int64_t i = 0; i < type_numel(&n->out[0]->type); i++)
 		ck_assert_msg(is_same(want[i], have[i]), "%s of %s: output %d is %a, not %a", what,
-		              layer_text(l), (int)i, (double)have[i], (double)want[i]);
+		              layer, (int)i, (double)have[i], (double)want[i]);
 }
 
 static const Target machines[] = {
@@ -180,7 +184,8 @@ START_TEST(planar_convolutions_have_the_reference_bytes)
 			FloatShape s;
 
 			if (float_planar_shape(&c, &machines[m], &s) > 0) {
-				expect_same(float_planar_lower(arena, &c, &s), machines[m].name, n, &l);
+				expect_same(float_planar_lower(arena, &c, &s), machines[m].name, n,
+				            layer_text(&l));
 				made++;
 			}
 		}
@@ -205,7 +210,8 @@ START_TEST(planar_blocks_have_the_reference_bytes)
 			for (int channels = 1; channels <= 4; channels++) {
 				FloatShape s = {lanes, vectors, channels};
 
-				expect_same(float_planar_lower(arena, &c, &s), "a block", n, &l);
+				expect_same(float_planar_lower(arena, &c, &s), "a block", n,
+				            layer_text(&l));
 			}
 }
 END_TEST
@@ -229,6 +235,54 @@ START_TEST(padding_is_left_out_where_zero_is_not_neutral)
 }
 END_TEST
 
+/* Of the first input: a whole tensor, an axis of length 1 here and there, one number. */
+START_TEST(elementwise_operators_have_the_reference_bytes)
+{
+	static const Op ops[] = {OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MIN, OP_MAX, OP_PRELU, OP_NEG,
+	                         OP_ABS, OP_RELU, OP_CLAMP, OP_LEAKY_RELU, OP_HARD_SIGMOID,
+	                         OP_HARD_SWISH};
+	int made = 0;
+
+	seed = 900 + (uint32_t)_i;
+	for (int k = 0; k < 12; k++) {
+		Graph *g = graph_new(arena, "g");
+		int32_t dim[] = {1 + draw(2), 1 + draw(3), 1 + draw(5), 1 + draw(40)}, other[4];
+		Value *in[2];
+		LFunc *f;
+		Node *n;
+
+		for (int i = 0; i < 4; i++)
+			other[i] = draw(2) ? dim[i] : 1;
+		in[0] = graph_input(g, "x", type_make(DT_F32, 4, dim));
+		in[1] = graph_input(g, "z", type_make(DT_F32, 4, other));
+		n = graph_add(g, ops[_i], _i < 7 ? 2 : 1, in, "y");
+		if (!node_infer(n, &diag))
+			continue;
+		f = node_lower_lanes(arena, n, 4 << draw(3));
+		if (f)
+			expect_same(f, op_info[ops[_i]].name, n, "some shape");
+		made += f != NULL;
+	}
+	ck_assert_int_gt(made, 6);
+}
+END_TEST
+
+START_TEST(sums_side_by_side_have_the_reference_bytes)
+{
+	seed = 3;
+	for (int32_t channels = 2; channels < 20; channels++) {
+		Graph *g = graph_new(arena, "g");
+		Value *x = graph_input(g, "x", type_make(DT_F32, 4, (int32_t[]){1, channels, 3, 7}));
+		Node *n = graph_add(g, channels % 2 ? OP_REDUCE_MEAN : OP_REDUCE_SUM, 1, &x, "y");
+		Attr_REDUCE_SUM a = {.axes = ints(2, (int32_t[]){2, 3}), .keepdims = true};
+
+		memcpy(n->attr, &a, sizeof a);
+		ck_assert(node_infer(n, &diag));
+		expect_same(node_lower_beside(arena, n, 8), "sums", n, "some channels");
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -239,6 +293,8 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, planar_convolutions_have_the_reference_bytes, 0, 4);
 	tcase_add_loop_test(tc, planar_blocks_have_the_reference_bytes, 0, 5);
+	tcase_add_loop_test(tc, elementwise_operators_have_the_reference_bytes, 0, 14);
+	tcase_add_test(tc, sums_side_by_side_have_the_reference_bytes);
 	tcase_add_test(tc, padding_is_left_out_where_zero_is_not_neutral);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
