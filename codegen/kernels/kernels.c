@@ -248,6 +248,21 @@ list_floats(Chooser *ch, const FloatConv *c)
 		           float_planar_lower(ch->arena, c, &s), cycles);
 }
 
+static void
+list_channels(Chooser *ch, const ChannelConv *c)
+{
+	static const char *const form[] = {
+		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_PAIRS] = " of pairs"};
+	ChannelShape s;
+	int64_t cycles = channel_shape(c, ch->options->target, &s);
+
+	ch->reference = node_macs(c->c.n);
+	if (cycles > 0)
+		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
+		                            s.lanes, form[s.form]),
+		           channel_lower(ch->arena, c, &s), cycles);
+}
+
 /* Operators that are made of operations on vectors. */
 static bool
 has_lanes(Op op)
@@ -297,6 +312,27 @@ has_float_vectors(const Target *t)
 	return t->vector_bytes >= 16 && (t->isa & ISA_FLOAT) && !(t->isa & ISA_ARM_MVE);
 }
 
+static void
+list_vectors_of(Chooser *ch, const Node *n)
+{
+	FloatConv f;
+	ChannelConv c;
+	Conv q;
+
+	if (float_conv_read(&f, n)) {
+		c = channel_conv_of_floats(&f);
+		if (f.planar)
+			list_floats(ch, &f);
+		else
+			list_channels(ch, &c);
+	} else if (conv_read(&q, ch->arena, n)) {
+		c = channel_conv_of_int8(&q);
+		list_channels(ch, &c);
+	} else {
+		list_lanes(ch, n);
+	}
+}
+
 /* ---- Sums ---- */
 
 /* Cycles for an element, in tenths: two values, two terms, the output; and without tables,
@@ -331,16 +367,12 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
-	FloatConv f;
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
-	if (wanted && !is_small(&ch) && has_float_vectors(o->target)) {
-		if (float_conv_read(&f, n))
-			list_floats(&ch, &f);
-		else
-			list_lanes(&ch, n);
-	}
+	if (wanted && !is_small(&ch) && has_float_vectors(o->target))
+		list_vectors_of(&ch, n);
+
 	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
 		list_sum(&ch, n);
 	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {

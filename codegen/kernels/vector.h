@@ -9,6 +9,7 @@
 #ifndef MCC_CODEGEN_KERNELS_VECTOR_H
 #define MCC_CODEGEN_KERNELS_VECTOR_H
 
+#include "codegen/kernels/conv.h"
 #include "ir/lower.h"
 #include "ir/target.h"
 
@@ -45,5 +46,33 @@ int64_t float_planar_shape(const FloatConv *c, const Target *t, FloatShape *best
 
 /* A convolution of the layout nchw with one group, or depthwise (vector_planar.c). */
 LFunc *float_planar_lower(Arena *a, const FloatConv *c, const FloatShape *shape);
+
+/* What the lanes of a product of the layout nhwc are made of. */
+typedef enum {
+	LANES_F32,   /* a float each */
+	LANES_BYTES, /* four bytes, those of x unsigned: for machines with such a product */
+	LANES_PAIRS  /* two numbers of 16 bits */
+} LaneForm;
+
+/* Outputs that are computed at a time: pixels by vectors of output channels. */
+typedef struct {
+	LaneForm form;
+	int lanes, vectors, pixels;
+} ChannelShape;
+
+/* A convolution or product of the layout nhwc: of floats, or c->w NULL and of `q`. */
+typedef struct {
+	FloatConv c;
+	const Conv *q; /* NULL: of floats */
+} ChannelConv;
+
+ChannelConv channel_conv_of_floats(const FloatConv *c);
+ChannelConv channel_conv_of_int8(const Conv *q);
+
+/* The best shape on a machine with an estimate of the cycles; 0: there is none. */
+int64_t channel_shape(const ChannelConv *c, const Target *t, ChannelShape *best);
+
+/* With one group, or depthwise with as many outputs as inputs (vector_channels.c). */
+LFunc *channel_lower(Arena *a, const ChannelConv *c, const ChannelShape *shape);
 
 #endif

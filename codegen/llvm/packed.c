@@ -3,6 +3,7 @@
  * plain arithmetic, which LLVM turns into the same instruction where it can.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "codegen/llvm/module.h"
 #include "ir/target.h"
@@ -221,6 +222,62 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 	return NULL;
 }
 
+/* Operations on vectors of so many lanes that are an instruction of x86. */
+static const struct {
+	POp op;
+	int lanes;
+	unsigned isa; /* 0: all of them have it */
+	const char *name;
+} x86_vectors[] = {
+	{POP_DOT2, 4, 0, "llvm.x86.sse2.pmadd.wd"},
+	{POP_DOT2, 8, ISA_X86_AVX2, "llvm.x86.avx2.pmadd.wd"},
+	{POP_DOT2, 16, ISA_X86_AVX512, "llvm.x86.avx512.pmaddw.d.512"},
+	{POP_DOT4U, 4, ISA_X86_VNNI, "llvm.x86.avx512.vpdpbusd.128"},
+	{POP_DOT4U, 8, ISA_X86_VNNI, "llvm.x86.avx512.vpdpbusd.256"},
+	{POP_DOT4U, 16, ISA_X86_VNNI | ISA_X86_AVX512, "llvm.x86.avx512.vpdpbusd.512"},
+};
+
+/* The intrinsic of x86 for an operation on vectors; NULL: there is none. */
+static const char *
+x86_intrinsic(const LlvmModule *m, const Expr *e)
+{
+	const LlvmTarget *t = &m->options->target;
+
+	if (!e->lanes || strncmp(t->triple, "x86_64", 6) != 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof x86_vectors / sizeof *x86_vectors; i++)
+		if (x86_vectors[i].op == e->u.pop && x86_vectors[i].lanes == e->lanes &&
+		    (t->isa & x86_vectors[i].isa) == x86_vectors[i].isa &&
+		    LLVMLookupIntrinsicID(x86_vectors[i].name, strlen(x86_vectors[i].name)))
+			return x86_vectors[i].name;
+	return NULL;
+}
+
+/* Calls it with vectors of the types that it wants, which differ between versions. */
+static LLVMValueRef
+call_x86(const Plain *p, const char *name, int nargs, LLVMValueRef *arg)
+{
+	unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+	LLVMValueRef fn = LLVMGetIntrinsicDeclaration(p->f->m->module, id, NULL, 0);
+	LLVMTypeRef type = LLVMGlobalGetValueType(fn), param[MAX_POP_ARGS];
+
+	LLVMGetParamTypes(type, param);
+	for (int i = 0; i < nargs; i++)
+		arg[i] = LLVMBuildBitCast(p->b, arg[i], param[i], "");
+	return LLVMBuildBitCast(p->b, LLVMBuildCall2(p->b, type, fn, arg, (unsigned)nargs, ""),
+	                        p->i32, "");
+}
+
+static LLVMValueRef
+build_x86(const Plain *p, const char *name, POp op, LLVMValueRef *arg)
+{
+	LLVMValueRef sum = arg[2], factor[] = {arg[0], arg[1]};
+
+	if (op == POP_DOT2)
+		return LLVMBuildAdd(p->b, call_x86(p, name, 2, factor), sum, "");
+	return call_x86(p, name, 3, (LLVMValueRef[]){sum, arg[0], arg[1]});
+}
+
 LLVMValueRef
 llvm_build_packed(LlvmFunction *f, const Expr *e)
 {
@@ -237,6 +294,8 @@ llvm_build_packed(LlvmFunction *f, const Expr *e)
 		arg[i] = llvm_build_expr(f, e->arg[i]);
 	if (!e->lanes && intrinsic[e->u.pop].name && (f->m->options->target.isa & isa) == isa)
 		return llvm_call_intrinsic(f, intrinsic[e->u.pop].name, 0, NULL, e->nargs, arg);
+	if (x86_intrinsic(f->m, e))
+		return build_x86(&p, x86_intrinsic(f->m, e), e->u.pop, arg);
 	return plain(&p, e->u.pop, arg[0], arg[1], arg[2]);
 }
 

@@ -441,8 +441,8 @@ loop_cvt(LBuilder *b, DType to, Expr *x)
 
 	if (x->type == to)
 		return x;
-	/* Back from the compute type of an unchanged narrow value. */
-	if (x->kind == E_CVT && x->arg[0]->type == to && x->type == dtype_compute(to))
+	/* Back from the compute type of an unchanged narrow value; of vectors there are none. */
+	if (x->kind == E_CVT && !x->lanes && x->arg[0]->type == to && x->type == dtype_compute(to))
 		return x->arg[0];
 	if (is_int_const(x) && dtype_info[to].class != CLASS_FLOAT &&
 	    (to != DT_IDX || (x->u.i >= INT32_MIN && x->u.i <= INT32_MAX)))

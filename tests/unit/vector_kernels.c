@@ -193,6 +193,33 @@ START_TEST(planar_convolutions_have_the_reference_bytes)
 }
 END_TEST
 
+START_TEST(channel_convolutions_have_the_reference_bytes)
+{
+	int made = 0;
+
+	for (seed = (uint32_t)(100 * _i + 3); made < 40;) {
+		Layer l = random_layer(true);
+		Node *n = make_conv(&l);
+		FloatConv f;
+
+		if (!n)
+			continue;
+		ck_assert(float_conv_read(&f, n));
+		for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
+			ChannelConv c = channel_conv_of_floats(&f);
+			ChannelShape s;
+
+			if (channel_shape(&c, &machines[m], &s) == 0)
+				continue;
+			expect_same(channel_lower(arena, &c, &s), machines[m].name, n, layer_text(&l));
+			s.pixels = 1 + draw(s.pixels);
+			expect_same(channel_lower(arena, &c, &s), "fewer pixels", n, layer_text(&l));
+			made++;
+		}
+	}
+}
+END_TEST
+
 /* Every block of a layer whose rows are vectors, parts of vectors, or neither. */
 START_TEST(planar_blocks_have_the_reference_bytes)
 {
@@ -292,6 +319,7 @@ main(void)
 	tcase_set_timeout(tc, 300);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, planar_convolutions_have_the_reference_bytes, 0, 4);
+	tcase_add_loop_test(tc, channel_convolutions_have_the_reference_bytes, 0, 4);
 	tcase_add_loop_test(tc, planar_blocks_have_the_reference_bytes, 0, 5);
 	tcase_add_loop_test(tc, elementwise_operators_have_the_reference_bytes, 0, 14);
 	tcase_add_test(tc, sums_side_by_side_have_the_reference_bytes);
