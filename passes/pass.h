@@ -6,7 +6,7 @@
  * on its own; the usual order, which repeats until nothing changes, is
  *
  *	expand, fuse-qdq, fold, simplify, fuse-batch-norm, fuse-bias, fuse-pad,
- *	dead-channels, trees, cse, dce
+ *	channels-last, dead-channels, trees, cse, dce
  *
  * Code generation needs `expand`: it does not know sugar.  All others are optional.
  * All but fuse-qdq, fuse-batch-norm and fuse-bias keep every bit of the result; those

@@ -196,3 +196,30 @@ conv_is_pointwise(const Conv *c)
 	return c->kh == 1 && c->kw == 1 && c->sy == 1 && c->sx == 1 && c->top == 0 &&
 	       c->left == 0 && c->in_h == c->out_h && c->in_w == c->out_w;
 }
+
+static int64_t
+weights_of(const Conv *c)
+{
+	return (int64_t)c->oc * c->kh * c->kw * c->ic;
+}
+
+int
+conv_weight_bits(const Conv *c)
+{
+	int bits = 2;
+
+	for (int64_t i = 0; i < weights_of(c) && bits < 8; i++)
+		while (c->w[i] >> (bits - 1) != 0 && c->w[i] >> (bits - 1) != -1)
+			bits *= 2;
+	return bits;
+}
+
+int64_t
+conv_nonzeros(const Conv *c)
+{
+	int64_t count = 0;
+
+	for (int64_t i = 0; i < weights_of(c); i++)
+		count += c->w[i] != 0;
+	return count;
+}

@@ -48,6 +48,10 @@ conv_weight(const Conv *c, int32_t oc, int32_t ky, int32_t kx, int32_t ic)
 	return c->w[((oc * c->kh + ky) * c->kw + kx) * c->ic + ic];
 }
 
+/* The least of 2, 4 and 8 bits that every weight fits, and how many are not 0. */
+int conv_weight_bits(const Conv *c);
+int64_t conv_nonzeros(const Conv *c);
+
 /* ---- From sums to outputs (scale.c) ---- */
 
 /* How the sums of all channels become outputs. */

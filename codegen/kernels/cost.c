@@ -102,6 +102,93 @@ cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
 	return (blocks * divide_up(c->oc, s->channels) * group + (flat ? 0 : cost_rows(k, c))) / 10;
 }
 
+/* Blocks of whole pixels of a row, and what is left of it. */
+static int64_t
+rows_of_blocks(const Conv *c, int pixels, int64_t whole, int64_t rest)
+{
+	bool flat = conv_is_pointwise(c);
+	int64_t width = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t lines = flat ? 1 : c->batch * c->out_h;
+
+	return lines * (width / pixels * whole + (width % pixels ? rest : 0));
+}
+
+/* A block of `pixels`, in tenths. */
+static int64_t
+packed_block(const Costs *k, const Conv *c, const PackedShape *s, int64_t pixels)
+{
+	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	int64_t groups = divide_up(c->oc, 2 * s->pairs), step = 8 / s->bits, steps, each, group;
+
+	steps = c->kh * divide_up(divide_up(c->kw * c->ic, 2), step);
+	each = s->pairs * (k->load + (2 * step + 1) * k->op);
+	each += pixels * step * ((direct ? k->load / 2 + k->op : k->load) + 2 * s->pairs * k->op);
+	group = steps * each + divide_up(steps * step, s->body) * k->loop + c->kh * k->loop;
+	group += s->pairs * (2 * k->load + pixels * 2 * k->output);
+	return groups * group;
+}
+
+int64_t
+cost_packed_dot2(const Costs *k, const Conv *c, const PackedShape *s)
+{
+	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	int64_t pixels = conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t blocks = rows_of_blocks(c, s->pixels, packed_block(k, c, s, s->pixels),
+	                                packed_block(k, c, s, pixels % s->pixels));
+
+	return (blocks + (direct ? 0 : cost_rows(k, c))) / 10;
+}
+
+/* Unpacking takes two shifts, or one where fields of bits can be taken out. */
+int64_t
+cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s)
+{
+	bool flat = conv_is_pointwise(c);
+	int64_t step = 32 / (s->bits * s->channels), runs = s->tested ? c->kw : 1;
+	int64_t run = divide_up(c->kw * c->ic, runs), words = c->kh * runs * divide_up(run, step);
+	int64_t taps = c->kh * runs * run, unpack = k->isa & ISA_ARM_DSP ? k->op : 2 * k->op, block;
+
+	block = words * (k->load + k->loop) + taps * s->channels * unpack;
+	block += taps * s->pixels * (k->load + s->channels * k->op);
+	block += s->tested ? c->kh * runs * (4 * k->op + k->loop) + taps * k->op : 0;
+	block += s->channels * (3 * k->load + s->pixels * k->output);
+	block = rows_of_blocks(c, s->pixels, block, block) * divide_up(c->oc, s->channels);
+	return (block + (flat || s->tested ? 0 : cost_rows(k, c))) / 10;
+}
+
+/* A block of `pixels`, in tenths. */
+static int64_t
+sparse_block(const Costs *k, const Conv *c, const SparseShape *s, const SparseLists *l,
+             int64_t pixels)
+{
+	bool dsp = k->isa & ISA_ARM_DSP;
+	int64_t sums = s->planes ? pixels + pixels % 2 : pixels, each, lists;
+
+	/* Loads that do not need each other overlap in part. */
+	each = 3 * k->load / 2 + (s->bits < 8 ? (dsp ? 1 : 2) * k->op : 0);
+	each += l->window || (s->planes && c->kw > 1) ? k->load : 0;
+	each += s->planes ? 2 * k->op : 0;
+	each += s->planes ? sums / 2 * k->load + sums * k->op : sums * (k->load + k->op);
+	lists = (int64_t)c->oc * l->segments * (2 * k->load + 5 * k->op + k->loop);
+	return lists + l->units * (k->loop + s->unit * each) +
+	       c->oc * (3 * k->load + pixels * k->output);
+}
+
+int64_t
+cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLists *l)
+{
+	int64_t elements = (int64_t)c->batch * c->in_h * c->in_w * c->ic;
+	int64_t pixels = conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t blocks = rows_of_blocks(c, s->pixels, sparse_block(k, c, s, l, s->pixels),
+	                                sparse_block(k, c, s, l, pixels % s->pixels));
+
+	if (s->planes)
+		blocks += elements * (k->load + 3 * k->op + k->loop);
+	else if (!conv_is_pointwise(c))
+		blocks += cost_rows(k, c);
+	return blocks / 10;
+}
+
 int64_t
 cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 {

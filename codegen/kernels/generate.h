@@ -52,6 +52,56 @@ typedef struct {
 bool scalar_fits(const Conv *c);
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 
+/* Weights of 4 or 2 bits: pixels by pairs of output channels, or by channels, at a time. */
+typedef struct {
+	int bits;
+	int pixels;   /* up to 4 */
+	int pairs;    /* of packed_dot2: up to 3 */
+	int channels; /* of packed_scalar: 1, 2 or 4 */
+	int body;     /* words of x, or elements, in the body of the loop over a row */
+	int unroll;   /* packed_dot2: rows of up to so many words of x have no loop */
+	int32_t strip; /* packed_dot2: output rows that are buffered at a time; 0: a ring */
+	bool tested;  /* packed_scalar: no row buffer, taps are tested; one pixel */
+} PackedShape;
+
+/* Whether weights and sums have few enough bits; and a convolution with one group, for
+ * two 16-bit products an instruction (packed_dot2.c). */
+bool packed_dot2_fits(const Conv *c, int bits);
+LFunc *packed_dot2_lower(Arena *a, const Conv *c, const PackedShape *shape);
+
+/* The same for any machine, with one product at a time (packed_scalar.c). */
+bool packed_scalar_fits(const Conv *c, int bits);
+LFunc *packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape);
+
+/* Weights of zero left out. */
+typedef struct {
+	bool planes; /* 16-bit numbers, of two pixels at a time; pixels is even */
+	int32_t strip; /* 0: lists of rows of the kernel, and a ring; else lists of the whole
+	                * window, and so many output rows are buffered at a time, or none are
+	                * where there is no padding */
+	int pixels;  /* up to 8 */
+	int unit;    /* weights that the loop over a list takes at a time: 1, 2 or 4 */
+	int bits;    /* of a weight: 8, 4 or 2; a unit has whole bytes of them */
+	bool dsp;    /* for machines with DSP instructions */
+} SparseShape;
+
+/* What is stored of a convolution so. */
+typedef struct {
+	bool planes, window;
+	int32_t runs, run;     /* of a row of the kernel, or the window: pieces without gaps,
+	                        * positions of one */
+	int32_t chunk, chunks; /* positions of a segment, and segments of a run */
+	int32_t segments;      /* of an output channel */
+	int32_t units;         /* of all lists */
+} SparseLists;
+
+/* The lists but for their units, and the number of those (sparse.c). */
+SparseLists sparse_lists(const Conv *c, const SparseShape *shape);
+int64_t sparse_units(const Conv *c, const SparseLists *l, int unit);
+
+bool sparse_fits(const Conv *c, const SparseShape *shape);
+LFunc *sparse_lower(Arena *a, const Conv *c, const SparseShape *shape);
+
 typedef struct {
 	bool pairs; /* two products an instruction */
 	int tiles;  /* at most so many at a time, up to 4 */

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "codegen/kernels/compressed.h"
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
 #include "codegen/kernels/vector.h"
@@ -35,16 +36,21 @@ buffer_bytes(const LFunc *f, bool scratch)
 	return bytes;
 }
 
+NodeKernel
+kernel_of(const char *name, LFunc *fn, int64_t cycles)
+{
+	return (NodeKernel){.name = name, .fn = fn, .cycles = cycles,
+	                    .constants = buffer_bytes(fn, false), .code = cost_code(fn),
+	                    .scratch = buffer_bytes(fn, true)};
+}
+
 static void
 add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 {
-	NodeKernel k = {.name = name, .fn = fn, .cycles = cycles};
+	NodeKernel k = kernel_of(name, fn, cycles);
 
-	if (cycles > ch->reference)
-		return;
-	k.scratch = buffer_bytes(fn, true);
-	k.constants = buffer_bytes(fn, false);
-	VEC_PUSH(ch->arena, &ch->all, k);
+	if (cycles <= ch->reference)
+		VEC_PUSH(ch->arena, &ch->all, k);
 }
 
 static bool
@@ -350,6 +356,29 @@ list_sum(Chooser *ch, const Node *n)
 		           count * (4 * k->load + k->output + k->loop) / 10);
 }
 
+/* ---- Weights that were made small ---- */
+
+/* Adds each in front of the first one that it is better than. */
+static void
+list_compressed(Chooser *ch)
+{
+	NodeKernels more = compressed_list(ch->arena, ch->conv, ch->options, ch->costs);
+	char level = ch->options->level;
+
+	for (int i = 0; i < more.n; i++) {
+		int at = 0, last = ch->all.n;
+
+		while (at < last && !compressed_is_better(&more.v[i], &ch->all.v[at], level))
+			at++;
+		if (at == last)
+			continue;
+		VEC_PUSH(ch->arena, &ch->all, more.v[i]);
+		for (int k = last; k > at; k--)
+			ch->all.v[k] = ch->all.v[k - 1];
+		ch->all.v[at] = more.v[i];
+	}
+}
+
 /* ---- LSTM layers ---- */
 
 static void
@@ -367,18 +396,20 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	bool is_dot;
 	Conv c;
 
 	ch.costs = wanted ? costs_of(o->target) : NULL;
+	is_dot = wanted && (n->op == OP_CONV || n->op == OP_GEMM || n->op == OP_MATMUL) &&
+	         conv_read(&c, a, n);
+	ch.conv = is_dot ? &c : NULL;
 	if (wanted && !is_small(&ch) && has_float_vectors(o->target))
 		list_vectors_of(&ch, n);
-
 	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
 		list_sum(&ch, n);
 	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {
 		list_lstm(&ch, n);
-	} else if (ch.costs && conv_read(&c, a, n)) {
-		ch.conv = &c;
+	} else if (ch.costs && is_dot) {
 		ch.reference = cost_reference(ch.costs, &c);
 		if (!(o->target->isa & ISA_ARM_DSP))
 			list_scalar(&ch);
@@ -390,5 +421,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 			list_depthwise(&ch);
 	}
 	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
+	if (is_dot && (ch.costs || is_small(&ch)))
+		list_compressed(&ch);
 	return ch.all;
 }

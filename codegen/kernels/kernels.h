@@ -19,6 +19,7 @@ typedef struct {
 	LFunc *fn;        /* verified by whoever takes it */
 	int64_t cycles;   /* an estimate; 0: not known */
 	int64_t constants; /* bytes that it keeps */
+	int64_t code;      /* bytes, an estimate */
 	int64_t scratch;   /* bytes of RAM while it runs */
 } NodeKernel;
 
@@ -29,6 +30,9 @@ typedef struct {
 	char level; /* '0' to '3', 's', 'z' */
 	bool remarks; /* report each choice (R_PASS) */
 } KernelOptions;
+
+/* A kernel with all that is known of it. */
+NodeKernel kernel_of(const char *name, LFunc *fn, int64_t cycles);
 
 /*
  * All lowerings of n that make sense on the target, best first; the last one is the

@@ -7,7 +7,8 @@ rows_per_unit(const Rows *r)
 	case ROWS_PAIRS:
 	case ROWS_QUADS: return 2;
 	case ROWS_BYTES: return 4;
-	case ROWS_SINGLE: break;
+	case ROWS_SINGLE:
+	case ROWS_PLANES: break;
 	}
 	return 1;
 }
@@ -50,6 +51,32 @@ rows_plan_single(const Conv *c, int32_t columns, int32_t strip)
 	return plan(c, ROWS_SINGLE, c->groups * c->ic, columns, strip);
 }
 
+Rows
+rows_plan_planes(const Conv *c, int32_t columns, int32_t strip, int32_t pixels)
+{
+	Rows r = plan(c, ROWS_PLANES, c->groups * c->ic, columns, strip);
+	int32_t span = (columns - 1) * c->sx + (c->kw - 1) * c->dx + 1;
+
+	r.plane = pixels ? pixels : ((span - 1) / c->sx + 1) * c->sx;
+	r.is_block = pixels != 0;
+	r.row_units = r.channels * r.plane;
+	return r;
+}
+
+int32_t
+rows_column(const Rows *r, int32_t column)
+{
+	int32_t s = r->c->sx;
+
+	return column % s * (r->plane / s) + column / s;
+}
+
+static DType
+unit_type(const Rows *r)
+{
+	return r->form == ROWS_SINGLE ? DT_I8 : r->form == ROWS_PLANES ? DT_I16 : DT_I32;
+}
+
 /* The zero point in every element of a unit. */
 static Expr *
 zero_unit(LowerCtx *cx, const Rows *r)
@@ -60,7 +87,8 @@ zero_unit(LowerCtx *cx, const Rows *r)
 	case ROWS_PAIRS:
 	case ROWS_QUADS: zero = (zero & 0xffff) * 0x10001u; break;
 	case ROWS_BYTES: zero = (zero & 0xff) * 0x1010101u; break;
-	case ROWS_SINGLE: return loop_int(&cx->b, DT_I8, r->c->x_zero);
+	case ROWS_SINGLE:
+	case ROWS_PLANES: return loop_int(&cx->b, unit_type(r), r->c->x_zero);
 	}
 	return loop_int(&cx->b, DT_I32, (int32_t)zero);
 }
@@ -80,7 +108,7 @@ rows_begin(LowerCtx *cx, Rows *r)
 {
 	int32_t units = r->slots * r->row_units, more = r->form == ROWS_SINGLE ? DOT_ELEMENTS - 1 : 0;
 
-	r->buf = lower_scratch(cx, "rows", r->form == ROWS_SINGLE ? DT_I8 : DT_I32, units + more);
+	r->buf = lower_scratch(cx, "rows", unit_type(r), units + more);
 	fill_zero(cx, r, loop_idx(&cx->b, 0), units + more);
 }
 
@@ -176,7 +204,9 @@ rows_convert(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t count)
 static int32_t
 pixels_of(const Rows *r)
 {
-	int32_t room = rows_per_unit(r) * r->row_units / r->padded - r->c->left;
+	int32_t columns = r->form == ROWS_PLANES ? r->plane
+	                                         : rows_per_unit(r) * r->row_units / r->padded;
+	int32_t room = columns - r->c->left;
 
 	return room < r->c->in_w ? room : r->c->in_w;
 }
@@ -192,6 +222,35 @@ copy_from_middle(LowerCtx *cx, const Rows *r, Expr *from, Expr *to, int32_t coun
 	rows_convert(cx, r, loop_add(b, from, one), loop_add(b, to, one), count - 1);
 }
 
+/* `count` pixels of x from x_at on to the planes that start at `to`, from column `left` on. */
+static void
+copy_to_planes(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t count, int32_t left)
+{
+	LBuilder *b = &cx->b;
+	int32_t s = r->is_block ? 1 : r->c->sx;
+	int depth = b->depth;
+	Expr *i = lower_for(cx, "ix", count), *column = loop_affine(b, i, 1, left), *channel;
+
+	if (s > 1) {
+		column = lower_let(cx, "column", column);
+		column = loop_add(b, loop_affine(b, loop_op2(b, KOP_REM, column, loop_idx(b, s)),
+		                                 r->plane / s, 0),
+		                  loop_op2(b, KOP_DIV, column, loop_idx(b, s)));
+	}
+	x_at = lower_let(cx, "x_i", loop_add(b, x_at, loop_affine(b, i, r->channels, 0)));
+	to = lower_let(cx, "to_i", loop_add(b, to, column));
+	channel = lower_for(cx, "c", r->channels);
+	loop_store_cvt(b, r->buf, loop_add(b, to, loop_affine(b, channel, r->plane, 0)),
+	               element(cx, r, loop_add(b, x_at, channel)));
+	lower_end_to(cx, depth);
+}
+
+void
+rows_fill_block(LowerCtx *cx, const Rows *r, Expr *x_at, int32_t pixels)
+{
+	copy_to_planes(cx, r, x_at, loop_idx(&cx->b, 0), pixels, 0);
+}
+
 /* Row iy of the input, which exists, to the slot that starts at word `to`. */
 static void
 copy_row(LowerCtx *cx, const Rows *r, Expr *image, Expr *iy, Expr *to)
@@ -203,6 +262,10 @@ copy_row(LowerCtx *cx, const Rows *r, Expr *image, Expr *iy, Expr *to)
 	if (pixels_of(r) <= 0)
 		return;
 	from = lower_let(cx, "from", loop_add(b, image, from));
+	if (r->form == ROWS_PLANES) {
+		copy_to_planes(cx, r, from, to, pixels_of(r), c->left);
+		return;
+	}
 	to = lower_let(cx, "to", loop_add(b, to, loop_idx(b, c->left * r->padded / rows_per_unit(r))));
 	if (c->left * r->padded % rows_per_unit(r) != 0) {
 		copy_from_middle(cx, r, from, to, pixels_of(r) * r->channels);

@@ -9,9 +9,12 @@
  *	ROWS_BYTES	four elements as they are in a word
  *	ROWS_SINGLE	elements as they are (i8), and some more behind the last, so that what
  *			starts at an element can be loaded by fours or sixteens
+ *	ROWS_PLANES	numbers of 16 bits, those of each channel side by side: of a row, with
+ *			a stride of s first every s-th column, then those behind them, …
  *
  * For pairs, pixels get a channel more where they would otherwise start between words.
- * Positions and sizes are counted in units: words, or elements of ROWS_SINGLE.
+ * Positions and sizes are counted in units: words, or elements of ROWS_SINGLE and
+ * ROWS_PLANES.
  *
  * A buffer holds as many rows as a window covers, in a ring: padded row r is in slot
  * r mod slots.  Or it holds those of a strip of output rows, one after the other; then a
@@ -22,7 +25,7 @@
 
 #include "codegen/kernels/conv.h"
 
-typedef enum { ROWS_PAIRS, ROWS_QUADS, ROWS_BYTES, ROWS_SINGLE } RowsForm;
+typedef enum { ROWS_PAIRS, ROWS_QUADS, ROWS_BYTES, ROWS_SINGLE, ROWS_PLANES } RowsForm;
 
 typedef struct {
 	const Conv *c;
@@ -32,6 +35,8 @@ typedef struct {
 	int32_t padded;    /* and in the buffer */
 	int32_t row_units, slots;
 	int32_t span;      /* rows that a window covers, with gaps */
+	int32_t plane;     /* ROWS_PLANES: from a channel to the next */
+	bool is_block;     /* ROWS_PLANES: a block of pixels of a kernel with one tap */
 	int32_t strip;     /* output rows of a strip; 0: a ring */
 	bool twice;        /* elements twice as large; for pairs and quads */
 	int32_t at_once;   /* conversions of four in the body of a loop; 0: one */
@@ -47,11 +52,20 @@ Rows rows_plan_wide(const Conv *c, int32_t columns, int32_t strip);
 Rows rows_plan_bytes(const Conv *c, int32_t columns, int32_t strip);
 Rows rows_plan_single(const Conv *c, int32_t columns, int32_t strip);
 
+/* Planes for the same, or, with `pixels`, for a block of them (rows_fill_block()). */
+Rows rows_plan_planes(const Conv *c, int32_t columns, int32_t strip, int32_t pixels);
+
+/* Where column `column` of a channel is in its plane. */
+int32_t rows_column(const Rows *r, int32_t column);
+
 /* Makes the buffer, and code that fills it with the zero point. */
 void rows_begin(LowerCtx *cx, Rows *r);
 
 /* Code that brings in the rows of an output row, or those of the strip that starts there. */
 void rows_fill(LowerCtx *cx, const Rows *r, Expr *image, Expr *oy);
+
+/* Code that brings in up to as many pixels as a block has, from x_at on. */
+void rows_fill_block(LowerCtx *cx, const Rows *r, Expr *x_at, int32_t pixels);
 
 /* The slot of the first row of an output row's window (of row oy of a strip), and where
  * a row of it starts. */

@@ -564,9 +564,10 @@ report_choices(const Build *b)
 		if (all->n > 1)
 			diag_report(b->diag, &b->plans.node[t]->loc, R_PASS,
 			            "kernels: %s: about %lld cycles (reference lowering %lld), %lld "
-			            "bytes of constants, %lld of scratch%s",
+			            "bytes of constants, about %lld of code, %lld of scratch%s",
 			            k->name, (long long)k->cycles, (long long)last->cycles,
-			            (long long)k->constants, (long long)k->scratch,
+			            (long long)k->constants, (long long)k->code,
+			            (long long)k->scratch,
 			            b->chosen[t] ? "; faster ones need too much memory" : "");
 	}
 }

@@ -95,6 +95,17 @@ tfl_axis(TNode *n, int64_t axis, int rank, int64_t *out)
 	                 (long long)axis, rank);
 }
 
+bool
+tfl_custom(TNode *n, const char *name, int64_t lo, int64_t hi, int64_t *out)
+{
+	if (!flex_find(&n->custom, name, out))
+		return tfl_error(n, E_MALFORMED, "the option '%s' is missing", name);
+	if (*out >= lo && *out <= hi)
+		return true;
+	return tfl_error(n, E_ATTRIBUTE, "the option '%s' is %lld, not from %lld to %lld", name,
+	                 (long long)*out, (long long)lo, (long long)hi);
+}
+
 Ints
 tfl_list(TNode *n, int count, const int64_t *v)
 {

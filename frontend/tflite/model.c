@@ -10,14 +10,33 @@ enum { CODE_PLACEHOLDER = 127, CODE_CUSTOM = 32 };
 static const TfliteOp tfl_ops[] = {
 #define TFL_OP(code, name, options, table, lo, hi, outs_lo, outs_hi, reader, op) \
 	[code] = {name,    options, FB_##table, lo, hi, outs_lo, outs_hi, tfl_read_##reader, \
-	          op, false},
+	          op, false, false},
 #define TFL_STATE(code, name, options, table, lo, hi, outs_lo, outs_hi, reader) \
 	[code] = {name,     options, FB_##table, lo, hi, outs_lo, outs_hi, tfl_read_##reader, \
-	          OP_COUNT, true},
+	          OP_COUNT, true, false},
 #define TFL_REFUSED(code, name) \
-	[code] = {name, 0, FB_NoOptions, 0, 0, 0, 0, NULL, OP_COUNT, false},
+	[code] = {name, 0, FB_NoOptions, 0, 0, 0, 0, NULL, OP_COUNT, false, false},
 #include "frontend/tflite/ops.def"
 };
+
+static const TfliteOp custom_ops[] = {
+#define TFL_CUSTOM(name, lo, hi, outs_lo, outs_hi, reader) \
+	{name, 0, FB_NoOptions, lo, hi, outs_lo, outs_hi, tfl_read_##reader, OP_COUNT, false, \
+	 true},
+#include "frontend/tflite/ops.def"
+};
+
+enum { NCUSTOM = sizeof custom_ops / sizeof custom_ops[0] };
+
+static const TfliteOp *
+custom_op(const FbString *name)
+{
+	for (int i = 0; i < NCUSTOM; i++)
+		if (strlen(custom_ops[i].name) == name->n &&
+		    memcmp(custom_ops[i].name, name->s, name->n) == 0)
+			return &custom_ops[i];
+	return NULL;
+}
 
 enum { NOPS = sizeof tfl_ops / sizeof tfl_ops[0] };
 
@@ -160,6 +179,10 @@ check_types(TNode *n)
 static bool
 read_options(TNode *n, const FbOperator *op)
 {
+	if (n->info->is_custom && op->custom_options.count > 0 &&
+	    !flex_read(&n->custom, n->r->fb.bytes + op->custom_options.at,
+	               op->custom_options.count))
+		return tfl_error(n, E_MALFORMED, "its options cannot be read");
 	if (n->info->options == 0)
 		return fb_read(&n->r->fb, n->info->table, (FbRef){0}, &n->options);
 	if (op->builtin_options_type != 0 && op->builtin_options_type != n->info->options)
@@ -207,7 +230,7 @@ read_operator(Tflite *r, int i)
 	    !fb_read(&r->fb, FB_Operator, ref, &op) || !read_code(r, &op, &code, &c))
 		return false;
 	name = code_name(r, code, &c);
-	n.info = tfl_op(code);
+	n.info = code == CODE_CUSTOM ? custom_op(&c.custom_code) : tfl_op(code);
 	n.loc.where = arena_printf(r->arena, "%sop %d (%s)", r->where, i, name);
 	if (!read_operands(&n, &op))
 		return false;

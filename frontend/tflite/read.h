@@ -11,6 +11,7 @@
 
 #include "frontend/frontend.h"
 #include "frontend/tflite/flatbuf.h"
+#include "frontend/tflite/flexbuf.h"
 #include "ir/graph.h"
 
 /* What keeps its contents between calls: a resource of the file. */
@@ -66,6 +67,7 @@ typedef struct {
 	TfliteReadFn *read; /* NULL: not supported */
 	Op op;
 	bool takes_resources;
+	bool is_custom;
 } TfliteOp;
 
 /* Room for the options of any operator. */
@@ -82,12 +84,14 @@ struct TNode {
 	Tensor **in; /* NULL: absent */
 	Tensor **out;
 	Options options;
+	FlexMap custom; /* the options of a custom operator */
 };
 
 #define TFL_OP(code, name, options, table, lo, hi, outs_lo, outs_hi, reader, op) \
 	TfliteReadFn tfl_read_##reader;
 #define TFL_STATE(code, name, options, table, lo, hi, outs_lo, outs_hi, reader) \
 	TfliteReadFn tfl_read_##reader;
+#define TFL_CUSTOM(name, lo, hi, outs_lo, outs_hi, reader) TfliteReadFn tfl_read_##reader;
 #include "frontend/tflite/ops.def"
 
 /* The most elements of a result that the frontend makes itself. */
@@ -138,6 +142,12 @@ bool tfl_ints(TNode *n, int i, Ints *out);
 /* A single integer; axes, which may be counted from the end. */
 bool tfl_int(TNode *n, int i, int64_t *out);
 bool tfl_axis(TNode *n, int64_t axis, int rank, int64_t *out);
+
+/* The option of a custom operator, which is in [lo, hi]. */
+bool tfl_custom(TNode *n, const char *name, int64_t lo, int64_t hi, int64_t *out);
+
+/* A variable of the operator's own, which starts with `initial`; NULL after an error. */
+Variable *tfl_own_variable(TNode *n, const char *name, const Type *t, const void *initial);
 
 /* Copies into the graph's memory. */
 Ints tfl_list(TNode *n, int count, const int64_t *v);

@@ -155,6 +155,21 @@ own_state(TNode *n, int i)
 	return start_variable(n, v, &t->type) ? v : NULL;
 }
 
+Variable *
+tfl_own_variable(TNode *n, const char *name, const Type *t, const void *initial)
+{
+	Variable *v = ARENA_NEW(n->r->arena, Variable);
+
+	if (n->r->variables.n == MAX_VARIABLES) {
+		tfl_error(n, E_SIZE, "more than %d variables", MAX_VARIABLES);
+		return NULL;
+	}
+	v->name = (FbString){name, strlen(name)};
+	v->held = v->value = graph_state(n->r->g, name, *t, initial);
+	VEC_PUSH(n->r->arena, &n->r->variables, v);
+	return v;
+}
+
 /* A node whose outputs after the first are what `count` variables hold next. */
 static bool
 stateful(TNode *n, Node *node, int count, Variable *const *v)

@@ -272,6 +272,21 @@ divide_by_power(LowerCtx *cx, Expr *x, Expr *count)
 	return loop_cvt(b, DT_I32, t);
 }
 
+/* x * m / 2^(31 + count), rounded once: half up. */
+static Expr *
+scale_once(LowerCtx *cx, Expr *x, int32_t m, Expr *count)
+{
+	LBuilder *b = &cx->b;
+	Expr *right = loop_add(b, loop_cvt(b, DT_I64, count), q_int64(cx, 31)), *half;
+	Expr *y = loop_mul(b, loop_cvt(b, DT_I64, x), q_int64(cx, m));
+
+	/* With 63 bits off and more nothing is left of any product. */
+	right = loop_op2(b, KOP_MIN, right, q_int64(cx, 63));
+	right = lower_let(cx, "right", loop_op2(b, KOP_MAX, right, q_int64(cx, 1)));
+	half = loop_op2(b, KOP_SHL, q_int64(cx, 1), loop_sub(b, right, q_int64(cx, 1)));
+	return loop_cvt(b, DT_I32, loop_op2(b, KOP_SHR, loop_add(b, y, half), right));
+}
+
 /*
  * a / b with b made positive: the inverse of b, scaled to [1, 2), times a, scaled up as
  * far as it goes.  x / 0, undefined in the reference, is what comes out.
@@ -295,10 +310,11 @@ qlower_div(LowerCtx *cx, const Node *n)
 	room = loop_op2(b, KOP_XOR, x, loop_op2(b, KOP_SHR, x, q_int(cx, 31)));
 	room = loop_let(b, "room", loop_sub(b, q_clz(cx, room), q_int(cx, 1)));
 	q = q_srdhm(cx, loop_op2(b, KOP_SHL, x, room), inverse);
-	q = q_srdhm(cx, q, q_int(cx, by.m));
 	/* The inverse has 31 - zeros bits before the point. */
 	room = loop_sub(b, loop_add(b, room, q_int(cx, 31 - by.shift)), zeros);
-	store(cx, n, at[2], divide_by_power(cx, q, room));
+	q = cx->single_rounding ? scale_once(cx, q, by.m, room)
+	                        : divide_by_power(cx, q_srdhm(cx, q, q_int(cx, by.m)), room);
+	store(cx, n, at[2], q);
 	lower_end_to(cx, 0);
 }
 

@@ -15,6 +15,9 @@
 
 static uint32_t seed;
 
+/* One of so many weights of the kind SPARSE is not 0. */
+static int32_t sparsity = 5;
+
 static int32_t
 draw(int32_t n)
 {
@@ -23,13 +26,17 @@ draw(int32_t n)
 }
 
 /* What kind of numbers a layer has. */
-typedef enum { RANDOM, EXTREME, LEAST, KINDS } Kind;
+typedef enum { RANDOM, EXTREME, LEAST, KINDS, BITS4, BITS2, SPARSE, ALL_KINDS } Kind;
 
 static int8_t
 draw_i8(Kind kind)
 {
 	static const int8_t extreme[] = {INT8_MIN, INT8_MAX, -127, 0, 1, -1};
 
+	if (kind == BITS4 || kind == BITS2)
+		return (int8_t)(kind == BITS4 ? draw(16) - 8 : draw(4) - 2);
+	if (kind == SPARSE)
+		return (int8_t)(draw(sparsity) ? 0 : draw(256) - 128);
 	if (kind == RANDOM)
 		return (int8_t)(draw(255) - 127);
 	return kind == EXTREME ? extreme[1 + draw(5)] : extreme[draw(6)];
@@ -283,11 +290,52 @@ check_channels(const Conv *c, const Node *n, const Layer *l)
 }
 
 static void
+check_packed(const Conv *c, const Node *n, const Layer *l)
+{
+	int bits = conv_weight_bits(c);
+
+	if (bits > 4)
+		return;
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		PackedShape s = {.bits = bits, .pixels = pixels, .pairs = pixels == 1 ? 1 + draw(3) : 1,
+		                 .channels = 1 << draw(3), .body = draw(2) ? 4 : 8,
+		                 .unroll = draw(30), .strip = draw(2) ? 1 + draw(c->out_h) : 0};
+
+		if (packed_dot2_fits(c, bits))
+			expect_same(packed_dot2_lower(arena, c, &s), "packed dot2", n, l);
+		expect_same(packed_scalar_lower(arena, c, &s), "packed scalar", n, l);
+		s.tested = true;
+		s.pixels = 1;
+		expect_same(packed_scalar_lower(arena, c, &s), "packed", n, l);
+	}
+}
+
+static void
+check_sparse(const Conv *c, const Node *n, const Layer *l)
+{
+	int bits = conv_weight_bits(c);
+
+	for (int pixels = 1; pixels <= 8; pixels++)
+		for (int planes = 0; planes < 2; planes++) {
+			SparseShape s = {.planes = planes, .strip = draw(2) ? 1 + draw(c->out_h) : 0, .dsp = draw(2), .pixels = pixels, .unit = 1 << draw(3),
+			                 .bits = bits};
+
+			while (s.unit * bits % 8 != 0)
+				s.unit *= 2;
+			if ((planes && pixels % 2) || !sparse_fits(c, &s))
+				continue;
+			expect_same(sparse_lower(arena, c, &s), planes ? "planes" : "sparse", n, l);
+		}
+}
+
+static void
 check_node(const Node *n, const Layer *l)
 {
 	Conv c;
 
 	ck_assert_msg(conv_read(&c, arena, n), "%s is not read", layer_text(l));
+	if (c.groups == 1)
+		check_packed(&c, n, l);
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
 	check_channels(&c, n, l);
@@ -429,6 +477,74 @@ START_TEST(sums_have_the_reference_bytes)
 }
 END_TEST
 
+/* With weights of 4 and 2 bits, sums of more bits than packed words allow among them. */
+START_TEST(packed_weights_have_the_reference_bytes)
+{
+	int made = 0;
+
+	for (seed = 91000u + 1000u * (uint32_t)_i; made < 40;) {
+		Layer l = draw_layer();
+		Node *n;
+		Conv c;
+
+		l.kind = _i % 2 ? BITS4 : BITS2;
+		l.ic = draw(9) == 0 ? 700 : l.ic;
+		l.kind = draw(9) == 0 && _i % 2 ? BITS2 : l.kind;
+		n = draw(3) ? make_conv(&l) : make_gemm(&l);
+		if (!n)
+			continue;
+		ck_assert(conv_read(&c, arena, n));
+		check_packed(&c, n, &l);
+		made++;
+	}
+}
+END_TEST
+
+/* From no weight that is not zero to no zero, alone and in rows of more than a list can
+ * have. */
+START_TEST(sparse_weights_have_the_reference_bytes)
+{
+	static const int32_t patterns[] = {1, 2, 5, 20, 1 << 20};
+	int made = 0;
+
+	sparsity = patterns[_i];
+	for (seed = 61000u + 1000u * (uint32_t)_i; made < 25;) {
+		Layer l = draw_layer();
+		Node *n;
+		Conv c;
+
+		l.kind = draw(3) ? SPARSE : (Kind)(BITS4 + draw(2));
+		l.ic = draw(5) == 0 ? 300 : l.ic;
+		n = draw(3) ? make_conv(&l) : make_gemm(&l);
+		if (!n)
+			continue;
+		ck_assert(conv_read(&c, arena, n));
+		check_sparse(&c, n, &l);
+		made++;
+	}
+}
+END_TEST
+
+/* All but one weight are zero, wherever that is. */
+START_TEST(one_weight_has_the_reference_bytes)
+{
+	Layer l = {.batch = 1, .h = 5, .w = 7, .ic = 3, .groups = 1, .oc = 2, .kh = 2, .kw = 3,
+	           .sy = 1, .sx = 2, .dy = 1, .dx = 2, .pad = {1, 2, 0, 2}, .kind = SPARSE};
+
+	sparsity = 1 << 20;
+	for (int32_t i = 0; i < 2 * 2 * 3 * 3; i++) {
+		Node *n;
+		Conv c;
+
+		seed = 17;
+		n = make_conv(&l);
+		((int8_t *)(uintptr_t)n->in[1]->data)[i] = i % 2 ? INT8_MIN : INT8_MAX;
+		ck_assert(conv_read(&c, arena, n));
+		check_sparse(&c, n, &l);
+	}
+}
+END_TEST
+
 START_TEST(products_have_the_reference_bytes)
 {
 	seed = 5;
@@ -477,6 +593,9 @@ main(void)
 	tcase_add_loop_test(tc, convolutions_have_the_reference_bytes, 0, 6);
 	tcase_add_loop_test(tc, depthwise_convolutions_have_the_reference_bytes, 0, 3);
 	tcase_add_loop_test(tc, winograd_has_the_reference_bytes, 0, 4);
+	tcase_add_loop_test(tc, packed_weights_have_the_reference_bytes, 0, 4);
+	tcase_add_loop_test(tc, sparse_weights_have_the_reference_bytes, 0, 5);
+	tcase_add_test(tc, one_weight_has_the_reference_bytes);
 	tcase_add_test(tc, winograd_refuses_large_sums);
 	tcase_add_test(tc, sums_have_the_reference_bytes);
 	tcase_add_test(tc, products_have_the_reference_bytes);

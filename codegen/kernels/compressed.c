@@ -1,0 +1,227 @@
+#include "codegen/kernels/compressed.h"
+
+#include <string.h>
+
+typedef struct {
+	Arena *arena;
+	const Conv *c;
+	const KernelOptions *options;
+	const Costs *costs;
+	NodeKernels all;
+} Lister;
+
+static bool
+is_small(const Lister *l)
+{
+	return l->options->level == 's' || l->options->level == 'z';
+}
+
+/* Pixels of a row that a block can have. */
+static int64_t
+row_pixels(const Conv *c)
+{
+	return conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+}
+
+static void
+add(Lister *l, const char *name, LFunc *fn, int64_t cycles)
+{
+	NodeKernel k = kernel_of(name, fn, cycles);
+
+	VEC_PUSH(l->arena, &l->all, k);
+}
+
+/* As many output rows as a few kilobytes have room for, with elements of so many
+ * bytes. */
+static int32_t
+strip_of(const Conv *c, int bytes)
+{
+	enum { MOST = 4096 };
+	int64_t row = ((int64_t)c->out_w * c->sx + (int64_t)c->kw * c->dx) * c->ic * bytes;
+	int64_t rows = (MOST / row - (int64_t)(c->kh - 1) * c->dy - 1) / c->sy + 1, strips;
+
+	rows = rows < 1 ? 1 : rows > c->out_h ? c->out_h : rows;
+	strips = (c->out_h - 1) / rows + 1;
+	return (int32_t)((c->out_h - 1) / strips) + 1;
+}
+
+/* ---- Packed weights ---- */
+
+static const char *
+packed_name(const Lister *l, const PackedShape *s, int channels)
+{
+	return arena_printf(l->arena, "int%d %dx%d%s", s->bits, s->pixels, channels,
+	                    s->tested ? " without buffer" : s->strip ? " in strips" : "");
+}
+
+static void
+list_packed_dot2(Lister *l, int bits)
+{
+	bool one = row_pixels(l->c) == 1;
+	PackedShape best = {0};
+
+	/* The mask takes a register that three pixels would need. */
+	for (int size = 1; size <= (one ? 3 : 2); size++) {
+		PackedShape s = {.bits = bits, .pixels = one ? 1 : size, .pairs = one ? size : 1,
+		                 .body = is_small(l) ? 4 : 8, .unroll = is_small(l) ? 8 : one ? 16 : 72};
+
+		/* Channels that do not exist have weights all the same. */
+		if (is_small(l) && s.pairs > 1 && (l->c->oc + 1) / 2 % s.pairs != 0)
+			continue;
+		if (!best.bits || cost_packed_dot2(l->costs, l->c, &s) <
+		                          cost_packed_dot2(l->costs, l->c, &best))
+			best = s;
+	}
+	add(l, packed_name(l, &best, 2 * best.pairs), packed_dot2_lower(l->arena, l->c, &best),
+	    cost_packed_dot2(l->costs, l->c, &best));
+	if (is_small(l) || (conv_is_pointwise(l->c) && l->c->ic % 4 == 0))
+		return;
+	best.strip = strip_of(l->c, 2);
+	add(l, packed_name(l, &best, 2 * best.pairs), packed_dot2_lower(l->arena, l->c, &best),
+	    cost_packed_dot2(l->costs, l->c, &best) - 1);
+}
+
+/* Blocks that the registers have room for, as of the scalar kernels. */
+static void
+list_packed_scalar(Lister *l, int bits)
+{
+	const Target *t = l->options->target;
+	bool many = t && strncmp(t->name, "riscv", 5) == 0;
+	bool few = !many && !(t && t->isa & ISA_MUL_HIGH), one = row_pixels(l->c) == 1;
+	PackedShape s = {.bits = bits, .channels = one || few || many ? 4 : 2, .pixels = 1,
+	                 .tested = !conv_is_pointwise(l->c)};
+
+	if (l->c->oc < s.channels)
+		s.channels = l->c->oc == 1 ? 1 : 2;
+	add(l, packed_name(l, &s, s.channels), packed_scalar_lower(l->arena, l->c, &s),
+	    l->costs ? cost_packed_scalar(l->costs, l->c, &s) : 0);
+	if (!l->costs)
+		return;
+	s.tested = false;
+	s.pixels = one || few ? 1 : many ? 4 : 3;
+	if (s.pixels > 1 || !conv_is_pointwise(l->c))
+		add(l, packed_name(l, &s, s.channels), packed_scalar_lower(l->arena, l->c, &s),
+		    cost_packed_scalar(l->costs, l->c, &s));
+}
+
+static void
+list_packed(Lister *l)
+{
+	int bits = conv_weight_bits(l->c);
+	bool pairs = l->costs && (l->options->target->isa & ISA_ARM_DSP);
+
+	if (bits == 8 || l->c->groups != 1)
+		return;
+	if (bits == 2 && pairs && !packed_dot2_fits(l->c, 2) && packed_dot2_fits(l->c, 4))
+		list_packed_dot2(l, 4);
+	if (pairs && packed_dot2_fits(l->c, bits))
+		list_packed_dot2(l, bits);
+	list_packed_scalar(l, bits);
+}
+
+/* ---- Zeros left out ---- */
+
+static int64_t
+sparse_bytes(const Lister *l, const SparseShape *s, const SparseLists *lists)
+{
+	int64_t weights = (int64_t)lists->units * s->unit;
+
+	return weights + weights * s->bits / 8 + (int64_t)l->c->oc * lists->segments +
+	       (lists->window ? 2 * lists->run : 0);
+}
+
+/* Less is better, by what the level wants. */
+static double
+merit(const Lister *l, int64_t cycles, int64_t bytes)
+{
+	switch (l->options->level) {
+	case '3': return (double)cycles;
+	case '2': return (double)cycles * (double)bytes;
+	default: return (double)bytes;
+	}
+}
+
+/* The best shape with or without planes and windows; false where there is none. */
+static bool
+best_sparse(const Lister *l, bool planes, int32_t strip, SparseShape *best, SparseLists *best_lists)
+{
+	bool dsp = l->options->target->isa & ISA_ARM_DSP;
+	int bits = conv_weight_bits(l->c);
+	int64_t width = row_pixels(l->c);
+	double least = 0;
+
+	for (int unit = 8 / bits; unit <= 4; unit *= 2)
+		for (int pixels = planes ? 2 : 1; pixels <= (planes ? 8 : 4); pixels += planes ? 2 : 1) {
+			SparseShape s = {planes, strip, pixels, unit, bits, dsp};
+			SparseLists lists;
+			double m;
+
+			if ((pixels > 1 && pixels >= width + 2) || !sparse_fits(l->c, &s))
+				continue;
+			lists = sparse_lists(l->c, &s);
+			lists.units = (int32_t)sparse_units(l->c, &lists, unit);
+			m = merit(l, cost_sparse(l->costs, l->c, &s, &lists),
+			          sparse_bytes(l, &s, &lists) + 200);
+			if (least == 0 || m < least) {
+				least = m;
+				*best = s;
+				*best_lists = lists;
+			}
+		}
+	return least > 0;
+}
+
+static void
+list_sparse(Lister *l)
+{
+	bool pairs = l->options->target->isa & ISA_ARM_DSP;
+	int64_t weights = (int64_t)l->c->oc * l->c->kh * l->c->kw * l->c->ic;
+	SparseShape s;
+	SparseLists lists;
+
+	/* Where more are left, lists are neither smaller nor faster. */
+	if (l->c->groups != 1 || 10 * conv_nonzeros(l->c) > 7 * weights)
+		return;
+	for (int way = 0; way < (pairs ? 4 : 2); way++)
+		if (best_sparse(l, way / 2, way % 2 ? strip_of(l->c, 1 + way / 2) : 0, &s, &lists))
+			add(l, arena_printf(l->arena, "sparse %dx1%s%s", s.pixels,
+			                    s.planes ? " by planes" : "", s.strip > 0 ? ", windows" : ""),
+			    sparse_lower(l->arena, l->c, &s),
+			    cost_sparse(l->costs, l->c, &s, &lists));
+}
+
+NodeKernels
+compressed_list(Arena *a, const Conv *c, const KernelOptions *o, const Costs *costs)
+{
+	Lister l = {.arena = a, .c = c, .options = o, .costs = costs};
+
+	list_packed(&l);
+	if (costs)
+		list_sparse(&l);
+	return l.all;
+}
+
+/* ---- The choice ---- */
+
+static int64_t
+bytes_of(const NodeKernel *k)
+{
+	return k->constants + k->code;
+}
+
+bool
+compressed_is_better(const NodeKernel *k, const NodeKernel *than, char level)
+{
+	int64_t bytes = bytes_of(k), other_bytes = bytes_of(than);
+	bool known = k->cycles > 0 && than->cycles > 0;
+	int64_t cycles = known ? k->cycles : 1, other = known ? than->cycles : 1;
+
+	switch (level) {
+	case '3': return cycles < other;
+	case '2':
+		return (double)cycles * (double)bytes < (double)other * (double)other_bytes &&
+		       4 * cycles <= 5 * other && 4 * bytes <= 5 * other_bytes;
+	case 's': return bytes < other_bytes && cycles <= 2 * other;
+	default: return bytes < other_bytes;
+	}
+}

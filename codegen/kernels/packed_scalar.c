@@ -1,0 +1,373 @@
+/*
+ * Convolutions and matrix products with weights of 4 or 2 bits, one product at a time:
+ * for machines without packed instructions, and for any machine.
+ *
+ * Weights lie in words, the first in the lowest bits, in the order of use: for each
+ * group of channels and run of a row of the kernel, element by element the weights of
+ * all channels; a run starts with a new word.  What sums start with, and multipliers and
+ * shifts, are a second constant, group by group.
+ *
+ * Pixels come from the input where the kernel has one tap, else from a row buffer of
+ * elements as they are; or (tested) from the input throughout, one pixel at a time, with
+ * a test of each tap, so that no memory is needed.
+ */
+#include <assert.h>
+
+#include "codegen/kernels/blocks.h"
+#include "codegen/kernels/generate.h"
+
+enum { MAX_PIXELS = 4, MAX_CHANNELS = 4, WORD_BITS = 32 };
+
+typedef struct {
+	LowerCtx cx;
+	const Conv *c;
+	PackedShape shape;
+	Scale scale;
+	Rows rows;
+	int32_t runs, run; /* of a row of the kernel: pieces without gaps, elements of one */
+	int32_t step;      /* elements that a word has the weights of */
+	int32_t run_words, group_words, group_params;
+	LBuf *x, *weights, *params;
+	LVar *sum[MAX_PIXELS][MAX_CHANNELS];
+} Packed;
+
+static LBuilder *
+builder(Packed *d)
+{
+	return &d->cx.b;
+}
+
+static int32_t
+groups_of(const Packed *d)
+{
+	return (d->c->oc - 1) / d->shape.channels + 1;
+}
+
+bool
+packed_scalar_fits(const Conv *c, int bits)
+{
+	return c->groups == 1 && conv_weight_bits(c) <= bits;
+}
+
+/* ---- Constants ---- */
+
+static uint32_t
+run_weight(const Packed *d, int32_t oc, int32_t ky, int32_t run, int32_t at)
+{
+	const Conv *c = d->c;
+	int32_t kx = d->runs > 1 ? run : at / c->ic, ic = d->runs > 1 ? at : at % c->ic;
+
+	if (oc >= c->oc || at >= d->run)
+		return 0;
+	return (uint32_t)conv_weight(c, oc, ky, kx, ic) & ((1u << d->shape.bits) - 1);
+}
+
+static uint32_t
+weights_word(const Packed *d, int32_t group, int32_t ky, int32_t run, int32_t word)
+{
+	int channels = d->shape.channels;
+	uint32_t packed = 0;
+
+	for (int32_t k = 0; k < d->step; k++)
+		for (int32_t i = 0; i < channels; i++)
+			packed |= run_weight(d, group * channels + i, ky, run, word * d->step + k)
+			          << (k * channels + i) * d->shape.bits;
+	return packed;
+}
+
+static void
+make_weights(Packed *d)
+{
+	int32_t n = groups_of(d) * d->group_words;
+	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
+
+	for (int32_t g = 0; g < groups_of(d); g++)
+		for (int32_t ky = 0; ky < d->c->kh; ky++)
+			for (int32_t run = 0; run < d->runs; run++)
+				for (int32_t word = 0; word < d->run_words; word++)
+					stream_put(&s, weights_word(d, g, ky, run, word));
+	assert(s.n == n);
+	d->weights = lower_constant(&d->cx, "weights", DT_I32, n, s.word);
+}
+
+/* The sum of a channel's weights times the zero point, which is in the bias, but not
+ * where taps beyond the input are left out. */
+static int32_t
+zero_of_taps(const Packed *d, int32_t oc)
+{
+	int32_t taps = d->c->kh * d->c->kw * d->c->ic, sum = 0;
+
+	for (int32_t i = 0; i < taps; i++)
+		sum += d->c->w[oc * taps + i];
+	return d->shape.tested ? sum * d->c->x_zero : 0;
+}
+
+static void
+make_params(Packed *d)
+{
+	const Conv *c = d->c;
+	int32_t channels = d->shape.channels;
+	int32_t n = scale_header_words(&d->scale) + groups_of(d) * d->group_params;
+	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
+
+	scale_put_header(&d->scale, c, &s);
+	for (int32_t first = 0; first < groups_of(d) * channels; first += channels) {
+		for (int32_t oc = first; oc < first + channels; oc++)
+			stream_put(&s, oc < c->oc ? (uint32_t)c->channel[oc].bias +
+			                                    (uint32_t)zero_of_taps(d, oc)
+			                          : 0);
+		scale_put_channels(&d->scale, c, first, channels, &s);
+	}
+	assert(s.n == n);
+	d->params = lower_constant(&d->cx, "params", DT_I32, n, s.word);
+}
+
+/* ---- Sums ---- */
+
+static Expr *
+load_i32(Packed *d, LBuf *buf, Expr *at, int32_t more)
+{
+	LBuilder *b = builder(d);
+
+	return loop_load_compute(b, buf, loop_add(b, at, loop_idx(b, more)));
+}
+
+/* Weight `which` of a word, with its sign. */
+static Expr *
+weight_of(Packed *d, Expr *word, int which)
+{
+	LBuilder *b = builder(d);
+	int bits = d->shape.bits, above = WORD_BITS - bits * (which + 1);
+
+	if (above > 0)
+		word = loop_op2(b, KOP_SHL, word, loop_int(b, DT_I32, above));
+	return loop_let(b, "wk", loop_op2(b, KOP_SHR, word, loop_int(b, DT_I32, WORD_BITS - bits)));
+}
+
+/* n elements, for all pixels and channels. */
+static void
+add_word(Packed *d, Expr *x_at, Expr *word, int32_t n, int pixels)
+{
+	LBuilder *b = builder(d);
+	const Conv *c = d->c;
+	int channels = d->shape.channels;
+
+	for (int32_t k = 0; k < n; k++) {
+		Expr *w[MAX_CHANNELS];
+
+		for (int i = 0; i < channels; i++)
+			w[i] = weight_of(d, word, k * channels + i);
+		for (int p = 0; p < pixels; p++) {
+			Expr *x = load_i32(d, d->x, x_at, p * c->sx * c->ic + k);
+
+			if (d->shape.tested)
+				x = loop_sub(b, x, loop_int(b, DT_I32, c->x_zero));
+			x = loop_let(b, "xk", x);
+			for (int i = 0; i < channels; i++) {
+				Expr *sum = loop_add(b, loop_get(b, d->sum[p][i]), loop_mul(b, x, w[i]));
+
+				loop_set(b, d->sum[p][i], loop_packed(b, POP_KEEP, sum, NULL, NULL));
+			}
+		}
+	}
+}
+
+static void
+add_run(Packed *d, Expr *x_at, Expr *w_at, int pixels)
+{
+	LBuilder *b = builder(d);
+	int32_t whole = d->run / d->step;
+
+	if (whole > 1) {
+		Expr *k = loop_for(b, "k", 0, whole);
+
+		add_word(d, lower_let(&d->cx, "x_k", loop_add(b, x_at, loop_affine(b, k, d->step, 0))),
+		         loop_let(b, "word", load_i32(d, d->weights, loop_add(b, w_at, k), 0)), d->step,
+		         pixels);
+		loop_end(b);
+	} else {
+		whole = 0;
+	}
+	for (int32_t k = whole; k < d->run_words; k++) {
+		int32_t left = d->run - k * d->step;
+
+		add_word(d, loop_add(b, x_at, loop_idx(b, k * d->step)),
+		         loop_let(b, "word", load_i32(d, d->weights, w_at, k)),
+		         left < d->step ? left : d->step, pixels);
+	}
+}
+
+/* The whole window from a row buffer or of one tap; x_at is where the block starts. */
+static void
+add_window(Packed *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
+{
+	LBuilder *b = builder(d);
+	int depth = b->depth;
+	Expr *ky = lower_for(&d->cx, "ky", d->c->kh), *kx;
+
+	if (d->rows.buf)
+		x_at = loop_add(b, rows_row(&d->cx, &d->rows, first, ky), x_at);
+	w_at = loop_add(b, w_at, loop_affine(b, ky, d->runs * d->run_words, 0));
+	kx = lower_for(&d->cx, "kx", d->runs);
+	x_at = loop_add(b, x_at, loop_affine(b, kx, d->c->dx * d->c->ic, 0));
+	w_at = loop_add(b, w_at, loop_affine(b, kx, d->run_words, 0));
+	add_run(d, lower_let(&d->cx, "x_k", x_at), lower_let(&d->cx, "w_k", w_at), pixels);
+	lower_end_to(&d->cx, depth);
+}
+
+/* ---- Outputs ---- */
+
+static void
+store_channel(Packed *d, Expr *y_at, Expr *group, Expr *p_at, int i, int pixels)
+{
+	LBuilder *b = builder(d);
+	const Conv *c = d->c;
+	int channels = d->shape.channels, depth = b->depth;
+	Expr *channel = loop_affine(b, group, channels, i), *m = NULL, *shift = NULL;
+
+	if (c->oc % channels != 0 && (c->oc - 1) % channels < i)
+		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, c->oc)));
+	if (scale_is_by_channel(&d->scale)) {
+		m = loop_let(b, "m", load_i32(d, d->params, p_at, channels + 2 * i));
+		shift = loop_let(b, "shift", load_i32(d, d->params, p_at, channels + 2 * i + 1));
+	} else if (d->scale.fast) {
+		m = loop_let(b, "m", load_i32(d, d->params, loop_idx(b, 0), 0));
+		shift = loop_let(b, "shift", load_i32(d, d->params, loop_idx(b, 0), 1));
+	}
+	for (int p = 0; p < pixels; p++) {
+		Expr *sum = loop_get(b, d->sum[p][i]);
+
+		if (d->scale.fast)
+			sum = loop_op2(b, KOP_SHL, sum, loop_int(b, DT_I32, 1));
+		scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, p * c->oc + i)),
+		            channel, sum, m, shift);
+	}
+	lower_end_to(&d->cx, depth);
+}
+
+/* Starts the sums of a group; *p_at is where its params are. */
+static Expr *
+begin_group(Packed *d, Expr *group, int pixels)
+{
+	LBuilder *b = builder(d);
+	int32_t header = scale_header_words(&d->scale);
+	Expr *p_at = lower_let(&d->cx, "p_g", loop_affine(b, group, d->group_params, header));
+
+	for (int i = 0; i < d->shape.channels; i++)
+		for (int p = 0; p < pixels; p++)
+			d->sum[p][i] = loop_var(b, "sum", load_i32(d, d->params, p_at, i));
+	return p_at;
+}
+
+static void
+end_group(Packed *d, Expr *group, Expr *p_at, Expr *y_at, int pixels)
+{
+	int channels = d->shape.channels;
+
+	y_at = lower_let(&d->cx, "y_g",
+	                 loop_add(builder(d), y_at, loop_affine(builder(d), group, channels, 0)));
+	for (int i = 0; i < channels && i < d->c->oc; i++)
+		store_channel(d, y_at, group, p_at, i, pixels);
+}
+
+static void
+lower_block(void *user, Expr *first, Expr *x_at, Expr *y_at, int pixels)
+{
+	Packed *d = user;
+	LBuilder *b = builder(d);
+	int depth = b->depth;
+	Expr *g = lower_for(&d->cx, "group", groups_of(d)), *p_at = begin_group(d, g, pixels);
+
+	add_window(d, first, x_at,
+	           lower_let(&d->cx, "w_g", loop_affine(b, g, d->group_words, 0)), pixels);
+	end_group(d, g, p_at, y_at, pixels);
+	lower_end_to(&d->cx, depth);
+}
+
+/* ---- Without a row buffer ---- */
+
+/* Opens a block that runs where position `at` of an axis of the input exists. */
+static void
+if_inside(Packed *d, Expr *at, int32_t length)
+{
+	LBuilder *b = builder(d);
+
+	loop_if(b, loop_op2(b, KOP_AND, loop_op2(b, KOP_GE, at, loop_idx(b, 0)),
+	                    loop_op2(b, KOP_LT, at, loop_idx(b, length))));
+}
+
+static void
+add_tested_window(Packed *d, Expr *image, Expr *oy, Expr *ox, Expr *w_at)
+{
+	LBuilder *b = builder(d);
+	const Conv *c = d->c;
+	int depth = b->depth;
+	Expr *ky = lower_for(&d->cx, "ky", c->kh), *kx, *iy, *ix, *x_at;
+
+	iy = loop_add(b, loop_affine(b, oy, c->sy, -c->top), loop_affine(b, ky, c->dy, 0));
+	iy = lower_let(&d->cx, "iy", iy);
+	if_inside(d, iy, c->in_h);
+	kx = lower_for(&d->cx, "kx", c->kw);
+	ix = loop_add(b, loop_affine(b, ox, c->sx, -c->left), loop_affine(b, kx, c->dx, 0));
+	ix = lower_let(&d->cx, "ix", ix);
+	if_inside(d, ix, c->in_w);
+	x_at = loop_add(b, loop_affine(b, image, c->in_h * c->in_w * c->ic, 0),
+	                loop_affine(b, iy, c->in_w * c->ic, 0));
+	x_at = lower_let(&d->cx, "x_k", loop_add(b, x_at, loop_affine(b, ix, c->ic, 0)));
+	w_at = loop_add(b, w_at, loop_affine(b, ky, c->kw * d->run_words, 0));
+	w_at = loop_add(b, w_at, loop_affine(b, kx, d->run_words, 0));
+	add_run(d, x_at, lower_let(&d->cx, "w_k", w_at), 1);
+	lower_end_to(&d->cx, depth);
+}
+
+static void
+lower_tested(Packed *d)
+{
+	LBuilder *b = builder(d);
+	const Conv *c = d->c;
+	Expr *image = lower_for(&d->cx, "n", c->batch), *oy = lower_for(&d->cx, "oy", c->out_h);
+	Expr *ox = lower_for(&d->cx, "ox", c->out_w), *g = lower_for(&d->cx, "group", groups_of(d));
+	Expr *p_at = begin_group(d, g, 1), *y_at;
+
+	add_tested_window(d, image, oy, ox,
+	                  lower_let(&d->cx, "w_g", loop_affine(b, g, d->group_words, 0)));
+	y_at = loop_add(b, loop_affine(b, image, c->out_h * c->out_w * c->oc, 0),
+	                loop_affine(b, oy, c->out_w * c->oc, 0));
+	end_group(d, g, p_at, loop_add(b, y_at, loop_affine(b, ox, c->oc, 0)), 1);
+	lower_end_to(&d->cx, 0);
+}
+
+LFunc *
+packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape)
+{
+	Packed d = {.c = c, .shape = *shape};
+	Blocks bl = {.cx = &d.cx, .c = c, .pixels = shape->pixels, .pixel_units = c->sx * c->ic,
+	             .user = &d, .block = lower_block};
+
+	assert(packed_scalar_fits(c, shape->bits) && shape->pixels <= MAX_PIXELS);
+	assert(shape->channels == 1 || shape->channels == 2 || shape->channels == 4);
+	lower_begin(&d.cx, a, c->n);
+	d.scale = scale_begin(&d.cx, c);
+	d.runs = c->dx > 1 || shape->tested ? c->kw : 1;
+	d.run = d.runs > 1 || c->kw == 1 ? c->ic : c->kw * c->ic;
+	d.step = WORD_BITS / (shape->bits * shape->channels);
+	d.run_words = (d.run - 1) / d.step + 1;
+	d.group_words = c->kh * d.runs * d.run_words;
+	d.group_params = shape->channels * (scale_is_by_channel(&d.scale) ? 3 : 1);
+	make_weights(&d);
+	make_params(&d);
+	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
+	d.x = d.cx.in[0];
+	if (shape->tested) {
+		lower_tested(&d);
+		return loop_finish(&d.cx.b);
+	}
+	if (!conv_is_pointwise(c)) {
+		d.rows = rows_plan_single(c, c->out_w, 0);
+		rows_begin(&d.cx, &d.rows);
+		bl.rows = &d.rows;
+		d.x = d.rows.buf;
+	}
+	blocks_lower(&bl);
+	return loop_finish(&d.cx.b);
+}
