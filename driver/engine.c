@@ -105,16 +105,32 @@ put_state_struct(Str *s, const Arrays *x)
 }
 
 /* The arguments are copied into the arena and out of it. */
+/* The memory of all regions, of one piece here, as arguments. */
+static const char *
+arena_args(Arena *a, const Program *p)
+{
+	Str s;
+
+	str_init(&s, a);
+	for (int r = 0; r < p->nregions; r++)
+		str_printf(&s, "%s(char *)arena + %zu", r ? ", " : "", p->region[r].base);
+	return s.s;
+}
+
 static void
 put_arena_call(Str *s, const Program *p, const Arrays *x)
 {
 	int nin = x->ninputs - x->nstates;
+	const char *arena = arena_args(s->arena, p);
 
-	str_puts(s, x->nstates ? "\tif (reset)\n\t\tmodel_reset(arena);\n" : "\t(void)reset;\n");
+	if (x->nstates)
+		str_printf(s, "\tif (reset)\n\t\tmodel_reset(%s);\n", arena);
+	else
+		str_puts(s, "\t(void)reset;\n");
 	for (int i = 0; i < x->ninputs; i++)
 		str_printf(s, "\tif (in[%d])\n\t\tmemcpy((char *)arena + %zu, in[%d], %zuu);\n", i,
 		           p->input[i]->offset, i, type_bytes(&x->input[i].type));
-	str_puts(s, "\t(void)count;\n\tstatus = model_run(arena);\n");
+	str_printf(s, "\t(void)count;\n\tstatus = model_run(%s);\n", arena);
 	for (int i = 0; i < x->noutputs; i++)
 		str_printf(s, "\tmemcpy(out[%d], (char *)arena + %zu, %zuu);\n", i,
 		           i < x->noutputs - x->nstates
@@ -166,7 +182,8 @@ put_wrapper(Str *s, const Program *p, const Arrays *x, bool batch)
 		put_input(s, p, i);
 	for (int i = 0; i < nout; i++)
 		str_printf(s, "out[%d], ", i);
-	str_printf(s, "%sarena);\n", x->nstates ? "(model_state *)(void *)&state, " : "");
+	str_printf(s, "%s%s);\n", x->nstates ? "(model_state *)(void *)&state, " : "",
+	           arena_args(s->arena, p));
 	for (int i = 0; i < x->nstates; i++)
 		str_printf(s, "\tmemcpy(out[%d], state.m%d, %zuu);\n", nout + i, nin + i,
 		           type_bytes(&x->input[nin + i].type));

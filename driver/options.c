@@ -1,6 +1,7 @@
 #include "driver/options.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,10 +92,10 @@ set_dimension(Options *o, const char *value)
 	return true;
 }
 
+/* Bytes, or a number with one of the units. */
 static bool
-set_max_memory(Options *o, const char *value)
+read_size(Options *o, const char *option, const char *value, const char *units, size_t *out)
 {
-	static const char units[] = "KMG";
 	const char *p = value, *unit;
 	size_t n = 0;
 	bool fits = true;
@@ -107,11 +108,85 @@ set_max_memory(Options *o, const char *value)
 		p++;
 	}
 	if (p == value || *p)
-		return USAGE(o, "'-fmax-memory=%s': a size is bytes, or a number with K, M or G",
-		             value);
+		return USAGE(o, "'%s%s': a size is bytes, or a number with %s", option, value,
+		             units[2] ? "K, M or G" : "K or M");
 	if (!fits)
-		return USAGE(o, "'-fmax-memory=%s' is too large", value);
-	o->max_memory = n;
+		return USAGE(o, "'%s%s' is too large", option, value);
+	*out = n;
+	return true;
+}
+
+static bool
+set_max_memory(Options *o, const char *value)
+{
+	return read_size(o, "-fmax-memory=", value, "KMG", &o->max_memory);
+}
+
+/* A budget of nothing could never be met. */
+static bool
+read_budget(Options *o, const char *option, const char *value, size_t *out)
+{
+	return read_size(o, option, value, "KM", out) &&
+	       (*out || USAGE(o, "'%s%s': a budget is at least 1", option, value));
+}
+
+static bool
+set_max_ram(Options *o, const char *value)
+{
+	return read_budget(o, "--max-ram=", value, &o->budget.ram);
+}
+
+static bool
+set_max_flash(Options *o, const char *value)
+{
+	return read_budget(o, "--max-flash=", value, &o->budget.flash);
+}
+
+/* Whether both are one word for C, where arguments are in small letters and macros in
+ * capitals. */
+static bool
+same_letters(const char *a, const char *b)
+{
+	while (*a && toupper((unsigned char)*a) == toupper((unsigned char)*b))
+		a++, b++;
+	return !*a && !*b;
+}
+
+/* NAME:SIZE */
+static bool
+set_region(Options *o, const char *value)
+{
+	enum { MOST_REGIONS = 16 };
+	const char *colon = strchr(value, ':');
+	size_t n = colon ? (size_t)(colon - value) : 0;
+	MemoryRegion region = {.name = arena_strndup(o->arena, value, n)};
+	bool word = n > 0 && !isdigit((unsigned char)*value);
+
+	for (size_t i = 0; i < n; i++)
+		word = word && (isalnum((unsigned char)value[i]) || value[i] == '_');
+	if (!word || strstr(region.name, "__") || *value == '_' || value[n - 1] == '_')
+		return USAGE(o, "'-mregion=%s': it must be NAME:SIZE, as DTCM:64K, with a name of "
+		             "letters, digits and single underscores between them", value);
+	if (!read_budget(o, "-mregion=NAME:", colon + 1, &region.size))
+		return false;
+	for (int i = 0; i < o->regions.n; i++)
+		if (same_letters(o->regions.v[i].name, region.name))
+			return USAGE(o, "'-mregion=%s': there is a region of that name", value);
+	if (o->regions.n == MOST_REGIONS)
+		return USAGE(o, "'-mregion=%s': there are at most %d regions", value, MOST_REGIONS);
+	VEC_PUSH(o->arena, &o->regions, region);
+	return true;
+}
+
+static bool
+set_max_cycles(Options *o, const char *value)
+{
+	char *end;
+	long long n = isdigit((unsigned char)*value) ? strtoll(value, &end, 10) : 0;
+
+	if (n < 1 || *end || n == LLONG_MAX)
+		return USAGE(o, "'--max-cycles=%s': it must be a number of cycles", value);
+	o->budget.cycles = n;
 	return true;
 }
 
@@ -380,7 +455,7 @@ set_neighbours(Options *o, const char *value)
 	of = *end == ':' && end[1] >= '0' && end[1] <= '9' ? strtol(end + 1, &end, 10) : 0;
 	if (*end || keep < 1 || keep >= of || of > MOST_NEIGHBOURS)
 		return USAGE(o, "'-fprune=%s': it must be a share, as 0.7 or 70%%, layer:SHARE, "
-		             "channel:SHARE, or N:M with 0 < N < M <= %d, as 2:4",
+		             "channel:SHARE, auto, or N:M with 0 < N < M <= %d, as 2:4",
 		             value, MOST_NEIGHBOURS);
 	o->weights.keep = (int)keep;
 	o->weights.of = (int)of;
@@ -400,6 +475,9 @@ set_prune(Options *o, const char *value)
 	static const char channel[] = "channel:", layer[] = "layer:";
 
 	*w = (WeightOptions){.most = w->most};
+	o->prune_auto = strcmp(value, "auto") == 0;
+	if (o->prune_auto)
+		return true;
 	if (starts_with(value, channel))
 		return read_part(o, "-fprune=channel:", value + strlen(channel), &w->channels);
 	if (starts_with(value, layer)) {
@@ -409,6 +487,21 @@ set_prune(Options *o, const char *value)
 	if (strchr(value, ':'))
 		return set_neighbours(o, value);
 	return read_part(o, "-fprune=", value, &w->sparsity);
+}
+
+/* Points, with or without a percent sign. */
+static bool
+set_max_drop(Options *o, const char *value)
+{
+	char *end;
+
+	o->max_drop = strtod(value, &end);
+	o->has_max_drop = true;
+	if (end != value && strcmp(end, "%") == 0)
+		end++;
+	if (end == value || *end || !(o->max_drop >= 0 && o->max_drop <= 100))
+		return USAGE(o, "'--max-drop=%s': it must be points of a hundred, as 0.5", value);
+	return true;
 }
 
 static bool
@@ -747,4 +840,13 @@ options_init_diag(const Options *o, Diag *d, Arena *a)
 	d->quiet = o->quiet;
 	memcpy(d->disabled, o->warning_off, sizeof d->disabled);
 	memcpy(d->as_error, o->warning_as_error, sizeof d->as_error);
+}
+
+ProgramOptions
+options_program(const Options *o, KernelOptions *kernels)
+{
+	*kernels = (KernelOptions){.target = &o->machine.facts, .level = o->level};
+	return (ProgramOptions){.kernels = kernels, .io = o->io,
+	                        .clobber_input = o->clobber_input, .nregions = o->regions.n,
+	                        .region = o->regions.v, .budget = o->budget};
 }

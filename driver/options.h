@@ -58,6 +58,8 @@ typedef struct {
 	bool single_rounding;
 	ProgramIo io;       /* -fio= */
 	bool clobber_input; /* -fclobber-input */
+	VEC(MemoryRegion) regions; /* -mregion= */
+	ProgramBudget budget; /* --max-ram=, --max-flash=, --max-cycles= */
 	int tree_limit; /* -ntree-limit */
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
@@ -84,6 +86,9 @@ typedef struct {
 	double rtol, atol;
 
 	WeightOptions weights;    /* -fquantize=, which sets the greatest code, and -fprune= */
+	bool prune_auto;          /* -fprune=auto: what goes is found by search */
+	bool has_max_drop;
+	double max_drop;          /* --max-drop=, in points */
 	const char *calib;        /* -fcalib= */
 	RangeMethod ranges;       /* -fcalib-ranges= */
 	DType input_type, output_type; /* -finput-type=, -foutput-type= */
@@ -155,5 +160,8 @@ extern const Option option_table[];
 
 /* The option with its value's name, as in "-o FILE". */
 const char *option_usage(Arena *a, const Option *option);
+
+/* How programs are built; `kernels` becomes a part of it, without remarks. */
+ProgramOptions options_program(const Options *o, KernelOptions *kernels);
 
 #endif

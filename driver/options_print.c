@@ -128,6 +128,10 @@ print_compression(Str *s, const Options *o)
 
 	if (o->calib)
 		print_joined(s, "-fcalib=", file_basename(o->calib));
+	if (o->prune_auto)
+		print_joined(s, "-fprune=", "auto");
+	if (o->has_max_drop)
+		print_joined(s, "--max-drop=", arena_printf(s->arena, "%g", o->max_drop));
 	if (o->weights.sparsity > 0)
 		print_joined(s, o->weights.each_layer ? "-fprune=layer:" : "-fprune=",
 		             arena_printf(s->arena, "%g", o->weights.sparsity));
@@ -151,6 +155,17 @@ print_compression(Str *s, const Options *o)
 	}
 }
 
+static void
+print_budget(Str *s, const ProgramBudget *b)
+{
+	if (b->ram)
+		print_joined(s, "--max-ram=", arena_printf(s->arena, "%zu", b->ram));
+	if (b->flash)
+		print_joined(s, "--max-flash=", arena_printf(s->arena, "%zu", b->flash));
+	if (b->cycles)
+		print_joined(s, "--max-cycles=", arena_printf(s->arena, "%lld", (long long)b->cycles));
+}
+
 void
 options_print_code(Str *s, const Options *o)
 {
@@ -172,6 +187,10 @@ options_print_code(Str *s, const Options *o)
 		str_puts(s, " -fio=arena");
 	if (o->clobber_input)
 		str_puts(s, " -fclobber-input");
+	for (int i = 0; i < o->regions.n; i++)
+		print_joined(s, "-mregion=", arena_printf(s->arena, "%s:%zu", o->regions.v[i].name,
+		                                          o->regions.v[i].size));
+	print_budget(s, &o->budget);
 	if (o->single_rounding)
 		str_puts(s, " -fsingle-rounding");
 	if (o->tree_limit)

@@ -16,15 +16,15 @@ static const struct {
 	const char *passes;
 } pipelines[] = {
 	{'0', "expand,fuse-qdq,dce"},
-	{'1', "expand,fuse-qdq,fold,simplify,dead-channels,trees,cse,dce"},
+	{'1', "expand,fuse-qdq,fold,simplify,dead-channels,fuse-lookups,trees,cse,dce"},
 	{'2', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
-	      "dead-channels,trees,cse,dce"},
+	      "dead-channels,fuse-lookups,trees,cse,dce"},
 	{'3', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
-	      "dead-channels,trees,cse,dce"},
+	      "dead-channels,fuse-lookups,trees,cse,dce"},
 	{'s', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
-	      "dead-channels,trees,cse,dce"},
+	      "dead-channels,fuse-lookups,trees,cse,dce"},
 	{'z', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
-	      "dead-channels,trees,cse,dce"},
+	      "dead-channels,fuse-lookups,trees,cse,dce"},
 };
 
 /* At every level: what is compressed should be as simple as it can be. */

@@ -262,11 +262,12 @@ name_parameters(Emit *e)
 	const Graph *g = p->graph;
 	Arena *a = e->file.arena;
 
-	/* `state` and `arena` are parameters too. */
+	/* `state` is a parameter too. */
 	if (g->states.n)
 		names_add(&e->run_names, "state");
 	e->size_name = ARENA_ARRAY(a, const char *, g->inputs.n + g->outputs.n);
 	e->offset_name = ARENA_ARRAY(a, const char *, g->inputs.n + g->outputs.n);
+	e->region_name = ARENA_ARRAY(a, const char *, g->inputs.n + g->outputs.n);
 	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
 		bool is_input = i < g->inputs.n;
 		const Buffer *b = is_input ? p->input[i] : p->output[i - g->inputs.n];
@@ -279,6 +280,11 @@ name_parameters(Emit *e)
 			&e->file.names,
 			name_upper(a, arena_printf(a, "%s_%s_SIZE", e->file.prefix,
 		                                   name_stem(a, name))));
+		if (emit_io_in_arena(e) && p->nregions > 1)
+			e->region_name[i] = names_add(
+				&e->file.names,
+				name_upper(a, arena_printf(a, "%s_%s_REGION", e->file.prefix,
+			                                   name_stem(a, name))));
 		if (emit_io_in_arena(e))
 			e->offset_name[i] = names_add(
 				&e->file.names,
@@ -310,7 +316,7 @@ emit_prototype(const Emit *e, Str *s, bool batch)
 		           e->name[p->output[i]->index]);
 	if (g->states.n && !emit_io_in_arena(e))
 		str_printf(&line, "%s_state *state, ", e->file.prefix);
-	str_puts(&line, "void *arena)");
+	str_printf(&line, "%s)", e->file.arena_params);
 	line_print(s, 0, line.s, line.n);
 	s->n--; /* the newline */
 }
@@ -378,20 +384,21 @@ is_buffer_used(const Emit *e, const Buffer *b)
 static void
 print_pointers(const Emit *e, Str *s)
 {
-	bool first = true;
+	bool *known = ARENA_ARRAY(e->file.arena, bool, e->program->nregions);
 
 	for (int i = 0; i < e->program->buffers.n; i++) {
 		const Buffer *b = e->program->buffers.v[i];
+		const RegionNames *r = &e->region[b->region];
 		Str line;
 
 		if (b->kind != BUFFER_ARENA || !e->name[i] || !is_buffer_used(e, b))
 			continue;
-		if (first)
-			str_puts(s, "\tuint8_t *const mem = (uint8_t *)arena;\n");
-		first = false;
+		if (!known[b->region])
+			str_printf(s, "\tuint8_t *const %s = (uint8_t *)%s;\n", r->mem, r->arena);
+		known[b->region] = true;
 		str_init(&line, e->file.arena);
-		str_printf(&line, "%s *const %s = (%s *)(void *)(mem + %zu);", c_type_of(b), e->name[i],
-		           c_type_of(b), b->offset);
+		str_printf(&line, "%s *const %s = (%s *)(void *)(%s + %zu);", c_type_of(b), e->name[i],
+		           c_type_of(b), r->mem, program_in_region(e->program, b));
 		line_print(s, 1, line.s, line.n);
 	}
 }
@@ -424,8 +431,9 @@ print_unused(const Emit *e, Str *s)
 	for (int i = 0; i < p->graph->outputs.n && !emit_io_in_arena(e); i++)
 		if (!used[p->output[i]->index])
 			str_printf(s, "\t(void)%s;\n", e->name[p->output[i]->index]);
-	if (!p->arena_size)
-		str_puts(s, "\t(void)arena;\n");
+	for (int r = 0; r < p->nregions; r++)
+		if (!p->region[r].size)
+			str_printf(s, "\t(void)%s;\n", e->region[r].arena);
 }
 
 const char *
@@ -463,6 +471,7 @@ print_reset_of(Emit *e, Str *s, int i)
 	size_t n = (size_t)type_numel(&c->type);
 	const char *data = c->data;
 	bool same = value_is_repeated(c);
+	int at = graph_plain_inputs(e->program->graph) + i;
 
 	str_puts(s, "\t{\n");
 	if (!same)
@@ -472,9 +481,9 @@ print_reset_of(Emit *e, Str *s, int i)
 		str_puts(s, "\t\t};\n");
 	}
 	if (emit_io_in_arena(e))
-		str_printf(s, "\t\t%s *const %s = (%s *)(void *)((uint8_t *)arena + %s);\n",
+		str_printf(s, "\t\t%s *const %s = (%s *)(void *)((uint8_t *)%s + %s);\n",
 		           dtype_info[t].c_type, member, dtype_info[t].c_type,
-		           e->offset_name[graph_plain_inputs(e->program->graph) + i]);
+		           e->region[e->program->input[at]->region].arena, e->offset_name[at]);
 	str_printf(s, "\t\tsize_t i;\n\n\t\tfor (i = 0; i < %zuu; i++) {\n\t\t\t%s%s[i] = ", n,
 	           emit_io_in_arena(e) ? "" : "state->", member);
 	if (same && n)
@@ -488,9 +497,23 @@ void
 emit_reset_head(const Emit *e, Str *s)
 {
 	if (emit_io_in_arena(e))
-		str_printf(s, "void %s_reset(void *arena)", e->file.prefix);
+		str_printf(s, "void %s_reset(%s)", e->file.prefix, e->file.arena_params);
 	else
 		str_printf(s, "void %s_reset(%s_state *state)", e->file.prefix, e->file.prefix);
+}
+
+/* Regions without a state are of no use to reset(). */
+static void
+print_stateless_regions(const Emit *e, Str *s)
+{
+	const Program *p = e->program;
+	bool *used = ARENA_ARRAY(e->file.arena, bool, p->nregions);
+
+	for (int i = 0; i < p->graph->states.n; i++)
+		used[p->input[graph_plain_inputs(p->graph) + i]->region] = true;
+	for (int r = 0; r < p->nregions && emit_io_in_arena(e); r++)
+		if (!used[r])
+			str_printf(s, "\t(void)%s;\n", e->region[r].arena);
 }
 
 static void
@@ -501,6 +524,7 @@ print_reset(Emit *e, Str *s)
 	str_putc(s, '\n');
 	emit_reset_head(e, s);
 	str_puts(s, "\n{\n");
+	print_stateless_regions(e, s);
 	for (int i = 0; i < e->program->graph->states.n; i++)
 		print_reset_of(e, s, i);
 	str_puts(s, "}\n");
@@ -514,12 +538,7 @@ print_run(const Emit *e, Str *s)
 	str_puts(s, "\n{\n");
 	print_state_pointers(e, s);
 	print_pointers(e, s);
-	if (e->program->arena_size) {
-		str_printf(s,
-		           "\n\tif (arena == NULL || ((uintptr_t)arena & (%s_ARENA_ALIGN - 1u)) != 0u) {\n"
-		           "\t\treturn %s_ERROR_ARENA;\n\t}\n",
-		           e->file.upper, e->file.upper);
-	}
+	regions_print_checks(e, s);
 	print_unused(e, s);
 	print_calls(e, s);
 	str_puts(s, "\treturn 0;\n}\n");
@@ -545,7 +564,7 @@ print_run_batch(const Emit *e, Str *s)
 
 		str_printf(&line, "%s + %s * %s, ", e->name[b->index], e->call, e->size_name[i]);
 	}
-	str_puts(&line, "arena);");
+	str_printf(&line, "%s);", e->file.arena_args);
 	line_print(s, 2, line.s, line.n);
 	str_printf(s, "\n\t\tif (status != %s_OK) {\n\t\t\treturn status;\n\t\t}\n\t}\n"
 	              "\treturn %s_OK;\n}\n", e->file.upper, e->file.upper);
@@ -606,7 +625,7 @@ static void
 start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 {
 	static const char *const taken[] = {
-		"_run", "_run_batch", "_reset", "_state", "_H", "_ARENA_SIZE", "_ARENA_ALIGN",
+		"_run", "_run_batch", "_reset", "_state", "_H",
 		"_OK", "_ERROR_ARENA", "_CONST", "_RESTRICT", "_LAYER", "_INFINITY", "_NAN",
 		"_needs_64_bit_double"};
 
@@ -623,8 +642,9 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 		if (strcmp(name, upper) != 0)
 			names_add(&e->file.names, upper);
 	}
-	e->interface = interface_new(&e->file, p->graph);
 	names_init(&e->run_names, a);
+	regions_name(e);
+	e->interface = interface_new(&e->file, p->graph);
 	e->name = ARENA_ARRAY(a, const char *, p->buffers.n);
 	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);
 	e->used = ARENA_ARRAY(a, bool *, p->steps.n);

@@ -20,6 +20,12 @@ typedef struct {
 	const char *name;
 } Constant;
 
+/* What the caller's memory is called: its argument, the bytes that it points to, and the
+ * macros. */
+typedef struct {
+	const char *arena, *mem, *size, *align;
+} RegionNames;
+
 typedef struct {
 	CFile file;
 	const Program *program;
@@ -32,6 +38,8 @@ typedef struct {
 	const char **name;      /* by buffer: in run(), or of the constant; NULL: unused */
 	const char **size_name; /* inputs, then outputs: the macros of their sizes */
 	const char **offset_name; /* the same: of their places, with IO_ARENA */
+	const char **region_name; /* the same: of their regions, where there are several */
+	RegionNames *region;    /* by region */
 	Names run_names;        /* parameters and variables of run() */
 	Interface *interface;
 	const char *count, *call; /* more of them in run_batch() */
@@ -50,6 +58,20 @@ void emit_prototype(const Emit *e, Str *s, bool batch);
 
 /* The head of reset(). */
 void emit_reset_head(const Emit *e, Str *s);
+
+/* ---- regions.c ---- */
+
+/* Names all regions, before anything else in run(). */
+void regions_name(Emit *e);
+
+/* The macros of size and alignment. */
+void regions_print_macros(const Emit *e, Str *s);
+
+/* "32000 bytes of arena", for all of them. */
+const char *regions_text(const Emit *e);
+
+/* Where run() refuses memory that is not there. */
+void regions_print_checks(const Emit *e, Str *s);
 
 /* ---- header.c ---- */
 

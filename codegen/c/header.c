@@ -59,7 +59,7 @@ print_manual(const Emit *e, Str *s)
 	for (int i = 0; i < graph_plain_outputs(g); i++)
 		describe_tensor(e, s, "output", g->output_names.v[i], p->output[i]);
 	comment_line(s, "");
-	comment_line(s, arena_printf(a, "RAM: %zu bytes of arena%s; no heap, %s", p->arena_size,
+	comment_line(s, arena_printf(a, "RAM: %s%s; no heap, %s", regions_text(e),
 	                             emit_io_in_arena(e) ? ", tensors included" : "",
 	                             state_text(e)));
 	comment_line(s, arena_printf(a, "Constants: %zu bytes", constant_bytes(e)));
@@ -86,11 +86,16 @@ print_offsets(const Emit *e, Str *s)
 	const Program *p = e->program;
 	const Graph *g = p->graph;
 
-	str_puts(s, "\n/* Where the tensors are: bytes from the start of the arena. */\n");
+	str_puts(s, p->nregions > 1
+	                    ? "\n/* Where the tensors are: the number of the arena, from 0 in the order of\n"
+	                      " * arguments, and bytes from its start. */\n"
+	                    : "\n/* Where the tensors are: bytes from the start of the arena. */\n");
 	for (int i = 0; i < g->inputs.n + graph_plain_outputs(g); i++) {
 		const Buffer *b = i < g->inputs.n ? p->input[i] : p->output[i - g->inputs.n];
 
-		str_printf(s, "#define %s %zuu\n", e->offset_name[i], b->offset);
+		if (p->nregions > 1)
+			str_printf(s, "#define %s %d\n", e->region_name[i], b->region);
+		str_printf(s, "#define %s %zuu\n", e->offset_name[i], program_in_region(p, b));
 	}
 }
 
@@ -105,8 +110,7 @@ print_macros(const Emit *e, Str *s)
 		print_arena_manual(e, s);
 	else
 		str_puts(s, "\n/* Memory that a call needs; its contents need not be kept between calls. */\n");
-	str_printf(s, "#define %s_ARENA_SIZE %zuu /* bytes */\n", u, p->arena_size);
-	str_printf(s, "#define %s_ARENA_ALIGN %zuu\n", u, p->arena_align);
+	regions_print_macros(e, s);
 	str_puts(s, "\n/* Elements of the tensors. */\n");
 	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
 		const Buffer *b = i < g->inputs.n ? p->input[i] : p->output[i - g->inputs.n];
@@ -120,7 +124,8 @@ print_macros(const Emit *e, Str *s)
 		print_offsets(e, s);
 	str_puts(s, "\n/* Results of the function. */\n");
 	str_printf(s, "#define %s_OK 0\n", u);
-	str_printf(s, "#define %s_ERROR_ARENA 1 /* the arena is NULL or not aligned */\n", u);
+	str_printf(s, "#define %s_ERROR_ARENA 1 /* %s arena is NULL or not aligned */\n", u,
+	           p->nregions > 1 ? "an" : "the");
 }
 
 static void
@@ -183,7 +188,7 @@ emit_header(Emit *e, Str *s)
 	print_reset_prototype(e, s);
 	str_puts(s, emit_io_in_arena(e)
 	                    ? "/* Computes the outputs. */\n"
-	                    : "/* Computes the outputs.  The arrays must not overlap; `arena` may be NULL when "
+	                    : "/* Computes the outputs.  The arrays must not overlap; an arena may be NULL when "
 	                      "its\n * size is 0. */\n");
 	if (e->program->clobbers_inputs && !emit_io_in_arena(e))
 		str_puts(s, "/* The inputs are overwritten. */\n");

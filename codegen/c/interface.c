@@ -199,7 +199,7 @@ print_call(const Interface *x, Str *s)
 		str_printf(&line, "x%d, ", i);
 	for (int i = 0; i < x->graph->outputs.n; i++)
 		str_printf(&line, "y%d, ", i);
-	str_puts(&line, "arena);");
+	str_printf(&line, "%s);", x->file->arena_args);
 	line_print(s, 1, line.s, line.n);
 }
 
@@ -211,9 +211,9 @@ print_predict(Interface *x, Str *s, const char **in, const char **out)
 
 	str_printf(s, "\n/* %s_run() for one row. */\n", prefix);
 	str_printf(s,
-	           "static inline int %s_predict(const %s_input *in, %s_output *out, void "
-	           "*arena)\n{\n",
-	           prefix, prefix, prefix);
+	           "static inline int %s_predict(const %s_input *in, %s_output *out, %s)"
+	           "\n{\n",
+	           prefix, prefix, prefix, x->file->arena_params);
 	print_arrays(x, s, "x", g->inputs.v, g->inputs.n);
 	print_arrays(x, s, "y", g->outputs.v, g->outputs.n);
 	str_puts(s, "\tint status;\n\n");

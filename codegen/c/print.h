@@ -43,6 +43,7 @@ typedef struct {
 typedef struct {
 	Arena *arena;
 	const char *prefix, *upper; /* of names, of macros */
+	const char *arena_params, *arena_args; /* "void *arena", "arena" */
 	bool hosted;
 	bool is_trial; /* what is printed will be thrown away: print no functions for it */
 	Names names;   /* global */

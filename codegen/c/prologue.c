@@ -80,6 +80,9 @@ emit_checks(const Emit *e, Str *s)
 	if (uses->packed)
 		str_puts(s, "\n/* Statements stand in an order that needs few registers. */\n"
 		            "#if defined(__GNUC__) && !defined(__clang__)\n"
+		            "#if defined(__OPTIMIZE_SIZE__)\n"
+		            "#pragma GCC optimize (\"O2\") /* -Os lets inner loops spill registers. */\n"
+		            "#endif\n"
 		            "#pragma GCC optimize (\"no-schedule-insns\")\n"
 		            "#endif\n"
 		            "\n/* Instructions of Arm's DSP extension, where there is one. */\n"

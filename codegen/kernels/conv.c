@@ -123,6 +123,7 @@ read_channel(const Conv *c, int32_t oc, const int32_t *bias, ConvChannel *out)
 		out->lo += low < high ? low : high;
 		out->hi += low < high ? high : low;
 	}
+	out->plain = (int32_t)b;
 	b -= sum * c->x_zero;
 	out->bias = (int32_t)b;
 	out->by = dot_multiplier(c->n, c->n->in[1]->type.q->n == 1 ? 0 : oc);

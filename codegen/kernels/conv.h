@@ -14,6 +14,7 @@
 /* What is known of an output channel at compile time. */
 typedef struct {
 	int32_t bias;     /* to be added to the sum of w * x, with x as it is stored */
+	int32_t plain;    /* the same of w * (x - its zero point) */
 	int64_t lo, hi;   /* bounds of that sum with the bias, for every input */
 	Multiplier by;
 } ConvChannel;
@@ -60,6 +61,7 @@ typedef struct {
 	bool single;  /* rounds once */
 	bool uniform; /* one multiplier for all channels */
 	bool powers;  /* shifts are products with a power of two */
+	bool packed;  /* what a sum starts with and the shift are one word */
 	int32_t y_zero;
 	QRange range;
 	Dot dot;
@@ -70,9 +72,24 @@ Scale scale_begin(LowerCtx *cx, const Conv *c);
 /* For machines on which a rounded high product with a sum is one instruction. */
 void scale_use_powers(Scale *s, const Conv *c);
 
+/* For small constants, where all sums start with 24 bits: one word has that, and below it
+ * the shift.  Kernels that do so put the word where the sum's start would be, and only
+ * the multiplier with scale_put_channels(). */
+void scale_pack(Scale *s, const Conv *c);
+bool scale_fits_packed(const Conv *c);
+uint32_t scale_packed_shift_of(const Scale *s, const Conv *c, int32_t channel);
+uint32_t scale_packed_word(const Scale *s, const Conv *c, int32_t channel, int32_t start);
+
+/* What is in the word. */
+Expr *scale_packed_start(LowerCtx *cx, Expr *word);
+Expr *scale_packed_shift(LowerCtx *cx, const Scale *s, Expr *word);
+
 /* What scale_fast() wants to know of a channel: multiplier, and shift or power. */
 int32_t scale_multiplier(const Conv *c, int32_t channel);
 int32_t scale_shift(const Scale *s, const Conv *c, int32_t channel);
+
+/* Words of a channel that scale_put_channels() puts. */
+int32_t scale_channel_words(const Scale *s);
 
 /* Whether each channel has its own in a kernel's constants, and how many words stand before
  * those of all groups: the one multiplier and its shift, or none. */

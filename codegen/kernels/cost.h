@@ -25,13 +25,11 @@ int64_t cost_packed_dot2(const Costs *k, const Conv *c, const PackedShape *s);
 int64_t cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s);
 int64_t cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLists *l);
 int64_t cost_planar(const Costs *k, const Conv *c, const PlanarShape *s);
+int64_t cost_taps(const Costs *k, const Conv *c);
 int64_t cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s);
 
 /* The products of an LSTM layer, without what follows its sums. */
 int64_t cost_lstm_reference(const Costs *k, const Node *n);
 int64_t cost_lstm(const Costs *k, const Node *n);
-
-/* Bytes of code (code.c). */
-int64_t cost_code(const LFunc *f);
 
 #endif

@@ -2,15 +2,16 @@
  * Convolutions and matrix products for machines that multiply pairs of 16-bit numbers.
  *
  * A block is P pixels by D pairs of output channels.  The pixels come from a row
- * buffer (rows.h), or, where one pixel is all there is, from the input itself, four
- * elements at a time.  Weights are one stream of words that is read from its start for
+ * buffer (rows.h), or (shape.direct) from the input itself, four elements at a time; the
+ * last four of a pixel are loaded again where their number is no multiple of four.  Weights are one stream of words that is read from its start for
  * every block of pixels:
  *
  *	[m, shift]	where all channels have the same multiplier
  *	for each D pairs of channels:
- *		two words a pair: what the sums start with
+ *		two words a pair: what the sums start with, or (shape.packed) that of each
+ *		channel with its shift (scale.c)
  *		words of weights, in the order of use
- *		[m and shift of each channel]
+ *		[m and shift of each channel, or only m]
  *
  * The weights of a pair (a, b) for two elements of x are one word: its lanes are
  * 256 * b + a, one for each element.  With T the sum of x times lanes, and A the sum of
@@ -81,8 +82,18 @@ static int32_t
 run_weight(const Dense *d, int32_t oc, int32_t ky, int32_t run, int32_t at)
 {
 	const Conv *c = d->c;
-	int32_t kx = d->runs > 1 ? run : at / d->ic, ic = d->runs > 1 ? at : at % d->ic;
+	int32_t kx, ic;
 
+	/* The last four of a pixel: those that were not there before. */
+	if (d->shape.direct && at / 4 == (c->ic - 1) / 4) {
+		int32_t first = at / 4 * 4;
+
+		at += c->ic - 4 - first;
+		if (at < first)
+			return 0;
+	}
+	kx = d->runs > 1 ? run : at / d->ic;
+	ic = d->runs > 1 ? at : at % d->ic;
 	if (oc >= c->oc || kx >= c->kw || ic >= c->ic)
 		return 0;
 	return conv_weight(c, oc, ky, kx, ic);
@@ -126,6 +137,11 @@ put_start(const Dense *d, Stream *s, int32_t a)
 	uint32_t bias_a = (uint32_t)c->channel[a].bias;
 	uint32_t bias_b = a + 1 < c->oc ? (uint32_t)c->channel[a + 1].bias : 0;
 
+	if (d->scale.packed) {
+		stream_put(s, a + 1 < c->oc ? scale_packed_word(&d->scale, c, a + 1, (int32_t)bias_b) : 0);
+		stream_put(s, scale_packed_word(&d->scale, c, a, (int32_t)bias_a));
+		return;
+	}
 	if (d->twice) {
 		bias_a *= 2;
 		bias_b *= 2;
@@ -157,7 +173,7 @@ put_group(const Dense *d, Stream *s, int32_t first)
 static void
 make_stream(Dense *d)
 {
-	int32_t pairs = d->shape.pairs, scales = scale_is_by_channel(&d->scale) ? 4 * pairs : 0;
+	int32_t pairs = d->shape.pairs, scales = 2 * pairs * scale_channel_words(&d->scale);
 	int32_t words = d->c->kh * d->runs * d->run_words * (d->dual ? 1 : 2);
 	Stream s = {0};
 
@@ -211,8 +227,8 @@ keep_sums(Dense *d, int pair)
 		}
 }
 
-/* The words of x for `n` words of the stream from word k of a run on; x_at is where
- * the run starts. */
+/* The words of x for `n` words of the stream from word k of a run on, which is element
+ * 2 * k of x but for the last four elements; x_at is where the run starts. */
 static void
 load_x(Dense *d, Expr *x_at, Expr *k, int n, Expr *x[])
 {
@@ -225,7 +241,9 @@ load_x(Dense *d, Expr *x_at, Expr *k, int n, Expr *x[])
 		return;
 	}
 	for (int i = 0; i < n; i += 2) {
-		Expr *at = loop_add(b, loop_mul(b, k, loop_idx(b, 2)), loop_idx(b, 2 * i));
+		Expr *at = k->kind == E_CONST && k->u.i + i >= d->run_words - 2
+		               ? loop_idx(b, d->c->ic - 4)
+		               : loop_add(b, loop_mul(b, k, loop_idx(b, 2)), loop_idx(b, 2 * i));
 		Expr *four = loop_let(b, "four",
 		                      loop_load_wide(b, d->x, loop_add(b, x_at, at)));
 
@@ -274,6 +292,9 @@ add_run(Dense *d, Expr *const *x_at, Expr *w_at)
 	LBuilder *b = builder(d);
 	int32_t step = d->shape.step, body = d->shape.body, whole = d->run_words / body * body;
 
+	/* The last words are not like the others. */
+	if (d->shape.direct && (d->c->ic % 4 != 0 || d->shape.uniform))
+		whole = (d->run_words - step) / body * body;
 	if (d->run_words <= d->shape.unroll)
 		whole = 0;
 	if (whole > 0) {
@@ -360,9 +381,34 @@ typedef struct {
 	Expr *left; /* pixels from the block's first one on; NULL: all of them exist */
 	Expr *y_at; /* of its first pixel and channel */
 	Expr *channel;
+	Expr *start; /* of the group's words */
 	Expr *w_at; /* behind the weights */
 	Expr *m, *shift; /* of all channels, or NULL */
 } Outputs;
+
+/* The multiplier and the shift of channel `i` of the group. */
+static void
+load_scale(Dense *d, const Outputs *o, int i, Expr **m, Expr **shift)
+{
+	LBuilder *b = builder(d);
+	int32_t each = scale_channel_words(&d->scale);
+
+	*m = loop_let(b, "m", stream_word(d, o->w_at, each * i));
+	if (d->scale.packed)
+		*shift = scale_packed_shift(&d->cx, &d->scale, stream_word(d, o->start, i ^ 1));
+	else
+		*shift = stream_word(d, o->w_at, each * i + 1);
+	*shift = loop_let(b, "shift", *shift);
+}
+
+/* Whether the last group may have no channel `i`. */
+static bool
+may_end_before(const Dense *d, int i)
+{
+	int32_t each = 2 * d->shape.pairs;
+
+	return d->c->oc % each != 0 && (d->c->oc - 1) % each < i;
+}
 
 /* Channel `i` of the group, for all pixels. */
 static void
@@ -373,12 +419,10 @@ store_channel(Dense *d, const Outputs *o, int i)
 	Expr *m = o->m, *shift = o->shift;
 	int depth = b->depth;
 
-	if (d->c->oc % (2 * d->shape.pairs) != 0 && (d->c->oc - 1) % (2 * d->shape.pairs) < i)
+	if (may_end_before(d, i))
 		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, d->c->oc)));
-	if (d->scale.fast && !m) {
-		m = loop_let(b, "m", stream_word(d, o->w_at, 2 * i));
-		shift = loop_let(b, "shift", stream_word(d, o->w_at, 2 * i + 1));
-	}
+	if (d->scale.fast && !m)
+		load_scale(d, o, i, &m, &shift);
 	for (int p = 0; p < d->shape.pixels; p++) {
 		bool may_end = o->left && p > 0;
 
@@ -393,14 +437,37 @@ store_channel(Dense *d, const Outputs *o, int i)
 	lower_end_to(&d->cx, depth);
 }
 
+/* What the two sums of a pair start with. */
+static void
+load_start(Dense *d, Expr *w_at, int pair, Expr *start[2])
+{
+	LBuilder *b = builder(d);
+
+	for (int which = 0; which < 2; which++)
+		start[which] = stream_word(d, w_at, 2 * pair + which);
+	if (!d->scale.packed)
+		return;
+	start[1] = loop_let(b, "start", scale_packed_start(&d->cx, start[1]));
+	if (d->dual)
+		start[0] = loop_add(b, loop_op2(b, KOP_AND, start[0], loop_int(b, DT_I32, -256)),
+		                    start[1]);
+	else
+		start[0] = scale_packed_start(&d->cx, start[0]);
+	start[0] = loop_let(b, "start", start[0]);
+}
+
 static void
 start_sums(Dense *d, Expr *w_at)
 {
-	for (int pair = 0; pair < d->shape.pairs; pair++)
+	for (int pair = 0; pair < d->shape.pairs; pair++) {
+		Expr *start[2];
+
+		load_start(d, w_at, pair, start);
 		for (int which = 0; which < 2; which++)
 			for (int p = 0; p < d->shape.pixels; p++)
-				d->sum[p][pair][which] = loop_var(builder(d), which ? "a" : "t",
-				                                  stream_word(d, w_at, 2 * pair + which));
+				d->sum[p][pair][which] =
+					loop_var(builder(d), which ? "a" : "t", start[which]);
+	}
 }
 
 /* All channels of a block of pixels. */
@@ -410,14 +477,18 @@ lower_block(Dense *d, Outputs *o, Expr *first, Expr *x_at)
 	LBuilder *b = builder(d);
 	int32_t pairs = d->shape.pairs;
 	int depth = b->depth;
-	Expr *g = lower_for(&d->cx, "group", d->groups), *w_at, *y_at = o->y_at;
+	Expr *g = d->shape.uniform ? loop_for(b, "group", 0, d->groups)
+	                           : lower_for(&d->cx, "group", d->groups);
+	Expr *w_at, *y_at = o->y_at;
 
 	w_at = lower_let(&d->cx, "w_g", loop_affine(b, g, d->group_words, d->header));
+	o->start = w_at;
 	start_sums(d, w_at);
 	add_window(d, first, x_at, lower_let(&d->cx, "w_0", loop_add(b, w_at, loop_idx(b, 2 * pairs))));
 	o->channel = loop_affine(b, g, 2 * pairs, 0);
 	o->y_at = lower_let(&d->cx, "y_g", loop_add(b, y_at, o->channel));
-	o->w_at = loop_add(b, w_at, loop_idx(b, d->group_words - 4 * pairs));
+	o->w_at = loop_add(b, w_at, loop_idx(b, d->group_words -
+	                                        2 * pairs * scale_channel_words(&d->scale)));
 	for (int i = 0; i < 2 * pairs && i < d->c->oc; i++)
 		store_channel(d, o, i);
 	o->y_at = y_at;
@@ -593,20 +664,27 @@ dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 	int32_t columns = shape->split ? c->out_w : blocks * shape->pixels;
 
 	assert(c->groups == 1 && shape->pixels <= MAX_PIXELS && shape->pairs <= MAX_PAIRS);
-	assert(!shape->direct || (conv_is_pointwise(c) && c->ic % 4 == 0 && shape->step % 2 == 0));
+	assert(!shape->direct || (conv_is_pointwise(c) && c->ic >= 4 && shape->step == 2));
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	scale_use_powers(&d.scale, c);
+	if (shape->packed)
+		scale_pack(&d.scale, c);
 	d.rows = rows_plan_wide(c, columns, shape->strip);
 	d.rows.at_once = shape->at_once;
 	/* Converting costs an addition for two inputs of a pixel, and the sum of every second
 	 * output one less. */
-	d.twice = d.scale.fast && !shape->direct && (!d.dual || have_bits(c, 23)) &&
+	d.twice = d.scale.fast && !d.scale.packed && !shape->direct && (!d.dual || have_bits(c, 23)) &&
 	          (!conv_is_pointwise(c) || c->oc > c->ic);
 	d.rows.twice = d.twice;
 	d.ic = conv_is_pointwise(c) ? c->ic + c->ic % 2 : d.rows.padded;
 	d.runs = c->dx > 1 ? c->kw : 1;
 	d.run_words = ((d.runs > 1 ? d.ic : c->kw * d.ic) + 1) / 2;
+	if (shape->direct) {
+		d.ic = c->ic;
+		d.rows.form = ROWS_QUADS;
+		d.run_words = (c->ic + 3) / 4 * 2;
+	}
 	make_stream(&d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	if (conv_is_pointwise(c))

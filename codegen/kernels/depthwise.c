@@ -9,10 +9,10 @@
  *
  *	[m, shift]	where all channels have the same multiplier
  *	for each four channels:
- *		what the sums start with, four words
+ *		what the sums start with, four words, (shape.packed) with the shifts
  *		for each tap two words: weights of channels 0 and 2, of 1 and 3; or
  *		(shape.bytes) one word of four weights
- *		[m and shift of each]
+ *		[m and shift of each, or only m]
  */
 #include <assert.h>
 #include <string.h>
@@ -68,8 +68,12 @@ put_four(const Depthwise *d, Stream *s, int32_t first)
 {
 	const Conv *c = d->c;
 
-	for (int i = 0; i < FOUR; i++)
-		stream_put(s, first + i < c->oc ? (uint32_t)c->channel[first + i].bias : 0);
+	for (int32_t i = first; i < first + FOUR; i++) {
+		int32_t bias = i < c->oc ? c->channel[i].bias : 0;
+
+		stream_put(s, d->scale.packed && i < c->oc ? scale_packed_word(&d->scale, c, i, bias)
+		                                           : (uint32_t)bias);
+	}
 	for (int32_t tap = 0; tap < c->kh * c->kw; tap++)
 		put_tap(d, s, first, tap);
 	scale_put_channels(&d->scale, c, first, FOUR, s);
@@ -84,9 +88,8 @@ make_stream(Depthwise *d)
 
 	d->quads = (c->oc - 1) / FOUR + 1;
 	d->header = scale_header_words(&d->scale);
-	d->group_words = FOUR + (d->shape.bytes ? 1 : 2) * c->kh * c->kw;
-	if (scale_is_by_channel(&d->scale))
-		d->group_words += 2 * FOUR;
+	d->group_words = FOUR + (d->shape.bytes ? 1 : 2) * c->kh * c->kw +
+	                 FOUR * scale_channel_words(&d->scale);
 	n = d->header + d->quads * d->group_words;
 	s.word = ARENA_ARRAY(d->cx.arena, int32_t, n);
 	scale_put_header(&d->scale, c, &s);
@@ -228,9 +231,25 @@ typedef struct {
 	Expr *left; /* pixels from the block's first one on; NULL: all of them exist */
 	Expr *y_at;
 	Expr *channel;
+	Expr *start; /* of the group's words */
 	Expr *w_at; /* of the multipliers */
 	Expr *m, *shift; /* of all channels, or NULL */
 } Outputs;
+
+/* The multiplier and the shift of channel `i` of the group. */
+static void
+load_scale(Depthwise *d, const Outputs *o, int i, Expr **m, Expr **shift)
+{
+	LBuilder *b = builder(d);
+	int32_t each = scale_channel_words(&d->scale);
+
+	*m = loop_let(b, "m", stream_word(d, o->w_at, each * i));
+	if (d->scale.packed)
+		*shift = scale_packed_shift(&d->cx, &d->scale, stream_word(d, o->start, i));
+	else
+		*shift = stream_word(d, o->w_at, each * i + 1);
+	*shift = loop_let(b, "shift", *shift);
+}
 
 static void
 store_channel(Depthwise *d, const Outputs *o, int i)
@@ -241,10 +260,8 @@ store_channel(Depthwise *d, const Outputs *o, int i)
 
 	if (d->c->oc % FOUR != 0 && (d->c->oc - 1) % FOUR < i)
 		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, d->c->oc)));
-	if (d->scale.fast && !m) {
-		m = loop_let(b, "m", stream_word(d, o->w_at, 2 * i));
-		shift = loop_let(b, "shift", stream_word(d, o->w_at, 2 * i + 1));
-	}
+	if (d->scale.fast && !m)
+		load_scale(d, o, i, &m, &shift);
 	for (int p = 0; p < d->shape.pixels; p++) {
 		bool may_end = o->left && p > 0;
 		Expr *sum = loop_get(b, d->sum[p][i]);
@@ -270,14 +287,20 @@ lower_block(Depthwise *d, Outputs o, Expr *first, Expr *x_at)
 	Expr *g = lower_for(&d->cx, "group", d->quads), *w_at;
 
 	w_at = lower_let(&d->cx, "w_g", loop_affine(b, g, d->group_words, d->header));
+	o.start = w_at;
 	for (int p = 0; p < d->shape.pixels; p++)
-		for (int i = 0; i < FOUR; i++)
-			d->sum[p][i] = loop_var(b, "sum", stream_word(d, w_at, i));
+		for (int i = 0; i < FOUR; i++) {
+			Expr *start = stream_word(d, w_at, i);
+
+			d->sum[p][i] = loop_var(b, "sum", d->scale.packed ? scale_packed_start(&d->cx, start)
+			                                                  : start);
+		}
 	x_at = loop_add(b, x_at, loop_affine(b, g, d->four_units, 0));
 	add_window(d, first, lower_let(&d->cx, "x_g", x_at), loop_add(b, w_at, loop_idx(b, FOUR)));
 	o.channel = loop_affine(b, g, FOUR, 0);
 	o.y_at = lower_let(&d->cx, "y_g", loop_add(b, o.y_at, o.channel));
-	o.w_at = loop_add(b, w_at, loop_idx(b, d->group_words - 2 * FOUR));
+	o.w_at = loop_add(b, w_at, loop_idx(b, d->group_words -
+	                                       FOUR * scale_channel_words(&d->scale)));
 	for (int i = 0; i < FOUR && i < d->c->oc; i++)
 		store_channel(d, &o, i);
 	lower_end_to(&d->cx, depth);
@@ -323,6 +346,8 @@ depthwise_lower(Arena *a, const Conv *c, const DepthwiseShape *shape)
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	scale_use_powers(&d.scale, c);
+	if (shape->packed)
+		scale_pack(&d.scale, c);
 	d.rows = rows_plan_bytes(c, columns, false);
 	d.four_units = FOUR / rows_per_unit(&d.rows);
 	make_stream(&d);

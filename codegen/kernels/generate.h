@@ -12,10 +12,14 @@ typedef struct {
 	int step;       /* words of the kernel's rows at a time, even */
 	int body;       /* words in the body of the loop over them, a multiple of step */
 	int unroll;     /* windows or rows of up to so many words have no loop */
-	bool direct;    /* without a buffer: pointwise, whole quads, whole blocks */
+	bool direct;    /* without a buffer: pointwise, four channels or more, blocks that are
+	                 * whole or split */
 	int32_t strip;  /* output rows that are buffered at a time; 0: one, in a ring */
 	int at_once;    /* fours of elements that are converted in the body of a loop */
 	bool split;     /* pixels that make no whole block get code of their own */
+	bool packed;    /* constants as small as can be, for an instruction or two more */
+	bool uniform;   /* code that differs as little as can be from that for other sizes, so
+	                 * that layers share functions */
 } DenseShape;
 
 /* A convolution with one group, for two 16-bit products an instruction (dense.c). */
@@ -25,6 +29,7 @@ typedef struct {
 	int pixels;  /* of a row at a time */
 	int unroll;  /* kernels of up to so many taps have no loop over their rows */
 	bool bytes;  /* a byte a weight instead of two, which takes an instruction more */
+	bool packed; /* starts and shifts in one word */
 } DepthwiseShape;
 
 /* A convolution of each channel by itself, for products of 16-bit halves (depthwise.c). */
@@ -40,16 +45,24 @@ typedef struct {
 bool planar_fits(const Conv *c, bool turned);
 LFunc *planar_lower(Arena *a, const Conv *c, const PlanarShape *shape);
 
+/* The same, of four channels or more, without gaps: little code and no scratch (taps.c).
+ * With `whole`, for a multiple of four channels. */
+bool taps_fits(const Conv *c);
+LFunc *taps_lower(Arena *a, const Conv *c, bool whole);
+
 /* Pixels by output channels at a time. */
 typedef struct {
 	int pixels, channels; /* up to 4; of a depthwise convolution one channel */
 	int body;             /* steps in the body of the loop over a row of the kernel */
+	int unroll;           /* depthwise kernels of up to so many taps have no loop over rows */
 	bool vectors;         /* sixteen products at once; not depthwise */
+	bool dual;            /* two channels, whose weights share words; not depthwise */
 } ScalarShape;
 
 /* Whether there is such a kernel for a convolution, and the kernel: elements as they
  * are (scalar.c). */
 bool scalar_fits(const Conv *c);
+bool scalar_fits_dual(const Conv *c);
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 
 /* Weights of 4 or 2 bits: pixels by pairs of output channels, or by channels, at a time. */
@@ -83,6 +96,7 @@ typedef struct {
 	int unit;    /* weights that the loop over a list takes at a time: 1, 2 or 4 */
 	int bits;    /* of a weight: 8, 4 or 2; a unit has whole bytes of them */
 	bool dsp;    /* for machines with DSP instructions */
+	bool mask;   /* masks instead of lists; without planes and strips, a unit of 1 */
 } SparseShape;
 
 /* What is stored of a convolution so. */

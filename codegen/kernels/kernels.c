@@ -8,6 +8,7 @@
 #include "codegen/kernels/compressed.h"
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
+#include "codegen/kernels/measure.h"
 #include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 
@@ -15,6 +16,8 @@
 typedef struct {
 	Arena *arena;
 	const KernelOptions *options;
+	char level; /* that is listed for, which is that of the options, or with `every` all
+	             * that differ; 0: any */
 	const Costs *costs;
 	const Conv *conv;
 	int64_t reference; /* cycles of the reference lowering */
@@ -36,27 +39,50 @@ buffer_bytes(const LFunc *f, bool scratch)
 	return bytes;
 }
 
-NodeKernel
-kernel_of(const char *name, LFunc *fn, int64_t cycles)
+static bool
+is_small(const Chooser *ch)
 {
-	return (NodeKernel){.name = name, .fn = fn, .cycles = cycles,
-	                    .constants = buffer_bytes(fn, false), .code = cost_code(fn),
-	                    .scratch = buffer_bytes(fn, true)};
+	return ch->level == 's' || ch->level == 'z';
+}
+
+/* Whether another level has listed the same. */
+static bool
+is_listed(const Chooser *ch, const NodeKernel *k)
+{
+	for (int i = 0; i < ch->all.n; i++) {
+		const NodeKernel *other = &ch->all.v[i];
+
+		if (other->cycles == k->cycles && other->code == k->code &&
+		    other->constants == k->constants && other->scratch == k->scratch)
+			return true;
+	}
+	return false;
+}
+
+NodeKernel
+kernel_of(const char *name, LFunc *fn, int64_t cycles, const KernelOptions *o)
+{
+	return (NodeKernel){
+		.name = name, .fn = fn, .constants = buffer_bytes(fn, false),
+		.cycles = cycles || !o ? cycles : measure_cycles(o->target, fn),
+		.code = measure_code(o ? o->target : NULL, o ? o->level : '2', fn),
+		.scratch = buffer_bytes(fn, true)};
 }
 
 static void
 add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 {
-	NodeKernel k = kernel_of(name, fn, cycles);
+	const KernelOptions *o = ch->options;
+	NodeKernel k;
 
-	if (cycles <= ch->reference)
-		VEC_PUSH(ch->arena, &ch->all, k);
-}
-
-static bool
-is_small(const Chooser *ch)
-{
-	return ch->options->level == 's' || ch->options->level == 'z';
+	if (cycles > ch->reference)
+		return;
+	k = kernel_of(name, fn, cycles, o);
+	if (ch->level && is_listed(ch, &k))
+		return;
+	if (o && o->every && is_small(ch))
+		k.name = arena_printf(ch->arena, "%s, small", name);
+	VEC_PUSH(ch->arena, &ch->all, k);
 }
 
 /* ---- Dense convolutions ---- */
@@ -64,9 +90,13 @@ is_small(const Chooser *ch)
 static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
-	return (DenseShape){.pixels = pixels, .pairs = pairs, .step = 2,
-	                    .body = is_small(ch) ? 4 : 8, .unroll = is_small(ch) ? 8 : 72,
-	                    .split = ch->options->level == '3', .at_once = is_small(ch) ? 1 : 2};
+	bool small = is_small(ch);
+	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 4 : 8,
+	                .unroll = small ? 8 : 72, .at_once = small ? 1 : 2};
+
+	s.split = ch->level == '3';
+	s.packed = ch->level != '3';
+	return s;
 }
 
 static void
@@ -92,7 +122,13 @@ best_dense(const Chooser *ch, bool direct)
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
-		if (direct && c->batch * c->out_h * c->out_w % s.pixels != 0)
+		if (direct && is_small(ch)) {
+			s.split = true;
+			s.uniform = true;
+			s.body = one ? 4 : 2;
+			s.unroll = 0;
+		}
+		if (direct && !s.split && c->batch * c->out_h * c->out_w % s.pixels != 0)
 			continue;
 		/* Channels that do not exist have weights all the same. */
 		if (is_small(ch) && s.pairs > 1 && (c->oc + 1) / 2 % s.pairs != 0)
@@ -111,7 +147,7 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
 	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4};
 
-	if (ch->options->level == '3' && winograd_fits(c) &&
+	if (ch->level == '3' && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)
 		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
 		           cost_winograd(ch->costs, c, &s));
@@ -141,7 +177,7 @@ static void
 list_dense(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool can_be_direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	bool can_be_direct = conv_is_pointwise(c) && (is_small(ch) ? c->ic >= 4 : c->ic % 4 == 0);
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1) {
@@ -152,8 +188,11 @@ list_dense(Chooser *ch)
 	strips.strip = strip_rows(c);
 	if (c->kh > 1 && !is_small(ch))
 		add_dense(ch, &strips);
+	/* Without a buffer there is less code. */
+	if (can_be_direct && is_small(ch))
+		add_dense(ch, &direct);
 	add_dense(ch, &s);
-	if (can_be_direct)
+	if (can_be_direct && !is_small(ch))
 		add_dense(ch, &direct);
 }
 
@@ -163,7 +202,7 @@ static void
 list_planar(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	PlanarShape s = {.most = 8192, .blocks = ch->options->level == '3' ? 2 : 1}, turned = s;
+	PlanarShape s = {.most = 8192, .blocks = ch->level == '3' ? 2 : 1}, turned = s;
 	bool fits = planar_fits(c, false);
 
 	turned.turned = true;
@@ -180,9 +219,16 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->options->level == '3' ? 9 : 1,
-	                    .bytes = is_small(ch)};
+	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
+	                    .bytes = is_small(ch), .packed = ch->level != '3'};
 
+	if (is_small(ch) && taps_fits(c)) {
+		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
+		if (c->oc % 4 == 0)
+			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
+			           cost_taps(ch->costs, c));
+		return;
+	}
 	if (!is_small(ch))
 		list_planar(ch);
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
@@ -200,7 +246,8 @@ scalar_shape(const Chooser *ch)
 	bool many = strncmp(ch->options->target->name, "riscv", 5) == 0;
 	bool few = !many && !(ch->options->target->isa & ISA_MUL_HIGH);
 	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
-	ScalarShape s = {.body = is_small(ch) ? 1 : 4};
+	bool fast = ch->level == '3';
+	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
 	if (c->groups > 1) {
 		s.channels = 1;
@@ -208,6 +255,8 @@ scalar_shape(const Chooser *ch)
 	} else {
 		s.channels = one || few || many ? 4 : 2;
 		s.pixels = one || few ? 1 : many ? 4 : 3;
+		s.dual = few && scalar_fits_dual(c);
+		s.channels = s.dual ? 2 : s.channels;
 	}
 	return s;
 }
@@ -363,7 +412,7 @@ static void
 list_compressed(Chooser *ch)
 {
 	NodeKernels more = compressed_list(ch->arena, ch->conv, ch->options, ch->costs);
-	char level = ch->options->level;
+	char level = ch->level;
 
 	for (int i = 0; i < more.n; i++) {
 		int at = 0, last = ch->all.n;
@@ -391,9 +440,30 @@ list_lstm(Chooser *ch, const Node *n)
 
 /* ---- All ---- */
 
+/* Those of ch->level. */
+static void
+list_kernels(Chooser *ch, const Node *n)
+{
+	const Conv *c = ch->conv;
+
+	if ((n->op == OP_ADD || n->op == OP_SUB) && n->out[0])
+		list_sum(ch, n);
+	else if (n->op == OP_SEQUENCE_LSTM)
+		list_lstm(ch, n);
+	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
+		list_scalar(ch);
+	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
+		list_vectors(ch);
+	else if (c && c->groups == 1)
+		list_dense(ch);
+	else if (c && c->groups == c->oc && c->ic == 1)
+		list_depthwise(ch);
+}
+
 NodeKernels
 kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 {
+	static const char every[] = "32s"; /* levels that list different kernels */
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
 	bool is_dot;
@@ -403,24 +473,18 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	is_dot = wanted && (n->op == OP_CONV || n->op == OP_GEMM || n->op == OP_MATMUL) &&
 	         conv_read(&c, a, n);
 	ch.conv = is_dot ? &c : NULL;
+	if (ch.costs && is_dot)
+		ch.reference = cost_reference(ch.costs, &c);
+	ch.level = wanted ? (o->every ? '3' : o->level) : 0;
 	if (wanted && !is_small(&ch) && has_float_vectors(o->target))
 		list_vectors_of(&ch, n);
-	if (ch.costs && (n->op == OP_ADD || n->op == OP_SUB) && n->out[0]) {
-		list_sum(&ch, n);
-	} else if (ch.costs && n->op == OP_SEQUENCE_LSTM) {
-		list_lstm(&ch, n);
-	} else if (ch.costs && is_dot) {
-		ch.reference = cost_reference(ch.costs, &c);
-		if (!(o->target->isa & ISA_ARM_DSP))
-			list_scalar(&ch);
-		else if (c.groups == 1 && (o->target->isa & ISA_ARM_MVE))
-			list_vectors(&ch);
-		else if (c.groups == 1)
-			list_dense(&ch);
-		else if (c.groups == c.oc && c.ic == 1)
-			list_depthwise(&ch);
+	for (size_t i = 0; ch.costs && i < (o->every ? strlen(every) : 1); i++) {
+		ch.level = o->every ? every[i] : o->level;
+		list_kernels(&ch, n);
 	}
+	ch.level = 0;
 	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
+	ch.level = o ? o->level : 0;
 	if (is_dot && (ch.costs || is_small(&ch)))
 		list_compressed(&ch);
 	return ch.all;

@@ -18,8 +18,8 @@ typedef struct {
 	const char *name; /* "reference", "dot2 3x2", … */
 	LFunc *fn;        /* verified by whoever takes it */
 	int64_t cycles;   /* an estimate; 0: not known */
+	int64_t code;     /* bytes, an estimate */
 	int64_t constants; /* bytes that it keeps */
-	int64_t code;      /* bytes, an estimate */
 	int64_t scratch;   /* bytes of RAM while it runs */
 } NodeKernel;
 
@@ -28,15 +28,17 @@ typedef VEC(NodeKernel) NodeKernels;
 typedef struct {
 	const Target *target;
 	char level; /* '0' to '3', 's', 'z' */
+	bool every;   /* list what any level would, for a choice by budgets */
 	bool remarks; /* report each choice (R_PASS) */
 } KernelOptions;
 
-/* A kernel with all that is known of it. */
-NodeKernel kernel_of(const char *name, LFunc *fn, int64_t cycles);
+
+/* A kernel with all that is known of it; with 0 cycles they are estimated too. */
+NodeKernel kernel_of(const char *name, LFunc *fn, int64_t cycles, const KernelOptions *o);
 
 /*
- * All lowerings of n that make sense on the target, best first; the last one is the
- * reference lowering.  Without a target (NULL) that is all.
+ * All lowerings of n that make sense on the target, best first, with `every` the best of
+ * each level; the last one is the reference lowering.  Without a target (NULL) that is all.
  */
 NodeKernels kernels_of(Arena *a, const Node *n, const KernelOptions *o);
 

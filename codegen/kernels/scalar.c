@@ -8,6 +8,10 @@
  * the end of a run; what sums start with, and multipliers and shifts, in a second
  * constant, group by group.  Depthwise convolutions
  * have one channel a block, and columns that several pixels share are loaded once.
+ *
+ * Where registers are few (shape.dual) the weights of two channels (a, b) for two elements
+ * are one word of lanes 256 b + a, as in dense.c: T sums x (256 b + a), A sums x a, and the
+ * sum of x b is (T - A) / 256.
  */
 #include <assert.h>
 
@@ -22,13 +26,13 @@ typedef struct {
 	ScalarShape shape;
 	Scale scale;
 	Rows rows;
-	bool depthwise;
+	bool depthwise, dual;
 	int32_t x_channels; /* of a pixel */
 	int32_t runs, run;  /* of a row of the kernel: pieces without gaps, and steps of one */
 	int32_t step;       /* elements at once */
 	int32_t group_weights, group_params;
 	LBuf *x, *weights, *params;
-	LVar *sum[MAX_PIXELS][MAX_CHANNELS];
+	LVar *sum[MAX_PIXELS][MAX_CHANNELS]; /* dual: A and T */
 } Scalar;
 
 static LBuilder *
@@ -45,20 +49,50 @@ groups_of(const Scalar *d)
 
 /* ---- Constants ---- */
 
+/* A weight by its element of a run; 0 where there is none. */
+static int32_t
+run_weight(const Scalar *d, int32_t oc, int32_t ky, int32_t run, int32_t e)
+{
+	const Conv *c = d->c;
+	int32_t kx = d->runs > 1 ? run : e / c->ic, ic = d->runs > 1 ? e : e % c->ic;
+
+	return oc < c->oc && kx < c->kw && ic < c->ic ? conv_weight(c, oc, ky, kx, ic) : 0;
+}
+
+/* Step k of a run of two channels: a lane for each of two elements. */
+static void
+put_lanes(const Scalar *d, Stream *to, int32_t oc, int32_t ky, int32_t run, int32_t k)
+{
+	uint32_t lane[2];
+
+	for (int i = 0; i < 2; i++)
+		lane[i] = (uint32_t)(256 * run_weight(d, oc + 1, ky, run, 2 * k + i) +
+		                     run_weight(d, oc, ky, run, 2 * k + i));
+	stream_put(to, (lane[0] & 0xffff) | lane[1] << 16);
+}
+
+static void
+make_lanes(Scalar *d)
+{
+	int32_t n = groups_of(d) * d->group_weights;
+	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
+
+	for (int32_t g = 0; g < groups_of(d); g++)
+		for (int32_t ky = 0; ky < d->c->kh; ky++)
+			for (int32_t run = 0; run < d->runs; run++)
+				for (int32_t k = 0; k < d->run; k++)
+					put_lanes(d, &s, 2 * g, ky, run, k);
+	assert(s.n == n);
+	d->weights = lower_constant(&d->cx, "weights", DT_I32, n, s.word);
+}
+
 /* Step k of a run, for all channels of a group. */
 static int8_t *
 put_step(const Scalar *d, int8_t *at, int32_t group, int32_t ky, int32_t run, int32_t k)
 {
-	const Conv *c = d->c;
-
 	for (int i = 0; i < d->shape.channels; i++)
-		for (int32_t e = k * d->step; e < (k + 1) * d->step; e++) {
-			int32_t oc = group * d->shape.channels + i;
-			int32_t kx = d->runs > 1 ? run : e / c->ic, ic = d->runs > 1 ? e : e % c->ic;
-			bool exists = oc < c->oc && kx < c->kw && ic < c->ic;
-
-			*at++ = exists ? (int8_t)conv_weight(c, oc, ky, kx, ic) : 0;
-		}
+		for (int32_t e = k * d->step; e < (k + 1) * d->step; e++)
+			*at++ = (int8_t)run_weight(d, group * d->shape.channels + i, ky, run, e);
 	return at;
 }
 
@@ -88,8 +122,13 @@ make_params(Scalar *d)
 
 	scale_put_header(&d->scale, c, &s);
 	for (int32_t first = 0; first < groups_of(d) * channels; first += channels) {
-		for (int32_t oc = first; oc < first + channels; oc++)
-			stream_put(&s, oc < c->oc ? (uint32_t)c->channel[oc].bias : 0);
+		for (int32_t oc = first; oc < first + channels; oc++) {
+			uint32_t bias = oc < c->oc ? (uint32_t)c->channel[oc].bias : 0;
+
+			if (d->dual && oc > first)
+				bias = bias * 256 + (uint32_t)c->channel[first].bias;
+			stream_put(&s, bias);
+		}
 		scale_put_channels(&d->scale, c, first, channels, &s);
 	}
 	assert(s.n == n);
@@ -135,6 +174,47 @@ add_vector(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
 		}
 }
 
+static Expr *
+shift(Scalar *d, KOp op, Expr *x, int32_t bits)
+{
+	LBuilder *b = builder(d);
+
+	return loop_op2(b, op, x, loop_int(b, DT_I32, bits));
+}
+
+/* One element for one lane: low bits to T, the lowest eight to A. */
+static void
+add_lane(Scalar *d, int pixel, Expr *x, Expr *lane)
+{
+	LBuilder *b = builder(d);
+	Expr *a;
+
+	lane = loop_let(b, "lane", lane);
+	a = loop_let(b, "w_a", shift(d, KOP_SHR, shift(d, KOP_SHL, lane, 24), 24));
+	add_product(d, d->sum[pixel][1], x, lane);
+	add_product(d, d->sum[pixel][0], x, a);
+}
+
+/* Two elements of a run, of which the second may not exist, for two channels. */
+static void
+add_lanes(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
+{
+	LBuilder *b = builder(d);
+	int32_t elements = d->runs > 1 ? d->c->ic : d->c->kw * d->c->ic;
+	Expr *w = loop_let(b, "wk", load_i32(d, d->weights, w_at, k));
+
+	for (int p = 0; p < pixels; p++) {
+		int32_t more = p * d->c->sx * d->x_channels + 2 * k;
+		Expr *x = loop_let(b, "xk", load_i32(d, d->x, x_at, more));
+
+		add_lane(d, p, x, shift(d, KOP_SHR, shift(d, KOP_SHL, w, 16), 16));
+		if (2 * k + 1 == elements)
+			continue;
+		x = loop_let(b, "xk", load_i32(d, d->x, x_at, more + 1));
+		add_lane(d, p, x, shift(d, KOP_SHR, w, 16));
+	}
+}
+
 /* Step k of a run, for all pixels and channels. */
 static void
 add_element(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
@@ -143,6 +223,10 @@ add_element(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
 	int channels = d->shape.channels;
 	Expr *w[MAX_CHANNELS];
 
+	if (d->dual) {
+		add_lanes(d, x_at, w_at, k, pixels);
+		return;
+	}
 	if (d->step > 1) {
 		add_vector(d, x_at, w_at, k, pixels);
 		return;
@@ -163,13 +247,16 @@ add_run(Scalar *d, Expr *x_at, Expr *w_at, int pixels)
 {
 	LBuilder *b = builder(d);
 	int32_t body = d->shape.body, whole = d->run / body * body;
+	int32_t each = d->dual ? 1 : d->shape.channels * d->step;
 
+	/* The last word may have one lane. */
+	if (d->dual)
+		whole = (d->run - 1) / body * body;
 	if (whole > body) {
 		Expr *k = loop_for_step(b, "k", 0, whole, body);
 		Expr *x = lower_let(&d->cx, "x_k", loop_add(b, x_at, loop_affine(b, k, d->step, 0)));
 		Expr *w = lower_let(&d->cx, "w_k",
-		                    loop_add(b, w_at,
-		                             loop_affine(b, k, d->shape.channels * d->step, 0)));
+		                    loop_add(b, w_at, loop_affine(b, k, each, 0)));
 
 		for (int32_t i = 0; i < body; i++)
 			add_element(d, x, w, i, pixels);
@@ -207,15 +294,14 @@ add_columns(Scalar *d, Expr *x_at, Expr *w_at, int pixels)
 	}
 }
 
-/* The whole window; x_at is where the block starts in its row. */
+/* A row of the kernel; x_at is where the block starts in its row. */
 static void
-add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
+add_kernel_row(Scalar *d, Expr *first, Expr *ky, Expr *x_at, Expr *w_at, int pixels)
 {
 	const Conv *c = d->c;
 	LBuilder *b = builder(d);
-	int depth = b->depth;
-	Expr *ky = lower_for(&d->cx, "ky", c->kh), *row = x_at, *kx;
-	int32_t each = d->depthwise ? 1 : d->run * d->shape.channels * d->step;
+	Expr *row = x_at, *kx;
+	int32_t each = d->depthwise ? 1 : d->dual ? d->run : d->run * d->shape.channels * d->step;
 
 	if (d->rows.buf)
 		row = loop_add(b, rows_row(&d->cx, &d->rows, first, ky), x_at);
@@ -223,16 +309,45 @@ add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
 	if (d->depthwise) {
 		add_columns(d, lower_let(&d->cx, "x_ky", row), lower_let(&d->cx, "w_ky", w_at),
 		            pixels);
-	} else {
-		kx = lower_for(&d->cx, "kx", d->runs);
-		row = loop_add(b, row, loop_affine(b, kx, c->dx * d->x_channels, 0));
-		w_at = loop_add(b, w_at, loop_affine(b, kx, each, 0));
-		add_run(d, lower_let(&d->cx, "x_ky", row), lower_let(&d->cx, "w_ky", w_at), pixels);
+		return;
 	}
-	lower_end_to(&d->cx, depth);
+	kx = lower_for(&d->cx, "kx", d->runs);
+	row = loop_add(b, row, loop_affine(b, kx, c->dx * d->x_channels, 0));
+	w_at = loop_add(b, w_at, loop_affine(b, kx, each, 0));
+	add_run(d, lower_let(&d->cx, "x_ky", row), lower_let(&d->cx, "w_ky", w_at), pixels);
+}
+
+/* The whole window. */
+static void
+add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
+{
+	const Conv *c = d->c;
+	LBuilder *b = builder(d);
+	int depth = b->depth;
+	bool unroll = d->depthwise && c->kh * c->kw <= d->shape.unroll;
+
+	for (int32_t i = 0; i < (unroll ? c->kh : 1); i++) {
+		Expr *ky = unroll ? loop_idx(b, i) : lower_for(&d->cx, "ky", c->kh);
+
+		add_kernel_row(d, first, ky, x_at, w_at, pixels);
+		lower_end_to(&d->cx, depth);
+	}
 }
 
 /* ---- Outputs ---- */
+
+/* Twice the sum of a channel of the group, or the sum itself where that is wanted. */
+static Expr *
+sum_of(Scalar *d, int pixel, int i)
+{
+	LBuilder *b = builder(d);
+	Expr *sum = loop_get(b, d->sum[pixel][i]);
+
+	if (d->dual && i == 1)
+		return shift(d, KOP_SHR, loop_sub(b, sum, loop_get(b, d->sum[pixel][0])),
+		             d->scale.fast ? 7 : 8);
+	return d->scale.fast ? shift(d, KOP_SHL, sum, 1) : sum;
+}
 
 static void
 store_channel(Scalar *d, Expr *y_at, Expr *group, Expr *p_at, int i, int pixels)
@@ -240,25 +355,20 @@ store_channel(Scalar *d, Expr *y_at, Expr *group, Expr *p_at, int i, int pixels)
 	LBuilder *b = builder(d);
 	const Conv *c = d->c;
 	int channels = d->shape.channels, depth = b->depth;
-	Expr *channel = loop_affine(b, group, channels, i), *m = NULL, *shift = NULL;
+	Expr *channel = loop_affine(b, group, channels, i), *m = NULL, *factor_shift = NULL;
 
 	if (c->oc % channels != 0 && (c->oc - 1) % channels < i)
 		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, c->oc)));
 	if (scale_is_by_channel(&d->scale)) {
 		m = loop_let(b, "m", load_i32(d, d->params, p_at, channels + 2 * i));
-		shift = loop_let(b, "shift", load_i32(d, d->params, p_at, channels + 2 * i + 1));
+		factor_shift = loop_let(b, "shift", load_i32(d, d->params, p_at, channels + 2 * i + 1));
 	} else if (d->scale.fast) {
 		m = loop_let(b, "m", load_i32(d, d->params, loop_idx(b, 0), 0));
-		shift = loop_let(b, "shift", load_i32(d, d->params, loop_idx(b, 0), 1));
+		factor_shift = loop_let(b, "shift", load_i32(d, d->params, loop_idx(b, 0), 1));
 	}
-	for (int p = 0; p < pixels; p++) {
-		Expr *sum = loop_get(b, d->sum[p][i]);
-
-		if (d->scale.fast)
-			sum = loop_op2(b, KOP_SHL, sum, loop_int(b, DT_I32, 1));
+	for (int p = 0; p < pixels; p++)
 		scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, p * c->oc + i)),
-		            channel, sum, m, shift);
-	}
+		            channel, sum_of(d, p, i), m, factor_shift);
 	lower_end_to(&d->cx, depth);
 }
 
@@ -340,6 +450,20 @@ scalar_fits(const Conv *c)
 	return c->groups == 1 || (depthwise && c->kw <= MAX_COLUMNS && columns <= 64);
 }
 
+bool
+scalar_fits_dual(const Conv *c)
+{
+	int32_t n = c->kh * c->kw * c->ic * c->oc;
+
+	for (int32_t i = 0; i < c->oc; i++)
+		if (c->channel[i].lo < -(1 << 23) || c->channel[i].hi >= 1 << 23)
+			return false;
+	for (int32_t i = 0; i < n; i++)
+		if (c->w[i] == INT8_MIN)
+			return false;
+	return c->groups == 1;
+}
+
 LFunc *
 scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape)
 {
@@ -347,18 +471,25 @@ scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape)
 
 	assert(scalar_fits(c) && shape->pixels <= MAX_PIXELS && shape->channels <= MAX_CHANNELS);
 	assert(!d.depthwise || (shape->channels == 1 && !shape->vectors));
+	assert(!shape->dual || (shape->channels == 2 && !shape->vectors && scalar_fits_dual(c)));
+	d.dual = shape->dual;
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	d.x_channels = c->groups * c->ic;
 	d.runs = c->dx > 1 ? c->kw : 1;
-	d.step = shape->vectors ? DOT_ELEMENTS : 1;
+	d.step = shape->vectors ? DOT_ELEMENTS : shape->dual ? 2 : 1;
 	d.run = ((d.runs > 1 ? c->ic : c->kw * c->ic) - 1) / d.step + 1;
 	d.group_weights = c->kh * d.runs * d.run * d.step * shape->channels;
+	if (d.dual)
+		d.group_weights = c->kh * d.runs * d.run;
 	d.group_params = shape->channels * (scale_is_by_channel(&d.scale) ? 3 : 1);
-	make_weights(&d);
+	if (d.dual)
+		make_lanes(&d);
+	else
+		make_weights(&d);
 	make_params(&d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
-	if (conv_is_pointwise(c) && c->ic % d.step == 0) {
+	if (conv_is_pointwise(c) && (d.dual || c->ic % d.step == 0)) {
 		LBuilder *b = &d.cx.b;
 
 		d.x = d.cx.in[0];

@@ -59,6 +59,58 @@ scale_use_powers(Scale *s, const Conv *c)
 		s->powers &= c->channel[i].by.m == 0 || c->channel[i].by.shift <= -2;
 }
 
+static bool
+is_short(int32_t start)
+{
+	return start >= -(1 << 23) && start < 1 << 23;
+}
+
+void
+scale_pack(Scale *s, const Conv *c)
+{
+	s->packed = scale_is_by_channel(s);
+	for (int32_t i = 0; i < c->oc; i++)
+		s->packed &= is_short(c->channel[i].bias) && is_short(c->channel[i].plain);
+}
+
+bool
+scale_fits_packed(const Conv *c)
+{
+	return is_fast(c);
+}
+
+/* Of a power of two its exponent is kept. */
+uint32_t
+scale_packed_shift_of(const Scale *s, const Conv *c, int32_t channel)
+{
+	int32_t shift = -c->channel[channel].by.shift - 1;
+
+	if (c->channel[channel].by.m == 0)
+		return 0;
+	return (uint32_t)(s->powers ? 31 - shift : shift);
+}
+
+uint32_t
+scale_packed_word(const Scale *s, const Conv *c, int32_t channel, int32_t start)
+{
+	return (uint32_t)start << 8 | scale_packed_shift_of(s, c, channel);
+}
+
+Expr *
+scale_packed_start(LowerCtx *cx, Expr *word)
+{
+	return loop_op2(&cx->b, KOP_SHR, word, loop_int(&cx->b, DT_I32, 8));
+}
+
+Expr *
+scale_packed_shift(LowerCtx *cx, const Scale *s, Expr *word)
+{
+	LBuilder *b = &cx->b;
+	Expr *shift = loop_op2(b, KOP_AND, word, loop_int(b, DT_I32, 31));
+
+	return s->powers ? loop_op2(b, KOP_SHL, loop_int(b, DT_I32, 1), shift) : shift;
+}
+
 int32_t
 scale_multiplier(const Conv *c, int32_t channel)
 {
@@ -123,6 +175,12 @@ scale_is_by_channel(const Scale *s)
 }
 
 int32_t
+scale_channel_words(const Scale *s)
+{
+	return !scale_is_by_channel(s) ? 0 : s->packed ? 1 : 2;
+}
+
+int32_t
 scale_header_words(const Scale *s)
 {
 	return s->fast && s->uniform ? 2 : 0;
@@ -150,6 +208,7 @@ scale_put_channels(const Scale *s, const Conv *c, int32_t first, int32_t count, 
 		return;
 	for (int32_t i = first; i < first + count; i++) {
 		stream_put(to, i < c->oc ? (uint32_t)scale_multiplier(c, i) : 0);
-		stream_put(to, i < c->oc ? (uint32_t)scale_shift(s, c, i) : 0);
+		if (!s->packed)
+			stream_put(to, i < c->oc ? (uint32_t)scale_shift(s, c, i) : 0);
 	}
 }

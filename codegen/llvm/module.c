@@ -189,7 +189,7 @@ build_kernels(LlvmModule *m)
 /* A function that calls kernels, and what its parameters stand for. */
 typedef struct {
 	LLVMValueRef fn;
-	LLVMValueRef *in, *out, arena;
+	LLVMValueRef *in, *out, *region; /* the last by region of the arena */
 } Entry;
 
 static LLVMValueRef
@@ -221,7 +221,7 @@ base_of(LlvmModule *m, const Entry *e, const Buffer *b)
 
 	switch (b->kind) {
 	case BUFFER_CONST: return constant_of(m, b->base);
-	case BUFFER_ARENA: return e->arena;
+	case BUFFER_ARENA: return e->region[b->region];
 	case BUFFER_INPUT: return e->in[index_of(p->input, p->graph->inputs.n, b->base)];
 	case BUFFER_OUTPUT: return e->out[index_of(p->output, p->graph->outputs.n, b->base)];
 	}
@@ -233,7 +233,9 @@ argument_of(LlvmModule *m, const Entry *e, const Arg *a)
 {
 	const Buffer *b = a->buffer;
 
-	return offset_by(m, base_of(m, e, b), b->offset + a->offset);
+	size_t offset = b->kind == BUFFER_ARENA ? program_in_region(m->program, b) : b->offset;
+
+	return offset_by(m, base_of(m, e, b), offset + a->offset);
 }
 
 static void
@@ -300,7 +302,8 @@ reset_state(LlvmFunction *f, const char *name, LLVMValueRef state, int i)
 	if (n == 0)
 		return;
 	to = p->io == IO_ARENA
-	             ? offset_by(m, state, p->input[graph_plain_inputs(p->graph) + i]->offset)
+	             ? offset_by(m, state,
+	                         program_in_region(p, p->input[graph_plain_inputs(p->graph) + i]))
 	             : state_member(m, state, i);
 	table = llvm_constant(m, arena_printf(m->arena, "%s_initial%d", name, i), t,
 	                      repeated ? 1 : n, v->data);
@@ -327,7 +330,7 @@ start_entry(LlvmModule *m, const char *name, LLVMTypeRef result, int nparams)
 	                       LLVMFunctionType(result, params, (unsigned)nparams, 0));
 	e.in = ARENA_ARRAY(m->arena, LLVMValueRef, g->inputs.n);
 	e.out = ARENA_ARRAY(m->arena, LLVMValueRef, g->outputs.n);
-	e.arena = LLVMGetParam(e.fn, (unsigned)nparams - 1);
+	e.region = ARENA_ARRAY(m->arena, LLVMValueRef, m->program->nregions);
 	llvm_finish_function(m, e.fn, name);
 	LLVMPositionBuilderAtEnd(m->builder,
 	                         LLVMAppendBasicBlockInContext(m->context, e.fn, "entry"));
@@ -335,20 +338,30 @@ start_entry(LlvmModule *m, const char *name, LLVMTypeRef result, int nparams)
 	return e;
 }
 
+/* The arenas are the last parameters. */
+static void
+take_regions(LlvmModule *m, Entry *e)
+{
+	unsigned first = LLVMCountParams(e->fn) - (unsigned)m->program->nregions;
+
+	for (int r = 0; r < m->program->nregions; r++)
+		e->region[r] = LLVMGetParam(e->fn, first + (unsigned)r);
+}
+
 /* NAME_run refuses an arena that is NULL or not aligned, as in C. */
 static void
-check_arena(LlvmModule *m, const Entry *e)
+check_arena(LlvmModule *m, const Entry *e, int r)
 {
 	LLVMBuilderRef b = m->builder;
 	LLVMTypeRef word = m->c_address;
 	LLVMValueRef address, bad;
 	LLVMBasicBlockRef fail, go;
 
-	if (m->program->arena_size == 0)
+	if (m->program->region[r].size == 0)
 		return;
-	address = LLVMBuildPtrToInt(b, e->arena, word, "");
+	address = LLVMBuildPtrToInt(b, e->region[r], word, "");
 	address = LLVMBuildAnd(b, address, LLVMConstInt(word, m->program->arena_align - 1, 0), "");
-	bad = LLVMBuildOr(b, LLVMBuildIsNull(b, e->arena, ""),
+	bad = LLVMBuildOr(b, LLVMBuildIsNull(b, e->region[r], ""),
 	                  LLVMBuildICmp(b, LLVMIntNE, address, LLVMConstInt(word, 0, 0), ""), "");
 	fail = LLVMAppendBasicBlockInContext(m->context, e->fn, "bad_arena");
 	go = LLVMAppendBasicBlockInContext(m->context, e->fn, "go");
@@ -380,7 +393,7 @@ build_run(LlvmModule *m)
 	int nout = in_arena ? 0 : graph_plain_outputs(p->graph);
 	int nstates = in_arena ? 0 : p->graph->states.n;
 	const char *name = text(m, "_run", m->options->prefix);
-	Entry e = start_entry(m, name, m->c_int, nin + nout + (nstates > 0) + 1);
+	Entry e = start_entry(m, name, m->c_int, nin + nout + (nstates > 0) + p->nregions);
 
 	for (int i = 0; i < nin; i++)
 		e.in[i] = LLVMGetParam(e.fn, (unsigned)i);
@@ -391,7 +404,9 @@ build_run(LlvmModule *m)
 	for (int i = 0; i < nstates; i++)
 		e.in[nin + i] = e.out[nout + i] =
 			state_member(m, LLVMGetParam(e.fn, (unsigned)(nin + nout)), i);
-	check_arena(m, &e);
+	take_regions(m, &e);
+	for (int r = 0; r < p->nregions; r++)
+		check_arena(m, &e, r);
 	for (int i = 0; i < p->steps.n; i++)
 		call_step(m, &e, i);
 	LLVMBuildRet(m->builder, LLVMConstInt(m->c_int, 0, 0));
@@ -413,10 +428,10 @@ static void
 build_run_batch(LlvmModule *m)
 {
 	const Program *p = m->program;
-	int nin = p->graph->inputs.n, n = nin + p->graph->outputs.n;
+	int nin = p->graph->inputs.n, n = nin + p->graph->outputs.n, all = n + p->nregions;
 	LLVMBuilderRef b = m->builder;
-	LLVMTypeRef *params = ARENA_ARRAY(m->arena, LLVMTypeRef, n + 2);
-	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, n + 1), fn, run, call, next, status;
+	LLVMTypeRef *params = ARENA_ARRAY(m->arena, LLVMTypeRef, all + 1);
+	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, all), fn, run, call, next, status;
 	LLVMValueRef zero = LLVMConstInt(m->c_int, 0, 0);
 	LLVMBasicBlockRef entry, head, body, good, end;
 	const char *name = text(m, "_run_batch", m->options->prefix);
@@ -424,10 +439,10 @@ build_run_batch(LlvmModule *m)
 	if (!m->options->batch)
 		return;
 	params[0] = m->c_address;
-	for (int i = 0; i <= n; i++)
+	for (int i = 0; i < all; i++)
 		params[i + 1] = m->ptr;
 	fn = LLVMAddFunction(m->module, name,
-	                     LLVMFunctionType(m->c_int, params, (unsigned)n + 2, 0));
+	                     LLVMFunctionType(m->c_int, params, (unsigned)all + 1, 0));
 	llvm_finish_function(m, fn, name);
 	run = LLVMGetNamedFunction(m->module, text(m, "_run", m->options->prefix));
 	entry = LLVMAppendBasicBlockInContext(m->context, fn, "entry");
@@ -445,8 +460,9 @@ build_run_batch(LlvmModule *m)
 	for (int i = 0; i < n; i++)
 		args[i] = part_of_call(m, LLVMGetParam(fn, (unsigned)i + 1), call,
 		                       i < nin ? p->input[i] : p->output[i - nin]);
-	args[n] = LLVMGetParam(fn, (unsigned)n + 1);
-	status = LLVMBuildCall2(b, LLVMGlobalGetValueType(run), run, args, (unsigned)n + 1, "");
+	for (int i = n; i < all; i++)
+		args[i] = LLVMGetParam(fn, (unsigned)i + 1);
+	status = LLVMBuildCall2(b, LLVMGlobalGetValueType(run), run, args, (unsigned)all, "");
 	LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntEQ, status, zero, ""), good, end);
 	LLVMPositionBuilderAtEnd(b, good);
 	next = LLVMBuildNUWAdd(b, call, LLVMConstInt(m->c_address, 1, 0), "");
@@ -463,16 +479,19 @@ build_run_batch(LlvmModule *m)
 static void
 build_reset(LlvmModule *m)
 {
-	int nstates = m->program->graph->states.n;
+	const Program *p = m->program;
+	int nstates = p->graph->states.n, at = graph_plain_inputs(p->graph);
 	const char *name = text(m, "_reset", m->options->prefix);
+	bool in_arena = p->io == IO_ARENA;
 	LlvmFunction f = {.m = m};
 
 	if (nstates == 0)
 		return;
-	f.value = start_entry(m, name, LLVMVoidTypeInContext(m->context), 1).fn;
+	f.value = start_entry(m, name, LLVMVoidTypeInContext(m->context), in_arena ? p->nregions : 1).fn;
 	place_entry(m, f.value, name);
 	for (int i = 0; i < nstates; i++)
-		reset_state(&f, name, LLVMGetParam(f.value, 0), i);
+		reset_state(&f, name,
+		            LLVMGetParam(f.value, in_arena ? (unsigned)p->input[at + i]->region : 0), i);
 	LLVMBuildRetVoid(m->builder);
 }
 
@@ -497,6 +516,8 @@ build_steps(LlvmModule *m, const char *name, int from, int to)
 	const Graph *g = m->program->graph;
 	Entry e = start_entry(m, name, LLVMVoidTypeInContext(m->context), 3);
 
+	for (int r = 0; r < m->program->nregions; r++)
+		e.region[r] = offset_by(m, LLVMGetParam(e.fn, 2), m->program->region[r].base);
 	load_pointers(m, LLVMGetParam(e.fn, 0), g->inputs.n, e.in);
 	load_pointers(m, LLVMGetParam(e.fn, 1), g->outputs.n, e.out);
 	for (int i = from; i < to; i++)

@@ -7,21 +7,18 @@
 #include <assert.h>
 #include <string.h>
 
-#include "codegen/program/layout.h"
+#include "codegen/program/choose.h"
+#include "codegen/program/tally.h"
 #include "ir/lower.h"
 
 enum { DEFAULT_ALIGN = 4 };
 
-/* Into how small parts spare memory is divided for scratch. */
-enum { MAX_PARTS = 4096 };
+
+
 
 typedef struct {
-	Plans plans;
+	Choice choice;
 	Diag *diag;
-	NodeKernels *choices; /* by node */
-	int *chosen;          /* by node: which of them */
-	Versions ***versions; /* by node and choice; NULL: not asked for yet */
-	const Layout *layout; /* the chosen one */
 	Program *program;
 	Buffer **buffer;      /* by slot */
 	int *step_at;         /* by node, nnodes and nnodes + 1: steps before it */
@@ -37,7 +34,7 @@ copy_kernel(Build *b, const Type *t)
 	LBuf *x, *y;
 	Expr *i;
 
-	loop_begin(&lb, b->plans.arena, "copy");
+	loop_begin(&lb, b->choice.plans.arena, "copy");
 	x = loop_buf(&lb, "x", t->dtype, n, LBUF_IN, NULL);
 	y = loop_buf(&lb, "y", t->dtype, n, LBUF_OUT, NULL);
 	i = loop_for(&lb, "i", 0, n);
@@ -57,14 +54,14 @@ is_scratch(const LBuf *buf)
 static Buffer *
 new_buffer(Build *b, const char *name, const Type *type, BufferKind kind)
 {
-	Buffer *buffer = ARENA_NEW(b->plans.arena, Buffer);
+	Buffer *buffer = ARENA_NEW(b->choice.plans.arena, Buffer);
 
 	buffer->index = b->program->buffers.n;
 	buffer->name = name;
 	buffer->type = *type;
 	buffer->kind = kind;
 	buffer->base = kind == BUFFER_ARENA ? NULL : buffer;
-	VEC_PUSH(b->plans.arena, &b->program->buffers, buffer);
+	VEC_PUSH(b->choice.plans.arena, &b->program->buffers, buffer);
 	return buffer;
 }
 
@@ -83,7 +80,7 @@ is_written_state(const Layout *l, int slot)
 static Buffer *
 buffer_of(Build *b, const Value *v)
 {
-	const Layout *l = b->layout;
+	const Layout *l = b->choice.layout;
 	const Slot *slot = &l->sharing.slot[v->id];
 	const Group *g = &l->sharing.group[slot->group];
 	Buffer *base = NULL, *buffer;
@@ -93,7 +90,7 @@ buffer_of(Build *b, const Value *v)
 	if (b->buffer[v->id])
 		return b->buffer[v->id];
 	if (given >= 0 && given != v->id)
-		base = buffer_of(b, b->plans.graph->values.v[given]);
+		base = buffer_of(b, b->choice.plans.graph->values.v[given]);
 	b->buffer[v->id] = buffer =
 		new_buffer(b, v->name, &v->type, is_next ? BUFFER_OUTPUT : g->kind);
 	buffer->value = v;
@@ -105,7 +102,7 @@ buffer_of(Build *b, const Value *v)
 	else if (g->kind == BUFFER_ARENA)
 		buffer->offset = layout_place(l, v->id);
 	if (is_next && !base)
-		buffer->twin = buffer_of(b, b->plans.graph->values.v[g->base]);
+		buffer->twin = buffer_of(b, b->choice.plans.graph->values.v[g->base]);
 	buffer->first = slot->first;
 	buffer->last = slot->last;
 	buffer->share = slot->share;
@@ -115,10 +112,10 @@ buffer_of(Build *b, const Value *v)
 static const char *
 buffer_name(const Build *b, int t, const LBuf *buf)
 {
-	const Node *n = b->plans.node[t];
+	const Node *n = b->choice.plans.node[t];
 	const char *layer = n->name ? n->name : n->nouts && n->out[0] ? n->out[0]->name : "";
 
-	return arena_printf(b->plans.arena, "%s/%s", layer, buf->name);
+	return arena_printf(b->choice.plans.arena, "%s/%s", layer, buf->name);
 }
 
 /* Constants that a lowering made of the node's own. */
@@ -130,7 +127,7 @@ constant_buffer(Build *b, int t, const LBuf *buf)
 
 	buffer->data = buf->data;
 	buffer->first = -1;
-	buffer->last = b->plans.nnodes;
+	buffer->last = b->choice.plans.nnodes;
 	return buffer;
 }
 
@@ -140,7 +137,7 @@ scratch_buffer(Build *b, int t, const LBuf *buf, int item)
 	Type type = type_make(buf->elem, 1, (int32_t[]){buf->count});
 	Buffer *buffer = new_buffer(b, buffer_name(b, t, buf), &type, BUFFER_ARENA);
 
-	buffer->offset = b->layout->item[item].place;
+	buffer->offset = b->choice.layout->item[item].place;
 	buffer->first = buffer->last = t;
 	return buffer;
 }
@@ -150,14 +147,14 @@ scratch_buffer(Build *b, int t, const LBuf *buf, int item)
 static Step *
 new_step(Build *b, const char *name, const Node *n, LFunc *f)
 {
-	Step *step = ARENA_NEW(b->plans.arena, Step);
+	Step *step = ARENA_NEW(b->choice.plans.arena, Step);
 
 	step->index = b->program->steps.n;
 	step->name = name;
 	step->node = n;
 	step->fn = f;
-	step->arg = ARENA_ARRAY(b->plans.arena, Arg, f->bufs.n);
-	VEC_PUSH(b->plans.arena, &b->program->steps, step);
+	step->arg = ARENA_ARRAY(b->choice.plans.arena, Arg, f->bufs.n);
+	VEC_PUSH(b->choice.plans.arena, &b->program->steps, step);
 	return step;
 }
 
@@ -175,13 +172,14 @@ layer_name(const Node *n)
 static void
 kernel_step(Build *b, int t)
 {
-	const Node *n = b->plans.node[t];
-	Order order = b->layout->order[t];
-	LFunc *f = b->plans.kernel[t]->fn[order];
+	const Node *n = b->choice.plans.node[t];
+	Order order = b->choice.layout->order[t];
+	LFunc *f = b->choice.plans.kernel[t]->fn[order];
 	Step *step = new_step(b, layer_name(n), n, f);
-	int at = 0, item = b->layout->scratch_item[t];
+	int at = 0, item = b->choice.layout->scratch_item[t];
 
 	step->order = order;
+	step->kernel = &b->choice.choices[t].v[b->choice.chosen[t]];
 	step->macs = node_macs(n);
 	for (int i = 0; i < n->nins; i++)
 		if (n->in[i])
@@ -209,14 +207,14 @@ copy_step(Build *b, const char *name, const Node *n, const Buffer *from, Arg to)
 static void
 concat_steps(Build *b, const Node *n)
 {
-	int32_t *offset = ARENA_ARRAY(b->plans.arena, int32_t, n->nins);
+	int32_t *offset = ARENA_ARRAY(b->choice.plans.arena, int32_t, n->nins);
 
 	if (!node_concat_offsets(n, offset))
 		return;
 	for (int i = 0; i < n->nins; i++) {
 		Arg to = {buffer_of(b, n->out[0]), (size_t)layout_piece_offset(n, i, offset)};
 
-		if (!layout_piece_is_in_place(b->layout, n, i, offset))
+		if (!layout_piece_is_in_place(b->choice.layout, n, i, offset))
 			copy_step(b, layer_name(n), n, buffer_of(b, n->in[i]), to);
 	}
 }
@@ -226,8 +224,8 @@ concat_steps(Build *b, const Node *n)
 static bool
 is_clobbered(const Build *b, int i)
 {
-	const Graph *g = b->plans.graph;
-	const Slot *slot = b->layout->sharing.slot;
+	const Graph *g = b->choice.plans.graph;
+	const Slot *slot = b->choice.layout->sharing.slot;
 	int own = i - graph_plain_outputs(g);
 
 	for (int k = 0; k < g->states.n; k++)
@@ -241,7 +239,7 @@ is_clobbered(const Build *b, int i)
 static void
 copy_output(Build *b, int i, const Buffer *from)
 {
-	const Graph *g = b->plans.graph;
+	const Graph *g = b->choice.plans.graph;
 
 	if (type_numel(&g->outputs.v[i]->type) > 0)
 		copy_step(b, g->output_names.v[i], NULL, from, (Arg){b->program->output[i], 0});
@@ -251,13 +249,13 @@ copy_output(Build *b, int i, const Buffer *from)
 static Buffer *
 copied_output(Build *b, int i)
 {
-	const Graph *g = b->plans.graph;
-	BufferKind kind = b->plans.options->io == IO_ARENA ? BUFFER_ARENA : BUFFER_OUTPUT;
+	const Graph *g = b->choice.plans.graph;
+	BufferKind kind = b->choice.plans.options->io == IO_ARENA ? BUFFER_ARENA : BUFFER_OUTPUT;
 	Buffer *buffer = new_buffer(b, g->output_names.v[i], &g->outputs.v[i]->type, kind);
 
-	if (b->layout->copy_slot[i] >= 0)
-		buffer->offset = layout_place(b->layout, b->layout->copy_slot[i]);
-	buffer->first = buffer->last = b->plans.nnodes;
+	if (b->choice.layout->copy_slot[i] >= 0)
+		buffer->offset = layout_place(b->choice.layout, b->choice.layout->copy_slot[i]);
+	buffer->first = buffer->last = b->choice.plans.nnodes;
 	return buffer;
 }
 
@@ -265,7 +263,7 @@ copied_output(Build *b, int i)
 static bool
 arena_output(Build *b, int i)
 {
-	const Graph *g = b->plans.graph;
+	const Graph *g = b->choice.plans.graph;
 	Program *p = b->program;
 	const Value *v = g->outputs.v[i];
 	Buffer *from = buffer_of(b, v);
@@ -273,7 +271,7 @@ arena_output(Build *b, int i)
 
 	p->output[i] = from;
 	if (state < 0) {
-		if (b->layout->copy_slot[i] < 0)
+		if (b->choice.layout->copy_slot[i] < 0)
 			return true;
 		p->output[i] = copied_output(b, i);
 		copy_output(b, i, from);
@@ -294,7 +292,7 @@ static bool
 caller_output(Build *b, int i)
 {
 	Program *p = b->program;
-	const Value *v = b->plans.graph->outputs.v[i];
+	const Value *v = b->choice.plans.graph->outputs.v[i];
 	Buffer *from = buffer_of(b, v);
 	bool taken = from->kind != BUFFER_OUTPUT;
 
@@ -314,9 +312,9 @@ caller_output(Build *b, int i)
 static bool
 output_steps(Build *b)
 {
-	bool in_arena = b->plans.options->io == IO_ARENA;
+	bool in_arena = b->choice.plans.options->io == IO_ARENA;
 
-	for (int i = 0; i < b->plans.graph->outputs.n; i++)
+	for (int i = 0; i < b->choice.plans.graph->outputs.n; i++)
 		if (!(in_arena ? arena_output(b, i) : caller_output(b, i)))
 			return false;
 	return true;
@@ -327,17 +325,17 @@ make_steps(Build *b)
 {
 	Program *p = b->program;
 
-	for (int t = 0; t < b->plans.nnodes; t++) {
+	for (int t = 0; t < b->choice.plans.nnodes; t++) {
 		b->step_at[t] = p->steps.n;
-		if (!b->layout->no_kernel[t])
+		if (!b->choice.layout->no_kernel[t])
 			kernel_step(b, t);
-		else if (b->plans.node[t]->op == OP_CONCAT)
-			concat_steps(b, b->plans.node[t]);
+		else if (b->choice.plans.node[t]->op == OP_CONCAT)
+			concat_steps(b, b->choice.plans.node[t]);
 	}
-	b->step_at[b->plans.nnodes] = p->steps.n;
+	b->step_at[b->choice.plans.nnodes] = p->steps.n;
 	if (!output_steps(b))
 		return false;
-	b->step_at[b->plans.nnodes + 1] = p->steps.n;
+	b->step_at[b->choice.plans.nnodes + 1] = p->steps.n;
 	return true;
 }
 
@@ -348,7 +346,7 @@ convert_lifetime(const Build *b, Buffer *buffer)
 	int nsteps = b->program->steps.n;
 
 	buffer->first = buffer->first < 0 ? -1 : b->step_at[buffer->first];
-	if (buffer->kind == BUFFER_OUTPUT || buffer->last >= b->plans.nnodes)
+	if (buffer->kind == BUFFER_OUTPUT || buffer->last >= b->choice.plans.nnodes)
 		buffer->last = nsteps;
 	else if (buffer->last >= 0)
 		buffer->last = b->step_at[buffer->last + 1] - 1;
@@ -356,11 +354,25 @@ convert_lifetime(const Build *b, Buffer *buffer)
 		buffer->last = buffer->first;
 }
 
+/* The region that has the bytes at `offset`. */
+static int
+region_at(const Program *p, size_t offset)
+{
+	int r = p->nregions - 1;
+
+	while (r > 0 && offset < p->region[r].base)
+		r--;
+	/* Those that are empty start where another one does. */
+	while (r > 0 && p->region[r].size == 0)
+		r--;
+	return r;
+}
+
 /* What v shares memory with; a view of a view may have no other use. */
 static const Buffer *
 shared_buffer(Build *b, const Value *v)
 {
-	return buffer_of(b, b->plans.graph->values.v[b->layout->sharing.slot[v->id].shares]);
+	return buffer_of(b, b->choice.plans.graph->values.v[b->choice.layout->sharing.slot[v->id].shares]);
 }
 
 static void
@@ -374,6 +386,8 @@ finish_buffers(Build *b)
 		convert_lifetime(b, buffer);
 		if (buffer->share != SHARE_NONE)
 			buffer->shares = shared_buffer(b, buffer->value);
+		if (buffer->kind == BUFFER_ARENA)
+			buffer->region = region_at(p, buffer->offset);
 		if (buffer->kind == BUFFER_ARENA &&
 		    (size_t)dtype_info[buffer->type.dtype].bytes > p->arena_align)
 			p->arena_align = (size_t)dtype_info[buffer->type.dtype].bytes;
@@ -383,7 +397,7 @@ finish_buffers(Build *b)
 static bool
 is_for_size(const Build *b)
 {
-	const KernelOptions *o = b->plans.options->kernels;
+	const KernelOptions *o = b->choice.plans.options->kernels;
 
 	return o && (o->level == 's' || o->level == 'z');
 }
@@ -391,225 +405,154 @@ is_for_size(const Build *b)
 static bool
 make_program(Build *b)
 {
-	const Graph *g = b->plans.graph;
+	const Graph *g = b->choice.plans.graph;
 	Program *p = b->program;
-	const PlanResult *r = &b->layout->result;
+	const PlanResult *r = &b->choice.layout->result;
 
 	for (int i = 0; i < g->inputs.n; i++)
 		p->input[i] = buffer_of(b, g->inputs.v[i]);
 	if (!make_steps(b))
 		return false;
+	p->nregions = b->choice.layout->nregions;
+	p->region = b->choice.layout->region;
 	p->arena_size = r->size;
 	p->arena_bound = r->bound;
 	p->arena_optimal = r->optimal;
 	p->method = r->method;
-	p->arena_align = b->plans.align;
+	p->arena_align = b->choice.plans.align;
 	finish_buffers(b);
 	if (is_for_size(b))
 		program_merge_functions(p);
 	return true;
 }
 
-/* Takes one of the node's kernels; those that were asked about once are kept. */
-static bool
-take_kernel(Build *b, int t, int choice)
-{
-	LFunc *f = b->choices[t].v[choice].fn;
-	const char *problem;
-
-	b->chosen[t] = choice;
-	if (!b->versions[t][choice]) {
-		problem = lfunc_verify(f);
-		if (problem)
-			return diag_report(b->diag, &b->plans.node[t]->loc, E_INTERNAL,
-			                   "kernel '%s': %s", f->name, problem);
-		b->versions[t][choice] = versions_new(b->plans.arena, b->plans.node[t], f);
-	}
-	b->plans.kernel[t] = b->versions[t][choice];
-	return true;
-}
-
-/* Lowers and verifies everything, also what sharing may make superfluous. */
-static bool
-make_kernels(Build *b)
-{
-	Arena *a = b->plans.arena;
-
-	for (int t = 0; t < b->plans.nnodes; t++) {
-		b->choices[t] = kernels_of(a, b->plans.node[t], b->plans.options->kernels);
-		b->versions[t] = ARENA_ARRAY(a, Versions *, b->choices[t].n);
-		if (!take_kernel(b, t, b->choices[t].n - 1))
-			return false;
-	}
-	return true;
-}
-
-/* ---- Choosing kernels ---- */
-
-/* Bytes that the arena may have, by the level, when the smallest one has `least`. */
-static size_t
-most_memory(const Build *b, size_t least)
-{
-	switch (b->plans.options->kernels ? b->plans.options->kernels->level : 's') {
-	case '3': return SIZE_MAX;
-	case '2': return 2 * least;
-	default: return least;
-	}
-}
-
-/* The end of the memory that is taken at time t and begins at or before `at`; `at` where
- * there is none. */
-static size_t
-taken_from(const Layout *l, int t, size_t at)
-{
-	size_t end = at;
-
-	for (int i = 0; i < l->nitems; i++)
-		for (int k = 0; k < l->item[i].nrects; k++) {
-			const PlanRect *r = &l->item[i].rect[k];
-			size_t place = l->item[i].place + r->offset;
-
-			if (r->first <= t && r->last >= t && place <= at && place + r->size > end)
-				end = place + r->size;
-		}
-	return end;
-}
-
-/* Where memory that is taken at time t begins behind `at`; the arena's end where there is
- * none. */
-static size_t
-taken_behind(const Layout *l, int t, size_t at)
-{
-	size_t next = l->result.size;
-
-	for (int i = 0; i < l->nitems; i++)
-		for (int k = 0; k < l->item[i].nrects; k++) {
-			const PlanRect *r = &l->item[i].rect[k];
-			size_t place = l->item[i].place + r->offset;
-
-			if (r->first <= t && r->last >= t && place > at && place < next)
-				next = place;
-		}
-	return next;
-}
-
-/* Bytes of the arena that are taken while node t runs, which may be so by several values. */
-static size_t
-memory_at(const Layout *l, int t)
-{
-	size_t bytes = 0, at = 0;
-
-	while (at < l->result.size) {
-		size_t end = taken_from(l, t, at);
-
-		bytes += end - at;
-		at = end > at ? end : taken_behind(l, t, at);
-	}
-	return bytes;
-}
-
-/* Takes for every node the best kernel whose scratch is at most spare[t] / part. */
-static bool
-take_best(Build *b, const size_t *spare, size_t part)
-{
-	for (int t = 0; t < b->plans.nnodes; t++) {
-		const NodeKernels *all = &b->choices[t];
-		int k = 0;
-
-		while (k < all->n - 1 && (size_t)all->v[k].scratch > spare[t] / part)
-			k++;
-		if (k != b->chosen[t] && !take_kernel(b, t, k))
-			return false;
-	}
-	return true;
-}
-
-/* The best kernels whose plan fits the level's memory; the layout with reference
- * lowerings sets what that is.  Where kernels spoil more than their scratch, less of it
- * is allowed, in the end none. */
-static bool
-choose_kernels(Build *b)
-{
-	size_t *spare = ARENA_ARRAY(b->plans.arena, size_t, b->plans.nnodes), most;
-	const Layout *least = layout_choose(&b->plans);
-
-	b->layout = least;
-	most = most_memory(b, least->result.size);
-	for (int t = 0; t < b->plans.nnodes; t++) {
-		size_t used = memory_at(least, t);
-
-		spare[t] = used < most ? most - used : 0;
-	}
-	for (size_t part = 1; part <= MAX_PARTS; part *= 4) {
-		if (!take_best(b, spare, part))
-			return false;
-		b->layout = layout_choose(&b->plans);
-		if (b->layout->result.size <= most)
-			return true;
-	}
-	for (int t = 0; t < b->plans.nnodes; t++)
-		if (!take_kernel(b, t, b->choices[t].n - 1))
-			return false;
-	b->layout = least;
-	return true;
-}
-
 static void
-report_choices(const Build *b)
-{
-	for (int t = 0; t < b->plans.nnodes && b->plans.options->kernels && b->plans.options->kernels->remarks; t++) {
-		const NodeKernels *all = &b->choices[t];
-		const NodeKernel *k = &all->v[b->chosen[t]], *last = &all->v[all->n - 1];
-
-		if (all->n > 1)
-			diag_report(b->diag, &b->plans.node[t]->loc, R_PASS,
-			            "kernels: %s: about %lld cycles (reference lowering %lld), %lld "
-			            "bytes of constants, about %lld of code, %lld of scratch%s",
-			            k->name, (long long)k->cycles, (long long)last->cycles,
-			            (long long)k->constants, (long long)k->code,
-			            (long long)k->scratch,
-			            b->chosen[t] ? "; faster ones need too much memory" : "");
-	}
-}
-
-static void
-list_nodes(Build *b)
+list_nodes(Plans *p)
 {
 	int t = 0;
 
-	for (const Node *n = b->plans.graph->first; n; n = n->next)
-		b->plans.nnodes++;
-	b->plans.node = ARENA_ARRAY(b->plans.arena, const Node *, b->plans.nnodes);
-	for (const Node *n = b->plans.graph->first; n; n = n->next)
-		b->plans.node[t++] = n;
+	for (const Node *n = p->graph->first; n; n = n->next)
+		p->nnodes++;
+	p->node = ARENA_ARRAY(p->arena, const Node *, p->nnodes);
+	for (const Node *n = p->graph->first; n; n = n->next)
+		p->node[t++] = n;
 }
 
-Program *
-program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d)
+/* Makes the program of the choice; NULL: an error was reported. */
+static Program *
+build_program(const Choice *choice)
 {
-	Build b = {.plans = {.arena = a, .graph = g, .options = options}, .diag = d};
+	const Plans *plans = &choice->plans;
+	const ProgramOptions *o = plans->options;
+	const Graph *g = plans->graph;
+	Arena *a = plans->arena;
+	Build b = {.choice = *choice, .diag = choice->diag, .program = ARENA_NEW(a, Program)};
 
-	b.plans.align = options->align ? options->align : DEFAULT_ALIGN;
-	assert((b.plans.align & (b.plans.align - 1)) == 0);
-	list_nodes(&b);
-	b.plans.kernel = ARENA_ARRAY(a, Versions *, b.plans.nnodes);
-	b.plans.no_hold = ARENA_ARRAY(a, bool, b.plans.nnodes);
-	b.choices = ARENA_ARRAY(a, NodeKernels, b.plans.nnodes);
-	b.chosen = ARENA_ARRAY(a, int, b.plans.nnodes);
-	b.versions = ARENA_ARRAY(a, Versions **, b.plans.nnodes);
-	if (!make_kernels(&b) || !choose_kernels(&b))
-		return NULL;
-	report_choices(&b);
-	b.program = ARENA_NEW(a, Program);
 	b.program->arena = a;
 	b.program->graph = g;
-	b.program->io = options->io;
-	b.program->clobbers_inputs = options->clobber_input;
+	b.program->io = o->io;
+	b.program->clobbers_inputs = o->clobber_input;
+	if (o->kernels)
+		b.program->kernels = arena_copy(a, o->kernels, sizeof *o->kernels);
 	b.program->input = ARENA_ARRAY(a, Buffer *, g->inputs.n);
 	b.program->output = ARENA_ARRAY(a, Buffer *, g->outputs.n);
 	b.buffer = ARENA_ARRAY(a, Buffer *, g->values.n);
-	b.step_at = ARENA_ARRAY(a, int, b.plans.nnodes + 2);
+	b.step_at = ARENA_ARRAY(a, int, plans->nnodes + 2);
 	return make_program(&b) ? b.program : NULL;
+}
+
+/* What copies and the like take, and what functions that were merged save, is only known
+ * of the program; when it is too large the next choice has to be smaller by as much. */
+Program *
+program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d)
+{
+	enum { MAX_TRIES = 4 };
+	Choice c = {.plans = {.arena = a, .graph = g, .options = options}, .diag = d};
+	const ProgramBudget *budget = &options->budget;
+	ProgramCost cost;
+	Program *p;
+
+	c.plans.align = options->align ? options->align : DEFAULT_ALIGN;
+	assert((c.plans.align & (c.plans.align - 1)) == 0);
+	list_nodes(&c.plans);
+	c.flash = budget->flash;
+	for (int i = 0;; i++) {
+		size_t excess;
+
+		if (!choose_kernels(&c) || !(p = build_program(&c)))
+			return NULL;
+		if (!budget->flash && !budget->cycles)
+			break;
+		cost = program_cost(p);
+		if (i == MAX_TRIES || !budget->flash || program_flash(&cost) <= budget->flash) {
+			if (!choose_check(&c, &cost))
+				return NULL;
+			break;
+		}
+		excess = program_flash(&cost) - budget->flash;
+		c.flash = excess < c.flash ? c.flash - excess : 1;
+	}
+	choose_report(&c);
+	return p;
+}
+
+/* Adds what a step takes; its constants may be parts of larger ones. */
+static void
+add_step(Tally *tally, const Step *step)
+{
+	tally_function(tally, step->fn, step->kernel ? step->kernel->cycles : 0);
+	for (int i = 0; i < step->fn->bufs.n; i++) {
+		const Buffer *b = step->arg[i].buffer;
+
+		if (b && b->kind == BUFFER_CONST && lfunc_uses(step->fn, step->fn->bufs.v[i]))
+			tally_constant(tally, b->base->data, type_bytes(&b->base->type));
+	}
+}
+
+ProgramCost
+program_cost(const Program *p)
+{
+	Arena *a = arena_child(p->arena);
+	ProgramCost cost;
+	Tally tally;
+
+	tally_init(&tally, a, p->graph, p->kernels);
+	for (int i = 0; i < p->steps.n; i++)
+		add_step(&tally, p->steps.v[i]);
+	cost = tally.cost;
+	for (int r = 0; r < p->nregions; r++)
+		cost.ram += p->region[r].size;
+	for (int i = 0; i < p->graph->states.n && p->io == IO_CALLER; i++)
+		cost.ram += type_bytes(&p->graph->states.v[i]->type);
+	arena_free(a);
+	return cost;
+}
+
+ProgramCost
+program_step_cost(const Program *p, const Step *step)
+{
+	Arena *a = arena_child(p->arena);
+	Graph none = {0};
+	ProgramCost cost;
+	Tally tally;
+
+	tally_init(&tally, a, &none, p->kernels);
+	add_step(&tally, step);
+	cost = tally.cost;
+	for (int i = 0; i < step->fn->bufs.n; i++) {
+		const LBuf *b = step->fn->bufs.v[i];
+
+		if (b->role == LBUF_SCRATCH)
+			cost.ram += (size_t)b->count * (size_t)dtype_info[b->elem].bytes;
+	}
+	arena_free(a);
+	return cost;
+}
+
+size_t
+program_in_region(const Program *p, const Buffer *b)
+{
+	return b->offset - p->region[b->region].base;
 }
 
 size_t

@@ -20,6 +20,7 @@
 #include <assert.h>
 
 #include "codegen/program/layout.h"
+#include "codegen/program/regions.h"
 
 /* A result that may lie over an input which dies: bytes from the input's start to its
  * own are at most `below`, at least `above`, or, with `same`, 0. */
@@ -690,6 +691,86 @@ choose_orders(const Maker *m)
 	}
 }
 
+/* ---- Regions ---- */
+
+/* Loads and stores of a call by item. */
+static double *
+count_accesses(const Maker *m)
+{
+	const Layout *l = m->l;
+	double *accesses = ARENA_ARRAY(m->p->arena, double, l->nitems);
+
+	for (int t = 0; t < m->p->nnodes; t++) {
+		const Node *n = m->p->node[t];
+		const LFunc *f = m->p->kernel[t]->fn[ORDER_FORWARD];
+		const double *of;
+		int at = 0, scratch = l->scratch_item[t];
+
+		if (l->no_kernel[t])
+			continue;
+		of = versions_accesses(m->p->kernel[t]);
+		for (int i = 0; i < n->nins + n->nouts; i++) {
+			const Value *v = i < n->nins ? n->in[i] : n->out[i - n->nins];
+			int item = v ? l->item_of[slot_of(m, v->id)->group] : -1;
+
+			if (item >= 0)
+				accesses[item] += of[at];
+			at += v != NULL;
+		}
+		for (int i = 0; i < f->bufs.n; i++)
+			if (f->bufs.v[i]->role == LBUF_SCRATCH)
+				accesses[scratch++] += of[i];
+	}
+	return accesses;
+}
+
+/* One region behind the other: from here on places are those in an arena of one piece.
+ * Regions start where elements of any type may. */
+static void
+line_up_regions(Layout *l, const PlanProblem *problem, const RegionPlan *plan)
+{
+	enum { MAX_ALIGN = 8 };
+	size_t end = 0;
+
+	l->result = (PlanResult){.optimal = true, .method = plan->region[0].method};
+	for (int r = 0; r < l->nregions; r++) {
+		const PlanResult *result = &plan->region[r];
+
+		l->region[r].base = align_up(end, MAX_ALIGN);
+		l->region[r].size = result->size;
+		end = l->region[r].base + result->size;
+		l->result.bound += result->bound;
+		l->result.optimal = l->result.optimal && result->optimal;
+	}
+	l->result.size = end;
+	for (int i = 0; i < problem->n; i++)
+		problem->item[i].place += l->region[plan->of[i]].base;
+	l->overflow = plan->overflow;
+	l->full = plan->full;
+	l->slow = plan->slow;
+}
+
+static void
+place_items(const Maker *m, const PlanProblem *problem)
+{
+	const ProgramOptions *o = m->p->options;
+	Layout *l = m->l;
+	RegionPlan plan;
+
+	l->nregions = o->nregions ? o->nregions : 1;
+	l->region = ARENA_ARRAY(m->p->arena, Region, l->nregions);
+	if (!o->nregions) {
+		l->result = plan_memory(m->p->arena, problem, o->search_budget);
+		l->region[0].size = l->result.size;
+		return;
+	}
+	for (int r = 0; r < l->nregions; r++)
+		l->region[r].memory = o->region[r];
+	plan = regions_plan(m->p->arena, problem, count_accesses(m), o->region, o->nregions,
+	                    o->search_budget);
+	line_up_regions(l, problem, &plan);
+}
+
 /* ---- Layouts ---- */
 
 /* Whether n has nothing to compute: all its outputs are empty. */
@@ -728,9 +809,20 @@ make_layout(const Plans *p, Policy policy)
 	make_items(&m);
 	make_relations(&m);
 	problem = (PlanProblem){l->nitems, l->item, l->relations.n, l->relations.v};
-	l->result = plan_memory(p->arena, &problem, p->options->search_budget);
+	place_items(&m, &problem);
 	choose_orders(&m);
 	return l;
+}
+
+/* Whether a is the better one: it fits, needs slow memory less often, or is smaller. */
+static bool
+is_better(const Layout *a, const Layout *b)
+{
+	if (a->overflow != b->overflow)
+		return a->overflow < b->overflow;
+	if (a->slow < b->slow || b->slow < a->slow)
+		return a->slow < b->slow;
+	return a->result.size < b->result.size;
 }
 
 /* Takes held outputs back where they do not make the arena smaller: holding takes time. */
@@ -744,7 +836,7 @@ without_idle_holds(const Plans *p, Layout *best)
 			continue;
 		p->no_hold[t] = true;
 		l = make_layout(p, best->policy);
-		if (l->result.size <= best->result.size)
+		if (!is_better(best, l))
 			best = l;
 		else
 			p->no_hold[t] = false;
@@ -770,7 +862,7 @@ layout_choose(const Plans *p)
 	for (size_t k = 0; k < sizeof policy / sizeof *policy; k++) {
 		Layout *l = make_layout(p, policy[k]);
 
-		if (!best || l->result.size < best->result.size)
+		if (!best || is_better(l, best))
 			best = l;
 	}
 	return best->policy.hold ? without_idle_holds(p, best) : best;

@@ -18,6 +18,7 @@ typedef struct {
 	LDistance *distance[ORDER_COUNT];
 	bool *known[ORDER_COUNT];
 	signed char *may_share; /* of ORDER_FORWARD, the same index: -1 not known yet */
+	double *accesses; /* by buffer: loads and stores of a call; NULL: not known yet */
 } Versions;
 
 /* An input argument that an output argument may lie over. */
@@ -41,6 +42,9 @@ LDistance versions_distance(Versions *v, Order order, int in, int out);
 
 /* Whether they may start at the same place, forward. */
 bool versions_may_share(Versions *v, int in, int out);
+
+/* Loads and stores of a call by buffer of the kernel. */
+const double *versions_accesses(Versions *v);
 
 /* The input and output arguments of n that are no constants. */
 ArgPairs versions_pairs(Arena *a, const Node *n);
@@ -83,7 +87,12 @@ typedef struct {
 	int *scratch_item; /* by node: the first item of its scratch */
 	VEC(PlanRelation) relations;
 	Order *order;    /* by node */
-	PlanResult result;
+	PlanResult result; /* of all regions together */
+	Region *region;  /* at least one */
+	int nregions;
+	size_t overflow; /* bytes that the region `full` is too small */
+	int full;
+	double slow;     /* accesses, each times the number of its region */
 } Layout;
 
 const Layout *layout_choose(const Plans *p);

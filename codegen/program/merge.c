@@ -34,6 +34,7 @@ typedef VEC(int64_t) Values;
 /* A number that differs. */
 typedef struct {
 	LVar *var;
+	Expr *use;     /* the one that reads it */
 	Values value;  /* by instance */
 	int at;        /* its element of the shape; -1: factor * of + offset */
 	int of;
@@ -204,7 +205,7 @@ make_hole(const Beside *s, Expr *e, DType type, int64_t before)
 	bool is_narrow = dtype_info[type].bytes < 4;
 	LVar *var = ARENA_NEW(s->arena, LVar);
 	Expr *value = is_narrow ? ARENA_NEW(s->arena, Expr) : e;
-	Hole hole = {.var = var};
+	Hole hole = {.var = var, .use = value};
 
 	*var = (LVar){.type = is_narrow ? DT_I32 : type, .is_const = true};
 	if (is_narrow)
@@ -448,6 +449,32 @@ is_linear(Hole *x, const Hole *y)
 	return x->var->type == DT_IDX || (x->factor == 1 && x->offset == 0);
 }
 
+/* Whether it is another one, which stands for both. */
+static bool
+is_same(const Hole *h)
+{
+	return h->at < 0 && h->factor == 1 && h->offset == 0;
+}
+
+/* The hole before number `i` that it is linear in, if possible the same; -1: none. */
+static int
+find_linear(Family *m, int i)
+{
+	Hole *h = &m->holes.v[i], linear = *h;
+
+	linear.of = -1;
+	for (h->of = 0; h->of < i; h->of++) {
+		if (is_same(&m->holes.v[h->of]) || !is_linear(h, &m->holes.v[h->of]))
+			continue;
+		if (h->factor == 1 && h->offset == 0)
+			return h->of;
+		if (linear.of < 0 && m->holes.v[h->of].at >= 0)
+			linear = *h;
+	}
+	*h = linear;
+	return linear.of;
+}
+
 /* Gives each hole its element of the shape, or finds it to be linear in one that has.
  * Small numbers come first, as large ones are multiples of them.  Returns how many
  * elements there are. */
@@ -468,12 +495,8 @@ place_holes(Family *m)
 	for (int i = 0; i < m->holes.n; i++) {
 		Hole *h = &m->holes.v[i];
 
-		h->at = -1;
-		for (h->of = 0; h->of < i; h->of++)
-			if (m->holes.v[h->of].at >= 0 && is_linear(h, &m->holes.v[h->of]))
-				break;
-		if (h->of == i)
-			h->at = n++;
+		h->of = find_linear(m, i);
+		h->at = h->of < 0 ? n++ : -1;
 	}
 	return n;
 }
@@ -510,6 +533,10 @@ declare(LBuilder *b, const Family *m, Hole *h, LBuf *shape)
 {
 	Expr *value;
 
+	if (is_same(h)) {
+		h->use->u.var = m->holes.v[h->of].var;
+		return;
+	}
 	h->var->lo = h->var->hi = h->value.v[0];
 	for (int i = 1; i < h->value.n; i++) {
 		h->var->lo = h->value.v[i] < h->var->lo ? h->value.v[i] : h->var->lo;
@@ -517,10 +544,8 @@ declare(LBuilder *b, const Family *m, Hole *h, LBuf *shape)
 	}
 	if (h->at >= 0)
 		value = loop_cvt(b, h->var->type, loop_load_compute(b, shape, loop_idx(b, h->at)));
-	else if (h->var->type == DT_IDX)
-		value = loop_affine(b, loop_get(b, m->holes.v[h->of].var), h->factor, h->offset);
 	else
-		value = loop_get(b, m->holes.v[h->of].var);
+		value = loop_affine(b, loop_get(b, m->holes.v[h->of].var), h->factor, h->offset);
 	loop_let_var(b, h->var, value);
 }
 

@@ -15,6 +15,10 @@
  *    the order of its kernel's loops asks for (lfunc_distance); the plan chooses the
  *    order.
  *
+ * The arena may lie in several regions of memory.  Then offsets are those in an arena of
+ * one piece, in which the regions follow each other: that is how the interpreter and the
+ * JIT have it.  Code for a machine takes a pointer a region (program_in_region).
+ *
  * Where that is not possible a step copies.  The kernels of all steps are
  * verified; see layout.c for the order of decisions.
  */
@@ -75,6 +79,7 @@ typedef struct Buffer {
 	const struct Buffer *twin; /* the base that is the same memory for the caller: of a
 	                            * state as it is next, the state as it was; or NULL */
 	const void *data; /* BUFFER_CONST that is its own base */
+	int region;       /* BUFFER_ARENA: in Program.region */
 	int first, last;  /* the steps between which its bytes are needed; -1 and
 	                   * nsteps stand for before and after the call */
 	Share share;
@@ -91,6 +96,7 @@ typedef struct Step {
 	int index;        /* in Program.steps */
 	const char *name; /* the layer's, or its output's */
 	const Node *node; /* NULL: a copy into an output at the end */
+	const NodeKernel *kernel; /* NULL: a copy */
 	LFunc *fn;
 	const struct Step *before; /* the one that has the same fn, made for both; or NULL */
 	Order order;
@@ -98,16 +104,53 @@ typedef struct Step {
 	int64_t macs;     /* multiply-accumulates of the operator's formula */
 } Step;
 
+/* Memory that is there for the arena. */
+typedef struct {
+	const char *name;
+	size_t size; /* bytes */
+} MemoryRegion;
+
+/* A part of the arena, which has memory of its own. */
+typedef struct {
+	MemoryRegion memory; /* the name is NULL where no regions were asked for */
+	size_t base; /* where it starts in an arena of one piece */
+	size_t size; /* bytes that are used */
+} Region;
+
+/* Limits for what is chosen; 0: none. */
+typedef struct {
+	size_t ram;     /* bytes of the arena and of what is kept between calls */
+	size_t flash;   /* bytes of constants and code, as estimated */
+	int64_t cycles; /* of a call, as estimated */
+} ProgramBudget;
+
+/* What a program takes.  docs/kernels.md says how far the estimates are off. */
+typedef struct {
+	size_t ram;       /* bytes of the arena and of states in the caller's memory */
+	size_t constants; /* bytes of constants, equal ones once */
+	size_t code;      /* bytes of machine code, an estimate */
+	int64_t cycles;   /* of a call, an estimate; 0: not known of the target */
+} ProgramCost;
+
+static inline size_t
+program_flash(const ProgramCost *c)
+{
+	return c->constants + c->code;
+}
+
 typedef struct {
 	Arena *arena;
 	const Graph *graph;
+	const KernelOptions *kernels; /* NULL: reference lowerings only */
 	VEC(Buffer *) buffers;
 	VEC(Step *) steps;
 	Buffer **input;  /* parallel to graph->inputs */
 	Buffer **output; /* parallel to graph->outputs */
 	ProgramIo io;
 	bool clobbers_inputs;
-	size_t arena_size;  /* bytes */
+	int nregions;
+	Region *region;     /* at least one */
+	size_t arena_size;  /* bytes, of all regions one behind the other */
 	size_t arena_align; /* what the start of the arena must be aligned to */
 	size_t arena_bound; /* no plan with this sharing is smaller */
 	bool arena_optimal; /* no smaller plan exists */
@@ -123,25 +166,45 @@ typedef struct {
 	bool no_overlap;     /* results lie in place of inputs or apart from them */
 	ProgramIo io;
 	bool clobber_input;  /* the caller's inputs may be overwritten */
+	int nregions;        /* 0: the arena is one, of any size */
+	const MemoryRegion *region; /* the fastest first */
 	long search_budget;  /* of the exact planner, 0: the default */
 	const KernelOptions *kernels; /* NULL: reference lowerings only */
+	ProgramBudget budget; /* where it names memory, instead of what the level allows */
 } ProgramOptions;
 
 /*
  * Lowers every node of a graph without sugar and plans the memory.  With kernels for a
  * target each node gets its fastest, as far as memory allows: at -O3 any, at -O2 twice
- * the arena of the reference lowerings, else just that.  The sharing
- * named above is used unless the plan is smaller without a part of it, so that the
- * arena is never larger than what an ordinary planner needs.  Reports E_INTERNAL and
- * returns NULL when a kernel breaks a rule of the loop IR.
+ * the arena of the reference lowerings, else just that.  With a budget it is the fastest
+ * combination within it, or at -Os and -Oz with a budget of cycles the smallest one.
+ * The sharing named above is used unless the plan is smaller without a part of it, so
+ * that the arena is never larger than what an ordinary planner needs.  Reports E_BUDGET
+ * and returns NULL when a budget cannot be met, E_INTERNAL when a kernel breaks a rule of
+ * the loop IR.
  */
 Program *program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d);
+
+/*
+ * What a program takes; for whoever weighs graphs against each other (compression):
+ *
+ *	p = program_build(scratch, g, &options, d);
+ *	cost = program_cost(p);
+ *	fits = program_flash(&cost) <= flash && cost.ram <= ram;
+ */
+ProgramCost program_cost(const Program *p);
+
+/* What a step takes, as in ProgramCost; equal functions count in each. */
+ProgramCost program_step_cost(const Program *p, const Step *step);
 
 /* Bytes that the caller keeps in the arena between calls or finds there are at
  * p->input[i]->offset and p->output[i]->offset with IO_ARENA.  These copy plain inputs and
  * states there, and all outputs back; nothing with IO_CALLER. */
 void program_put_inputs(const Program *p, const void *const *in, void *arena);
 void program_get_outputs(const Program *p, void *const *out, const void *arena);
+
+/* Bytes from the start of its region to a buffer in the arena. */
+size_t program_in_region(const Program *p, const Buffer *b);
 
 /* The most local memory on the stack that a kernel takes. */
 size_t program_local_bytes(const Program *p);

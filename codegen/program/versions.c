@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "codegen/kernels/measure.h"
 #include "codegen/program/layout.h"
 
 Versions *
@@ -108,6 +109,18 @@ versions_has(Versions *v, Order order)
 {
 	make(v);
 	return v->fn[order] != NULL;
+}
+
+const double *
+versions_accesses(Versions *v)
+{
+	const LFunc *f = v->fn[ORDER_FORWARD];
+
+	if (!v->accesses) {
+		v->accesses = ARENA_ARRAY(f->arena, double, f->bufs.n);
+		measure_accesses(f, v->accesses);
+	}
+	return v->accesses;
 }
 
 ArgPairs

@@ -77,6 +77,17 @@ ml_rows(ONode *n, DType t)
 	return x && x->type.dtype != t ? onnx_cast(n, x, t) : x;
 }
 
+Floats
+ml_ints(ONode *n, const char *name)
+{
+	Ints v = onnx_ints(n, name);
+	double *f = ARENA_ARRAY(n->r->arena, double, v.n);
+
+	for (int i = 0; i < v.n; i++)
+		f[i] = (double)v.v[i];
+	return (Floats){v.n, f};
+}
+
 static Value *
 numbers(ONode *n, Type type, const double *v)
 {

@@ -24,6 +24,9 @@ Value *ml_post(ONode *n, Value *scores, PostTransform how);
 /* The first input as rows of numbers [N, F] of type `t`; a vector is one row. */
 Value *ml_rows(ONode *n, DType t);
 
+/* Integers of an attribute. */
+Floats ml_ints(ONode *n, const char *name);
+
 /* A constant [rows, columns] of type `t`. */
 Value *ml_matrix(ONode *n, DType t, int rows, int columns, const double *v);
 /* Or [columns]. */

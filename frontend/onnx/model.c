@@ -6,6 +6,7 @@
 #include "frontend/onnx/onnx.h"
 #include "frontend/onnx/read.h"
 #include "frontend/onnx/wire.h"
+#include "frontend/onnx/words.h"
 
 enum { NEWEST_IR = 13, FIELD_ATTRIBUTE_PROTO = 11 };
 
@@ -237,6 +238,13 @@ check_shape(Onnx *r, const char *name, const Type *t, const Loc *loc)
 	return diag_report(r->d, loc, E_SIZE, "input '%s' is larger than 2 GiB", name);
 }
 
+/* Strings are numbers of words; see words.h. */
+static bool
+is_string(const Onnx__TypeProto__Tensor *t)
+{
+	return t && t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING;
+}
+
 /* The type of an input; false after an error. */
 static bool
 input_type(Onnx *r, const ValueInfoProto *info, const Loc *loc, Map *reported, Type *out)
@@ -249,7 +257,7 @@ input_type(Onnx *r, const ValueInfoProto *info, const Loc *loc, Map *reported, T
 		                   info->type ? "input '%s' is no tensor"
 		                              : "input '%s' has no type",
 		                   info->name);
-	*out = (Type){.dtype = onnx_dtype(t->elem_type)};
+	*out = (Type){.dtype = is_string(t) ? DT_I64 : onnx_dtype(t->elem_type)};
 	if (out->dtype == DT_COUNT)
 		return diag_report(r->d, loc, E_UNSUPPORTED,
 		                   "input '%s' has elements of type %s, which is not supported",
@@ -345,7 +353,9 @@ read_inputs(Onnx *r, Scope *s, const GraphProto *g)
 			const Loc loc = {.file = r->file->path,
 			                 .where = arena_printf(r->arena, "input '%s'", name)};
 			const InputShape *given = given_shape(r, name);
+			const char *const *keys = NULL;
 			Type t;
+			Value *v = NULL;
 			bool ok;
 
 			if (!*name) {
@@ -358,8 +368,16 @@ read_inputs(Onnx *r, Scope *s, const GraphProto *g)
 				learn_dims(r, info, given, &loc);
 			if (pass == 0 || map_get(&s->names, name)) /* an initialiser */
 				continue;
-			ok = input_type(r, info, &loc, &reported, &t);
-			onnx_bind(r, s, name, ok ? frontend_input(r->file, r->g, name, t, &loc, r->d) : NULL, &loc);
+			ok = words_is_map(info->type)
+			             ? words_map_input(r, g, info, &loc, &t, &keys)
+			             : input_type(r, info, &loc, &reported, &t);
+			if (ok)
+				v = frontend_input(r->file, r->g, name, t, &loc, r->d);
+			if (v && keys)
+				words_add_map(r, v, keys);
+			else if (v && is_string(tensor_type(info->type)))
+				words_add_input(r, v);
+			onnx_bind(r, s, name, v, &loc);
 		}
 	}
 }
@@ -384,24 +402,6 @@ check_declared(Onnx *r, const ValueInfoProto *info, const Value *v, const Loc *l
 		            type_text(r->arena, &declared), type_text(r->arena, &v->type));
 }
 
-/* Classes that have names are fields of the last output; whether there are any. */
-static bool
-name_labels(Onnx *r, const char *name, const Value *v)
-{
-	bool any = false;
-
-	for (int i = 0; i < r->labelled.n; i++) {
-		const Labelled *l = &r->labelled.v[i];
-
-		any = any || l->value == v;
-		for (int32_t k = 0; l->value == v && k < type_numel(&v->type); k++)
-			VEC_PUSH(r->arena, &r->g->output_fields,
-			         ((Field){.name = name, .index = r->g->outputs.n - 1, .element = k,
-			                  .kind = FIELD_category, .nlabels = l->n, .label = l->word}));
-	}
-	return any;
-}
-
 static void
 read_outputs(Onnx *r, const Scope *s, const GraphProto *g)
 {
@@ -420,10 +420,11 @@ read_outputs(Onnx *r, const Scope *s, const GraphProto *g)
 		} else if (b->value) {
 			graph_output(r->g, name, b->value);
 			/* Declared as strings, they are the numbers of strings. */
-			if (!name_labels(r, name, b->value))
+			if (!words_are_strings(r, b->value))
 				check_declared(r, info, b->value, &loc);
 		}
 	}
+	words_declare(r);
 }
 
 /* ---- The whole ---- */

@@ -107,6 +107,7 @@ typedef struct Onnx {
 	int64_t fold_left;
 	bool exhausted; /* the budget of nodes; reported */
 	VEC(struct Labelled) labelled;
+	struct Words *words; /* words.h; NULL: there are no strings */
 } Onnx;
 
 /* A value whose elements are the numbers of these words. */

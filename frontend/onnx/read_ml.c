@@ -388,25 +388,13 @@ onnx_read_normalizer(ONode *n)
 	x = onnx_binary(n, OP_DIV, x, norm);
 	return onnx_result(n, x && n->in[0]->type.rank == 1 ? onnx_squeeze(n, x, 0) : x);
 }
-
-static Floats
-ints_as_floats(ONode *n, const char *name)
-{
-	Ints v = onnx_ints(n, name);
-	double *f = ARENA_ARRAY(n->r->arena, double, v.n);
-
-	for (int i = 0; i < v.n; i++)
-		f[i] = (double)v.v[i];
-	return (Floats){v.n, f};
-}
-
 bool
 onnx_read_imputer(ONode *n)
 {
 	Value *x = n->in[0], *hit, *with;
 	bool is_float = dtype_is_float(x->type.dtype);
 	const char *name = is_float ? "imputed_value_floats" : "imputed_value_int64s";
-	Floats v = is_float ? onnx_floats(n, name) : ints_as_floats(n, name);
+	Floats v = is_float ? onnx_floats(n, name) : ml_ints(n, name);
 	double old = is_float ? onnx_float(n, "replaced_value_float", 0)
 	                      : (double)onnx_int(n, "replaced_value_int64", 0);
 
@@ -491,144 +479,4 @@ onnx_read_feature_vectorizer(ONode *n)
 			return false;
 	}
 	return onnx_result(n, onnx_concat(n, n->nins, part, 1));
-}
-
-/* For each element of x and each key whether they are equal: [.., keys]. */
-static Value *
-matches(ONode *n, Value *x, Floats keys)
-{
-	Value *k = ml_vector(n, x->type.dtype, keys.n, keys.v), *hit;
-	bool any_nan = false;
-
-	/* NaN finds itself from version 4 on. */
-	for (int i = 0; i < keys.n && n->opset >= 4; i++)
-		any_nan = any_nan || keys.v[i] != keys.v[i];
-	if (x->type.rank == MAX_RANK) {
-		onnx_error_in(n, 0, E_SHAPE, "there are too many axes");
-		return NULL;
-	}
-	x = k ? onnx_unsqueeze(n, x, x->type.rank) : NULL;
-	hit = x ? onnx_binary(n, OP_EQUAL, x, k) : NULL;
-	if (hit && any_nan) {
-		Value *both = onnx_unary(n, OP_IS_NAN, x), *nan = onnx_unary(n, OP_IS_NAN, k);
-
-		both = both && nan ? onnx_binary(n, OP_AND, both, nan) : NULL;
-		hit = both ? onnx_binary(n, OP_OR, hit, both) : NULL;
-	}
-	return hit;
-}
-
-bool
-onnx_read_one_hot_encoder(ONode *n)
-{
-	Floats cats = ints_as_floats(n, "cats_int64s");
-	Value *x = n->in[0], *hit;
-
-	onnx_ignore(n, "zeros"); /* a category that there is not gives zeros */
-	if (onnx_has(n, "cats_strings"))
-		return onnx_unsupported(n, "strings as categories");
-	if (n->failed)
-		return false;
-	if (x->type.dtype != DT_I64)
-		x = onnx_cast(n, x, DT_I64);
-	hit = x ? matches(n, x, cats) : NULL;
-	return onnx_result(n, hit ? onnx_cast(n, hit, DT_F32) : NULL);
-}
-
-/* Numbers from an attribute of integers or floats or, in version 4, a tensor. */
-static bool
-read_numbers(ONode *n, const char *stem, Floats *out, DType *t)
-{
-	Arena *a = n->r->arena;
-	const char *ints = arena_printf(a, "%s_int64s", stem);
-	const char *floats = arena_printf(a, "%s_floats", stem);
-	const char *tensor = arena_printf(a, "%s_tensor", stem);
-	const void *data;
-	double *v;
-	Type type;
-
-	if (onnx_has(n, arena_printf(a, "%s_strings", stem)))
-		return onnx_unsupported(n, "strings as keys or values");
-	if (onnx_has(n, ints)) {
-		*out = ints_as_floats(n, ints);
-		*t = DT_I64;
-	} else if (onnx_has(n, floats)) {
-		*out = onnx_floats(n, floats);
-		*t = DT_F32;
-	} else if (onnx_has(n, tensor) && onnx_tensor_attr(n, tensor, &type, &data)) {
-		v = ARENA_ARRAY(a, double, type_numel(&type));
-		for (int32_t i = 0; i < type_numel(&type); i++)
-			v[i] = value_float(&(Value){.type = type, .data = data}, i);
-		*out = (Floats){type_numel(&type), v};
-		*t = type.dtype;
-	} else {
-		return n->failed ? false : onnx_error(n, E_ATTRIBUTE, "'%s' has no %s",
-		                                      n->info->name, stem);
-	}
-	return !n->failed;
-}
-
-static double
-default_value(ONode *n, DType t)
-{
-	const void *data;
-	Type type;
-
-	if (onnx_has(n, "default_tensor") && onnx_tensor_attr(n, "default_tensor", &type, &data) &&
-	    type_numel(&type) == 1)
-		return value_float(&(Value){.type = type, .data = data}, 0);
-	if (t == DT_F32) {
-		onnx_ignore(n, "default_int64");
-		return onnx_float(n, "default_float", -0.0);
-	}
-	onnx_ignore(n, "default_float");
-	return (double)onnx_int(n, "default_int64", -1);
-}
-
-bool
-onnx_read_label_encoder(ONode *n)
-{
-	Floats keys, values;
-	DType key_type, value_type;
-	Value *x = n->in[0], *hit, *at, *y, *any;
-	Node *k;
-	double otherwise;
-
-	onnx_ignore(n, "default_string");
-	if (!read_numbers(n, "keys", &keys, &key_type) ||
-	    !read_numbers(n, "values", &values, &value_type))
-		return false;
-	otherwise = default_value(n, value_type);
-	if (keys.n != values.n || keys.n == 0)
-		return onnx_error(n, E_ATTRIBUTE, "there are %d keys for %d values", keys.n, values.n);
-	if (x->type.dtype != key_type)
-		return onnx_error_in(n, 0, E_TYPE, "'%s' has type %s, the keys are %s", x->name,
-		                     type_text(n->r->arena, &x->type), dtype_info[key_type].name);
-	hit = matches(n, x, keys);
-	hit = hit ? onnx_cast(n, hit, DT_I32) : NULL;
-	k = hit ? onnx_node(n, OP_ARG_MAX, 1, &hit, 1) : NULL;
-	if (!k)
-		return false;
-	*(Attr_ARG_MAX *)k->attr = (Attr_ARG_MAX){.axis = x->type.rank, .keepdims = false};
-	at = onnx_finish(n, k);
-	any = onnx_reduce(n, OP_REDUCE_MAX, hit, onnx_range(n, x->type.rank, x->type.rank + 1), false);
-	y = at ? onnx_gather(n, ml_vector(n, value_type, values.n, values.v), at, 0) : NULL;
-	any = any ? onnx_with(n, OP_GREATER, any, 0) : NULL;
-	return onnx_result(n, y && any ? onnx_where(n, any, y, onnx_scalar(n, value_type, otherwise))
-	                               : NULL);
-}
-
-/* The map from labels to scores: C has the scores in the order of the labels. */
-bool
-onnx_read_zip_map(ONode *n)
-{
-	onnx_ignore(n, "classlabels_int64s");
-	onnx_ignore(n, "classlabels_strings");
-	return onnx_result(n, n->in[0]);
-}
-
-bool
-onnx_read_ml_strings(ONode *n)
-{
-	return onnx_unsupported(n, "strings or maps as input");
 }

@@ -5,6 +5,7 @@
  * skipped without a word, so that one reading finds every independent problem.
  */
 #include "frontend/onnx/read.h"
+#include "frontend/onnx/words.h"
 
 #include <string.h>
 
@@ -377,7 +378,8 @@ read_node(Onnx *r, Scope *s, size_t index)
 		onnx_error(&n, E_MALFORMED, "the model does not say which opset '%s' is from", type);
 	} else if (!n.info) {
 		refuse(&n, other_version);
-	} else if (check_arity(&n) && resolve_inputs(&n, n.info->in_min)) {
+	} else if (check_arity(&n) && resolve_inputs(&n, n.info->in_min) &&
+	           words_may_be_taken(&n)) {
 		ok = n.info->read(&n);
 		if (!ok && !n.failed)
 			onnx_error(&n, E_ARITY, "an input that '%s' needs is missing", type);

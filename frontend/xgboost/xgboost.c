@@ -278,7 +278,9 @@ typedef struct {
 	const char *where;
 	const Doc *doc;
 	int32_t n, width;
-	const double *left, *right, *feature, *condition, *default_left, *type, *leaf, *weights;
+	const double *left, *right, *feature, *condition, *default_left, *type, *weights;
+	const double *leaf; /* rows of `width`, by node, or by what `right` has at leaves */
+	int32_t leaves;     /* rows by leaf; 0: by node */
 	int32_t *set; /* of categorical nodes; NULL: none */
 	double weight;
 	int32_t group;
@@ -357,11 +359,26 @@ read_sets(Xgb *x, Ensemble *e, Tree *t)
 	return true;
 }
 
+/* The leaves of several targets: by node, or since version 3.1 in a list of their own. */
+static bool
+read_vectors(Xgb *x, Tree *t)
+{
+	const Doc *list = doc_get(t->doc, "leaf_weights");
+
+	if (!list || list->n == 0)
+		return read_array(x, t, "base_weights", t->n * t->width, false, &t->leaf);
+	x->here = list;
+	if (list->kind != DOC_NUMBERS || list->n % t->width != 0)
+		return bad(x, t->where, "'leaf_weights' must be rows of %d numbers", t->width);
+	t->leaves = list->n / t->width;
+	t->leaf = list->numbers;
+	return true;
+}
+
 static bool
 read_tree(Xgb *x, Tree *t)
 {
 	const Doc *left = doc_get(t->doc, "left_children");
-	const Doc *weights = doc_get(t->doc, "leaf_weights");
 
 	x->here = left ? left : t->doc;
 	if (!left || left->kind != DOC_NUMBERS || left->n < 1)
@@ -370,15 +387,13 @@ read_tree(Xgb *x, Tree *t)
 	t->left = left->numbers;
 	if ((int64_t)t->n * t->width > INT32_MAX / 64)
 		return bad(x, t->where, "%d nodes with %d numbers each are too many", t->n, t->width);
-	if (weights && weights->n > 0)
-		return unsupported(x, "a tree with 'leaf_weights'");
 	return read_array(x, t, "right_children", t->n, false, &t->right) &&
 	       read_array(x, t, "split_indices", t->n, false, &t->feature) &&
 	       read_array(x, t, "split_conditions", t->n, false, &t->condition) &&
 	       read_array(x, t, "default_left", t->n, false, &t->default_left) &&
 	       read_array(x, t, "split_type", t->n, true, &t->type) &&
 	       read_array(x, t, "sum_hessian", t->n, true, &t->weights) &&
-	       (t->width == 1 || read_array(x, t, "base_weights", t->n * t->width, false, &t->leaf));
+	       (t->width == 1 || read_vectors(x, t));
 }
 
 /* An index that may be anything. */
@@ -391,8 +406,12 @@ index_of(double v)
 static bool
 make_leaf(Xgb *x, Ensemble *e, const Tree *t, int32_t i, double *row, int32_t *out)
 {
+	int32_t at = t->leaves ? index_of(t->right[i]) : i;
+
+	if (t->leaves && (at < 0 || at >= t->leaves))
+		return bad(x, t->where, "the leaf at node %d has no row of 'leaf_weights'", i);
 	for (int32_t k = 0; k < t->width; k++) {
-		float v = (float)(t->width == 1 ? t->condition[i] : t->leaf[i * t->width + k]);
+		float v = (float)(t->width == 1 ? t->condition[i] : t->leaf[at * t->width + k]);
 
 		row[k] = (double)(v * (float)t->weight);
 		if (!isfinite(row[k]))

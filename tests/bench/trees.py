@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures decision trees on this machine and on emulated microcontrollers.
 
-    tests/bench/trees.py [--model xgb100]... [--host] [--mcu] [--ways]
+    tests/bench/trees.py [--model xgb100]... [--host] [--mcu] [--ways] [--check]
 
 Models are those of ../shared/models where they are there, and forests that scikit-learn
 trains here, with the rows that they were trained for.  Every build has to give the same
@@ -17,7 +17,9 @@ bits.  Two tables:
 
 `bar` is what has to be reached, and `best peer` what the fastest or smallest other tree
 compiler needs (docs/trees.md says where these numbers are from).  With --ways all ways to
-compute a model are measured, not only the one that mcc chooses.
+compute a model are measured, not only the one that mcc chooses.  --check measures all
+ways of forests of a dozen to ten thousand tests, and says how far the choice is from the
+best: in time on this machine by gcc, in bytes with -Os and cycles with -O2 elsewhere.
 
 Needs python3-numpy, gcc; for models python3-xgboost or ../shared/models, for forests
 python3-sklearn and python3-onnx, for microcontrollers the tools of
@@ -64,6 +66,9 @@ BARS = {
 SHARED = {"iris": "trees_iris", "bc100": "trees_breast_cancer100", "xgb100": "trees_xgb100",
           "digits1000": "trees_digits1000", "xgb1000": "trees_xgb1000"}
 FORESTS = ["rf_small", "rf_d8", "rf_unb"]
+# Forests for --check, from a dozen tests to ten thousand: trees, depth.
+CHECKED = {"rf_1x4": (1, 4), "rf_3x4": (3, 4), "rf_10x3": (10, 3), "rf_30x5": (30, 5),
+           "rf_100x4": (100, 4), "rf_20x12": (20, 12), "rf_100x8": (100, 8)}
 WAYS = ["walk", "tables,order", "tables,rank", "packed,order", "packed,rank", "interleaved,order",
         "complete,order", "complete,rank", "vectors,order", "branches,none", "branches,order"]
 
@@ -86,8 +91,8 @@ def forest(name):
         model = ensemble.RandomForestClassifier(10, max_depth=5, random_state=0)
     else:
         x, y = datasets.load_digits(return_X_y=True)
-        model = ensemble.RandomForestClassifier(100, max_depth=8 if name == "rf_d8" else None,
-                                                random_state=0)
+        trees, depth = CHECKED.get(name, (100, 8 if name == "rf_d8" else None))
+        model = ensemble.RandomForestClassifier(trees, max_depth=depth, random_state=0)
     x = x.astype(np.float32)
     return model.fit(x, y), x
 
@@ -295,6 +300,51 @@ def bench_host(args, name, model, x, folder):
             print(f"{'':11} {kind}: {value:.0f} ns{text}")
 
 
+# ---- Is the best way chosen? ----
+
+def judge(name, where, chosen, costs):
+    """Prints how far the way that mcc chose is from the best of those that were measured."""
+    best = min(costs, key=costs.get)
+    over = costs[chosen] / costs[best] - 1
+    print(f"{name:11} {where:6} chosen {chosen:18} {costs[chosen]:10.0f}, best {best:18} "
+          f"{costs[best]:10.0f}: {'+' if over else ' '}{over:.0%}{' TOO MUCH' if over > 0.1 else ''}",
+          flush=True)
+
+
+def way_word(text):
+    """'complete on integers' as -ftrees= has it."""
+    code, _, keys = text.partition(" on ")
+    return code + {"integers": ",order", "ranks": ",rank"}.get(keys, ",none" if code == "branches"
+                                                                else "")
+
+
+def check_host(args, name, model, x, folder):
+    host, costs = Host(args, model, x, folder), {}
+    chosen = way_word(chosen_way(args, model, [], folder)[3])
+    for way in dict.fromkeys(WAYS + [chosen]):
+        try:
+            costs[way] = host.measure(name, way, "gcc")[0]
+        except (harness.Failure, harness.Unsupported):
+            pass
+    judge(name, "host", chosen, costs)
+
+
+def check_mcu(args, sim, name, model, x, folder):
+    """Bytes with -Os, cycles with -O2."""
+    for core, machine in CORES.items():
+        for level in ("-Os", "-O2"):
+            costs = {}
+            chosen = way_word(chosen_way(args, model, machine + [level], folder)[3])
+            for way in dict.fromkeys(WAYS + [chosen]):
+                try:
+                    flash, _, cycles = measure_mcu(sim, args, core, level, way, model, x, folder)
+                except (harness.Failure, harness.Unsupported):
+                    continue
+                costs[way] = flash if level == "-Os" else cycles
+            if chosen in costs:
+                judge(name, core + level, chosen, costs)
+
+
 # ---- Microcontrollers ----
 
 CORES = {"m4": ["-mcpu=cortex-m4", "-mfloat-abi=hard"], "m0": ["-mcpu=cortex-m0"]}
@@ -335,27 +385,39 @@ def simulate(sim, core, files, folder, opt):
     return json.loads(next(t for t in done.stdout.splitlines() if t.startswith("{")))
 
 
+def measure_mcu(sim, args, core, level, way, model, x, folder):
+    """(bytes of flash, of the arena, cycles of a row)"""
+    inside = tempfile.mkdtemp(dir=folder)
+    options = CORES[core] + [level, "-fprefix=model", "-fno-batch"]
+    options += [f"-ftrees={way}"] if way else []
+    source, header = harness.compile_model(args.mcc, model, inside, options)
+    flash = flash_of(source, core, level, inside)
+    sizes = sizes_of(header)
+    main = mcu_main(inside, "model.h", x, sizes, False)
+    try:
+        result = simulate(sim, core, [main, source], inside, level)
+    except harness.Failure as e:
+        if "FLASH" in str(e) or "overflow" in str(e):
+            return flash, sizes["ARENA"], float("inf")
+        raise
+    return flash, sizes["ARENA"], result["regions"][0]["cycles"] // MCU_ROWS
+
+
 def bench_mcu(args, sim, name, model, x, folder):
     for core, machine in CORES.items():
         for level in ("-Os", "-O2"):
             for way in WAYS if args.ways else [None]:
-                inside = tempfile.mkdtemp(dir=folder)
-                options = machine + [level, "-fprefix=model", "-fno-batch"]
-                options += [f"-ftrees={way}"] if way else []
-                source, header = harness.compile_model(args.mcc, model, inside, options)
-                flash = flash_of(source, core, level, inside)
-                sizes = sizes_of(header)
                 try:
-                    main = mcu_main(inside, "model.h", x, sizes, False)
-                    result = simulate(sim, core, [main, source], inside, level)
-                    cycles = result["regions"][0]["cycles"] // MCU_ROWS
+                    flash, arena, cycles = measure_mcu(sim, args, core, level, way, model, x,
+                                                       folder)
                 except harness.Failure as e:
-                    cycles = None if "FLASH" in str(e) or "overflow" in str(e) else str(e)[:60]
-                say = way or chosen_way(args, model, options, inside)[3]
+                    print(f"{name:11} {core} {level} {way}: {str(e)[:60]}", flush=True)
+                    continue
+                say = way or chosen_way(args, model, machine + [level], folder)[3]
                 text = verdict(name, core, flash) if level == "-Os" and not way else ""
+                what = f"{cycles:8}" if cycles < float("inf") else "too large for the board"
                 print(f"{name:11} {core} {level} {say:22} {flash:8} bytes, arena "
-                      f"{sizes['ARENA']:5}, {cycles or 'too large for the board':>8} cycles{text}",
-                      flush=True)
+                      f"{arena:5}, {what} cycles{text}", flush=True)
 
 
 def flash_of(source, core, level, folder):
@@ -375,14 +437,16 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--mcc", default="build/mcc")
     p.add_argument("--models", default=os.path.join(HERE, "../../../shared/models"))
-    p.add_argument("--model", action="append", choices=[*SHARED, *FORESTS])
+    p.add_argument("--model", action="append", choices=[*SHARED, *FORESTS, *CHECKED])
     p.add_argument("--host", action="store_true", help="only this machine")
     p.add_argument("--mcu", action="store_true", help="only microcontrollers")
     p.add_argument("--ways", action="store_true", help="all ways to compute a model")
+    p.add_argument("--check", action="store_true",
+                   help="whether the way that mcc chooses is within 10 %% of the best")
     args = p.parse_args()
     args.mcc = os.path.abspath(args.mcc)
     with tempfile.TemporaryDirectory(prefix="mcc-bench-") as folder:
-        names = args.model or [*SHARED, *FORESTS]
+        names = args.model or ([*CHECKED, *SHARED] if args.check else [*SHARED, *FORESTS])
         models = {n: m for n in names if (m := load(args, n, folder))}
         if not models:
             print("skipped: no models")
@@ -390,14 +454,15 @@ def main():
         if not args.mcu:
             print("this machine: nanoseconds of a row by run and by run_batch")
             for name, (model, x) in models.items():
-                bench_host(args, name, model, x, folder)
+                (check_host if args.check else bench_host)(args, name, model, x, folder)
         missing = emulated.missing_tools("m")
         if missing and not args.host:
             print(f"microcontrollers left out: no {', '.join(missing)}")
         elif not args.host:
             sim, built = emulated.prepare_simulator(folder)
             for name, (model, x) in models.items() if "cycles.so" in built else ():
-                bench_mcu(args, sim, name, model, x.astype(np.float32), folder)
+                (check_mcu if args.check else bench_mcu)(args, sim, name, model,
+                                                         x.astype(np.float32), folder)
     return 0
 
 

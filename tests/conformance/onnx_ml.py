@@ -255,6 +255,130 @@ def run_case(args, name, data, make, more):
             check(k, got[k], v, "onnxruntime", k == "label", tolerance)
 
 
+# ---- Strings ----
+
+COLOURS = ["red", "green", "blue", "pink"]
+NUMBERS = [10, 20, 30]
+
+
+def strings_model(path):
+    """Every operator that takes or makes strings; (names of outputs)."""
+    from onnx import TensorProto, helper, save
+    nodes = [
+        helper.make_node("Concat", ["a", "b"], ["ab"], axis=1),
+        ml("OneHotEncoder", ["ab"], ["hot"], cats_strings=COLOURS[:3], zeros=1),
+        ml("LabelEncoder", ["a"], ["code"], keys_strings=["green", "red"],
+           values_floats=[1.5, 2.5], default_float=-7.0),
+        ml("CategoryMapper", ["b"], ["number"], cats_strings=["blue", "red"],
+           cats_int64s=[10, 20], default_int64=99),
+        ml("CategoryMapper", ["n"], ["word"], cats_strings=["ten", "twenty"],
+           cats_int64s=[10, 20], default_string="other"),
+        ml("LabelEncoder", ["word"], ["back"], keys_strings=["twenty", "other", "never"],
+           values_int64s=[2, 3, 4], default_int64=0),
+        ml("LabelEncoder", ["n"], ["text"], keys_int64s=[10, 20, 30],
+           values_strings=["even", "odd", "even"], default_string="none"),
+        helper.make_node("Identity", ["a"], ["copy"])]
+    text, number, real = TensorProto.STRING, TensorProto.INT64, TensorProto.FLOAT
+    shapes = [("hot", real, [1, 2, 3]), ("code", real, [1, 1]), ("number", number, [1, 1]),
+              ("word", text, [1, 1]), ("back", number, [1, 1]), ("text", text, [1, 1]),
+              ("copy", text, [1, 1])]
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "g", [info("a", text, [1, 1]), info("b", text, [1, 1]), info("n", number, [1, 1])],
+        [info(*o) for o in shapes])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15),
+                                                 helper.make_opsetid("ai.onnx.ml", 2)],
+                           ir_version=8), path)
+
+
+def strings_of(a, b, n):
+    """What the specification says of a row."""
+    row = [float(v == c) for v in (a, b) for c in COLOURS[:3]]
+    word = {10: "ten", 20: "twenty"}.get(n, "other")
+    return row + [{"green": 1.5, "red": 2.5}.get(a, -7.0), {"blue": 10, "red": 20}.get(b, 99),
+                  word, {"twenty": 2, "other": 3}.get(word, 0),
+                  {10: "even", 20: "odd", 30: "even"}.get(n, "none"),
+                  a if a in COLOURS[:3] else ""]
+
+
+STRINGS_NODE = """
+const ort = require(process.argv[2] + '/onnxruntime-node');
+(async () => {
+	const s = await ort.InferenceSession.create(process.argv[3]);
+	for (const [a, b, n] of JSON.parse(process.argv[4])) {
+		const r = await s.run({a: new ort.Tensor('string', [a], [1, 1]),
+			b: new ort.Tensor('string', [b], [1, 1]),
+			n: new ort.Tensor('int64', BigInt64Array.from([BigInt(n)]), [1, 1])});
+		console.log(s.outputNames.map(k => Array.from(r[k].data, String).join()).join());
+	}
+})();
+"""
+
+
+def run_table(args, path, lines, folder):
+    """The rows that mcc-run gives for a CSV file."""
+    rows = os.path.join(folder, "rows.csv")
+    with open(rows, "w") as f:
+        f.write("\n".join(lines) + "\n")
+    done = subprocess.run([os.path.join(os.path.dirname(args.mcc), "mcc-run"), path, "-i", rows],
+                          capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        raise harness.Failure(done.stderr.strip()[-300:])
+    return [line.split(",") for line in done.stdout.splitlines()[1:]]
+
+
+def same_cells(got, want):
+    return len(got) == len(want) and all(
+        str(g) == str(w) or (str(w) and g and not str(w)[0].isalpha() and float(g) == float(w))
+        for g, w in zip(got, want))
+
+
+def run_strings(args):
+    rows = [(a, b, n) for a in COLOURS for b in COLOURS for n in NUMBERS + [0]]
+    with harness.scratch_folder() as folder:
+        path = os.path.join(folder, "m.onnx")
+        strings_model(path)
+        got = run_table(args, path, ["a,b,n"] + [f"{a},{b},{n}" for a, b, n in rows], folder)
+        other = None
+        if args.node_modules:
+            script = os.path.join(folder, "run.js")
+            with open(script, "w") as f:
+                f.write(STRINGS_NODE)
+            done = subprocess.run(["node", script, os.path.abspath(args.node_modules), path,
+                                   json.dumps(rows)], capture_output=True, text=True)
+            if done.returncode != 0:
+                raise harness.Failure("onnxruntime-node: " + done.stderr.strip()[-300:])
+            other = [line.split(",") for line in done.stdout.splitlines()]
+        for i, row in enumerate(rows):
+            if not same_cells(got[i], strings_of(*row)):
+                raise harness.Failure(f"{row}: {got[i]}, not {strings_of(*row)}")
+            # A word that no operator knows has no number, so a copy of it is missing.
+            if other and not same_cells(got[i][:-1], other[i][:-1]):
+                raise harness.Failure(f"{row}: {got[i]}, onnxruntime has {other[i]}")
+
+
+def run_map(args):
+    """DictVectorizer: a map from outside is a row of its keys."""
+    from onnx import TensorProto, ValueInfoProto, helper, save
+    info = ValueInfoProto()
+    info.name = "d"
+    info.type.map_type.key_type = TensorProto.STRING
+    info.type.map_type.value_type.tensor_type.elem_type = TensorProto.FLOAT
+    nodes = [ml("DictVectorizer", ["d"], ["v"], string_vocabulary=["height", "age", "two words"]),
+             ml("Scaler", ["v"], ["y"], offset=[1.0, 2.0, 3.0], scale=[2.0, 4.0, 8.0])]
+    graph = helper.make_graph(nodes, "g", [info], [
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])])
+    with harness.scratch_folder() as folder:
+        path = os.path.join(folder, "m.onnx")
+        save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15),
+                                                     helper.make_opsetid("ai.onnx.ml", 2)],
+                               ir_version=8), path)
+        got = run_table(args, path, ["age,height,two words", "1,2,3", "0.5,0,-1"], folder)
+        want = [[2, -4, 0], [-2, -6, -32]]
+        if not all(same_cells(g, w) for g, w in zip(got, want)):
+            raise harness.Failure(f"{got}, not {want}")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--mcc", default="build/mcc")
@@ -280,6 +404,15 @@ def main():
         done += 1
         try:
             run_case(args, name, data, make, more)
+        except (harness.Failure, harness.Unsupported) as e:
+            failed += 1
+            print(f"{name}: FAILED: {e}", flush=True)
+    for name, run in (("strings", run_strings), ("DictVectorizer", run_map)):
+        if args.names and not any(n in name for n in args.names):
+            continue
+        done += 1
+        try:
+            run(args)
         except (harness.Failure, harness.Unsupported) as e:
             failed += 1
             print(f"{name}: FAILED: {e}", flush=True)

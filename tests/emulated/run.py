@@ -46,6 +46,8 @@ TOOLS = {
     "r": ("qemu-system-riscv32", "riscv64-unknown-elf-gcc"),
     "a": ("avr-gcc",),
 }
+# Builds with everything in the arena, on Cortex-M4.
+ARENAS = {"-fio=arena": [], "-mregion": ["-mregion=FAST:2K", "-mregion=BULK:1M"]}
 CALLS = 3  # of a model with a state
 LLD = "/usr/lib/llvm-19/bin"
 
@@ -150,23 +152,29 @@ def write_main(path, interface, inputs, header):
 
 
 def write_arena_main(path, inputs, outputs, header):
-    """A main() for a build with -fio=arena, which is called by offsets."""
+    """A main() for a build with -fio=arena, which is called by offsets; each region of
+    -mregion is an array of its own."""
     text = open(header).read()
-    places = [int(n) for n in re.findall(r"^#define \w+_OFFSET (\d+)u$", text, re.M)]
-    size, prefix = re.search(r"_ARENA_SIZE (\d+)u", text), re.search(r"^int (\w+)_run\(", text, re.M)
-    reset = f"{prefix.group(1)}_reset(arena.bytes);" if "_reset(" in text else ""
+    sizes = re.findall(r"_ARENA_SIZE (\d+)u", text)
+    regions = re.findall(r"^#define \w+_REGION (\d+)$", text, re.M)
+    offsets = re.findall(r"^#define \w+_OFFSET (\d+)u$", text, re.M)
+    places = [f"arena{r}.bytes + {at}" for r, at in zip(regions or ["0"] * len(offsets), offsets)]
+    prefix = re.search(r"^int (\w+)_run\(", text, re.M)
+    arenas = ", ".join(f"arena{r}.bytes" for r in range(len(sizes)))
+    reset = f"{prefix.group(1)}_reset({arenas});" if "_reset(" in text else ""
     calls = CALLS if reset else 1
     lines = ['#include <string.h>\n', '#include "mcusim.h"\n', f'#include "{os.path.basename(header)}"\n']
     lines += [array_text(f"in{k}", x) for k, x in enumerate(inputs)]
-    lines.append(f"static union {{ uint8_t bytes[{size.group(1)}]; uint64_t align; }} arena;\n"
-                 f"int main(void)\n{{\n\tint status = 0;\n\t{reset}\n\tmcu_begin(\"run\");\n"
+    for r, size in enumerate(sizes):
+        lines.append(f"static union {{ uint8_t bytes[{size} + 1]; uint64_t align; }} arena{r};\n")
+    lines.append(f"int main(void)\n{{\n\tint status = 0;\n\t{reset}\n\tmcu_begin(\"run\");\n"
                  f"\tfor (int call = 0; call < {calls} && status == 0; call++) {{\n")
     for k, x in enumerate(inputs):
-        lines.append(f"\t\tmemcpy(arena.bytes + {places[k]}, in{k}.bytes, {x.nbytes});\n")
-    lines.append(f"\t\tstatus = {prefix.group(1)}_run(arena.bytes);\n\t}}\n\tmcu_end();\n")
+        lines.append(f"\t\tmemcpy({places[k]}, in{k}.bytes, {x.nbytes});\n")
+    lines.append(f"\t\tstatus = {prefix.group(1)}_run({arenas});\n\t}}\n\tmcu_end();\n")
     for k, y in enumerate(outputs):
         at = places[len(places) - len(outputs) + k]
-        lines.append(f'\tmcu_print_hex("out{k}", arena.bytes + {at}, {y.nbytes});\n')
+        lines.append(f'\tmcu_print_hex("out{k}", {at}, {y.nbytes});\n')
     lines.append("\treturn status;\n}\n")
     with open(path, "w") as f:
         f.writelines(lines)
@@ -217,13 +225,14 @@ def run_model(args, sim, cores, name, model, folder):
     for core in cores:
         compilers = ["gcc"]
         if core == "m4":
-            target, own = harness.compile_model(args.mcc, model, folder,
-                                                CORES[core].split() + ["-fio=arena", "-Os"], "inside")
-            inside = os.path.join(folder, "inside_main.c")
-            write_arena_main(inside, inputs, wanted, own)
-            good += check(name, f"{core} C -fio=arena", wanted,
-                          lambda: simulate(sim, core, "gcc", [inside, target], folder))
-            total += 1
+            for what, options in ARENAS.items():
+                target, own = harness.compile_model(args.mcc, model, folder, CORES[core].split() +
+                                                    ["-fio=arena", "-Os", *options], "inside")
+                inside = os.path.join(folder, "inside_main.c")
+                write_arena_main(inside, inputs, wanted, own)
+                good += check(name, f"{core} C {what}", wanted,
+                              lambda: simulate(sim, core, "gcc", [inside, target], folder))
+                total += 1
         if CORES[core] and shutil.which("clang-19"):
             compilers.append("clang")
         if CORES[core]:

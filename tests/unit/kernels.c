@@ -222,15 +222,16 @@ expect_same_sum(const LFunc *f, const Node *n)
 static void
 check_dense(const Conv *c, const Node *n, const Layer *l)
 {
-	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	bool direct = conv_is_pointwise(c) && c->ic >= 4;
 	int32_t total = c->batch * c->out_h * c->out_w;
 
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		DenseShape s = {.pixels = pixels, .pairs = pixels == 1 ? 1 + draw(4) : 1 + draw(2),
-		                .step = 2, .body = draw(2) ? 4 : 8, .unroll = draw(30),
-		                .direct = direct && total % pixels == 0 && draw(2),
-		                .strip = draw(c->out_h + 1), .at_once = draw(4), .split = draw(2)};
+		                .step = 2, .body = 2 << draw(3), .unroll = draw(2) * draw(30),
+		                .strip = draw(c->out_h + 1), .at_once = draw(4), .split = draw(2),
+		                .packed = draw(2), .uniform = draw(2)};
 
+		s.direct = direct && (s.split || total % pixels == 0) && draw(3);
 		expect_same(dense_lower(arena, c, &s), arena_printf(arena, "dense %dx%d", pixels, s.pairs),
 		            n, l);
 	}
@@ -241,10 +242,12 @@ check_depthwise(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 2; pixels++) {
 		DepthwiseShape s = {.pixels = pixels, .unroll = draw(2) ? 9 : 1,
-		                    .bytes = draw(2)};
+		                    .bytes = draw(2), .packed = draw(2)};
 
 		expect_same(depthwise_lower(arena, c, &s), "depthwise", n, l);
 	}
+	if (taps_fits(c))
+		expect_same(taps_lower(arena, c, c->oc % 4 == 0 && draw(2)), "taps", n, l);
 	for (int i = 0; i < 4; i++) {
 		PlanarShape s = {.most = i % 2 ? 100000 : draw(3000), .blocks = 1 + draw(3),
 		                 .turned = i >= 2};
@@ -260,7 +263,7 @@ check_scalar(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		ScalarShape s = {.pixels = pixels, .channels = c->groups > 1 ? 1 : 1 + draw(4),
-		                 .body = 1 + draw(4),
+		                 .body = 1 + draw(4), .unroll = draw(2) * 9,
 		                 .vectors = c->groups == 1 && draw(2)};
 
 		expect_same(scalar_lower(arena, c, &s),
@@ -286,6 +289,16 @@ check_channels(const Conv *c, const Node *n, const Layer *l)
 
 		if (channel_shape(&conv, &machines[m], &s) > 0)
 			expect_same(channel_lower(arena, &conv, &s), machines[m].name, n, l);
+	}
+}
+
+static void
+check_dual(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 2; pixels++) {
+		ScalarShape s = {.pixels = pixels, .channels = 2, .body = 1 + draw(4), .dual = true};
+
+		expect_same(scalar_lower(arena, c, &s), "scalar, dual", n, l);
 	}
 }
 
@@ -326,6 +339,12 @@ check_sparse(const Conv *c, const Node *n, const Layer *l)
 				continue;
 			expect_same(sparse_lower(arena, c, &s), planes ? "planes" : "sparse", n, l);
 		}
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		SparseShape s = {.mask = true, .pixels = pixels, .unit = 1, .bits = 8, .dsp = draw(2)};
+
+		if (sparse_fits(c, &s))
+			expect_same(sparse_lower(arena, c, &s), "mask", n, l);
+	}
 }
 
 static void
@@ -339,6 +358,8 @@ check_node(const Node *n, const Layer *l)
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
 	check_channels(&c, n, l);
+	if (scalar_fits_dual(&c))
+		check_dual(&c, n, l);
 	if (c.groups == 1)
 		check_dense(&c, n, l);
 	else

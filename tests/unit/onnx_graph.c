@@ -155,7 +155,14 @@ START_TEST(inputs_without_shape_or_tensor_are_errors)
 	input(&m, "x", 8, "3");
 	output(&m, "y", FLOAT, NULL);
 	node(&m, "Relu", "x", "y");
-	expect_error(&m, E_UNSUPPORTED, "elements of type string");
+	expect_error(&m, E_TYPE, "'x' has strings, which 'Relu' does not take");
+	model_end(&m);
+
+	model_begin(&m, 13);
+	input(&m, "x", 14, "3");
+	output(&m, "y", FLOAT, NULL);
+	node(&m, "Relu", "x", "y");
+	expect_error(&m, E_UNSUPPORTED, "elements of type complex64");
 }
 END_TEST
 

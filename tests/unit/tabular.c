@@ -22,6 +22,13 @@
 #define XGB_TREE(left, right, feature, condition) \
 	"{\"left_children\":[" left "],\"right_children\":[" right "],\"split_indices\":[" \
 	feature "],\"split_conditions\":[" condition "],\"default_left\":[0,0,0]}"
+#define VECTORS(leaves) \
+	"{\"learner\":{\"learner_model_param\":{\"base_score\":\"0\",\"num_class\":\"0\"," \
+	"\"num_feature\":\"1\",\"num_target\":\"2\"},\"objective\":{\"name\":" \
+	"\"reg:squarederror\"},\"gradient_booster\":{\"name\":\"gbtree\",\"model\":{" \
+	"\"trees\":[{\"tree_param\":{\"size_leaf_vector\":\"2\"},\"left_children\":[1,-1,-1]," \
+	"\"split_indices\":[0,0,0],\"split_conditions\":[0,0,0],\"default_left\":[0,0,0]," leaves \
+	"}],\"tree_info\":[0]}}}}"
 #define LGB_HEAD "tree\nversion=v4\nnum_class=1\nmax_feature_idx=1\n\n"
 #define LGB_TREE(feature, threshold, type, left, right) \
 	"Tree=0\nnum_leaves=3\nnum_cat=0\nsplit_feature=" feature "\nthreshold=" threshold \
@@ -59,6 +66,9 @@ static const struct {
 	{XGB_TREES(XGB_TREE("1,-1,-1", "2,-1,-1", "0,0,0", "NaN,2,3"), "0"), 0, 0, "NaN"},
 	{XGB_TREES(XGB_TREE("1,-1,-1", "2,-1,-1", "0,0,0", "1,Infinity,3"), "0"), 0, 0,
 	 "not finite"},
+	{VECTORS("\"right_children\":[2,1,2],\"leaf_weights\":[3,4,1,2]"), 0, 0,
+	 "node 2 has no row of 'leaf_weights'"},
+	{VECTORS("\"right_children\":[2,1,0],\"leaf_weights\":[3,4,1]"), 0, 0, "rows of 2"},
 	{"tree\nversion=v4\nnum_class=1\n\nend of trees\n", 1, 1, "'max_feature_idx' is -1"},
 	{"tree\nversion=v4\nnum_class=x\nmax_feature_idx=1\n", 3, 1, "must be a number"},
 	{"tree\nversion=v4\nmax_feature_idx=1\nobjective=magic\n", 4, 1, "objective 'magic'"},
@@ -268,6 +278,23 @@ START_TEST(expectiles_rise)
 }
 END_TEST
 
+/* By node, and by the number that the leaf has as its right child. */
+static const char *const vectors[] = {
+	VECTORS("\"right_children\":[2,-1,-1],\"base_weights\":[9,9,1,2,3,4]"),
+	VECTORS("\"right_children\":[2,1,0],\"base_weights\":[9,9,9],\"leaf_weights\":[3,4,1,2]"),
+};
+
+START_TEST(a_leaf_may_have_a_number_for_each_target)
+{
+	double y[8];
+
+	run_with(vectors[_i], NULL, (double[]){-1}, 1, y);
+	ck_assert(y[0] == 1 && y[1] == 2);
+	run_with(vectors[_i], NULL, (double[]){1}, 1, y);
+	ck_assert(y[0] == 3 && y[1] == 4);
+}
+END_TEST
+
 START_TEST(the_first_iterations_may_count_alone)
 {
 	const char *text =
@@ -309,6 +336,7 @@ main(void)
 	                    (int)(sizeof linear / sizeof *linear));
 	tcase_add_loop_test(tc, linear_leaves_that_do_not_fit_are_reported, 0, 4);
 	tcase_add_test(tc, expectiles_rise);
+	tcase_add_loop_test(tc, a_leaf_may_have_a_number_for_each_target, 0, 2);
 	tcase_add_test(tc, the_first_iterations_may_count_alone);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
