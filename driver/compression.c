@@ -7,19 +7,21 @@
 #include "driver/engine.h"
 #include "driver/guard.h"
 #include "driver/pipeline.h"
+#include "driver/search.h"
 #include "driver/shrink.h"
+#include "passes/compression/survey.h"
 
 bool
 compression_is_wanted(const Options *o)
 {
 	return o->weights.most > 0 || o->weights.sparsity > 0 || o->weights.of > 0 ||
-	       o->weights.channels > 0;
+	       o->weights.channels > 0 || o->prune_auto;
 }
 
 void
 compression_check(const Options *o)
 {
-	enum { CALIB, KEEP_FLOAT, LABELS };
+	enum { CALIB, KEEP_FLOAT, LABELS, MAX_DROP };
 	const struct {
 		bool given;
 		const char *option, *needs;
@@ -27,11 +29,13 @@ compression_check(const Options *o)
 		[CALIB] = {o->calib != NULL, "-fcalib=", "-fquantize=' or '-fprune="},
 		[KEEP_FLOAT] = {o->keep_float.n > 0, "-fkeep-float=", "-fquantize=' or '-fprune="},
 		[LABELS] = {o->tool == TOOL_MCC && o->labels_file, "--labels", "-fquantize=' or '-fprune="},
+		[MAX_DROP] = {o->has_max_drop, "--max-drop=", "-fquantize=' or '-fprune="},
 	};
 
+	search_check(o);
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
 		if (uses[i].given && !compression_is_wanted(o) &&
-		    (i == KEEP_FLOAT || !shrink_is_wanted(o)))
+		    (i == KEEP_FLOAT || i == MAX_DROP || !shrink_is_wanted(o)))
 			diag_report(o->diag, NULL, W_UNUSED, "'%s' has no effect without '%s'",
 			            uses[i].option, uses[i].needs);
 	if (o->tool == TOOL_MCC && o->labels_file && !o->calib &&
@@ -105,21 +109,39 @@ warn_of_made_up(Job *j)
 }
 
 bool
-compression_run(Job *j)
+compression_try(Job *j, const WeightOptions *weights, const Samples *samples, Survey *survey,
+                bool with_shares)
 {
 	const Options *o = j->options;
 	Executor exec = {compile, run, progress, j};
 	CompressOptions options = {
 		.ranges = o->calib ? o->ranges : RANGE_MIN_MAX,
-		.weights = o->weights,
+		.weights = *weights,
+		.survey = survey,
 		.input = o->weights.most ? o->input_type : DT_F32,
 		.output = o->weights.most ? o->output_type : DT_F32,
+		.measure_shares = with_shares,
 		.nkeep = o->keep_float.n,
 		.keep = o->keep_float.v,
 	};
 	CompressReport *report = ARENA_NEW(j->arena, CompressReport);
+	Graph *g = compress_graph(j->float_graph, &options, samples, &exec, report, &j->diag);
+
+	if (!g || !graph_verify(g, &j->diag))
+		return false;
+	j->graph = g;
+	j->compression = report;
+	if (weights->channels > 0 && !pipeline_run_after_cut(j))
+		return false;
+	report->bytes = compress_constant_bytes(j->graph);
+	return true;
+}
+
+bool
+compression_run(Job *j)
+{
+	const Options *o = j->options;
 	Samples samples;
-	Graph *g;
 
 	/* Samples fit the inputs as the file has them: no pass changes those. */
 	if (!calibrate_read(&samples, j))
@@ -130,14 +152,11 @@ compression_run(Job *j)
 		return false;
 	timing_begin(&j->timing, "compress");
 	guard_set_activity("compression", j->input->path);
-	g = compress_graph(j->graph, &options, &samples, &exec, report, &j->diag);
-	if (!g || !graph_verify(g, &j->diag))
+	j->float_graph = j->graph;
+	if (o->prune_auto ? !search_run(j, &samples)
+	                  : !compression_try(j, &o->weights, &samples, NULL,
+	                                     o->report_file != NULL))
 		return false;
-	j->graph = g;
-	j->compression = report;
 	timing_begin(&j->timing, "passes");
-	if (o->weights.channels > 0 && !pipeline_run_after_cut(j))
-		return false;
-	report->bytes = compress_constant_bytes(j->graph);
-	return true;
+	return search_check_drop(j);
 }

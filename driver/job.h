@@ -22,6 +22,7 @@ typedef struct {
 	PathList files; /* all that were read, the model first */
 	Graph *graph;
 	struct CompressReport *compression; /* what it cost; NULL: nothing was compressed */
+	Graph *float_graph; /* what was compressed */
 	bool has_trees; /* the model, before passes */
 	VEC(TreeShrinkReport) shrunk; /* by ensemble */
 	Str log; /* what goes to standard error beside diagnostics */

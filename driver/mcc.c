@@ -19,6 +19,7 @@
 #include "driver/names.h"
 #include "driver/options.h"
 #include "driver/pipeline.h"
+#include "driver/report.h"
 #include "driver/report_html.h"
 #include "driver/shrink.h"
 #include "driver/verify.h"
@@ -462,13 +463,11 @@ add_program(Output *out)
 {
 	Job *j = out->job;
 	const Options *o = j->options;
-	KernelOptions kernels = {.target = &o->machine.facts, .level = o->level,
-	                         .remarks = pipeline_remarks_kernels(o)};
-	ProgramOptions plan = {.kernels = &kernels, .io = o->io, .clobber_input = o->clobber_input,
-	                       .nregions = o->regions.n, .region = o->regions.v,
-	                       .budget = o->budget};
+	KernelOptions kernels;
+	ProgramOptions plan = options_program(o, &kernels);
 	Program *p;
 
+	kernels.remarks = pipeline_remarks_kernels(o);
 	if (o->batch > 0 && j->graph->states.n)
 		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
 		                   "a model with a state cannot have -fbatch");
@@ -480,6 +479,8 @@ add_program(Output *out)
 	timing_begin(&j->timing, "plan");
 	p = program_build(j->arena, j->graph, &plan, &j->diag);
 	if (!p)
+		return false;
+	if (o->report_file && !report_add_program(j, p, &plan))
 		return false;
 	timing_begin(&j->timing, "emit");
 	return save_loops(out, p) && add_report(out, p) && add_code(out, p) && verify(out, p);

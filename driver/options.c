@@ -455,7 +455,7 @@ set_neighbours(Options *o, const char *value)
 	of = *end == ':' && end[1] >= '0' && end[1] <= '9' ? strtol(end + 1, &end, 10) : 0;
 	if (*end || keep < 1 || keep >= of || of > MOST_NEIGHBOURS)
 		return USAGE(o, "'-fprune=%s': it must be a share, as 0.7 or 70%%, layer:SHARE, "
-		             "channel:SHARE, or N:M with 0 < N < M <= %d, as 2:4",
+		             "channel:SHARE, auto, or N:M with 0 < N < M <= %d, as 2:4",
 		             value, MOST_NEIGHBOURS);
 	o->weights.keep = (int)keep;
 	o->weights.of = (int)of;
@@ -475,6 +475,9 @@ set_prune(Options *o, const char *value)
 	static const char channel[] = "channel:", layer[] = "layer:";
 
 	*w = (WeightOptions){.most = w->most};
+	o->prune_auto = strcmp(value, "auto") == 0;
+	if (o->prune_auto)
+		return true;
 	if (starts_with(value, channel))
 		return read_part(o, "-fprune=channel:", value + strlen(channel), &w->channels);
 	if (starts_with(value, layer)) {
@@ -484,6 +487,21 @@ set_prune(Options *o, const char *value)
 	if (strchr(value, ':'))
 		return set_neighbours(o, value);
 	return read_part(o, "-fprune=", value, &w->sparsity);
+}
+
+/* Points, with or without a percent sign. */
+static bool
+set_max_drop(Options *o, const char *value)
+{
+	char *end;
+
+	o->max_drop = strtod(value, &end);
+	o->has_max_drop = true;
+	if (end != value && strcmp(end, "%") == 0)
+		end++;
+	if (end == value || *end || !(o->max_drop >= 0 && o->max_drop <= 100))
+		return USAGE(o, "'--max-drop=%s': it must be points of a hundred, as 0.5", value);
+	return true;
 }
 
 static bool
@@ -822,4 +840,13 @@ options_init_diag(const Options *o, Diag *d, Arena *a)
 	d->quiet = o->quiet;
 	memcpy(d->disabled, o->warning_off, sizeof d->disabled);
 	memcpy(d->as_error, o->warning_as_error, sizeof d->as_error);
+}
+
+ProgramOptions
+options_program(const Options *o, KernelOptions *kernels)
+{
+	*kernels = (KernelOptions){.target = &o->machine.facts, .level = o->level};
+	return (ProgramOptions){.kernels = kernels, .io = o->io,
+	                        .clobber_input = o->clobber_input, .nregions = o->regions.n,
+	                        .region = o->regions.v, .budget = o->budget};
 }

@@ -86,6 +86,9 @@ typedef struct {
 	double rtol, atol;
 
 	WeightOptions weights;    /* -fquantize=, which sets the greatest code, and -fprune= */
+	bool prune_auto;          /* -fprune=auto: what goes is found by search */
+	bool has_max_drop;
+	double max_drop;          /* --max-drop=, in points */
 	const char *calib;        /* -fcalib= */
 	RangeMethod ranges;       /* -fcalib-ranges= */
 	DType input_type, output_type; /* -finput-type=, -foutput-type= */
@@ -157,5 +160,8 @@ extern const Option option_table[];
 
 /* The option with its value's name, as in "-o FILE". */
 const char *option_usage(Arena *a, const Option *option);
+
+/* How programs are built; `kernels` becomes a part of it, without remarks. */
+ProgramOptions options_program(const Options *o, KernelOptions *kernels);
 
 #endif

@@ -128,6 +128,10 @@ print_compression(Str *s, const Options *o)
 
 	if (o->calib)
 		print_joined(s, "-fcalib=", file_basename(o->calib));
+	if (o->prune_auto)
+		print_joined(s, "-fprune=", "auto");
+	if (o->has_max_drop)
+		print_joined(s, "--max-drop=", arena_printf(s->arena, "%g", o->max_drop));
 	if (o->weights.sparsity > 0)
 		print_joined(s, o->weights.each_layer ? "-fprune=layer:" : "-fprune=",
 		             arena_printf(s->arena, "%g", o->weights.sparsity));

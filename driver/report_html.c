@@ -134,36 +134,27 @@ put_bars(Str *s, const char *title, const char *class, const Bar *bar, int n)
 	str_puts(s, "</svg>\n");
 }
 
-static size_t
-constants_of(const Step *step)
-{
-	size_t bytes = 0;
-
-	for (int i = 0; i < step->fn->bufs.n; i++) {
-		const Buffer *b = step->arg[i].buffer;
-
-		if (b && b->kind == BUFFER_CONST)
-			bytes += type_bytes(&b->type);
-	}
-	return bytes;
-}
-
 static void
 put_layers(Str *s, const Program *p)
 {
 	Bar *bytes = ARENA_ARRAY(s->arena, Bar, p->steps.n + 1);
 	Bar *macs = ARENA_ARRAY(s->arena, Bar, p->steps.n + 1);
+	Bar *cycles = ARENA_ARRAY(s->arena, Bar, p->steps.n + 1);
 
 	for (int i = 0; i < p->steps.n; i++) {
 		const Step *step = p->steps.v[i];
-		size_t size = constants_of(step);
+		ProgramCost cost = program_step_cost(p, step);
+		size_t size = cost.constants;
 
 		bytes[i] = (Bar){step->name, (double)size, arena_printf(s->arena, "%zu", size)};
 		macs[i] = (Bar){step->name, (double)step->macs,
 		                arena_printf(s->arena, "%lld", (long long)step->macs)};
+		cycles[i] = (Bar){step->name, (double)cost.cycles,
+		                  arena_printf(s->arena, "%lld", (long long)cost.cycles)};
 	}
 	put_bars(s, "Bytes of constants by layer", "bar", bytes, p->steps.n);
 	put_bars(s, "Multiply-accumulates by layer", "bar", macs, p->steps.n);
+	put_bars(s, "Modelled cycles by layer", "bar", cycles, p->steps.n);
 }
 
 /* ---- Compression ---- */
@@ -200,44 +191,91 @@ put_agreement(Str *s, const CompressReport *r)
 		put_row(s, "right by the labels", part_text(s->arena, a->right, a->samples));
 		put_row(s, "right before", part_text(s->arena, a->right_float, a->samples));
 	}
-	put_row(s, "bytes of constants", arena_printf(s->arena, "%zu", r->bytes));
-	put_row(s, "bytes before", arena_printf(s->arena, "%zu", r->float_bytes));
 	str_puts(s, "</table>\n");
+}
+
+/* A cell with a number, empty where there is none. */
+static void
+put_cell(Str *s, bool has, const char *text)
+{
+	str_printf(s, "<td>%s</td>", has ? text : "");
+}
+
+static void
+put_compressed_layer(Str *s, const LayerReport *l, double error)
+{
+	Arena *a = s->arena;
+
+	str_puts(s, "<tr><td>");
+	put_text(s, l->name);
+	str_printf(s, "</td><td>%s</td><td>%s</td>", op_info[l->node->op].name,
+	           l->integer ? "integers" : "floats");
+	put_cell(s, l->bits > 0, arena_printf(a, "%d", l->bits));
+	put_cell(s, l->bits > 0, arena_printf(a, "%.1f %%", 100 * l->sparsity));
+	str_puts(s, "<td>");
+	put_text(s, l->form ? l->form : "no code");
+	str_printf(s, "</td><td>%zu</td><td>%zu</td><td>%lld</td>", l->float_bytes, l->flash,
+	           (long long)l->macs);
+	put_cell(s, l->cycles > 0, arena_printf(a, "%lld", (long long)l->cycles));
+	put_cell(s, error > 0, arena_printf(a, "%.1f dB", -10 * log10(error)));
+	put_cell(s, l->share > 0, arena_printf(a, "%.1f %%", 100 * l->share));
+	str_puts(s, "</tr>\n");
 }
 
 static void
 put_compressed_layers(Str *s, const CompressReport *r)
 {
 	Bar *bar = ARENA_ARRAY(s->arena, Bar, r->layers.n + 1);
+	Bar *share = ARENA_ARRAY(s->arena, Bar, r->layers.n + 1);
 
 	str_puts(s, "<h2>Layers</h2>\n<table>\n<tr><th>layer</th><th>operator</th><th>computes on</th>"
-	            "<th>bits</th><th>zeros</th><th>bytes before</th><th>bytes</th><th>MACs</th>"
-	            "<th>SNR</th></tr>\n");
+	            "<th>bits</th><th>zeros</th><th>form</th><th>bytes before</th><th>bytes</th>"
+	            "<th>MACs</th><th>cycles</th><th>SNR</th><th>share of the error</th></tr>\n");
 	for (int i = 0; i < r->layers.n; i++) {
 		const LayerReport *l = &r->layers.v[i];
 		double error = l->signal > 0 ? l->noise / l->signal : 0;
-		bool has_error = error > 0 && isfinite(error);
 
-		str_puts(s, "<tr><td>");
-		put_text(s, l->name);
-		str_printf(s, "</td><td>%s</td><td>%s</td>", op_info[l->node->op].name,
-		           l->integer ? "integers" : "floats");
-		if (l->bits)
-			str_printf(s, "<td>%d</td><td>%.1f %%</td>", l->bits, 100 * l->sparsity);
-		else
-			str_puts(s, "<td></td><td></td>");
-		str_printf(s, "<td>%zu</td><td>%zu</td><td>%lld</td>", l->float_bytes, l->bytes,
-		           (long long)l->macs);
-		if (has_error)
-			str_printf(s, "<td>%.1f dB</td></tr>\n", -10 * log10(error));
-		else
-			str_puts(s, "<td></td></tr>\n");
-		bar[i] = (Bar){l->name, has_error ? sqrt(error) : 0,
-		               arena_printf(s->arena, "%.3g %%", has_error ? 100 * sqrt(error) : 0)};
+		error = isfinite(error) ? error : 0;
+		put_compressed_layer(s, l, error);
+		bar[i] = (Bar){l->name, sqrt(error),
+		               arena_printf(s->arena, "%.3g %%", 100 * sqrt(error))};
+		share[i] = (Bar){l->name, l->share,
+		                 arena_printf(s->arena, "%.1f %%", 100 * l->share)};
 	}
-	str_puts(s, "</table>\n");
+	str_puts(s, "</table>\n<p>The share of the error is what a layer's weights alone do to the "
+	            "float model's outputs, against the sum of that over all layers.</p>\n");
 	put_bars(s, "Error of each layer's output, against its size (root mean squares)", "off", bar,
 	         r->layers.n);
+	put_bars(s, "Share of the output's error by layer", "off", share, r->layers.n);
+}
+
+static void
+put_change(Str *s, const char *name, int64_t before, int64_t now)
+{
+	str_printf(s, "<tr><td>%s</td><td>%lld</td><td>%lld</td></tr>\n", name, (long long)before,
+	           (long long)now);
+}
+
+static void
+put_sizes(Str *s, const CompressReport *r)
+{
+	const ProgramSize *b = &r->before, *n = &r->after;
+
+	if (r->found) {
+		str_puts(s, "<p>Found by search: ");
+		put_text(s, r->found);
+		str_puts(s, "</p>\n");
+	}
+	str_puts(s, "<h2>Before and after</h2>\n<table>\n<tr><th></th><th>float model</th>"
+	            "<th>compressed</th></tr>\n");
+	put_change(s, "bytes of flash, about", (int64_t)(b->constants + b->code),
+	           (int64_t)(n->constants + n->code));
+	put_change(s, "of them constants", (int64_t)b->constants, (int64_t)n->constants);
+	put_change(s, "bytes of RAM (arena)", (int64_t)b->ram, (int64_t)n->ram);
+	put_change(s, "multiply-accumulates", b->macs, n->macs);
+	if (n->cycles)
+		put_change(s, "cycles, modelled", b->cycles, n->cycles);
+	str_puts(s, "</table>\n");
 }
 
 /* ---- The page ---- */
@@ -246,6 +284,7 @@ void
 report_html(Str *s, const Job *j, const Program *p)
 {
 	const CompressReport *r = j->compression;
+	ProgramCost cost = program_cost(p);
 
 	str_puts(s, page_head);
 	str_puts(s, "<title>");
@@ -263,10 +302,15 @@ report_html(Str *s, const Job *j, const Program *p)
 	put_row(s, "constants", arena_printf(s->arena, "%zu bytes", program_const_bytes(p)));
 	put_row(s, "multiply-accumulates", arena_printf(s->arena, "%lld",
 	                                                (long long)program_macs(p)));
+	put_row(s, "code", arena_printf(s->arena, "about %zu bytes", cost.code));
+	if (cost.cycles)
+		put_row(s, "modelled cycles", arena_printf(s->arena, "%lld", (long long)cost.cycles));
 	put_row(s, "steps", arena_printf(s->arena, "%d", p->steps.n));
 	str_puts(s, "</table>\n");
-	if (r)
+	if (r) {
+		put_sizes(s, r);
 		put_agreement(s, r);
+	}
 	if (j->shrunk.n) {
 		Str trees;
 

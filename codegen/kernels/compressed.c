@@ -74,11 +74,11 @@ list_packed_dot2(Lister *l, int bits)
 	}
 	add(l, packed_name(l, &best, 2 * best.pairs), packed_dot2_lower(l->arena, l->c, &best),
 	    cost_packed_dot2(l->costs, l->c, &best));
-	if (is_small(l) || (conv_is_pointwise(l->c) && l->c->ic % 4 == 0))
+	if (is_small(l) || conv_is_pointwise(l->c) || l->c->out_h == 1)
 		return;
 	best.strip = strip_of(l->c, 2);
 	add(l, packed_name(l, &best, 2 * best.pairs), packed_dot2_lower(l->arena, l->c, &best),
-	    cost_packed_dot2(l->costs, l->c, &best) - 1);
+	    cost_packed_dot2(l->costs, l->c, &best));
 }
 
 /* Blocks that the registers have room for, as of the scalar kernels. */
@@ -121,12 +121,17 @@ list_packed(Lister *l)
 
 /* ---- Zeros left out ---- */
 
+/* Constants, and about as much code as a block of so many pixels takes. */
 static int64_t
 sparse_bytes(const Lister *l, const SparseShape *s, const SparseLists *lists)
 {
+	enum { FRAME = 200, PIXEL = 45 };
 	int64_t weights = (int64_t)lists->units * s->unit;
 
-	return weights + weights * s->bits / 8 + (int64_t)l->c->oc * lists->segments +
+	if (s->mask)
+		return FRAME + 8 * PIXEL * s->pixels + weights +
+		       (int64_t)l->c->oc * lists->segments * ((lists->run + 7) / 8);
+	return FRAME + PIXEL * s->pixels + weights + weights * s->bits / 8 + (int64_t)l->c->oc * lists->segments +
 	       (lists->window ? 2 * lists->run : 0);
 }
 
@@ -137,31 +142,33 @@ merit(const Lister *l, int64_t cycles, int64_t bytes)
 	switch (l->options->level) {
 	case '3': return (double)cycles;
 	case '2': return (double)cycles * (double)bytes;
+	case 's': return (double)cycles * (double)bytes * (double)bytes;
 	default: return (double)bytes;
 	}
 }
 
-/* The best shape with or without planes and windows; false where there is none. */
+/* The best unit and number of pixels of a way; false where there is none. */
 static bool
-best_sparse(const Lister *l, bool planes, int32_t strip, SparseShape *best, SparseLists *best_lists)
+best_sparse(const Lister *l, SparseShape way, SparseShape *best, SparseLists *best_lists)
 {
-	bool dsp = l->options->target->isa & ISA_ARM_DSP;
-	int bits = conv_weight_bits(l->c);
+	int step = way.planes ? 2 : 1, most = way.planes ? 8 : 4;
 	int64_t width = row_pixels(l->c);
 	double least = 0;
 
-	for (int unit = 8 / bits; unit <= 4; unit *= 2)
-		for (int pixels = planes ? 2 : 1; pixels <= (planes ? 8 : 4); pixels += planes ? 2 : 1) {
-			SparseShape s = {planes, strip, pixels, unit, bits, dsp};
+	for (int unit = 8 / way.bits; unit <= (way.mask ? 1 : 4); unit *= 2)
+		for (int pixels = step; pixels <= most; pixels += step) {
+			SparseShape s = way;
 			SparseLists lists;
 			double m;
 
+			s.unit = unit;
+			s.pixels = pixels;
 			if ((pixels > 1 && pixels >= width + 2) || !sparse_fits(l->c, &s))
 				continue;
 			lists = sparse_lists(l->c, &s);
 			lists.units = (int32_t)sparse_units(l->c, &lists, unit);
 			m = merit(l, cost_sparse(l->costs, l->c, &s, &lists),
-			          sparse_bytes(l, &s, &lists) + 200);
+			          sparse_bytes(l, &s, &lists));
 			if (least == 0 || m < least) {
 				least = m;
 				*best = s;
@@ -172,22 +179,36 @@ best_sparse(const Lister *l, bool planes, int32_t strip, SparseShape *best, Spar
 }
 
 static void
-list_sparse(Lister *l)
+add_sparse(Lister *l, const SparseShape *way)
 {
-	bool pairs = l->options->target->isa & ISA_ARM_DSP;
-	int64_t weights = (int64_t)l->c->oc * l->c->kh * l->c->kw * l->c->ic;
 	SparseShape s;
 	SparseLists lists;
+
+	if (!best_sparse(l, *way, &s, &lists))
+		return;
+	add(l, arena_printf(l->arena, "sparse %dx1%s%s%s", s.pixels, s.planes ? " by planes" : "",
+	                    s.strip > 0 ? ", windows" : "", s.mask ? " by mask" : ""),
+	    sparse_lower(l->arena, l->c, &s), cost_sparse(l->costs, l->c, &s, &lists));
+}
+
+static void
+list_sparse(Lister *l)
+{
+	bool dsp = l->options->target->isa & ISA_ARM_DSP;
+	int64_t weights = (int64_t)l->c->oc * l->c->kh * l->c->kw * l->c->ic;
+	SparseShape mask = {.mask = true, .bits = 8, .dsp = dsp};
 
 	/* Where more are left, lists are neither smaller nor faster. */
 	if (l->c->groups != 1 || 10 * conv_nonzeros(l->c) > 7 * weights)
 		return;
-	for (int way = 0; way < (pairs ? 4 : 2); way++)
-		if (best_sparse(l, way / 2, way % 2 ? strip_of(l->c, 1 + way / 2) : 0, &s, &lists))
-			add(l, arena_printf(l->arena, "sparse %dx1%s%s", s.pixels,
-			                    s.planes ? " by planes" : "", s.strip > 0 ? ", windows" : ""),
-			    sparse_lower(l->arena, l->c, &s),
-			    cost_sparse(l->costs, l->c, &s, &lists));
+	for (int way = 0; way < (dsp ? 4 : 2); way++) {
+		SparseShape s = {.planes = way / 2, .bits = conv_weight_bits(l->c), .dsp = dsp};
+
+		if (way % 2)
+			s.strip = strip_of(l->c, s.planes ? 2 : 1);
+		add_sparse(l, &s);
+	}
+	add_sparse(l, &mask);
 }
 
 NodeKernels
@@ -217,11 +238,11 @@ compressed_is_better(const NodeKernel *k, const NodeKernel *than, char level)
 	int64_t cycles = known ? k->cycles : 1, other = known ? than->cycles : 1;
 
 	switch (level) {
-	case '3': return cycles < other;
+	case '3': return 20 * cycles < 19 * other;
 	case '2':
-		return (double)cycles * (double)bytes < (double)other * (double)other_bytes &&
+		return (double)cycles * (double)bytes < 0.95 * (double)other * (double)other_bytes &&
 		       4 * cycles <= 5 * other && 4 * bytes <= 5 * other_bytes;
-	case 's': return bytes < other_bytes && cycles <= 2 * other;
+	case 's': return bytes < other_bytes && 4 * cycles <= 5 * other;
 	default: return bytes < other_bytes;
 	}
 }

@@ -16,7 +16,7 @@ NodeKernels compressed_list(Arena *a, const Conv *c, const KernelOptions *o, con
 /*
  * Whether the level prefers a compressed kernel to another one: -O3 when it is faster,
  * -O2 when the product of cycles and bytes is smaller and neither is a quarter larger, -Os
- * when it has fewer bytes and not twice the cycles, -Oz when it has fewer bytes.
+ * when it has fewer bytes and at most a quarter more cycles, -Oz when it has fewer bytes.
  */
 bool compressed_is_better(const NodeKernel *k, const NodeKernel *than, char level);
 

@@ -124,6 +124,8 @@ packed_block(const Costs *k, const Conv *c, const PackedShape *s, int64_t pixels
 	each = s->pairs * (k->load + (2 * step + 1) * k->op);
 	each += pixels * step * ((direct ? k->load / 2 + k->op : k->load) + 2 * s->pairs * k->op);
 	group = steps * each + divide_up(steps * step, s->body) * k->loop + c->kh * k->loop;
+	/* The slot of a row in a ring, and a pointer to it. */
+	group += s->strip || c->kh == 1 ? 0 : c->kh * (4 * k->load + 12 * k->op);
 	group += s->pairs * (2 * k->load + pixels * 2 * k->output);
 	return groups * group;
 }
@@ -139,14 +141,15 @@ cost_packed_dot2(const Costs *k, const Conv *c, const PackedShape *s)
 	return (blocks + (direct ? 0 : cost_rows(k, c))) / 10;
 }
 
-/* Unpacking takes two shifts, or one where fields of bits can be taken out. */
+/* Unpacking takes two shifts, or one where fields of bits can be taken out: about as long
+ * as a product where there are no fast ones. */
 int64_t
 cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s)
 {
 	bool flat = conv_is_pointwise(c);
 	int64_t step = 32 / (s->bits * s->channels), runs = s->tested ? c->kw : 1;
 	int64_t run = divide_up(c->kw * c->ic, runs), words = c->kh * runs * divide_up(run, step);
-	int64_t taps = c->kh * runs * run, unpack = k->isa & ISA_ARM_DSP ? k->op : 2 * k->op, block;
+	int64_t taps = c->kh * runs * run, unpack = k->op, block;
 
 	block = words * (k->load + k->loop) + taps * s->channels * unpack;
 	block += taps * s->pixels * (k->load + s->channels * k->op);
@@ -162,14 +165,23 @@ sparse_block(const Costs *k, const Conv *c, const SparseShape *s, const SparseLi
              int64_t pixels)
 {
 	bool dsp = k->isa & ISA_ARM_DSP;
+	int64_t bits = (int64_t)c->oc * l->segments * l->run;
 	int64_t sums = s->planes ? pixels + pixels % 2 : pixels, each, lists;
 
 	/* Loads that do not need each other overlap in part. */
 	each = 3 * k->load / 2 + (s->bits < 8 ? (dsp ? 1 : 2) * k->op : 0);
 	each += l->window || (s->planes && c->kw > 1) ? k->load : 0;
-	each += s->planes ? 2 * k->op : 0;
+	each += s->planes ? 2 * k->op : dsp ? 0 : k->op;
+	each += !s->planes && sums > 1 ? 3 * k->load / 2 : 0;
+	/* Ten more registers than sums are wanted; of the 13 that there are, the missing ones are
+	 * loaded again for each weight. */
+	each += s->planes && sums > 3 ? (sums - 3) * k->load : 0;
 	each += s->planes ? sums / 2 * k->load + sums * k->op : sums * (k->load + k->op);
 	lists = (int64_t)c->oc * l->segments * (2 * k->load + 5 * k->op + k->loop);
+	/* A test and a branch for each bit; a load, the end and the loop for each byte. */
+	if (s->mask)
+		return lists + bits * 2 * k->op + bits / 8 * (k->load + 3 * k->op + k->loop) +
+		       l->units * (2 * k->op + each) + c->oc * (3 * k->load + pixels * k->output);
 	return lists + l->units * (k->loop + s->unit * each) +
 	       c->oc * (3 * k->load + pixels * k->output);
 }

@@ -96,6 +96,7 @@ typedef struct {
 	int unit;    /* weights that the loop over a list takes at a time: 1, 2 or 4 */
 	int bits;    /* of a weight: 8, 4 or 2; a unit has whole bytes of them */
 	bool dsp;    /* for machines with DSP instructions */
+	bool mask;   /* masks instead of lists; without planes and strips, a unit of 1 */
 } SparseShape;
 
 /* What is stored of a convolution so. */

@@ -10,6 +10,12 @@
  *	places		u8, positions in the segment
  *	weights		of 8, 4 or 2 bits, packed in bytes
  *
+ * or (mask) a bit for each position, of any number, which takes less where more than an
+ * eighth of the weights are left:
+ *
+ *	masks		u8, of each channel, row of the kernel and run, from the lowest bit on
+ *	weights		of 8 bits
+ *
  * Lists follow each other; each is a whole number of units (of 1, 2 or 4 weights, zeros
  * at its end), which are what the loop over a list takes at a time.
  *
@@ -36,7 +42,7 @@ typedef struct {
 	int32_t plane;  /* from a channel to the next, with planes */
 	bool by_table;  /* positions are looked up: from the start of their run */
 	int32_t x_row;  /* from a row to the next, of the buffer or the input */
-	LBuf *x, *counts, *places, *weights, *params, *table;
+	LBuf *x, *counts, *places, *masks, *weights, *params, *table;
 	LVar *sum[MAX_PIXELS], *at;
 } Sparse;
 
@@ -71,7 +77,7 @@ sparse_lists(const Conv *c, const SparseShape *shape)
 	l.run = l.runs > 1 ? c->ic : c->kw * c->ic;
 	if (l.window)
 		l.run *= c->kh;
-	l.chunks = (l.run / step - 1) / (MAX_PLACES / step) + 1;
+	l.chunks = shape->mask ? 1 : (l.run / step - 1) / (MAX_PLACES / step) + 1;
 	whole = (l.run / step - 1) / l.chunks + 1;
 	l.chunk = whole * step;
 	l.segments = (l.window ? 1 : c->kh) * l.runs * l.chunks;
@@ -159,6 +165,39 @@ make_lists(Sparse *d)
 	d->counts = lower_table(&d->cx, "counts", DT_U8, segments, counts);
 	d->places = lower_table(&d->cx, "places", DT_U8, n, l.places);
 	d->weights = lower_constant(&d->cx, "weights", DT_I8, (n * bits + 7) / 8, l.weights);
+}
+
+typedef struct {
+	uint8_t *mask; /* of the segment at hand */
+	int8_t *weights;
+	int32_t n;
+} Masks;
+
+static void
+put_masked(void *user, int32_t place, int32_t w)
+{
+	Masks *m = user;
+
+	m->mask[place / 8] = (uint8_t)(m->mask[place / 8] | 1 << place % 8);
+	m->weights[m->n++] = (int8_t)w;
+}
+
+/* Behind the weights there are some that a byte of a mask might take, for all that can be
+ * known of it. */
+static void
+make_masks(Sparse *d)
+{
+	const Conv *c = d->c;
+	Arena *a = d->cx.arena;
+	int32_t segments = c->oc * d->lists.segments, bytes = (d->lists.run + 7) / 8;
+	uint8_t *mask = ARENA_ARRAY(a, uint8_t, segments * bytes);
+	Masks m = {mask, ARENA_ARRAY(a, int8_t, d->lists.units + 8), 0};
+
+	for (int32_t i = 0; i < segments; i++, m.mask += bytes)
+		walk_segment(c, &d->lists, i / d->lists.segments, i % d->lists.segments,
+		             put_masked, &m);
+	d->masks = lower_constant(&d->cx, "masks", DT_U8, segments * bytes, mask);
+	d->weights = lower_constant(&d->cx, "weights", DT_I8, d->lists.units + 8, m.weights);
 }
 
 static void
@@ -334,7 +373,47 @@ add_list(Sparse *d, Expr *segment, Expr *x_at, Expr *start, int pixels)
 	loop_set(b, d->at, end);
 }
 
-/* Adds to *segment the parts of a run, and adds their lists. */
+/* The first `n` positions of a byte of a mask. */
+static void
+add_byte(Sparse *d, Expr *mask_at, Expr *x_at, int n, int pixels)
+{
+	LBuilder *b = builder(d);
+	Expr *mask = loop_let(b, "mask", load_i32(d, d->masks, mask_at, 0));
+	LVar *at = loop_var_idx(b, "w_at", loop_get(b, d->at), 0, d->lists.units + 8);
+
+	for (int k = 0; k < n; k++) {
+		Expr *bit = loop_op2(b, KOP_AND, mask, loop_int(b, DT_I32, 1 << k)), *w;
+
+		loop_if(b, loop_op2(b, KOP_NE, bit, loop_int(b, DT_I32, 0)));
+		w = loop_let(b, "wk", load_i32(d, d->weights, loop_get(b, at), 0));
+		loop_set(b, at, loop_add(b, loop_get(b, at), loop_idx(b, 1)));
+		add_singles(d, loop_add(b, x_at, loop_idx(b, k)), w, pixels);
+		loop_end(b);
+	}
+	loop_set(b, d->at, loop_op2(b, KOP_MIN, loop_get(b, at), loop_idx(b, d->lists.units)));
+}
+
+static void
+add_mask(Sparse *d, Expr *segment, Expr *x_at, int pixels)
+{
+	LBuilder *b = builder(d);
+	int32_t run = d->lists.run, whole = run / 8;
+	Expr *mask_at = lower_let(&d->cx, "m_at", loop_affine(b, segment, (run + 7) / 8, 0));
+
+	x_at = lower_let(&d->cx, "x_k", x_at);
+	if (whole > 0) {
+		int depth = b->depth;
+		Expr *i = lower_for(&d->cx, "byte", whole), *at = loop_add(b, x_at, loop_affine(b, i, 8, 0));
+
+		add_byte(d, loop_add(b, mask_at, i), lower_let(&d->cx, "x_b", at), 8, pixels);
+		lower_end_to(&d->cx, depth);
+	}
+	if (run % 8 != 0)
+		add_byte(d, loop_add(b, mask_at, loop_idx(b, whole)),
+		         loop_add(b, x_at, loop_idx(b, 8 * whole)), run % 8, pixels);
+}
+
+/* The lists of the parts of a run, whose first one is `segment`. */
 static void
 add_parts(Sparse *d, Expr *segment, Expr *x_at, int pixels)
 {
@@ -377,7 +456,10 @@ add_window(Sparse *d, Expr *channel, Expr *first, Expr *x_at, int pixels)
 	run = lower_for(&d->cx, "kx", l->runs);
 	segment = loop_add(b, segment, loop_affine(b, run, l->chunks, 0));
 	x_at = loop_add(b, x_at, loop_affine(b, run, d->c->dx * d->c->ic, 0));
-	add_parts(d, segment, x_at, pixels);
+	if (d->shape.mask)
+		add_mask(d, segment, x_at, pixels);
+	else
+		add_parts(d, segment, x_at, pixels);
 	lower_end_to(&d->cx, depth);
 }
 
@@ -501,6 +583,7 @@ sparse_lower(Arena *a, const Conv *c, const SparseShape *shape)
 	assert(sparse_fits(c, shape) && shape->pixels <= MAX_PIXELS);
 	assert(shape->unit * shape->bits % 8 == 0 && shape->unit <= 4);
 	assert(!shape->planes || shape->pixels % 2 == 0);
+	assert(!shape->mask || (!shape->planes && shape->strip == 0 && shape->unit == 1));
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	if (shape->dsp)
@@ -513,7 +596,10 @@ sparse_lower(Arena *a, const Conv *c, const SparseShape *shape)
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	make_params(&d);
 	plan_rows(&d, &bl);
-	make_lists(&d);
+	if (shape->mask)
+		make_masks(&d);
+	else
+		make_lists(&d);
 	if (d.by_table)
 		make_table(&d);
 	blocks_lower(&bl);

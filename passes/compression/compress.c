@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "passes/compression/agreement.h"
+#include "passes/compression/judge.h"
 #include "passes/compression/samples.h"
 #include "passes/compression/survey.h"
 #include "passes/compression/walk.h"
@@ -151,7 +152,7 @@ compress_constant_bytes(const Graph *g)
 
 typedef struct {
 	const WeightOptions *all;
-	Survey survey;
+	const Survey *survey;
 	const double *share; /* by layer of the survey */
 } Shares;
 
@@ -162,8 +163,8 @@ options_of(void *user, const Node *n)
 	WeightOptions o = *s->all;
 
 	o.sparsity = 0;
-	for (int i = 0; i < s->survey.layers.n; i++)
-		if (s->survey.layers.v[i].n == n)
+	for (int i = 0; i < s->survey->layers.n; i++)
+		if (s->survey->layers.v[i].n == n)
 			o.sparsity = s->share[i];
 	return o;
 }
@@ -173,10 +174,75 @@ static bool
 share_out(Shares *out, Graph *g, const CompressOptions *o, const Samples *used,
           const CallArray *states, const Executor *exec, Arena *a, Diag *d)
 {
+	Survey *survey = o->survey ? o->survey : ARENA_NEW(a, Survey);
+
 	out->all = &o->weights;
-	if (!survey_layers(&out->survey, g, o, used, states, exec, a, d))
+	out->survey = survey;
+	if (survey->nshares == 0 &&
+	    !survey_layers(survey, g, o, used, states, exec, o->survey ? g->arena : a, d))
 		return false;
-	out->share = survey_allocate(&out->survey, o->weights.sparsity, a);
+	out->share = survey_allocate(survey, o->weights.sparsity, a);
+	return true;
+}
+
+/* ---- Shares of the error ---- */
+
+/* Weights or biases as numbers: codes times their scales. */
+static const float *
+plain_weights(const NewWeights *w, Arena *a)
+{
+	float *v;
+	int32_t n = type_numel(&w->type), inner = 1;
+	const Quant *q = w->type.q;
+
+	if (!q)
+		return w->w;
+	v = ARENA_ARRAY(a, float, n + 1);
+	for (int i = q->axis + 1; i < w->type.rank; i++)
+		inner *= w->type.dim[i];
+	for (int32_t i = 0; i < n; i++)
+		v[i] = (float)((const int8_t *)w->w)[i] * q->scale[q->n == 1 ? 0 : i / inner % q->n];
+	return v;
+}
+
+static const float *
+plain_biases(const NewWeights *w, int32_t rows, Arena *a)
+{
+	const Quant *q = w->type.q;
+	float *v;
+
+	if (!q)
+		return w->bias;
+	v = ARENA_ARRAY(a, float, rows + 1);
+	for (int32_t r = 0; r < rows; r++)
+		v[r] = (float)(((const int32_t *)w->bias)[r] * w->x_scale *
+		               (double)q->scale[q->n == 1 ? 0 : r]);
+	return v;
+}
+
+/* What the weights of each layer alone do to the float network's outputs. */
+static bool
+measure_shares(CompressReport *r, const Graph *g, const Samples *s, const Executor *exec,
+               Arena *a, Diag *d)
+{
+	double sum = 0;
+	Judge judge;
+
+	if (!judge_begin(&judge, g, s, 1, exec, a, d))
+		return false;
+	for (int i = 0; i < r->layers.n; i++) {
+		LayerReport *l = &r->layers.v[i];
+		Arena *copy = arena_child(a);
+
+		if (l->weights)
+			l->share = judge_layer(&judge, l->node, plain_weights(l->weights, copy),
+			                       plain_biases(l->weights, layer_read(l->node).rows,
+			                                    copy));
+		sum += l->share;
+		arena_free(copy);
+	}
+	for (int i = 0; i < r->layers.n && sum > 0; i++)
+		r->layers.v[i].share /= sum;
 	return true;
 }
 
@@ -210,6 +276,8 @@ compress(Graph *g, const CompressOptions *o, const Samples *all, const Executor 
 	r->float_bytes = compress_constant_bytes(g);
 	r->bytes = compress_constant_bytes(q);
 	if (!agreement_measure(&r->agreement, g, q, &held, exec, scratch))
+		return NULL;
+	if (o->measure_shares && !measure_shares(r, g, &held, exec, scratch, d))
 		return NULL;
 	return q;
 }

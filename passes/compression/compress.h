@@ -20,6 +20,9 @@ typedef struct {
 	RangeMethod ranges;   /* how the ranges of values are chosen */
 	WeightOptions weights; /* with most = 0 the whole graph stays float */
 	DType input, output;  /* DT_I8, DT_U8, or DT_F32 for numbers that stay float */
+	struct Survey *survey; /* what earlier calls with this graph and these samples measured, and
+	                        * this one will, when it is of use (survey.h); or NULL */
+	bool measure_shares;  /* of the layers in the error: takes a run of the network for each */
 	int nkeep;
 	const char *const *keep; /* layers or values that are computed in float */
 } CompressOptions;
@@ -35,6 +38,7 @@ typedef struct {
 /* What became of one node. */
 typedef struct {
 	const Node *node;    /* of the float graph */
+	const NewWeights *weights; /* that were chosen for it, or NULL */
 	const char *name;
 	bool integer;        /* it computes on integers, or only moves them */
 	int bits;            /* of its weights; 0: it has none */
@@ -43,7 +47,19 @@ typedef struct {
 	size_t float_bytes;  /* of those that it had */
 	int64_t macs;
 	double noise, signal; /* mean squares: of the error of its output, of the output */
+	double share;        /* of the outputs' error that weights make, each layer's alone; 0: not
+	                      * measured */
+	/* Of the program that is made of the result, when the caller sets them. */
+	const char *form;    /* how it is computed; NULL: it needs no code */
+	size_t flash;        /* bytes of constants there */
+	int64_t cycles;
 } LayerReport;
+
+/* What a program takes. */
+typedef struct {
+	size_t constants, code, ram; /* bytes; of RAM, the arena */
+	int64_t macs, cycles;        /* cycles: 0 where the target has no table of costs */
+} ProgramSize;
 
 /* How two networks differ on samples. */
 typedef struct {
@@ -65,6 +81,9 @@ typedef struct CompressReport {
 	                          * are too few */
 	size_t float_bytes, bytes; /* of constants */
 	int kept_float;          /* nodes that still compute on floats */
+	const char *found;       /* the option that a search found, or NULL */
+	bool has_program;        /* the caller has set these and what layers have of them */
+	ProgramSize before, after;
 } CompressReport;
 
 /*

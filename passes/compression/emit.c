@@ -170,6 +170,10 @@ copy_node(Emit *e, const Node *n, int nins, Value *const *in, const Type *plan)
 		if (plan && plan_is_float(n->out[i])) {
 			c->out[i]->type.dtype = plan[n->out[i]->id].dtype;
 			c->out[i]->type.q = plan[n->out[i]->id].q;
+		} else if (!plan_is_float(n->out[i])) {
+			/* Operators on codes do not always say what they give. */
+			c->out[i]->type.dtype = n->out[i]->type.dtype;
+			c->out[i]->type.q = n->out[i]->type.q;
 		}
 	}
 	if (!node_infer(c, e->d))

@@ -18,21 +18,75 @@ part(size_t a, size_t b)
 	return b ? 100 * (double)a / (double)b : 0;
 }
 
+/* Whether the program was timed. */
+static bool
+is_timed(const CompressReport *r)
+{
+	return r->has_program && r->after.cycles > 0;
+}
+
 static void
-put_layer(Str *s, const LayerReport *l)
+put_head(Str *s, const CompressReport *r)
+{
+	str_printf(s, "%-30s %-12s %-5s %4s %6s %9s %9s %10s", "layer", "operator", "in", "bits",
+	           "zero %", "bytes", "now", "MACs");
+	if (is_timed(r))
+		str_printf(s, " %10s", "cycles");
+	str_printf(s, " %6s %7s", "SNR dB", "error %");
+	str_puts(s, r->has_program ? "  form\n" : "\n");
+}
+
+static void
+put_layer(Str *s, const CompressReport *r, const LayerReport *l)
 {
 	double db;
 
-	str_printf(s, "%-36.36s %-14s %-5s", l->name, op_info[l->node->op].name,
+	str_printf(s, "%-30.30s %-12.12s %-5s", l->name, op_info[l->node->op].name,
 	           l->integer ? "int" : "float");
 	if (l->bits)
 		str_printf(s, " %4d %6.1f", l->bits, 100 * l->sparsity);
 	else
 		str_printf(s, " %4s %6s", "", "");
-	str_printf(s, " %9zu %9zu %11lld", l->float_bytes, l->bytes, (long long)l->macs);
+	str_printf(s, " %9zu %9zu %10lld", l->float_bytes, r->has_program ? l->flash : l->bytes,
+	           (long long)l->macs);
+	if (is_timed(r))
+		str_printf(s, " %10lld", (long long)l->cycles);
 	if (decibels(l, &db))
 		str_printf(s, " %6.1f", db);
+	else
+		str_printf(s, " %6s", "");
+	if (l->share > 0)
+		str_printf(s, " %7.1f", 100 * l->share);
+	else
+		str_printf(s, " %7s", "");
+	if (r->has_program)
+		str_printf(s, "  %s", l->form ? l->form : "no code");
 	str_putc(s, '\n');
+}
+
+static void
+put_size(Str *s, const char *name, int64_t now, int64_t before)
+{
+	str_printf(s, "  %-25s %lld, %lld before", name, (long long)now, (long long)before);
+	if (now > 0)
+		str_printf(s, " (%.2f times as much)", (double)before / (double)now);
+	str_putc(s, '\n');
+}
+
+/* Of the whole model as a program. */
+static void
+put_program(Str *s, const CompressReport *r)
+{
+	const ProgramSize *now = &r->after, *before = &r->before;
+
+	str_puts(s, "the program:\n");
+	put_size(s, "bytes of flash, about", (int64_t)(now->constants + now->code),
+	         (int64_t)(before->constants + before->code));
+	put_size(s, "of them constants", (int64_t)now->constants, (int64_t)before->constants);
+	put_size(s, "bytes of RAM (arena)", (int64_t)now->ram, (int64_t)before->ram);
+	put_size(s, "multiply-accumulates", now->macs, before->macs);
+	if (is_timed(r))
+		put_size(s, "cycles, modelled", now->cycles, before->cycles);
 }
 
 static void
@@ -60,11 +114,14 @@ void
 compress_report_text(Str *s, const CompressReport *r)
 {
 	str_puts(s, "compression\n");
-	str_printf(s, "%-36s %-14s %-5s %4s %6s %9s %9s %11s %6s\n", "layer", "operator", "in",
-	           "bits", "zero %", "bytes", "now", "MACs", "SNR dB");
+	if (r->found)
+		str_printf(s, "found by search: %s\n", r->found);
+	put_head(s, r);
 	for (int i = 0; i < r->layers.n; i++)
-		put_layer(s, &r->layers.v[i]);
+		put_layer(s, r, &r->layers.v[i]);
 	str_printf(s, "constants: %zu bytes, %zu before\n", r->bytes, r->float_bytes);
+	if (r->has_program)
+		put_program(s, r);
 	put_agreement(s, r);
 }
 
@@ -81,7 +138,7 @@ put_number(Str *s, const char *name, double x)
 }
 
 static void
-put_json_layer(Str *s, const LayerReport *l)
+put_json_layer(Str *s, const CompressReport *r, const LayerReport *l)
 {
 	double db;
 
@@ -97,7 +154,30 @@ put_json_layer(Str *s, const LayerReport *l)
 	           l->bytes, (long long)l->macs);
 	if (decibels(l, &db))
 		put_number(s, "snr_db", db);
+	if (l->weights)
+		put_number(s, "error_share", l->share);
+	if (r->has_program) {
+		str_printf(s, ", \"flash\": %zu, \"form\": ", l->flash);
+		if (l->form)
+			str_put_json(s, l->form);
+		else
+			str_puts(s, "null");
+	}
+	if (is_timed(r))
+		str_printf(s, ", \"cycles\": %lld", (long long)l->cycles);
 	str_putc(s, '}');
+}
+
+static void
+put_json_size(Str *s, const char *name, const ProgramSize *p)
+{
+	str_printf(s, " \"%s\": {\"flash\": %zu, \"constants\": %zu, \"code\": %zu, \"ram\": %zu, "
+	              "\"macs\": %lld",
+	           name, p->constants + p->code, p->constants, p->code, p->ram,
+	           (long long)p->macs);
+	if (p->cycles)
+		str_printf(s, ", \"cycles\": %lld", (long long)p->cycles);
+	str_puts(s, "},\n");
 }
 
 void
@@ -105,14 +185,23 @@ compress_report_json(Str *s, const CompressReport *r)
 {
 	const Agreement *a = &r->agreement;
 
-	str_printf(s, "{\"samples\": %zu, \"held_out\": %zu, \"made_up\": %s, \"layers\": [", r->used,
+	str_printf(s, "{\"samples\": %zu, \"held_out\": %zu, \"made_up\": %s", r->used,
 	           r->held_out, r->made_up ? "true" : "false");
+	if (r->found) {
+		str_puts(s, ", \"found\": ");
+		str_put_json(s, r->found);
+	}
+	str_puts(s, ", \"layers\": [");
 	for (int i = 0; i < r->layers.n; i++) {
 		str_puts(s, i ? ",\n " : "\n ");
-		put_json_layer(s, &r->layers.v[i]);
+		put_json_layer(s, r, &r->layers.v[i]);
 	}
-	str_printf(s, "],\n \"float_bytes\": %zu, \"bytes\": %zu,\n \"agreement\": {\"samples\": %zu",
-	           r->float_bytes, r->bytes, a->samples);
+	str_printf(s, "],\n \"float_bytes\": %zu, \"bytes\": %zu,\n", r->float_bytes, r->bytes);
+	if (r->has_program) {
+		put_json_size(s, "before", &r->before);
+		put_json_size(s, "after", &r->after);
+	}
+	str_printf(s, " \"agreement\": {\"samples\": %zu", a->samples);
 	if (a->classes) {
 		str_printf(s, ", \"same_largest\": %zu", a->same_class);
 		put_number(s, "kl", a->kl);

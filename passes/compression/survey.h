@@ -18,7 +18,7 @@ typedef struct {
 	double *loss;   /* by share: the outputs' mean square error, against their variance */
 } LayerLoss;
 
-typedef struct {
+typedef struct Survey {
 	int nshares;
 	const double *share; /* growing */
 	VEC(LayerLoss) layers;

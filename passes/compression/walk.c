@@ -176,9 +176,14 @@ add_float_node(Trial *t, const Node *n)
 		in[i] = n->in[i] ? float_input(t, n->in[i]) : NULL;
 	c = graph_insert(t->g, NULL, n->op, n->nins, in, n->nouts, NULL);
 	memcpy(c->attr, n->attr, op_info[n->op].attr_size);
-	for (int i = 0; i < n->nouts; i++)
-		if (!n->out[i])
+	for (int i = 0; i < n->nouts; i++) {
+		if (!n->out[i]) {
 			c->out[i] = NULL;
+			continue;
+		}
+		c->out[i]->type.dtype = n->out[i]->type.dtype;
+		c->out[i]->type.q = n->out[i]->type.q;
+	}
 	return node_infer(c, t->w->d) ? c : NULL;
 }
 
@@ -304,6 +309,7 @@ report_of(const Node *n, const NewWeights *weights, int most, bool in_float)
 
 	return (LayerReport){
 		.node = n,
+		.weights = weights,
 		.name = name_of(n),
 		.integer = !in_float || !plan_has_float(n),
 		.bits = weights && weights->type.q ? bits_of(most)

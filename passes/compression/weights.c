@@ -402,7 +402,7 @@ as_codes(const Choice *c, double x_scale, Arena *a)
 	int8_t *w = arena_alloc(a, (size_t)l->rows * c->columns + 1);
 	int32_t *bias = ARENA_ARRAY(a, int32_t, l->rows + 1);
 	Quant *q = ARENA_NEW(a, Quant);
-	NewWeights out = {.type = l->n->in[1]->type, .w = w, .bias = bias};
+	NewWeights out = {.type = l->n->in[1]->type, .w = w, .bias = bias, .x_scale = x_scale};
 
 	for (int32_t r = 0; r < l->rows; r++) {
 		double *s = &scale[by_row ? r : 0], b;

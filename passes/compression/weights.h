@@ -29,6 +29,7 @@ typedef struct {
 	Type type;        /* of the weights, with the scale of each row, or of all */
 	const void *w;    /* int8, or float where the type is */
 	const void *bias; /* int32, or float; one a row */
+	double x_scale;   /* of the layer's input, when these are codes */
 	double sparsity;
 } NewWeights;
 

@@ -11,8 +11,9 @@ the core; the outputs have to be those of an object file for this machine.  `den
 
     flash, cycles   bytes, and millions of one inference, as measured
     of dense        both as a share of the dense network's
-    predicted       what they should be: of the dense network, less what the estimates of
-                    `-Rpass=kernels` differ by; and by how many percent that is off
+    predicted       what they should be, by the estimates of `-Rpass=kernels`: the dense
+                    network's flash less what the estimates differ by, its cycles by their
+                    ratio; and by how many percent that is off
     forms           the kernels of the layers
 
 Needs what tests/bench/mcu.py needs, and numpy; exits with 77 without.
@@ -55,8 +56,8 @@ MODELS = {
     "vww": ("mlperf_vww_f32/model.tflite", None),
     "ic": ("mlperf_ic_f32/model.tflite", "cifar10j_calib512"),
 }
-REMARK = re.compile(r"kernels: (.*?): about (\d+) cycles .*?, (\d+) bytes of constants, "
-                    r"about (\d+) of code")
+REMARK = re.compile(r"kernels: (.*?): about (\d+) cycles .*? and (\d+) bytes of code, "
+                    r"(\d+) bytes of constants")
 
 
 class Bench(mcu.Bench):
@@ -126,7 +127,7 @@ class Bench(mcu.Bench):
                 self.good = False
                 continue
             dense = dense or r
-            flash, cycles = (dense[k] - dense[k + 2] + r[k + 2] for k in range(2))
+            flash, cycles = dense[0] - dense[2] + r[2], dense[1] * r[3] / dense[3]
             print(f"{name:8} {recipe:12} {r[0]:7} {r[1] / 1e6:8.3f}  {r[0] / dense[0]:5.2f} "
                   f"{r[1] / dense[1]:5.2f}  {flash:7} {100 * (flash / r[0] - 1):+4.0f}% "
                   f"{cycles / 1e6:8.3f} {100 * (cycles / r[1] - 1):+4.0f}%  {r[4]}", flush=True)

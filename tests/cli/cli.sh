@@ -1054,6 +1054,70 @@ reports_say_what_quantisation_cost() {
 	grep -q arena_bytes p.json || problem "the report of a float model lacks its arena"
 }
 
+reports_have_the_same_columns_in_all_forms() {
+	data=$ROOT/samples/digits
+	for form in t.txt j.json h.html; do
+		mcc 0 --target=armv7em -fprune=60% -fquantize=int8 -fcalib="$data/calib_x.npy" \
+			--labels="$data/calib_y.npy" --report=$form "$MODEL" -o m.c
+	done
+	for text in bits 'zero %' bytes MACs cycles 'SNR dB' 'error %' form 'same largest output' \
+		Kullback-Leibler 'largest error' 'right by the labels' 'bytes of flash' \
+		'bytes of RAM' 'dot2'; do
+		grep -qF "$text" t.txt || problem "the text lacks '$text'"
+	done
+	for text in '<th>bits</th>' '<th>zeros</th>' '<th>form</th>' '<th>bytes</th>' '<th>MACs</th>' \
+		'<th>cycles</th>' '<th>SNR</th>' '<th>share of the error</th>' \
+		'same largest output' Kullback-Leibler 'largest error' 'right by the labels' \
+		'bytes of flash' 'bytes of RAM' '>Modelled cycles by layer' \
+		'>Bytes of constants by layer' "Share of the output's error by layer"; do
+		grep -qF "$text" h.html || problem "the page lacks '$text'"
+	done
+	! command -v python3 >/dev/null || python3 - <<-'EOT' || problem "the JSON is not as the text"
+		import json
+		r = json.load(open("j.json"))
+		c, layers = r["compression"], r["compression"]["layers"]
+		text = {line.split()[0]: line for line in open("t.txt") if line.strip()}
+		for l in layers:
+		    row = text[l["name"]].split()
+		    assert str(l["flash"]) in row and str(l["macs"]) in row and str(l["cycles"]) in row, (l, row)
+		    assert (l["form"] or "no code") in text[l["name"]]
+		    if "bits" in l:
+		        assert row[3] == "8" and row[4] == f"{100 * l['sparsity']:.1f}" and l["snr_db"] > 0
+		assert abs(sum(l.get("error_share", 0) for l in layers) - 1) < 1e-6
+		steps = r["program"]["steps"]
+		assert sum(l["cycles"] for l in layers) == sum(s["cycles"] for s in steps) == c["after"]["cycles"]
+		assert c["after"]["ram"] == r["program"]["arena_bytes"] < c["before"]["ram"]
+		assert c["after"]["constants"] >= r["program"]["constant_bytes"]
+		assert c["after"]["flash"] < c["before"]["flash"]
+	EOT
+}
+
+calibration_data_are_judged() {
+	command -v python3 >/dev/null && python3 -c 'import numpy' 2>/dev/null || return 0
+	python3 - "$ROOT/samples/digits/calib_x.npy" <<-'EOT'
+		import sys
+		import numpy as np
+		x = np.load(sys.argv[1])
+		np.save("shape.npy", x.reshape(len(x), -1)[:, :63])
+		np.save("double.npy", x.astype(np.float64))
+		np.save("empty.npy", x[:0])
+		np.save("one.npy", x[:1])
+		np.save("constant.npy", np.full_like(x, 3))
+		x[7].flat[5] = np.nan
+		np.save("nan.npy", x)
+	EOT
+	for bad in shape double empty nan; do
+		mcc 1 -fquantize=int8 -fcalib=$bad.npy "$MODEL" -o bad.c
+		says "$bad.npy: error"
+		[ ! -e bad.c ] || problem "$bad.npy: a file was left"
+	done
+	says "element 5 of 'image' in sample 7 is not a number [E0510]"
+	mcc 0 -fquantize=int8 -fcalib=one.npy "$MODEL" -o a.c
+	says "1 sample is little: the ranges of values may be wrong by much; give 100 or more"
+	mcc 0 -fquantize=int8 -fcalib=constant.npy "$MODEL" -o a.c
+	says "are 3 in all samples: no range can be seen from that; give samples"
+}
+
 calibration_data_are_checked() {
 	mcc 1 -fquantize=int8 -fcalib="$ROOT/samples/digits/test_y.npy" "$MODEL"
 	says "but 'image' is f32"
@@ -1081,8 +1145,8 @@ cut_channels_make_the_network_smaller() {
 	mcc 0 -O0 -fprune=channel:50% -fquantize=int8 -fcalib="$data/calib_x.npy" \
 		--report=cut.json "$MODEL" -o cut.c --verify
 	silent
-	whole=$(sed -n 's/.*"constant_bytes": \([0-9]*\).*/\1/p' whole.json)
-	cut=$(sed -n 's/.*"constant_bytes": \([0-9]*\).*/\1/p' cut.json)
+	whole=$(sed -n '/"arena_bytes"/s/.*"constant_bytes": \([0-9]*\).*/\1/p' whole.json)
+	cut=$(sed -n '/"arena_bytes"/s/.*"constant_bytes": \([0-9]*\).*/\1/p' cut.json)
 	[ "$((2 * cut))" -lt "$whole" ] || problem "$cut bytes of constants, $whole before"
 	mcc 2 -fprune=channel:100% "$MODEL"
 	says "would leave nothing"
@@ -1090,6 +1154,49 @@ cut_channels_make_the_network_smaller() {
 	says "channel:"
 	mcc 2 -fprune=layer:100% "$MODEL"
 	says "would leave nothing"
+}
+
+budgets_find_how_much_has_to_go() {
+	data=$ROOT/samples/digits
+	set -- --target=armv7em -fquantize=int8 -fcalib="$data/calib_x.npy" \
+		--labels="$data/calib_y.npy" "$MODEL" -o m.c
+	mcc 0 -fprune=auto --max-ram=400 --report=r.json "$@"
+	silent
+	grep -q '"found": "-fprune=channel:0.2"' r.json || problem "$(grep -o '"found[^,]*' r.json)"
+	grep -q -- '-fprune=auto' m.c || problem "the command is not in the file"
+	! command -v python3 >/dev/null ||
+		python3 -c 'import json; assert json.load(open("r.json"))["compression"]["after"]["ram"] <= 400' ||
+		problem "it does not fit"
+	# What fits as it is loses nothing.
+	mcc 0 -fprune=auto --max-flash=8K --report=r.json "$@"
+	grep -q '"found": "no pruning"' r.json || problem "it was pruned"
+	mcc 1 -fprune=auto --max-flash=2K "$@"
+	says "[E0503]"
+	says "-fprune=channel:0.9: "
+	says "points of right answers, on 51 samples"
+	mcc 1 -fprune=auto --max-ram=64 --max-drop=1 "$@"
+	says "[E0503]"
+	[ ! -e none.c ] || problem "a file was left"
+}
+
+what_was_lost_can_be_limited() {
+	data=$ROOT/samples/digits
+	set -- --target=armv7em -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL"
+	mcc 0 --max-drop=5 "$@" -o m.c
+	silent
+	mcc 1 -fprune=98% --max-drop=5% "$@" -o none.c
+	says "of largest outputs that stay the same, on 51 samples; --max-drop= allows 5 [E0503]"
+	[ ! -e none.c ] || problem "a file was left"
+	mcc 0 -fprune=auto --max-drop=4 --report=r.json "$@" -o m.c
+	grep -q '"found": "-fprune=' r.json || problem "nothing was pruned"
+	mcc 2 -fprune=auto "$@"
+	says "needs to know how far"
+	mcc 2 -fprune=auto --max-drop=1 "$MODEL"
+	says "add '-fcalib='"
+	mcc 2 --max-drop=much "$@"
+	says "--max-drop=much"
+	mcc 0 --max-drop=1 -fcalib="$data/calib_x.npy" "$MODEL" -o m.c
+	says "'--max-drop=' has no effect"
 }
 
 options_of_compression_need_it() {

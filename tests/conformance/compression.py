@@ -4,8 +4,12 @@ that took no part: accuracy, loss against the float network, sparsity, time.
 
     compression.py            the network of samples/digits, and quick cases of ../shared
     compression.py --all      all cases: the bars of docs/compression.md
+    compression.py --mlperf   float networks of MLPerf Tiny, quantised, against their own
+                              outputs, beside the 8-bit files that come with the benchmark
+    compression.py --case NETWORK OPTIONS   one case of your own, which may lose anything
 """
 import argparse
+import json
 import os
 import re
 import sys
@@ -99,17 +103,68 @@ def check(args, folder, known, network, options, most):
     return ok
 
 
+def run_model(args, folder, model, x, options):
+    np.save(os.path.join(folder, "x.npy"), x)
+    done = harness.run([args.mcc_run, "-w", *options, model, "-i", os.path.join(folder, "x.npy"),
+                        "-o", os.path.join(folder, "y.npy")], timeout=900)
+    if done.returncode != 0:
+        raise harness.Failure(done.stderr.strip()[-500:])
+    return np.load(os.path.join(folder, "y.npy"))
+
+
+def reference_output(args, folder, network, x):
+    """What the benchmark's own 8-bit file makes of a float input."""
+    i8 = os.path.join(args.shared, "models", f"mlperf_{network}_i8")
+    with open(os.path.join(i8, "meta.json")) as f:
+        meta = json.load(f)
+    (scale, zero), (out_scale, out_zero) = meta["inputs"][0]["quant"], meta["outputs"][0]["quant"]
+    q = np.clip(np.round(x / np.float32(scale)) + zero, -128, 127).astype(np.int8)
+    y = run_model(args, folder, os.path.join(i8, "model.tflite"), q, []).astype(np.float64)
+    return (y - out_zero) * out_scale
+
+
+def check_mlperf(args, folder, network):
+    """Each case by itself, calibrated on the others; the images of ic on other images."""
+    f32 = os.path.join(args.shared, "models", f"mlperf_{network}_f32")
+    n = len([f for f in os.listdir(f32) if f.endswith("_in0.npy")])
+    cases = [[np.load(os.path.join(f32, f"case{k}_{what}.npy")) for what in ("in0", "out0")] for k in range(n)]
+    error, reference = 0.0, 0.0
+    calib, slowest = os.path.join(folder, "calib.npy"), 0.0
+    for k, (x, y) in enumerate(cases):
+        if network == "ic":
+            images = np.load(os.path.join(args.shared, "data", "cifar10j_calib512.npz"))["x"]
+            np.save(calib, images.astype(np.float32))
+        else:
+            np.save(calib, np.concatenate([other for i, (other, _) in enumerate(cases) if i != k]))
+        start = time.time()
+        got = run_model(args, folder, os.path.join(f32, "model.tflite"), x,
+                        ["-fquantize=int8", f"-fcalib={calib}"])
+        slowest = max(slowest, time.time() - start)
+        error += np.mean((got.reshape(y.shape) - y) ** 2) / n
+        reference += np.mean((reference_output(args, folder, network, x).reshape(y.shape) - y) ** 2) / n
+    ok = error <= reference
+    print(f"{network:4} {n} cases, output {np.sqrt(np.mean([y ** 2 for _, y in cases])):.3g}: reference "
+          f"{np.sqrt(reference):.3g}, mcc {np.sqrt(error):.3g}, {slowest:.1f} s{'' if ok else '  WORSE'}", flush=True)
+    return ok
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--mcc-run", default="build/mcc-run")
     p.add_argument("--shared", default=os.path.join(HERE, "../../../shared"))
     p.add_argument("--all", action="store_true")
+    p.add_argument("--mlperf", action="store_true")
+    p.add_argument("--case", nargs=2, metavar=("NETWORK", "OPTIONS"))
     args = p.parse_args()
     has_shared = os.path.isdir(os.path.join(args.shared, "data"))
     if not has_shared:
         print("../shared is missing: only the network of samples/digits")
     known, bad = {}, 0
     with harness.scratch_folder() as folder:
+        if args.case:
+            return not check(args, folder, known, *args.case, 100)
+        if args.mlperf:
+            return not all([check_mlperf(args, folder, network) for network in ("ad", "ic", "kws", "vww")])
         for network, options, most, quick in CASES:
             if (args.all or quick) and (has_shared or network == "digits"):
                 bad += not check(args, folder, known, network, options, most)

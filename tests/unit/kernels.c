@@ -317,6 +317,12 @@ check_sparse(const Conv *c, const Node *n, const Layer *l)
 				continue;
 			expect_same(sparse_lower(arena, c, &s), planes ? "planes" : "sparse", n, l);
 		}
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		SparseShape s = {.mask = true, .pixels = pixels, .unit = 1, .bits = 8, .dsp = draw(2)};
+
+		if (sparse_fits(c, &s))
+			expect_same(sparse_lower(arena, c, &s), "mask", n, l);
+	}
 }
 
 static void
