@@ -468,6 +468,7 @@ add_program(Output *out)
 	Program *p;
 
 	kernels.remarks = pipeline_remarks_kernels(o);
+	plan.remarks = pipeline_remarks_plan(o);
 	if (o->batch > 0 && j->graph->states.n)
 		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
 		                   "a model with a state cannot have -fbatch");

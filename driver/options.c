@@ -403,6 +403,18 @@ find_warning(Options *o, const char *option, const char *name, DiagCode *code)
 }
 
 static bool
+set_kernel(Options *o, const char *value)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (end == value || *end || n < 1 || n > 100)
+		return USAGE(o, "'-fkernel=%s': it must be a number from 1 to 100", value);
+	o->kernel = (int)n;
+	return true;
+}
+
+static bool
 set_tree_limit(Options *o, const char *value)
 {
 	char *end;
@@ -845,7 +857,8 @@ options_init_diag(const Options *o, Diag *d, Arena *a)
 ProgramOptions
 options_program(const Options *o, KernelOptions *kernels)
 {
-	*kernels = (KernelOptions){.target = &o->machine.facts, .level = o->level};
+	*kernels = (KernelOptions){.target = &o->machine.facts, .level = o->level,
+	                            .skip = o->kernel > 0 ? o->kernel - 1 : 0};
 	return (ProgramOptions){.kernels = kernels, .io = o->io,
 	                        .clobber_input = o->clobber_input, .nregions = o->regions.n,
 	                        .region = o->regions.v, .budget = o->budget};

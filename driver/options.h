@@ -61,6 +61,7 @@ typedef struct {
 	VEC(MemoryRegion) regions; /* -mregion= */
 	ProgramBudget budget; /* --max-ram=, --max-flash=, --max-cycles= */
 	int tree_limit; /* -ntree-limit */
+	int kernel;     /* -fkernel; 0: not given */
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
 	int batch; /* -fbatch: 1, -fno-batch: 0, neither: -1 */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "codegen/kernels/kernels.h"
 #include "driver/guard.h"
 #include "passes/pass.h"
 
@@ -80,7 +81,7 @@ note_passes(const Options *o, Diag *d)
 static const char after_cut[] = "dead-channels,cse,dce";
 
 /* What -Rpass= can name besides passes. */
-static const char pipeline_kernels[] = "kernels";
+static const char pipeline_kernels[] = "kernels", pipeline_plan[] = "plan";
 
 static bool
 check_names(const char *option, const Names *names, bool or_all, Diag *d)
@@ -88,7 +89,8 @@ check_names(const char *option, const Names *names, bool or_all, Diag *d)
 	for (int i = 0; i < names->n; i++)
 		if (!pass_find(names->v[i]) &&
 		    !(or_all && (strcmp(names->v[i], "all") == 0 ||
-		                 strcmp(names->v[i], pipeline_kernels) == 0)))
+		                 strcmp(names->v[i], pipeline_kernels) == 0 ||
+		                 strcmp(names->v[i], pipeline_plan) == 0)))
 			return diag_report(d, NULL, E_PASS, "'%s%s': there is no such pass", option,
 			                   names->v[i]);
 	return true;
@@ -114,6 +116,12 @@ bool
 pipeline_remarks_kernels(const Options *o)
 {
 	return names_pass(&o->remarks, pipeline_kernels) || names_pass(&o->remarks, "all");
+}
+
+bool
+pipeline_remarks_plan(const Options *o)
+{
+	return names_pass(&o->remarks, pipeline_plan) || names_pass(&o->remarks, "all");
 }
 
 static void
@@ -166,7 +174,7 @@ run_passes(Job *j, const PassList *list, int rounds)
 
 	pass_init(&cx, j->arena, &j->diag);
 	cx.verify_each = o->verify_each;
-	cx.small = o->level == 's' || o->level == 'z';
+	cx.small = level_is_small(o->level);
 	cx.target = &o->machine.facts;
 	cx.tree_code = o->tree_code;
 	cx.tree_keys = o->tree_keys;

@@ -15,6 +15,9 @@ bool pipeline_check(const Options *o, Diag *d);
 /* Whether -Rpass= asks about the choice of kernels. */
 bool pipeline_remarks_kernels(const Options *o);
 
+/* Whether the plan of the memory reports itself. */
+bool pipeline_remarks_plan(const Options *o);
+
 /* Runs the passes on the job's graph. */
 bool pipeline_run(Job *j);
 

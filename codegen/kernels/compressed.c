@@ -13,7 +13,7 @@ typedef struct {
 static bool
 is_small(const Lister *l)
 {
-	return l->options->level == 's' || l->options->level == 'z';
+	return level_is_small(l->options->level);
 }
 
 /* Pixels of a row that a block can have. */

@@ -5,8 +5,8 @@
 #include "ir/graph.h"
 
 static const Costs costs[] = {
-#define COST(name, isa, load, op, loop, output, reference) \
-	{name, isa, load, op, loop, output, reference},
+#define COST(name, isa, load, op, loop, output, reference, dual, apart) \
+	{name, isa, load, op, loop, output, reference, dual, apart},
 #include "codegen/kernels/costs.def"
 };
 
@@ -56,20 +56,25 @@ cost_rows(const Costs *k, const Conv *c)
 	int64_t columns = (int64_t)c->out_w * c->sx + (int64_t)c->kw * c->dx;
 	int64_t cleared = columns * c->kh * c->dy * channels;
 
-	return elements / 4 * (k->load + 5 * k->op + k->loop) + cleared / 4 * (k->op + k->loop);
+	return elements / 4 * (k->load + 6 * k->op + k->loop / 2) + cleared / 4 * (k->op + k->loop);
 }
 
-/* A block of `pixels`, in tenths. */
+/* A block of `pixels`, in tenths.  Elements of the input itself are unpacked for every
+ * group of channels, which takes registers, too. */
 static int64_t
 dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
 {
 	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
+	int64_t x = s->direct ? k->load / 2 + 2 * k->op : k->load;
 
-	words = (int64_t)c->kh * divide_up(c->kw * c->ic, 2);
-	word = s->pairs * (k->load + k->op) +
-	       pixels * ((s->direct ? k->load / 2 + k->op : k->load) + 2 * s->pairs * k->op);
-	group = words * word + divide_up(words, s->body) * k->loop + c->kh * k->loop;
-	group += s->pairs * (2 * k->load + pixels * 2 * k->output);
+	words = (int64_t)c->kh * divide_up((int64_t)c->kw * c->ic, 2);
+	word = s->pairs * (k->load + k->op) + pixels * (x + 2 * s->pairs * k->op);
+	group = words * word + s->pairs * (4 * k->load + pixels * 2 * k->output) + 2 * k->loop;
+	/* Rows in a ring take a pointer each, so that registers are short, or a loop. */
+	if (words > s->unroll)
+		group += (divide_up(words, s->body) + c->kh) * k->loop;
+	else if (!s->strip && c->kh > 1)
+		group += words * 2 * k->load;
 	return groups * group;
 }
 
@@ -209,8 +214,8 @@ cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 
 	products = (2 + s->tiles) * k->load + 2 * s->tiles * k->op;
 	products = 36 * words * divide_up(c->oc, 2) * (products + k->loop / 2) / s->tiles;
-	in = words * (81 * (k->load + 10) + 2400);
-	out = c->oc * (80 * (k->load + 10) + 1100 + 16 * k->output);
+	in = words * (81 * (k->load + k->op) + 400 * k->op);
+	out = c->oc * (80 * (k->load + k->op) + 250 * k->op + 16 * k->output);
 	return tiles * (products + in + out) / 10;
 }
 

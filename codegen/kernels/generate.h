@@ -9,7 +9,8 @@
 /* Pixels by pairs of output channels at a time. */
 typedef struct {
 	int pixels, pairs;
-	int step;       /* words of the kernel's rows at a time, even */
+	int step;       /* words of the kernel's rows at a time: even without a buffer; loads
+	                 * of neighbours become one instruction unless it is 1 */
 	int body;       /* words in the body of the loop over them, a multiple of step */
 	int unroll;     /* windows or rows of up to so many words have no loop */
 	bool direct;    /* without a buffer: pointwise, four channels or more, blocks that are
@@ -117,8 +118,10 @@ bool sparse_fits(const Conv *c, const SparseShape *shape);
 LFunc *sparse_lower(Arena *a, const Conv *c, const SparseShape *shape);
 
 typedef struct {
-	bool pairs; /* two products an instruction */
-	int tiles;  /* at most so many at a time, up to 4 */
+	bool pairs;    /* two products an instruction */
+	int tiles;     /* at most so many at a time, up to 4 */
+	bool in_order; /* as written, tile by tile: with that few registers compilers that
+	                * reorder products have to spill */
 } WinogradShape;
 
 /* Whether a convolution can be computed by exact Winograd F(4x4, 3x3); and that, with 8
@@ -126,9 +129,14 @@ typedef struct {
 bool winograd_fits(const Conv *c);
 LFunc *winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape);
 
+typedef struct {
+	int at_once; /* elements in the body of the loop, where that divides their number */
+	bool powers; /* scale_use_powers() */
+} SumShape;
+
 /* A sum or difference of int8 tensors of one shape by two tables of 1 KB; NULL where n is
  * none (sum.c). */
-LFunc *sum_lower(Arena *a, const Node *n);
+LFunc *sum_lower(Arena *a, const Node *n, const SumShape *shape);
 
 /* Whether an LSTM layer is one of int8 with constant weights, and a kernel for products of
  * 16-bit halves (lstm.c). */

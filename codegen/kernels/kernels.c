@@ -21,6 +21,7 @@ typedef struct {
 	const Conv *conv;
 	int64_t reference; /* cycles of the reference lowering */
 	NodeKernels all;
+	int64_t apart;     /* of the kernel that is added next */
 } Chooser;
 
 static int64_t
@@ -41,7 +42,7 @@ buffer_bytes(const LFunc *f, bool scratch)
 static bool
 is_small(const Chooser *ch)
 {
-	return ch->level == 's' || ch->level == 'z';
+	return level_is_small(ch->level);
 }
 
 /* Whether another level has listed the same. */
@@ -77,11 +78,30 @@ add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 	if (cycles > ch->reference)
 		return;
 	k = kernel_of(name, fn, cycles, o);
+	k.apart = ch->apart;
 	if (ch->level && is_listed(ch, &k))
 		return;
 	if (o && o->every && is_small(ch))
 		k.name = arena_printf(ch->arena, "%s, small", name);
 	VEC_PUSH(ch->arena, &ch->all, k);
+	if (o && level_is_small(o->level))
+		return;
+	for (int i = ch->all.n - 1; i > 0 && ch->all.v[i - 1].cycles > k.cycles; i--) {
+		ch->all.v[i] = ch->all.v[i - 1];
+		ch->all.v[i - 1] = k;
+	}
+}
+
+/* Without the first `n` kernels; the last one beside the reference lowering stays. */
+static void
+skip_kernels(Chooser *ch, int n)
+{
+	int most = ch->all.n > 2 ? ch->all.n - 2 : 0, skipped = n < most ? n : most;
+
+	if (skipped == 0)
+		return;
+	ch->all.n -= skipped;
+	memmove(ch->all.v, ch->all.v + skipped, (size_t)ch->all.n * sizeof *ch->all.v);
 }
 
 /* ---- Dense convolutions ---- */
@@ -91,7 +111,7 @@ dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	bool small = is_small(ch);
 	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 4 : 8,
-	                .unroll = small ? 8 : 72, .at_once = small ? 1 : 2};
+	                .unroll = small ? 8 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
 
 	s.split = ch->level == '3';
 	s.packed = ch->level != '3';
@@ -121,6 +141,7 @@ best_dense(const Chooser *ch, bool direct)
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
+		s.step = ch->costs->loads_apart && !direct ? 1 : 2;
 		if (direct && is_small(ch)) {
 			s.split = true;
 			s.uniform = true;
@@ -144,7 +165,8 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
-	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4};
+	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4,
+	                   .in_order = !ch->costs->dual_issue};
 
 	if (ch->level == '3' && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)
@@ -201,10 +223,12 @@ static void
 list_planar(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	PlanarShape s = {.most = 8192, .blocks = ch->level == '3' ? 2 : 1}, turned = s;
+	PlanarShape s = {.most = 8192, .blocks = ch->level == '3' ? 3 : 1}, turned = s;
 	bool fits = planar_fits(c, false);
 
 	turned.turned = true;
+	/* Channel by channel, outputs are not stored behind the inputs that are done with. */
+	ch->apart = type_numel(&c->n->out[0]->type);
 	if (planar_fits(c, true) &&
 	    (!fits || cost_planar(ch->costs, c, &turned) < cost_planar(ch->costs, c, &s)))
 		add_kernel(ch, "planar by columns", planar_lower(ch->arena, c, &turned),
@@ -212,6 +236,7 @@ list_planar(Chooser *ch)
 	else if (fits)
 		add_kernel(ch, "planar", planar_lower(ch->arena, c, &s),
 		           cost_planar(ch->costs, c, &s));
+	ch->apart = 0;
 }
 
 static void
@@ -295,7 +320,9 @@ list_sum(Chooser *ch, const Node *n)
 {
 	const Costs *k = ch->costs;
 	int64_t count = type_numel(&n->out[0]->type);
-	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n);
+	SumShape s = {.at_once = ch->level == '3' ? 4 : 1,
+	              .powers = ch->options->target->isa & ISA_ARM_DSP};
+	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s);
 
 	ch->reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
 	if (f)
@@ -382,5 +409,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	ch.level = o ? o->level : 0;
 	if (is_dot && (ch.costs || is_small(&ch)))
 		list_compressed(&ch);
+	if (o)
+		skip_kernels(&ch, o->skip);
 	return ch.all;
 }

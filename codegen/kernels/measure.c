@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "codegen/kernels/cost.h"
+#include "codegen/kernels/kernels.h"
 
 /* ---- Counting ---- */
 
@@ -172,7 +173,7 @@ int64_t
 measure_code(const Target *t, char level, const LFunc *f)
 {
 	SizeCounts counts = measure_counts(f);
-	bool small = level == 's' || level == 'z';
+	bool small = level_is_small(level);
 	int64_t tenths = 0;
 
 	for (int i = 0; i < SIZE_COUNT; i++)

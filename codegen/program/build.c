@@ -438,6 +438,25 @@ list_nodes(Plans *p)
 		p->node[t++] = n;
 }
 
+/* What was done for a small arena. */
+static void
+report_plan(const Program *p, Diag *d)
+{
+	int shared[SHARE_IN_PLACE + 1] = {0}, turned = 0;
+
+	for (int i = 0; i < p->buffers.n; i++)
+		shared[p->buffers.v[i]->share]++;
+	for (int i = 0; i < p->steps.n; i++)
+		turned += p->steps.v[i]->order != ORDER_FORWARD;
+	diag_report(d, &(Loc){.file = p->graph->first ? p->graph->first->loc.file : NULL}, R_PASS,
+	            "plan: %zu bytes of arena, at least %zu for any plan of these buffers, %s (%s); "
+	            "%d in place of inputs, %d views, %d pieces of concats, %d kernels in another "
+	            "order of loops", p->arena_size, p->arena_bound,
+	            p->arena_optimal ? "the least there are" : "not proved to be the least",
+	            p->method, shared[SHARE_IN_PLACE], shared[SHARE_VIEW], shared[SHARE_PIECE],
+	            turned);
+}
+
 /* Makes the program of the choice; NULL: an error was reported. */
 static Program *
 build_program(const Choice *choice)
@@ -493,6 +512,8 @@ program_build(Arena *a, const Graph *g, const ProgramOptions *options, Diag *d)
 		c.flash = excess < c.flash ? c.flash - excess : 1;
 	}
 	choose_report(&c);
+	if (options->remarks)
+		report_plan(p, d);
 	return p;
 }
 

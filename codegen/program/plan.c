@@ -186,7 +186,56 @@ typedef struct {
 	PlanResult best;
 	size_t *place;  /* of the best plan */
 	int64_t work;   /* pairs that may still be looked at */
+	/* While all that is placed is of one rectangle, and alive together from `first` to
+	 * `last`: where it ends, and the largest gap below, or more. */
+	bool together;
+	int first, last;
+	size_t top, gap;
 } Search;
+
+/* ---- Items that are all alive together ---- */
+
+static void
+clear_places(Search *s)
+{
+	s->nplaced = 0;
+	s->together = true;
+	s->first = INT32_MIN;
+	s->last = INT32_MAX;
+	s->top = s->gap = 0;
+}
+
+static bool
+is_plain(const PlanItem *item)
+{
+	return item->nrects == 1 && !item->rect->tag && item->rect->size > 0 &&
+	       item->rect->offset == 0;
+}
+
+/* What is alive with all of them and fits no gap goes on top: thousands of outputs are
+ * such items, and looking at each pair of them would take long. */
+static bool
+goes_on_top(const Search *s, int i)
+{
+	return s->together && is_plain(&s->x.item[i]) && s->x.size[i] > s->gap &&
+	       s->x.first[i] <= s->last && s->x.last[i] >= s->first;
+}
+
+static void
+note_place(Search *s, int i, size_t place)
+{
+	if (s->x.first[i] > s->first)
+		s->first = s->x.first[i];
+	if (s->x.last[i] < s->last)
+		s->last = s->x.last[i];
+	s->together = s->together && is_plain(&s->x.item[i]) && s->first <= s->last;
+	if (place > s->top && place - s->top > s->gap)
+		s->gap = place - s->top;
+	if (place + s->x.size[i] > s->top)
+		s->top = place + s->x.size[i];
+}
+
+/* ---- Places ---- */
 
 /* The lowest aligned place of item i that no placed item forbids. */
 static size_t
@@ -304,12 +353,14 @@ place_all(Search *s)
 {
 	size_t size = 0;
 
-	s->nplaced = 0;
+	clear_places(s);
 	for (int k = 0; k < s->x.n; k++) {
 		int i = s->sequence[k];
-		size_t place = lowest_place(s, i);
+		size_t place = goes_on_top(s, i) ? align_up(s->top, s->x.item[i].align)
+		                                 : lowest_place(s, i);
 
 		put_at(s, i, place);
+		note_place(s, i, place);
 		if (place + s->x.size[i] > size)
 			size = place + s->x.size[i];
 	}

@@ -170,6 +170,7 @@ typedef struct {
 	const MemoryRegion *region; /* the fastest first */
 	long search_budget;  /* of the exact planner, 0: the default */
 	const KernelOptions *kernels; /* NULL: reference lowerings only */
+	bool remarks;        /* report what the memory plan came to (R_PASS) */
 	ProgramBudget budget; /* where it names memory, instead of what the level allows */
 } ProgramOptions;
 

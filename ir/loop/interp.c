@@ -203,6 +203,42 @@ in_bounds(const LCode *code, int buf, int32_t index)
 			i += i->d; \
 		break;
 
+/* From one type to another. */
+#define CONVERSIONS \
+	SET(I32_TO_I64, i64, B.i32) \
+	SET(U32_TO_U64, u64, B.u32) \
+	SET(U64_TO_U32, u32, (uint32_t)B.u64) \
+	SET(WRAP_I8, i32, (int8_t)B.u32) \
+	SET(WRAP_U8, u32, (uint8_t)B.u32) \
+	SET(WRAP_I16, i32, (int16_t)B.u32) \
+	SET(WRAP_U16, u32, (uint16_t)B.u32) \
+	SET(I32_TO_F32, f32, (float)B.i32) \
+	SET(U32_TO_F32, f32, (float)B.u32) \
+	SET(I64_TO_F32, f32, (float)B.i64) \
+	SET(U64_TO_F32, f32, (float)B.u64) \
+	SET(I32_TO_F64, f64, B.i32) \
+	SET(U32_TO_F64, f64, B.u32) \
+	SET(I64_TO_F64, f64, (double)B.i64) \
+	SET(U64_TO_F64, f64, (double)B.u64) \
+	SET(I64_TO_F64_ODD, f64, num_int_to_odd(B.i64)) \
+	SET(U64_TO_F64_ODD, f64, num_uint_to_odd(B.u64)) \
+	SET(F32_TO_F64, f64, (double)B.f32) \
+	SET(F64_TO_F32, f32, (float)B.f64) \
+	SET(F16_TO_F32, f32, num_half_to_float((uint16_t)B.u32)) \
+	SET(BF16_TO_F32, f32, num_bfloat_to_float((uint16_t)B.u32)) \
+	SET(F32_TO_F16, u32, num_float_to_half(B.f32)) \
+	SET(F32_TO_BF16, u32, num_float_to_bfloat(B.f32)) \
+	SET(F64_TO_F16, u32, num_double_to_half(B.f64)) \
+	SET(F64_TO_BF16, u32, num_double_to_bfloat(B.f64)) \
+	SET(F32_TO_INT, i32, to_int((double)B.f32, i->c, i->d)) \
+	SET(F64_TO_INT, i32, to_int(B.f64, i->c, i->d)) \
+	SET(F32_TO_U32, u32, to_u32((double)B.f32)) \
+	SET(F64_TO_U32, u32, to_u32(B.f64)) \
+	SET(F32_TO_I64, i64, to_i64((double)B.f32)) \
+	SET(F64_TO_I64, i64, to_i64(B.f64)) \
+	SET(F32_TO_U64, u64, to_u64((double)B.f32)) \
+	SET(F64_TO_U64, u64, to_u64(B.f64))
+
 /* Runs until the end, or false when `iterations` are used up. */
 static bool
 run(const LCode *code, int64_t *iterations)
@@ -257,39 +293,7 @@ run(const LCode *code, int64_t *iterations)
 		ORDER(LE, <=)
 		SET(MADD_U32, u32, B.u32 * C.u32 + D.u32)
 		SET(MADD_F32, f32, B.f32 * C.f32 + D.f32)
-		SET(I32_TO_I64, i64, B.i32)
-		SET(U32_TO_U64, u64, B.u32)
-		SET(U64_TO_U32, u32, (uint32_t)B.u64)
-		SET(WRAP_I8, i32, (int8_t)B.u32)
-		SET(WRAP_U8, u32, (uint8_t)B.u32)
-		SET(WRAP_I16, i32, (int16_t)B.u32)
-		SET(WRAP_U16, u32, (uint16_t)B.u32)
-		SET(I32_TO_F32, f32, (float)B.i32)
-		SET(U32_TO_F32, f32, (float)B.u32)
-		SET(I64_TO_F32, f32, (float)B.i64)
-		SET(U64_TO_F32, f32, (float)B.u64)
-		SET(I32_TO_F64, f64, B.i32)
-		SET(U32_TO_F64, f64, B.u32)
-		SET(I64_TO_F64, f64, (double)B.i64)
-		SET(U64_TO_F64, f64, (double)B.u64)
-		SET(I64_TO_F64_ODD, f64, num_int_to_odd(B.i64))
-		SET(U64_TO_F64_ODD, f64, num_uint_to_odd(B.u64))
-		SET(F32_TO_F64, f64, (double)B.f32)
-		SET(F64_TO_F32, f32, (float)B.f64)
-		SET(F16_TO_F32, f32, num_half_to_float((uint16_t)B.u32))
-		SET(BF16_TO_F32, f32, num_bfloat_to_float((uint16_t)B.u32))
-		SET(F32_TO_F16, u32, num_float_to_half(B.f32))
-		SET(F32_TO_BF16, u32, num_float_to_bfloat(B.f32))
-		SET(F64_TO_F16, u32, num_double_to_half(B.f64))
-		SET(F64_TO_BF16, u32, num_double_to_bfloat(B.f64))
-		SET(F32_TO_INT, i32, to_int((double)B.f32, i->c, i->d))
-		SET(F64_TO_INT, i32, to_int(B.f64, i->c, i->d))
-		SET(F32_TO_U32, u32, to_u32((double)B.f32))
-		SET(F64_TO_U32, u32, to_u32(B.f64))
-		SET(F32_TO_I64, i64, to_i64((double)B.f32))
-		SET(F64_TO_I64, i64, to_i64(B.f64))
-		SET(F32_TO_U64, u64, to_u64((double)B.f32))
-		SET(F64_TO_U64, u64, to_u64(B.f64))
+		CONVERSIONS
 #define POP(id, name, result, n, a, b, c) SET(id, i32, pop_eval(POP_##id, B.i32, C.i32, D.i32))
 #include "ir/loop/pops.def"
 		LOAD(LOAD_I8, int8_t, i32)

@@ -1287,6 +1287,15 @@ kernels_are_chosen_for_a_target() {
 	done
 }
 
+the_plan_tells_what_it_did() {
+	mcc 0 "$MODEL" -o m.c -Rpass=all
+	says "remark: plan: "
+	mcc 0 "$MODEL" -o m.c -Rpass=plan
+	says "bytes of arena, at least "
+	mcc 0 "$MODEL" -o m.c -Rpass=kernels
+	silent
+}
+
 budgets_steer_the_kernels() {
 	{
 		echo 'graph @q(%x: i8[1,8,8,8] q(0.5, 3)) {'

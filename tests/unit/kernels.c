@@ -226,11 +226,12 @@ check_dense(const Conv *c, const Node *n, const Layer *l)
 
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		DenseShape s = {.pixels = pixels, .pairs = pixels == 1 ? 1 + draw(4) : 1 + draw(2),
-		                .step = 2, .body = 2 << draw(3), .unroll = draw(2) * draw(30),
+		                .step = 1 + draw(2), .body = 2 << draw(3), .unroll = draw(2) * draw(30),
 		                .strip = draw(c->out_h + 1), .at_once = draw(4), .split = draw(2),
 		                .packed = draw(2), .uniform = draw(2)};
 
 		s.direct = direct && (s.split || total % pixels == 0) && draw(3);
+		s.step = s.direct ? 2 : s.step;
 		expect_same(dense_lower(arena, c, &s), arena_printf(arena, "dense %dx%d", pixels, s.pairs),
 		            n, l);
 	}
@@ -417,7 +418,7 @@ START_TEST(winograd_has_the_reference_bytes)
 		ck_assert(conv_read(&c, arena, n));
 		ck_assert(winograd_fits(&c));
 		for (int pairs = 0; pairs < 2; pairs++) {
-			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4)};
+			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4), .in_order = draw(2)};
 
 			expect_same(winograd_lower(arena, &c, &s), "winograd", n, &l);
 		}
@@ -466,7 +467,7 @@ START_TEST(sums_have_the_reference_bytes)
 		if (!node_infer(n, &diag))
 			continue;
 		made++;
-		f = sum_lower(arena, n);
+		f = sum_lower(arena, n, &(SumShape){.at_once = 1 + draw(5), .powers = draw(2)});
 		if (f)
 			expect_same_sum(f, n);
 		kernels += f != NULL;

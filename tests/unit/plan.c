@@ -238,6 +238,32 @@ START_TEST(items_fit_into_the_shape_of_others)
 }
 END_TEST
 
+/* As the outputs of a network are: made one after the other, all there at the end.  Pairs
+ * of them are too many to look at. */
+START_TEST(thousands_of_outputs_lie_side_by_side)
+{
+	enum { N = 30000 };
+	PlanItem *item = ARENA_ARRAY(arena, PlanItem, N);
+	size_t sum = 0, size;
+	bool *taken;
+
+	seed = 1;
+	for (int i = 0; i < N; i++) {
+		item[i] = (PlanItem){1, ARENA_NEW(arena, PlanRect), 4, 0};
+		*item[i].rect = (PlanRect){0, 4 + 4 * random_below(30), i, N, 0};
+		sum += item[i].rect->size;
+	}
+	size = plan_memory(arena, &(PlanProblem){N, item, 0, NULL}, 0).size;
+	ck_assert_uint_eq(size, sum);
+	taken = ARENA_ARRAY(arena, bool, size);
+	for (int i = 0; i < N; i++)
+		for (size_t k = 0; k < item[i].rect->size; k++) {
+			ck_assert(!taken[item[i].place + k]);
+			taken[item[i].place + k] = true;
+		}
+}
+END_TEST
+
 START_TEST(nothing_needs_no_memory)
 {
 	PlanItem empty = {0, NULL, 4, 0};
@@ -261,6 +287,7 @@ main(void)
 	tcase_add_test(tc, the_exact_search_beats_greedy_plans_somewhere);
 	tcase_add_test(tc, memory_of_the_dead_is_used_again);
 	tcase_add_test(tc, items_fit_into_the_shape_of_others);
+	tcase_add_test(tc, thousands_of_outputs_lie_side_by_side);
 	tcase_add_test(tc, nothing_needs_no_memory);
 	suite_add_tcase(s, tc);
 	return unit_run(s);

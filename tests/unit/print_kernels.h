@@ -71,6 +71,8 @@ wrap_kernels(LFunc *const *fn, int n)
 	p->arena = arena;
 	p->graph = g;
 	p->arena_align = 4;
+	p->nregions = 1;
+	p->region = ARENA_NEW(arena, Region);
 	p->input = ARENA_ARRAY(arena, Buffer *, fn[0]->bufs.n);
 	p->output = ARENA_ARRAY(arena, Buffer *, n * fn[0]->bufs.n);
 	for (int k = 0; k < n; k++) {
