@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "ir/loop/loop.h"
 #include "ir/loop/math.h"
 #include "ir/num.h"
@@ -68,12 +69,8 @@ struct LName {
 static struct LName *
 name_slot(struct LName *table, int cap, const char *name)
 {
-	uint32_t h = 2166136261u;
-	int i;
+	int i = (int)(hash_text(name) & (uint64_t)(cap - 1));
 
-	for (const char *c = name; *c; c++)
-		h = (h ^ (unsigned char)*c) * 16777619u;
-	i = (int)(h & (uint32_t)(cap - 1));
 	while (table[i].name && strcmp(table[i].name, name) != 0)
 		i = (i + 1) & (cap - 1);
 	return &table[i];
