@@ -151,7 +151,8 @@ c_range(const Expr *e)
 	case E_LOAD:
 	case E_CALL:
 	case E_PACKED:
-	case E_DOT: break;
+	case E_DOT:
+	case E_SPLAT: break;
 	}
 	return type_range(e->type);
 }
