@@ -9,6 +9,7 @@
 
 #include "codegen/kernels/generate.h"
 #include "codegen/kernels/kernels.h"
+#include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 #include "tests/unit/unit_arena.h"
 
@@ -271,6 +272,27 @@ check_scalar(const Conv *c, const Node *n, const Layer *l)
 	}
 }
 
+/* By vectors of output channels, on machines with and without products of bytes. */
+static void
+check_channels(const Conv *c, const Node *n, const Layer *l)
+{
+	static const Target machines[] = {
+		{.name = "sse", .vector_bytes = 16, .vector_registers = 16},
+		{.name = "avx vnni", .vector_bytes = 32, .vector_registers = 16, .isa = ISA_X86_VNNI},
+		{.name = "avx512", .vector_bytes = 64, .vector_registers = 32},
+		{.name = "avx512 vnni", .vector_bytes = 64, .vector_registers = 32,
+		 .isa = ISA_X86_VNNI},
+	};
+	ChannelConv conv = channel_conv_of_int8(c);
+
+	for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
+		ChannelShape s;
+
+		if (channel_shape(&conv, &machines[m], &s) > 0)
+			expect_same(channel_lower(arena, &conv, &s), machines[m].name, n, l);
+	}
+}
+
 static void
 check_dual(const Conv *c, const Node *n, const Layer *l)
 {
@@ -347,6 +369,7 @@ check_node(const Node *n, const Layer *l)
 		check_packed(&c, n, l);
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
+	check_channels(&c, n, l);
 	if (scalar_fits_dual(&c))
 		check_dual(&c, n, l);
 	if (braid_sums(&c))
