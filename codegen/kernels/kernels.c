@@ -110,8 +110,8 @@ static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	bool small = is_small(ch);
-	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 4 : 8,
-	                .unroll = small ? 8 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
+	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 2 : 8,
+	                .unroll = small ? 0 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
 
 	s.split = ch->level == '3';
 	s.packed = ch->level != '3';
@@ -129,7 +129,8 @@ add_dense(Chooser *ch, const DenseShape *s)
 	           cost_dense(ch->costs, ch->conv, s));
 }
 
-/* The fastest shape that fits the registers; one pixel alone takes more channels. */
+/* The fastest shape that fits the registers; one pixel alone takes more channels.  For size
+ * windows take two pixels at most, which is a quarter slower at worst. */
 static DenseShape
 best_dense(const Chooser *ch, bool direct)
 {
@@ -137,7 +138,7 @@ best_dense(const Chooser *ch, bool direct)
 	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
 	DenseShape best = {0};
 
-	for (int size = 1; size <= 3; size++) {
+	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
@@ -145,8 +146,6 @@ best_dense(const Chooser *ch, bool direct)
 		if (direct && is_small(ch)) {
 			s.split = true;
 			s.uniform = true;
-			s.body = one ? 4 : 2;
-			s.unroll = 0;
 		}
 		if (direct && !s.split && c->batch * c->out_h * c->out_w % s.pixels != 0)
 			continue;
