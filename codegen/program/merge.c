@@ -300,7 +300,8 @@ beside_step(const Beside *s, Expr *e, const Expr *other, bool *fits)
 static bool
 is_same_node(const Beside *s, const Expr *e, const Expr *other)
 {
-	if (e->kind != other->kind || e->type != other->type || e->nargs != other->nargs)
+	if (e->kind != other->kind || e->type != other->type || e->lanes != other->lanes ||
+	    e->nargs != other->nargs)
 		return false;
 	switch (e->kind) {
 	case E_CONST: return expr_equal(e, other);
@@ -312,7 +313,8 @@ is_same_node(const Beside *s, const Expr *e, const Expr *other)
 	case E_SELECT:
 	case E_CVT:
 	case E_BITS:
-	case E_DOT: break;
+	case E_DOT:
+	case E_SPLAT: break;
 	}
 	return true;
 }
@@ -332,8 +334,8 @@ beside(const Beside *s, Expr *e, const Expr *other)
 		return !e && !other;
 	if (is_number(other) && e->type == other->type && (is_number(e) || hole_of(s->family, e)))
 		return beside_number(s, e, other);
-	if ((e->type == DT_IDX || e->type == DT_I32) && e->type == other->type &&
-	    beside_step(s, e, other, &fits))
+	if ((e->type == DT_IDX || e->type == DT_I32) && e->type == other->type && !e->lanes &&
+	    !other->lanes && beside_step(s, e, other, &fits))
 		return fits;
 	if (!is_same_node(s, e, other))
 		return false;
@@ -350,7 +352,7 @@ beside_variable(const Beside *s, LVar *v, const LVar *other)
 {
 	if (!v || !other)
 		return !v && !other;
-	if (v->type != other->type || v->is_const != other->is_const)
+	if (v->type != other->type || v->lanes != other->lanes || v->is_const != other->is_const)
 		return false;
 	if (s->var[other->index] && s->var[other->index] != v)
 		return false;

@@ -303,7 +303,8 @@ value_of(Walk *w, const Expr *e)
 	case E_DOT: return dot_value(w, e);
 	case E_BITS:
 	case E_CALL:
-	case E_PACKED: break;
+	case E_PACKED:
+	case E_SPLAT: break;
 	}
 	for (int i = 0; i < e->nargs; i++)
 		value_of(w, e->arg[i]);
@@ -505,7 +506,8 @@ walk(Walk *w, const Stmt *s)
 		case S_STORE:
 			value_of(w, s->value);
 			if (s->buf == w->out)
-				access_at(w, value_of(w, s->index), true);
+				access_at(w, widened(value_of(w, s->index), store_elements(s)),
+				          true);
 			else
 				value_of(w, s->index);
 			break;

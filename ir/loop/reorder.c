@@ -181,7 +181,10 @@ scan(Reorder *x, const Stmt *s, const When *when)
 			break;
 		case S_VAR: x->inside[s->var->index] = true; break;
 		case S_SET: x->is_tied = x->is_tied || !x->inside[s->var->index]; break;
-		case S_STORE: add_access(x, s->buf, s->index, 0, true, when); break;
+		case S_STORE:
+			for (int i = 0; i < store_elements(s); i++)
+				add_access(x, s->buf, s->index, i, true, when);
+			break;
 		case S_RETURN: x->is_tied = true; break;
 		case S_COMMENT: break;
 		}

@@ -152,6 +152,9 @@ static const struct {
 	{"for %i in 0..239 { %y[%i] = %x[%i + 1] }", {1, 240}, {-238, 1}},
 	{"for %i in 0..120 { %y[%i] = %x[%i * 2 + 1] }", {2, 240}, {-119, 119}},
 	{"for %i in 0..120 { %y[%i * 2] = %x[%i] }", {-118, 120}, {-239, -1}},
+	{"for %i in 0..30 { %y[%i * 8, 8] = cvt.i8(cvt.i32(%x[%i * 8, 8])) }", {0, 240}, {-240, 0}},
+	{"for %i in 0..29 { %y[%i * 8, 8] = cvt.i8(cvt.i32(%x[%i * 8 + 1, 8])) }", {1, 233},
+	 {-231, 1}},
 	/* two dimensions, of which the inner one is read as a whole */
 	{"for %r in 0..24 { for %a in 0..10 {\n"
 	 "var %s: i32 = 0:i32\n for %b in 0..10 { %s = %s + cvt.i32(%x[%r * 10 + %b]) }\n"

@@ -748,7 +748,7 @@ START_TEST(layers_hold_their_outputs_where_one_of_them_has_to)
 	                 "  %v: i8[4,1,1,2] q[0](0.5, 0.2, 0.3, 0.1) = const [1, 2, 3, 4, 5, 6, 7, 8]\n"
 	                 "  %1: i8[1,4,4,2] q(0.1, -128) = conv(%x, %u) {layout=nhwc}\n"
 	                 "  %2: i8[1,4,4,4] q(0.2, -128) = conv(%1, %v) {layout=nhwc}\n"
-	                 "  %3 = max_pool(%2) {kernel=[2,2], strides=[2,2], layout=nhwc}\n"
+	                 "  %3: i8[1,2,2,4] q(0.2, -128) = max_pool(%2) {kernel=[2,2], strides=[2,2], layout=nhwc}\n"
 	                 "  return %3\n"
 	                 "}\n");
 	Program *p = build_and_check(g, (ProgramOptions){.kernels = &for_size, .io = IO_ARENA});
