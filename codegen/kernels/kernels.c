@@ -134,7 +134,7 @@ static DenseShape
 best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	DenseShape best = {0};
 
 	for (int size = 1; size <= 3; size++) {
@@ -269,7 +269,7 @@ scalar_shape(const Chooser *ch)
 	const Conv *c = ch->conv;
 	bool many = strncmp(ch->options->target->name, "riscv", 5) == 0;
 	bool few = !many && !(ch->options->target->isa & ISA_MUL_HIGH);
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	bool fast = ch->level == '3';
 	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
@@ -303,7 +303,7 @@ static void
 list_vectors(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
 	                 .vectors = true};
 
