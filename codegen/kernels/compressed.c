@@ -131,7 +131,7 @@ list_palette_dot2(Lister *l, int bits)
 	bool one = conv_row_pixels(l->c) == 1;
 	PackedShape best = {0};
 
-	for (int size = 1; size <= (one ? 6 : 2); size++) {
+	for (int size = 1; size <= (one ? 4 : 2); size++) {
 		PackedShape s = {.bits = bits, .palette = true, .pixels = one ? 1 : size,
 		                 .channels = one ? size : 2, .body = is_small(l) ? 1 : 2};
 
@@ -186,13 +186,13 @@ sparse_bytes(const Lister *l, const SparseShape *s, const SparseLists *lists)
 
 /* Less is better, by what the level wants. */
 static double
-merit(const Lister *l, int64_t cycles, int64_t bytes)
+merit(char level, double cycles, double bytes)
 {
-	switch (l->options->level) {
-	case '3': return (double)cycles;
-	case '2': return (double)cycles * (double)bytes;
-	case 's': return (double)cycles * (double)bytes * (double)bytes;
-	default: return (double)bytes;
+	switch (level) {
+	case '3': return cycles;
+	case '2': return cycles * bytes;
+	case 's': return cycles * bytes * bytes;
+	default: return bytes;
 	}
 }
 
@@ -216,8 +216,8 @@ best_sparse(const Lister *l, SparseShape way, SparseShape *best, SparseLists *be
 				continue;
 			lists = sparse_lists(l->c, &s);
 			lists.units = (int32_t)sparse_units(l->c, &lists, unit);
-			m = merit(l, cost_sparse(l->costs, l->c, &s, &lists),
-			          sparse_bytes(l, &s, &lists));
+			m = merit(l->options->level, (double)cost_sparse(l->costs, l->c, &s, &lists),
+			          (double)sparse_bytes(l, &s, &lists));
 			if (least == 0 || m < least) {
 				least = m;
 				*best = s;
@@ -238,6 +238,7 @@ add_sparse(Lister *l, const SparseShape *way)
 	add(l, arena_printf(l->arena, "sparse %dx1%s%s%s", s.pixels, s.planes ? " by planes" : "",
 	                    s.strip > 0 ? ", windows" : "", s.mask ? " by mask" : ""),
 	    sparse_lower(l->arena, l->c, &s), cost_sparse(l->costs, l->c, &s, &lists));
+	l->all.v[l->all.n - 1].is_sparse = true;
 }
 
 static void
@@ -283,16 +284,18 @@ bytes_of(const NodeKernel *k)
 bool
 compressed_is_better(const NodeKernel *k, const NodeKernel *than, char level)
 {
-	int64_t bytes = bytes_of(k), other_bytes = bytes_of(than);
+	double bytes = (double)bytes_of(k), other_bytes = (double)bytes_of(than);
 	bool known = k->cycles > 0 && than->cycles > 0;
-	int64_t cycles = known ? k->cycles : 1, other = known ? than->cycles : 1;
+	double cycles = known ? (double)k->cycles : 1, other = known ? (double)than->cycles : 1;
 
 	switch (level) {
-	case '3': return 20 * cycles < 19 * other;
+	case '3': return cycles < 0.95 * other;
 	case '2':
-		return (double)cycles * (double)bytes < 0.95 * (double)other * (double)other_bytes &&
-		       4 * cycles <= 5 * other && 4 * bytes <= 5 * other_bytes;
-	case 's': return bytes < other_bytes && 4 * cycles <= 5 * other;
+		return bytes <= other_bytes && cycles <= (k->is_sparse ? 1 : 1.125) * other &&
+		       merit(level, cycles, bytes) < 0.95 * merit(level, other, other_bytes);
+	case 's':
+		return bytes < other_bytes &&
+		       merit(level, cycles, bytes) < merit(level, other, other_bytes);
 	default: return bytes < other_bytes;
 	}
 }

@@ -155,7 +155,7 @@ palette_block(const Costs *k, const Conv *c, const PackedShape *s, int64_t pixel
 
 	words = c->kh * divide_up(c->kw * c->ic, 2);
 	word = pixels * (direct ? k->load / 2 + k->op : k->load);
-	word += s->channels * (k->load + pixels * k->op + k->load / each + (each > 1 ? k->op : 0));
+	word += s->channels * (k->load + (each > 1 ? 2 : 0) * k->op + pixels * k->op + k->load / each);
 	group = words * word + divide_up(words, (each > 2 ? each : 2) * s->body) * k->loop;
 	group += c->kh * k->loop + (s->strip || c->kh == 1 ? 0 : c->kh * (4 * k->load + 12 * k->op));
 	group += s->channels * (3 * k->load + pixels * k->output);

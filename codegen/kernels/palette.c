@@ -175,6 +175,16 @@ load_pair(Palette *d, Expr *byte, int i)
 	return loop_let(b, "pair", loop_load(b, d->pairs, loop_cvt(b, DT_IDX, byte)));
 }
 
+/* Compilers shall not load what follows before that. */
+static void
+add_product(Palette *d, LVar *sum, Expr *x, Expr *w)
+{
+	LBuilder *b = builder(d);
+	Expr *next = loop_packed(b, POP_DOT2, x, w, loop_get(b, sum));
+
+	loop_set(b, sum, loop_packed(b, POP_KEEP, next, NULL, NULL));
+}
+
 /* As many words of x as a step has, n of which exist, from word k of a run on; their bytes
  * start at c_at. */
 static void
@@ -182,25 +192,20 @@ add_step(Palette *d, Expr *const *x_at, Expr *k, Expr *c_at, int n, int pixels)
 {
 	LBuilder *b = builder(d);
 	int channels = d->shape.channels;
-	Expr *x[MAX_PIXELS][MAX_WORDS], *byte = NULL;
+	Expr *x[MAX_PIXELS][MAX_WORDS], *byte[MAX_CHANNELS], *w[MAX_CHANNELS];
 
 	for (int p = 0; p < pixels; p++)
 		load_x(d, x_at[p], k, n, x[p]);
-	for (int i = 0; i < channels; i++) {
-		for (int word = 0; word < n; word++) {
-			int at = word / d->each * channels + i;
-			Expr *w;
+	for (int word = 0; word < n; word++) {
+		int at = word / d->each * channels;
 
-			if (word % d->each == 0)
-				byte = loop_let(b, "byte", params_load(&d->cx, d->numbers, c_at, at));
-			w = load_pair(d, byte, word % d->each);
+		for (int i = 0; i < channels && word % d->each == 0; i++)
+			byte[i] = loop_let(b, "byte", params_load(&d->cx, d->numbers, c_at, at + i));
+		for (int i = 0; i < channels; i++)
+			w[i] = load_pair(d, byte[i], word % d->each);
+		for (int i = 0; i < channels; i++)
 			for (int p = 0; p < pixels; p++)
-				loop_set(b, d->sum[p][i], loop_packed(b, POP_DOT2, x[p][word], w,
-				                                      loop_get(b, d->sum[p][i])));
-		}
-		for (int p = 0; p < pixels; p++)
-			loop_set(b, d->sum[p][i], loop_packed(b, POP_KEEP, loop_get(b, d->sum[p][i]),
-			                                      NULL, NULL));
+				add_product(d, d->sum[p][i], x[p][word], w[i]);
 	}
 }
 
