@@ -372,11 +372,16 @@ list_lanes(Chooser *ch, const Node *n)
 {
 	int lanes = ch->options->target->vector_bytes / 4;
 	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
+	LFunc *sum = vector_sum_lower(ch->arena, n, lanes);
 	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
 
 	if (f) {
 		ch->reference = count;
 		add_kernel(ch, "vectors", f, (count + lanes - 1) / lanes);
+	}
+	if (sum) {
+		ch->reference = count * 4;
+		add_kernel(ch, "sum by vectors", sum, count * 4 / lanes);
 	}
 	f = node_lower_beside(ch->arena, n, 8);
 	if (f) {
