@@ -111,8 +111,8 @@ static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	bool small = is_small(ch);
-	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 4 : 8,
-	                .unroll = small ? 8 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
+	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 2 : 8,
+	                .unroll = small ? 0 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
 
 	s.split = ch->level == '3';
 	s.packed = ch->level != '3';
@@ -130,7 +130,8 @@ add_dense(Chooser *ch, const DenseShape *s)
 	           cost_dense(ch->costs, ch->conv, s));
 }
 
-/* The fastest shape that fits the registers; one pixel alone takes more channels. */
+/* The fastest shape that fits the registers; one pixel alone takes more channels.  For size
+ * windows take two pixels at most, which is a quarter slower at worst. */
 static DenseShape
 best_dense(const Chooser *ch, bool direct)
 {
@@ -138,7 +139,7 @@ best_dense(const Chooser *ch, bool direct)
 	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
 	DenseShape best = {0};
 
-	for (int size = 1; size <= 3; size++) {
+	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
@@ -146,8 +147,6 @@ best_dense(const Chooser *ch, bool direct)
 		if (direct && is_small(ch)) {
 			s.split = true;
 			s.uniform = true;
-			s.body = one ? 4 : 2;
-			s.unroll = 0;
 		}
 		if (direct && !s.split && c->batch * c->out_h * c->out_w % s.pixels != 0)
 			continue;
@@ -262,18 +261,30 @@ list_depthwise(Chooser *ch)
 
 /* ---- One product at a time ---- */
 
-/* Blocks that the registers have room for: of 8 on the smallest machines, of 31 on
- * RISC-V, of 13 on others. */
+/* The smallest machines have 8 registers, RISC-V 31, others 13. */
+static void
+count_registers(const Chooser *ch, bool *many, bool *few)
+{
+	*many = strncmp(ch->options->target->name, "riscv", 5) == 0;
+	*few = !*many && !(ch->options->target->isa & ISA_MUL_HIGH);
+}
+
+/* Whether there is no other pixel in a row. */
+static bool
+is_one_pixel(const Conv *c)
+{
+	return conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+}
+
+/* Blocks that the registers have room for. */
 static ScalarShape
 scalar_shape(const Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many = strncmp(ch->options->target->name, "riscv", 5) == 0;
-	bool few = !many && !(ch->options->target->isa & ISA_MUL_HIGH);
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
-	bool fast = ch->level == '3';
+	bool many, few, one = is_one_pixel(c), fast = ch->level == '3';
 	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
+	count_registers(ch, &many, &few);
 	if (c->groups > 1) {
 		s.channels = 1;
 		s.pixels = one ? 1 : few ? 2 : 4;
@@ -286,6 +297,23 @@ scalar_shape(const Chooser *ch)
 	return s;
 }
 
+/* Sums of several channels in a word less, for flash. */
+static void
+list_braid(Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool many, few, one = is_one_pixel(c);
+	BraidShape s = {.body = 8, .strip = strip_rows(c)};
+
+	if (ch->level != '3' || !braid_sums(c))
+		return;
+	count_registers(ch, &many, &few);
+	s.pixels = one || few ? 1 : many ? 4 : 3;
+	s.sets = one || few || many ? 2 : 1;
+	add_kernel(ch, arena_printf(ch->arena, "braid %dx%d", s.pixels, s.sets * braid_sums(c)),
+	           braid_lower(ch->arena, c, &s), cost_braid(ch->costs, c, &s));
+}
+
 static void
 list_scalar(Chooser *ch)
 {
@@ -294,6 +322,7 @@ list_scalar(Chooser *ch)
 	if (!scalar_fits(ch->conv))
 		return;
 	list_winograd(ch, false, cost_scalar(ch->costs, ch->conv, &s));
+	list_braid(ch);
 	add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
 	           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
 }

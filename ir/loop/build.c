@@ -182,24 +182,7 @@ loop_int(LBuilder *b, DType t, int64_t v)
 	if (dtype_is_float(t))
 		return loop_const(b, t, (double)v);
 	e = new_expr(b, E_CONST, t);
-	switch (t) {
-	case DT_BOOL: v = v != 0; break;
-	case DT_I8: v = (int8_t)v; break;
-	case DT_U8: v = (uint8_t)v; break;
-	case DT_I16: v = (int16_t)v; break;
-	case DT_U16: v = (uint16_t)v; break;
-	case DT_I32:
-	case DT_IDX: v = (int32_t)v; break;
-	case DT_U32: v = (uint32_t)v; break;
-	case DT_I64:
-	case DT_U64:
-	case DT_F16:
-	case DT_BF16:
-	case DT_F32:
-	case DT_F64:
-	case DT_COUNT: break;
-	}
-	e->u.i = v;
+	e->u.i = num_wrap(t, v);
 	return e;
 }
 

@@ -305,6 +305,17 @@ check_dual(const Conv *c, const Node *n, const Layer *l)
 }
 
 static void
+check_braid(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		BraidShape s = {.pixels = pixels, .sets = 1 + draw(3), .body = 1 + draw(4),
+		                .strip = draw(2) ? 1 + draw(c->out_h) : 0};
+
+		expect_same(braid_lower(arena, c, &s), "braid", n, l);
+	}
+}
+
+static void
 check_packed(const Conv *c, const Node *n, const Layer *l)
 {
 	int bits = conv_weight_bits(c);
@@ -362,6 +373,8 @@ check_node(const Node *n, const Layer *l)
 	check_channels(&c, n, l);
 	if (scalar_fits_dual(&c))
 		check_dual(&c, n, l);
+	if (braid_sums(&c))
+		check_braid(&c, n, l);
 	if (c.groups == 1)
 		check_dense(&c, n, l);
 	else
@@ -610,6 +623,39 @@ START_TEST(large_sums_are_exact)
 }
 END_TEST
 
+/* Sums of as many bits as share words by two, three and four, and of one bit more. */
+START_TEST(braids_hold_the_largest_sums)
+{
+	static const struct {
+		int32_t elements;
+		int sums;
+	} rows[] = {{1, 2}, {2, 2}, {3, 3}, {64, 3}, {65, 4}, {257, 4}, {259, 0}};
+
+	seed = 77;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		Layer l = {.batch = 3, .h = 1, .w = 1, .ic = rows[i].elements, .groups = 1, .oc = 7,
+		           .kh = 1, .kw = 1, .sy = 1, .sx = 1, .dy = 1, .dx = 1, .kind = LEAST};
+		Node *n = make_gemm(&l);
+		int8_t *w = ARENA_ARRAY(arena, int8_t, l.ic * l.oc);
+		Conv c;
+
+		/* Channels of both signs, all of the greatest weight. */
+		n->nins = 2;
+		((Attr_GEMM *)n->attr)->trans_b = true;
+		n->in[1]->type.dim[0] = l.oc;
+		n->in[1]->type.dim[1] = l.ic;
+		for (int32_t k = 0; k < l.ic * l.oc; k++)
+			w[k] = k / l.ic % 3 == 1 ? -127 : 127;
+		n->in[1]->data = w;
+		n->in[0]->type.q = quant(1, 0.02, false, 0);
+		ck_assert(conv_read(&c, arena, n));
+		ck_assert_int_eq(braid_sums(&c), rows[i].sums);
+		if (rows[i].sums)
+			check_braid(&c, n, &l);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -625,6 +671,7 @@ main(void)
 	tcase_add_loop_test(tc, sparse_weights_have_the_reference_bytes, 0, 5);
 	tcase_add_test(tc, one_weight_has_the_reference_bytes);
 	tcase_add_test(tc, winograd_refuses_large_sums);
+	tcase_add_test(tc, braids_hold_the_largest_sums);
 	tcase_add_test(tc, sums_have_the_reference_bytes);
 	tcase_add_test(tc, products_have_the_reference_bytes);
 	tcase_add_test(tc, large_sums_are_exact);
