@@ -206,6 +206,8 @@ options_print_code(Str *s, const Options *o)
 	print_compression(s, o);
 	if (o->passes)
 		print_joined(s, "-passes=", o->passes);
+	if (o->kernel)
+		print_joined(s, "-fkernel=", arena_printf(s->arena, "%d", o->kernel));
 	if (o->prefix)
 		print_joined(s, "-fprefix=", o->prefix);
 }
@@ -231,11 +233,12 @@ static bool
 is_printed_apart(size_t offset)
 {
 	static const size_t apart[] = {
-		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
-		offsetof(Options, hosted),  offsetof(Options, clobber_input),  offsetof(Options, passes),    offsetof(Options, prefix),
-		offsetof(Options, report),  offsetof(Options, attrs),
-		offsetof(Options, single_rounding), offsetof(Options, calib),
-		offsetof(Options, keep_float),
+		offsetof(Options, verbose),         offsetof(Options, only_show),
+		offsetof(Options, output),          offsetof(Options, hosted),
+		offsetof(Options, clobber_input),   offsetof(Options, passes),
+		offsetof(Options, prefix),          offsetof(Options, report),
+		offsetof(Options, attrs),           offsetof(Options, calib),
+		offsetof(Options, single_rounding), offsetof(Options, keep_float),
 	};
 	size_t request = offsetof(Options, request);
 

@@ -610,6 +610,7 @@ print_source(Emit *e, Str *s)
 	emit_checks(e, s);
 	emit_special_values(e, s);
 	helpers_print(s, &e->file);
+	vectors_print(s, &e->file);
 	for (int i = 0; i < e->file.scalars.n; i++) {
 		str_putc(s, '\n');
 		str_write(s, e->file.scalars.v[i]->text.s, e->file.scalars.v[i]->text.n);
@@ -656,6 +657,7 @@ prepare(Emit *e, const Program *p, const CEmitOptions *options, Arena *a)
 {
 	start(e, p, options, a);
 	helpers_reserve(&e->file);
+	vectors_reserve(&e->file);
 	name_parameters(e);
 	find_all_overlaps(e);
 	for (int i = 0; i < p->steps.n; i++)

@@ -102,9 +102,26 @@ cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
 	if (s->vectors)
 		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
 	group = taps * ((s->channels + s->pixels) * k->load + s->channels * s->pixels * k->op);
+	/* Lanes are taken apart. */
+	group += s->dual ? taps * 2 * k->op : 0;
 	group += divide_up(taps, s->body) * k->loop;
 	group += s->channels * (3 * k->load + s->pixels * k->output);
 	return (blocks * divide_up(c->oc, s->channels) * group + (flat ? 0 : cost_rows(k, c))) / 10;
+}
+
+int64_t
+cost_braid(const Costs *k, const Conv *c, const BraidShape *s)
+{
+	bool flat = conv_is_pointwise(c);
+	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t lines = flat ? 1 : c->batch * c->out_h, taps = (int64_t)c->kh * c->kw * c->ic;
+	int64_t blocks = divide_up(pixels, s->pixels) * lines, sums = s->sets * braid_sums(c);
+	int64_t words = sums - s->sets, group;
+
+	group = taps * ((words + s->pixels) * k->load + words * s->pixels * k->op);
+	group += divide_up(taps, s->body) * k->loop;
+	group += (words + 2 * sums) * k->load + s->pixels * (3 * words * k->op + sums * k->output);
+	return (blocks * divide_up(c->oc, sums) * group + (flat ? 0 : cost_rows(k, c))) / 10;
 }
 
 /* Blocks of whole pixels of a row, and what is left of it. */

@@ -21,6 +21,7 @@ const Costs *costs_of(const Target *t);
 int64_t cost_reference(const Costs *k, const Conv *c);
 int64_t cost_dense(const Costs *k, const Conv *c, const DenseShape *s);
 int64_t cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s);
+int64_t cost_braid(const Costs *k, const Conv *c, const BraidShape *s);
 int64_t cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s);
 int64_t cost_packed_dot2(const Costs *k, const Conv *c, const PackedShape *s);
 int64_t cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s);

@@ -66,6 +66,18 @@ bool scalar_fits(const Conv *c);
 bool scalar_fits_dual(const Conv *c);
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 
+typedef struct {
+	int pixels;    /* up to 4 at a time, */
+	int sets;      /* by up to 3 sets of channels, */
+	int body;      /* taps in the body of the loop over a row of the kernel */
+	int32_t strip; /* output rows that are buffered at a time; 0: a ring */
+} BraidShape;
+
+/* How many output channels share words one less, 0: none can; and a convolution with
+ * one group so, for machines that multiply one by one (braid.c). */
+int braid_sums(const Conv *c);
+LFunc *braid_lower(Arena *a, const Conv *c, const BraidShape *shape);
+
 /* Weights of 4 or 2 bits, or numbers of weights in a palette, of 1 to 6: pixels by pairs of
  * output channels, or by channels, at a time. */
 typedef struct {

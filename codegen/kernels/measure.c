@@ -75,6 +75,7 @@ count_expr(Meter *m, const Expr *e, double times)
 		break;
 	case E_PACKED:
 	case E_DOT:
+	case E_SPLAT:
 		count(m, SIZE_PACKED, times);
 		break;
 	}

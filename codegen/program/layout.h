@@ -70,7 +70,7 @@ typedef struct {
 	int nnodes;
 	const Node **node;
 	Versions **kernel; /* by node */
-	bool *no_hold;     /* by node: outputs are not held, though the policy allows it */
+	Order *last_order; /* by node, for layout_choose(): those behind it are not taken */
 } Plans;
 
 /* All decisions about memory under one policy.  Slots are those of the graph's values by

@@ -2,7 +2,7 @@
 # The command line of mcc and mcc-run: exit statuses, what is printed where, and
 # which files appear.
 #
-#     cli.sh MCC MCC-RUN ROOT
+#     cli.sh MCC MCC-RUN ROOT [CASE...]
 #
 # Each case is a function; its name says what must hold.  Cases run in an empty
 # folder of their own.
@@ -13,6 +13,7 @@ set -u
 MCC=$(realpath "$1")
 RUN=$(realpath "$2")
 ROOT=$(realpath "$3")
+shift 3
 MODEL=$ROOT/samples/digits/model.onnx
 export LC_ALL=C
 unset NO_COLOR
@@ -557,6 +558,17 @@ the_command_is_shown_and_does_the_same() {
 	grep '^mcc -O' "$scratch/err" >>again
 	sh again || problem "the command that -v shows fails"
 	sed 's/ -fprefix=x//' x.c | cmp -s - first.c || problem "the command does something else"
+}
+
+every_option_for_code_is_in_the_command() {
+	for option in -finput-shape=x:1x4 -finput-value=x:1.0,2.0 -fhosted -fio=arena \
+		-fclobber-input -mregion=fast:100 --max-ram=100 --max-flash=200 --max-cycles=300 \
+		-fsingle-rounding -ntree-limit=5 -ftrees=walk -fprune-trees=0.5 \
+		-fselect-trees=0.5 -fquantize-trees=8 -fbatch -fno-batch -fprune=2:4 \
+		-fkernel=2 -passes=dce -fprefix=p -mthumb -mattr=+dsp; do
+		mcc 0 -### -mcpu=cortex-m4 -fcalib=x.npy "$option" "$MODEL"
+		says " $option"
+	done
 }
 
 temporary_files_are_kept_on_request() {
@@ -1578,7 +1590,9 @@ recorded_rows_of_a_model_are_verified() {
 
 # ---- All of them ----
 
-for case in $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0"); do
+# shellcheck disable=SC2046 # words
+[ $# != 0 ] || set -- $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0")
+for case; do
 	case $case in
 	stateful | problem | expect_status | mcc | mcc_run | says | prints | silent | files | has_line | graph | \
 		npy_header | wait_for_temporary | has_llvm) continue ;;

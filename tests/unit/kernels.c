@@ -9,6 +9,7 @@
 
 #include "codegen/kernels/generate.h"
 #include "codegen/kernels/kernels.h"
+#include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 #include "tests/unit/unit_arena.h"
 
@@ -205,6 +206,7 @@ static void
 expect_same_sum(const LFunc *f, const Node *n)
 {
 	const LFunc *reference = node_lower(arena, n);
+	size_t count = (size_t)type_numel(&n->out[0]->type);
 
 	ck_assert_ptr_null(lfunc_verify(f));
 	for (int shift = 0; shift < 256; shift += 5) {
@@ -218,7 +220,7 @@ expect_same_sum(const LFunc *f, const Node *n)
 		lfunc_run(arena, f, bufs);
 		bufs[2] = y[1];
 		lfunc_run(arena, reference, bufs);
-		ck_assert(memcmp(y[0], y[1], sizeof y[0]) == 0);
+		ck_assert(memcmp(y[0], y[1], count) == 0);
 	}
 }
 
@@ -277,6 +279,27 @@ check_scalar(const Conv *c, const Node *n, const Layer *l)
 	}
 }
 
+/* By vectors of output channels, on machines with and without products of bytes. */
+static void
+check_channels(const Conv *c, const Node *n, const Layer *l)
+{
+	static const Target machines[] = {
+		{.name = "sse", .vector_bytes = 16, .vector_registers = 16},
+		{.name = "avx vnni", .vector_bytes = 32, .vector_registers = 16, .isa = ISA_X86_VNNI},
+		{.name = "avx512", .vector_bytes = 64, .vector_registers = 32},
+		{.name = "avx512 vnni", .vector_bytes = 64, .vector_registers = 32,
+		 .isa = ISA_X86_VNNI},
+	};
+	ChannelConv conv = channel_conv_of_int8(c);
+
+	for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
+		ChannelShape s;
+
+		if (channel_shape(&conv, &machines[m], &s) > 0)
+			expect_same(channel_lower(arena, &conv, &s), machines[m].name, n, l);
+	}
+}
+
 static void
 check_dual(const Conv *c, const Node *n, const Layer *l)
 {
@@ -284,6 +307,17 @@ check_dual(const Conv *c, const Node *n, const Layer *l)
 		ScalarShape s = {.pixels = pixels, .channels = 2, .body = 1 + draw(4), .dual = true};
 
 		expect_same(scalar_lower(arena, c, &s), "scalar, dual", n, l);
+	}
+}
+
+static void
+check_braid(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		BraidShape s = {.pixels = pixels, .sets = 1 + draw(3), .body = 1 + draw(4),
+		                .strip = draw(2) ? 1 + draw(c->out_h) : 0};
+
+		expect_same(braid_lower(arena, c, &s), "braid", n, l);
 	}
 }
 
@@ -364,8 +398,11 @@ check_node(const Node *n, const Layer *l)
 		check_packed(&c, n, l);
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
+	check_channels(&c, n, l);
 	if (scalar_fits_dual(&c))
 		check_dual(&c, n, l);
+	if (braid_sums(&c))
+		check_braid(&c, n, l);
 	if (c.groups == 1)
 		check_dense(&c, n, l);
 	else
@@ -475,11 +512,11 @@ END_TEST
 
 START_TEST(sums_have_the_reference_bytes)
 {
-	int made = 0, kernels = 0;
+	int made = 0, kernels = 0, vectors = 0;
 
 	for (seed = 400; made < 60;) {
 		Graph *g = graph_new(arena, "g");
-		Type t = type_make(DT_I8, 2, (int32_t[]){16, 16});
+		Type t = type_make(DT_I8, 2, (int32_t[]){16, 14 + draw(3)});
 		Value *in[2];
 		Node *n;
 		LFunc *f;
@@ -499,8 +536,13 @@ START_TEST(sums_have_the_reference_bytes)
 		if (f)
 			expect_same_sum(f, n);
 		kernels += f != NULL;
+		f = vector_sum_lower(arena, n, 4 << draw(3));
+		if (f)
+			expect_same_sum(f, n);
+		vectors += f != NULL;
 	}
 	ck_assert_int_gt(kernels, 20);
+	ck_assert_int_gt(vectors, 20);
 }
 END_TEST
 
@@ -634,6 +676,39 @@ START_TEST(large_sums_are_exact)
 }
 END_TEST
 
+/* Sums of as many bits as share words by two, three and four, and of one bit more. */
+START_TEST(braids_hold_the_largest_sums)
+{
+	static const struct {
+		int32_t elements;
+		int sums;
+	} rows[] = {{1, 2}, {2, 2}, {3, 3}, {64, 3}, {65, 4}, {257, 4}, {259, 0}};
+
+	seed = 77;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		Layer l = {.batch = 3, .h = 1, .w = 1, .ic = rows[i].elements, .groups = 1, .oc = 7,
+		           .kh = 1, .kw = 1, .sy = 1, .sx = 1, .dy = 1, .dx = 1, .kind = LEAST};
+		Node *n = make_gemm(&l);
+		int8_t *w = ARENA_ARRAY(arena, int8_t, l.ic * l.oc);
+		Conv c;
+
+		/* Channels of both signs, all of the greatest weight. */
+		n->nins = 2;
+		((Attr_GEMM *)n->attr)->trans_b = true;
+		n->in[1]->type.dim[0] = l.oc;
+		n->in[1]->type.dim[1] = l.ic;
+		for (int32_t k = 0; k < l.ic * l.oc; k++)
+			w[k] = k / l.ic % 3 == 1 ? -127 : 127;
+		n->in[1]->data = w;
+		n->in[0]->type.q = quant(1, 0.02, false, 0);
+		ck_assert(conv_read(&c, arena, n));
+		ck_assert_int_eq(braid_sums(&c), rows[i].sums);
+		if (rows[i].sums)
+			check_braid(&c, n, &l);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -650,6 +725,7 @@ main(void)
 	tcase_add_loop_test(tc, sparse_weights_have_the_reference_bytes, 0, 5);
 	tcase_add_test(tc, one_weight_has_the_reference_bytes);
 	tcase_add_test(tc, winograd_refuses_large_sums);
+	tcase_add_test(tc, braids_hold_the_largest_sums);
 	tcase_add_test(tc, sums_have_the_reference_bytes);
 	tcase_add_test(tc, products_have_the_reference_bytes);
 	tcase_add_test(tc, large_sums_are_exact);

@@ -740,6 +740,26 @@ START_TEST(layers_that_differ_in_tables_are_one_function)
 }
 END_TEST
 
+/* The output of the second lies over all of the arena, so pixels have to be held. */
+START_TEST(layers_hold_their_outputs_where_one_of_them_has_to)
+{
+	Graph *g = parse("graph @g(%x: i8[1,4,4,2] q(0.05, -128)) {\n"
+	                 "  %u: i8[2,1,1,2] q[0](0.01, 0.2) = const [7, 100, -3, 4]\n"
+	                 "  %v: i8[4,1,1,2] q[0](0.5, 0.2, 0.3, 0.1) = const [1, 2, 3, 4, 5, 6, 7, 8]\n"
+	                 "  %1: i8[1,4,4,2] q(0.1, -128) = conv(%x, %u) {layout=nhwc}\n"
+	                 "  %2: i8[1,4,4,4] q(0.2, -128) = conv(%1, %v) {layout=nhwc}\n"
+	                 "  %3: i8[1,2,2,4] q(0.2, -128) = max_pool(%2) {kernel=[2,2], strides=[2,2], layout=nhwc}\n"
+	                 "  return %3\n"
+	                 "}\n");
+	Program *p = build_and_check(g, (ProgramOptions){.kernels = &for_size, .io = IO_ARENA});
+
+	ck_assert_int_eq(p->steps.n, 3);
+	ck_assert_uint_eq(p->arena_size, 64);
+	ck_assert_int_eq(p->steps.v[0]->order, ORDER_HELD);
+	ck_assert_int_eq(count_functions(p), 2);
+}
+END_TEST
+
 /* Dividing by a variable is another thing than dividing by a number. */
 START_TEST(layers_with_other_divisors_stay_apart)
 {
@@ -799,6 +819,7 @@ main(void)
 	tcase_add_test(tc, what_is_read_most_lies_in_the_first_region);
 	tcase_add_test(tc, layers_that_differ_in_sizes_are_one_function);
 	tcase_add_test(tc, layers_that_differ_in_tables_are_one_function);
+	tcase_add_test(tc, layers_hold_their_outputs_where_one_of_them_has_to);
 	tcase_add_test(tc, layers_with_other_divisors_stay_apart);
 	tcase_add_loop_test(tc, random_graphs_compute_the_same_with_shared_functions, 0, 200);
 	suite_add_tcase(s, tc);
