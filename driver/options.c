@@ -332,12 +332,25 @@ set_io(Options *o, const char *value)
 static bool
 set_quantize(Options *o, const char *value)
 {
-	static const char *const words[] = {"int8", "int4", "ternary", NULL};
-	static const int most[] = {127, 7, 1};
+	static const char *const words[] = {"int8", "int4", "ternary", "pow2", NULL};
+	static const int most[] = {127, 7, 1, 64};
 	int i = one_of(o, "-fquantize=", value, words);
 
 	o->weights.most = i >= 0 ? most[i] : 0;
+	o->weights.powers = i == 3;
 	return i >= 0;
+}
+
+static bool
+set_cluster(Options *o, const char *value)
+{
+	char *end;
+	long bits = strtol(value, &end, 10);
+
+	if (end == value || *end || bits < 1 || bits > 6)
+		return USAGE(o, "'-fcluster=%s': it must be a number of bits from 1 to 6", value);
+	o->weights.cluster = (int)bits;
+	return true;
 }
 
 static bool

@@ -144,9 +144,12 @@ print_compression(Str *s, const Options *o)
 		print_joined(s, "-fkeep-float=", o->keep_float.v[i]);
 	if (!o->weights.most)
 		return;
-	print_joined(s, "-fquantize=", o->weights.most == 127 ? "int8"
-	                               : o->weights.most == 7 ? "int4"
-	                                                      : "ternary");
+	print_joined(s, "-fquantize=", o->weights.powers        ? "pow2"
+	                               : o->weights.most == 127 ? "int8"
+	                               : o->weights.most == 7   ? "int4"
+	                                                        : "ternary");
+	if (o->weights.cluster)
+		print_joined(s, "-fcluster=", arena_printf(s->arena, "%d", o->weights.cluster));
 	if (o->ranges != RANGE_MSE)
 		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
 	if (o->tool == TOOL_MCC) {

@@ -136,7 +136,7 @@ static DenseShape
 best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	DenseShape best = {0};
 
 	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
@@ -269,19 +269,12 @@ count_registers(const Chooser *ch, bool *many, bool *few)
 	*few = !*many && !(ch->options->target->isa & ISA_MUL_HIGH);
 }
 
-/* Whether there is no other pixel in a row. */
-static bool
-is_one_pixel(const Conv *c)
-{
-	return conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
-}
-
 /* Blocks that the registers have room for. */
 static ScalarShape
 scalar_shape(const Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many, few, one = is_one_pixel(c), fast = ch->level == '3';
+	bool many, few, one = conv_row_pixels(c) == 1, fast = ch->level == '3';
 	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
 	count_registers(ch, &many, &few);
@@ -302,7 +295,7 @@ static void
 list_braid(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many, few, one = is_one_pixel(c);
+	bool many, few, one = conv_row_pixels(c) == 1;
 	BraidShape s = {.body = 8, .strip = strip_rows(c)};
 
 	if (ch->level != '3' || !braid_sums(c))
@@ -333,7 +326,7 @@ static void
 list_vectors(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
 	                 .vectors = true};
 
@@ -401,11 +394,16 @@ list_lanes(Chooser *ch, const Node *n)
 {
 	int lanes = ch->options->target->vector_bytes / 4;
 	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
+	LFunc *sum = vector_sum_lower(ch->arena, n, lanes);
 	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
 
 	if (f) {
 		ch->reference = count;
 		add_kernel(ch, "vectors", f, (count + lanes - 1) / lanes);
+	}
+	if (sum) {
+		ch->reference = count * 4;
+		add_kernel(ch, "sum by vectors", sum, count * 4 / lanes);
 	}
 	f = node_lower_beside(ch->arena, n, 8);
 	if (f) {

@@ -47,14 +47,6 @@ outer_type(Arena *a, const Value *v, const Type *plan, DType wanted)
 	return wanted == DT_U8 ? unsigned_type(a, plan) : *plan;
 }
 
-static Value *
-no_value(Emit *e, const Value *v)
-{
-	(void)e;
-	(void)v;
-	return NULL;
-}
-
 static const void *
 coded_state(Arena *a, const Type *t, const Value *initial)
 {
@@ -265,7 +257,6 @@ compress(Graph *g, const CompressOptions *o, const Samples *all, const Executor 
 		return NULL;
 	plan = o->weights.most ? plan_make(g, of, o->ranges, g->arena) : plan_floats(g, g->arena);
 	emit_init(&e, q, g, plan, d);
-	e.missing = no_value;
 	add_inputs(&e, g, o);
 	if (!walk_nodes(g, &e, o, shared ? &hooks : NULL, &used, states, exec, r, d) || !add_outputs(&e, g, o))
 		return NULL;
