@@ -332,13 +332,26 @@ set_io(Options *o, const char *value)
 static bool
 set_quantize(Options *o, const char *value)
 {
-	static const char *const words[] = {"int8", "int4", "ternary", "int16x8", NULL};
-	static const int most[] = {127, 7, 1, 127};
+	static const char *const words[] = {"int8", "int4", "ternary", "pow2", "int16x8", NULL};
+	static const int most[] = {127, 7, 1, 64, 127};
 	int i = one_of(o, "-fquantize=", value, words);
 
 	o->weights.most = i >= 0 ? most[i] : 0;
-	o->codes = i == 3 ? DT_I16 : DT_I8;
+	o->weights.powers = i == 3;
+	o->codes = i == 4 ? DT_I16 : DT_I8;
 	return i >= 0;
+}
+
+static bool
+set_cluster(Options *o, const char *value)
+{
+	char *end;
+	long bits = strtol(value, &end, 10);
+
+	if (end == value || *end || bits < 1 || bits > 6)
+		return USAGE(o, "'-fcluster=%s': it must be a number of bits from 1 to 6", value);
+	o->weights.cluster = (int)bits;
+	return true;
 }
 
 static bool

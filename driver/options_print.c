@@ -150,10 +150,13 @@ print_compression(Str *s, const Options *o)
 		print_joined(s, "-fkeep-float=", o->keep_float.v[i]);
 	if (!o->weights.most)
 		return;
-	print_joined(s, "-fquantize=", o->codes == DT_I16         ? "int16x8"
+	print_joined(s, "-fquantize=", o->codes == DT_I16       ? "int16x8"
+	                               : o->weights.powers      ? "pow2"
 	                               : o->weights.most == 127 ? "int8"
-	                               : o->weights.most == 7 ? "int4"
-	                                                      : "ternary");
+	                               : o->weights.most == 7   ? "int4"
+	                                                        : "ternary");
+	if (o->weights.cluster)
+		print_joined(s, "-fcluster=", arena_printf(s->arena, "%d", o->weights.cluster));
 	if (o->ranges != RANGE_MSE)
 		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
 	if (o->tool == TOOL_MCC) {

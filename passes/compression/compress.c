@@ -37,14 +37,6 @@ outer_type(Arena *a, const Value *v, const Type *plan, DType wanted)
 	return plan_outer(a, plan, wanted);
 }
 
-static Value *
-no_value(Emit *e, const Value *v)
-{
-	(void)e;
-	(void)v;
-	return NULL;
-}
-
 static const void *
 coded_state(Arena *a, const Type *t, const Value *initial)
 {
@@ -256,7 +248,6 @@ compress(Graph *g, const CompressOptions *o, const Samples *all, const Executor 
 		return NULL;
 	plan = o->weights.most ? plan_make(g, of, o->ranges, o->codes, g->arena) : plan_floats(g, g->arena);
 	emit_init(&e, q, g, plan, d);
-	e.missing = no_value;
 	add_inputs(&e, g, o);
 	if (!walk_nodes(g, &e, o, shared ? &hooks : NULL, &used, states, exec, r, d) || !add_outputs(&e, g, o))
 		return NULL;

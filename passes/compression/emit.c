@@ -100,7 +100,7 @@ emit_as_is(Emit *e, Value *v)
 			e->plain[v->id] = constant(e, v->name, v->type, v->data);
 		return e->plain[v->id];
 	}
-	if (!e->map[v->id])
+	if (!e->map[v->id] && e->missing)
 		e->map[v->id] = e->missing(e, v);
 	return e->map[v->id];
 }

@@ -9,7 +9,9 @@
 
 /* What the weights of a layer are to become. */
 typedef struct {
-	int most;          /* the greatest code: 127, 7 or 1; 0: they stay float */
+	int most;          /* the greatest code: 127, 64, 7 or 1; 0: they stay float */
+	bool powers;       /* codes are powers of 2, with either sign, or 0 */
+	int cluster;       /* codes of a layer are of a palette with so many bits; 0: no palette */
 	double sparsity;   /* part of the weights that is dropped; 0: none */
 	bool each_layer;   /* that part of each layer's; else of all layers' together, more
 	                    * where it harms less */
@@ -17,6 +19,9 @@ typedef struct {
 	                    * one tap; 0: no such rule */
 	double channels;   /* part of the channels between layers that is cut; 0: none */
 } WeightOptions;
+
+/* Bits of a weight where codes are as `o` says. */
+int weights_bits(const WeightOptions *o);
 
 /* Whether a layer has weights to spare. */
 bool weights_can_drop(const Layer *l);
