@@ -42,6 +42,9 @@ bool conv_read(Conv *c, Arena *a, const Node *n);
 /* Whether the kernel has one tap and takes every pixel. */
 bool conv_is_pointwise(const Conv *c);
 
+/* Pixels that a kernel can take one after the other: of a row, or all. */
+int64_t conv_row_pixels(const Conv *c);
+
 /* The weight of an output channel at a tap for an input channel of its group. */
 static inline int32_t
 conv_weight(const Conv *c, int32_t oc, int32_t ky, int32_t kx, int32_t ic)
@@ -52,6 +55,14 @@ conv_weight(const Conv *c, int32_t oc, int32_t ky, int32_t kx, int32_t ic)
 /* The least of 2, 4 and 8 bits that every weight fits, and how many are not 0. */
 int conv_weight_bits(const Conv *c);
 int64_t conv_nonzeros(const Conv *c);
+
+/* The different weights, ascending, and how many there are: 0 when more than
+ * CONV_MOST_COLORS. */
+enum { CONV_MOST_COLORS = 64 };
+int conv_palette(const Conv *c, int8_t color[CONV_MOST_COLORS]);
+
+/* The number of a color in a palette; -1: it is not there. */
+int conv_color(const int8_t *color, int n, int32_t w);
 
 /* ---- From sums to outputs (scale.c) ---- */
 

@@ -111,8 +111,8 @@ static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	bool small = is_small(ch);
-	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 4 : 8,
-	                .unroll = small ? 8 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
+	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 2 : 8,
+	                .unroll = small ? 0 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
 
 	s.split = ch->level == '3';
 	s.packed = ch->level != '3';
@@ -130,15 +130,16 @@ add_dense(Chooser *ch, const DenseShape *s)
 	           cost_dense(ch->costs, ch->conv, s));
 }
 
-/* The fastest shape that fits the registers; one pixel alone takes more channels. */
+/* The fastest shape that fits the registers; one pixel alone takes more channels.  For size
+ * windows take two pixels at most, which is a quarter slower at worst. */
 static DenseShape
 best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	DenseShape best = {0};
 
-	for (int size = 1; size <= 3; size++) {
+	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
@@ -146,8 +147,6 @@ best_dense(const Chooser *ch, bool direct)
 		if (direct && is_small(ch)) {
 			s.split = true;
 			s.uniform = true;
-			s.body = one ? 4 : 2;
-			s.unroll = 0;
 		}
 		if (direct && !s.split && c->batch * c->out_h * c->out_w % s.pixels != 0)
 			continue;
@@ -270,19 +269,12 @@ count_registers(const Chooser *ch, bool *many, bool *few)
 	*few = !*many && !(ch->options->target->isa & ISA_MUL_HIGH);
 }
 
-/* Whether there is no other pixel in a row. */
-static bool
-is_one_pixel(const Conv *c)
-{
-	return conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
-}
-
 /* Blocks that the registers have room for. */
 static ScalarShape
 scalar_shape(const Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many, few, one = is_one_pixel(c), fast = ch->level == '3';
+	bool many, few, one = conv_row_pixels(c) == 1, fast = ch->level == '3';
 	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
 	count_registers(ch, &many, &few);
@@ -308,11 +300,11 @@ best_braid(const Chooser *ch)
 	BraidShape best = {0};
 
 	count_registers(ch, &many, &few);
-	for (int sets = 1; sets <= (many || few || is_one_pixel(c) ? 2 : 1); sets++) {
+	for (int sets = 1; sets <= (many || few || conv_row_pixels(c) == 1 ? 2 : 1); sets++) {
 		BraidShape s = {.sets = sets, .body = 8, .strip = strip_rows(c), .one_by_one = few,
-		                .parts = few || (!many && is_one_pixel(c))};
+		                .parts = few || (!many && conv_row_pixels(c) == 1)};
 
-		s.pixels = few || is_one_pixel(c) ? 1 : many ? 4 : 3;
+		s.pixels = few || conv_row_pixels(c) == 1 ? 1 : many ? 4 : 3;
 		if (!best.sets || cost_braid(ch->costs, c, &s) < cost_braid(ch->costs, c, &best))
 			best = s;
 	}
@@ -352,7 +344,7 @@ static void
 list_vectors(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
 	                 .vectors = true};
 
@@ -420,11 +412,16 @@ list_lanes(Chooser *ch, const Node *n)
 {
 	int lanes = ch->options->target->vector_bytes / 4;
 	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
+	LFunc *sum = vector_sum_lower(ch->arena, n, lanes);
 	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
 
 	if (f) {
 		ch->reference = count;
 		add_kernel(ch, "vectors", f, (count + lanes - 1) / lanes);
+	}
+	if (sum) {
+		ch->reference = count * 4;
+		add_kernel(ch, "sum by vectors", sum, count * 4 / lanes);
 	}
 	f = node_lower_beside(ch->arena, n, 8);
 	if (f) {

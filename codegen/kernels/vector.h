@@ -75,4 +75,12 @@ int64_t channel_shape(const ChannelConv *c, const Target *t, ChannelShape *best)
 /* With one group, or depthwise with as many outputs as inputs (vector_channels.c). */
 LFunc *channel_lower(Arena *a, const ChannelConv *c, const ChannelShape *shape);
 
+/* Vectors of i32, of which x2 is twice the value, times m / 2^31 / 2^n, rounded as the
+ * graph does, plus `zero`.  `less` is n - 1, or NULL where n is 0 (vector_scale.c). */
+Expr *vector_scale(LowerCtx *cx, Expr *x2, Expr *m, Expr *less, int32_t zero);
+Expr *vector_clamp(LowerCtx *cx, Expr *x, QRange r);
+
+/* A sum or difference of int8 tensors of one shape; NULL where n is none. */
+LFunc *vector_sum_lower(Arena *a, const Node *n, int lanes);
+
 #endif

@@ -49,22 +49,37 @@ builder(Channels *d)
 	return &d->cx.b;
 }
 
+/* All pixels in one line, where windows are pixels. */
+static void
+join_pixels(FloatConv *c)
+{
+	if (c->kh > 1 || c->kw > 1 || c->sy > 1 || c->sx > 1 || c->top || c->left ||
+	    c->in_h != c->out_h || c->in_w != c->out_w)
+		return;
+	c->in_w = c->out_w = c->batch * c->in_h * c->in_w;
+	c->batch = c->in_h = c->out_h = 1;
+}
+
 ChannelConv
 channel_conv_of_floats(const FloatConv *c)
 {
-	return (ChannelConv){.c = *c};
+	ChannelConv d = {.c = *c};
+
+	join_pixels(&d.c);
+	return d;
 }
 
 ChannelConv
 channel_conv_of_int8(const Conv *q)
 {
-	ChannelConv c = {.q = q};
+	ChannelConv d = {.q = q};
 
-	c.c = (FloatConv){.n = q->n, .batch = q->batch, .in_h = q->in_h, .in_w = q->in_w,
+	d.c = (FloatConv){.n = q->n, .batch = q->batch, .in_h = q->in_h, .in_w = q->in_w,
 	                  .out_h = q->out_h, .out_w = q->out_w, .groups = q->groups, .ic = q->ic,
 	                  .oc = q->oc, .kh = q->kh, .kw = q->kw, .sy = q->sy, .sx = q->sx,
 	                  .dy = q->dy, .dx = q->dx, .top = q->top, .left = q->left};
-	return c;
+	join_pixels(&d.c);
+	return d;
 }
 
 /* ---- Shapes ---- */
@@ -87,19 +102,39 @@ elements_at_once(LaneForm form, bool depthwise)
 	return depthwise || form == LANES_F32 ? 1 : form == LANES_BYTES ? 4 : 2;
 }
 
+/* Cycles of a block: products one a cycle, loads two, but no step ends before the
+ * additions of the last one; then outputs. */
+static int64_t
+block_cost(const FloatConv *c, const ChannelShape *s, int64_t pixels)
+{
+	enum { LATENCY = 4, START = 8, FLOAT_OUTPUT = 2, INT8_OUTPUT = 10 };
+	bool depthwise = float_conv_is_depthwise(c);
+	int64_t taps = (int64_t)c->kh * c->kw * c->ic, block = pixels * s->vectors;
+	int64_t loads = ((depthwise ? block : pixels) + s->vectors + 1) / 2;
+	int64_t step = block > loads ? block : loads;
+	int each = elements_at_once(s->form, depthwise);
+
+	step = step > LATENCY ? step : LATENCY;
+	return (taps + each - 1) / each * step + START +
+	       block * (s->form == LANES_F32 ? FLOAT_OUTPUT : INT8_OUTPUT);
+}
+
 static int64_t
 shape_cost(const FloatConv *c, const ChannelShape *s)
 {
-	bool depthwise = float_conv_is_depthwise(c);
-	int64_t taps = (int64_t)c->kh * c->kw * c->ic / elements_at_once(s->form, depthwise) + 1;
-	int64_t groups = (c->oc - 1) / (s->lanes * s->vectors) + 1, whole = c->out_w / s->pixels;
-	int64_t block = s->pixels * s->vectors, loads = (s->pixels + s->vectors + 1) / 2;
-	int64_t last = (int64_t)(c->out_w % s->pixels) * s->vectors;
-	int64_t line = whole * (taps * (block > loads ? block : loads) + 6 * block);
+	int64_t groups = (c->oc - 1) / (s->lanes * s->vectors) + 1, last = c->out_w % s->pixels;
+	int64_t line = c->out_w / s->pixels * block_cost(c, s, s->pixels);
 
 	if (last)
-		line += taps * (last > 4 ? last : 4) + 6 * last;
+		line += block_cost(c, s, last);
 	return line * c->out_h * c->batch * groups;
+}
+
+/* Sums, weights of a step, what they meet, and a product. */
+static bool
+fits_registers(const ChannelShape *s, const Target *t)
+{
+	return s->pixels * s->vectors + s->vectors + 2 <= t->vector_registers;
 }
 
 static bool
@@ -122,7 +157,6 @@ channel_shape(const ChannelConv *d, const Target *t, ChannelShape *best)
 {
 	const FloatConv *c = &d->c;
 	bool bytes = (t->isa & ISA_X86_VNNI) && !float_conv_is_depthwise(c);
-	int most = t->vector_registers * 3 / 4;
 	int64_t least = 0;
 
 	if (!fits(d))
@@ -134,7 +168,7 @@ channel_shape(const ChannelConv *d, const Target *t, ChannelShape *best)
 				                  lanes, vectors, pixels};
 				int64_t cost = shape_cost(c, &s);
 
-				if (pixels * vectors > most || lanes > c->oc || pixels > c->out_w ||
+				if (!fits_registers(&s, t) || lanes > c->oc || pixels > c->out_w ||
 				    (vectors > 1 && lanes * vectors > c->oc) ||
 				    (least && cost >= least))
 					continue;
@@ -420,29 +454,17 @@ add_run(Channels *d, const Part *p, Expr *x_at, Expr *w_at, int pixels)
 
 /* ---- Outputs ---- */
 
-static Expr *
-number(Channels *d, int64_t v, int lanes)
-{
-	return loop_splat(builder(d), loop_int(builder(d), DT_I32, v), lanes);
-}
-
-/* The output of a sum, as scale.c says, for factors of less than a half. */
+/* The output of a sum, for factors of less than a half. */
 static Expr *
 scaled(Channels *d, Expr *sum, Expr *channel, int lanes)
 {
 	LBuilder *b = builder(d);
-	bool single = d->cx.single_rounding;
 	Expr *m = loop_load_lanes(b, d->multipliers, channel, lanes);
-	Expr *shift = loop_load_lanes(b, d->shifts, channel, lanes), *v;
+	Expr *shift = loop_load_lanes(b, d->shifts, channel, lanes);
 
-	sum = loop_op2(b, KOP_SHL, sum, number(d, 1, lanes));
-	v = loop_let(b, "v", loop_packed(b, single ? POP_MULH : POP_MULH_ROUND, sum, m, NULL));
-	if (!single)
-		v = loop_add(b, v, loop_op2(b, KOP_SHR, v, number(d, 31, lanes)));
-	v = loop_add(b, loop_op2(b, KOP_SHR, v, shift), number(d, 1 + 2 * d->q->y_zero, lanes));
-	v = loop_op2(b, KOP_SHR, v, number(d, 1, lanes));
-	v = loop_op2(b, KOP_MAX, v, number(d, d->q->range.lo, lanes));
-	return loop_op2(b, KOP_MIN, v, number(d, d->q->range.hi, lanes));
+	sum = loop_op2(b, KOP_SHL, sum, loop_splat(b, loop_int(b, DT_I32, 1), lanes));
+	return vector_clamp(&d->cx, vector_scale(&d->cx, sum, m, shift, d->q->y_zero),
+	                    d->q->range);
 }
 
 static void
@@ -559,38 +581,26 @@ make_copy(Channels *d)
 		d->x = lower_scratch(&d->cx, "image", t, rows_of(c) * d->row + d->each - 1);
 }
 
-/* All pixels in one line. */
-static void
-join_pixels(FloatConv *c)
-{
-	if (c->kh > 1 || c->kw > 1 || c->sy > 1 || c->sx > 1 || c->top || c->left ||
-	    c->in_h != c->out_h || c->in_w != c->out_w)
-		return;
-	c->in_w = c->out_w = c->batch * c->in_h * c->in_w;
-	c->batch = c->in_h = c->out_h = 1;
-}
-
 LFunc *
 channel_lower(Arena *a, const ChannelConv *conv, const ChannelShape *shape)
 {
-	FloatConv c = conv->c;
-	Channels d = {.c = &c, .q = conv->q, .shape = *shape};
+	const FloatConv *c = &conv->c;
+	Channels d = {.c = c, .q = conv->q, .shape = *shape};
 	Expr *image, *x_at, *y_at;
 	LBuilder *b = &d.cx.b;
 
 	assert(shape->pixels <= MAX_PIXELS && shape->vectors <= MAX_VECTORS);
-	join_pixels(&c);
-	d.depthwise = float_conv_is_depthwise(&c);
-	lower_begin(&d.cx, a, c.n);
-	lower_name_inputs(&d.cx, c.n, (const char *const[]){"x", "w", "bias"});
+	d.depthwise = float_conv_is_depthwise(c);
+	lower_begin(&d.cx, a, c->n);
+	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	plan(&d);
 	make_copy(&d);
 	make_weights(&d);
 	make_params(&d);
-	image = lower_for(&d.cx, "n", c.batch);
-	x_at = loop_affine(b, image, c.in_h * c.in_w * d.x_channels, 0);
+	image = lower_for(&d.cx, "n", c->batch);
+	x_at = loop_affine(b, image, c->in_h * c->in_w * d.x_channels, 0);
 	x_at = lower_let(&d.cx, "x_n", x_at);
-	y_at = lower_let(&d.cx, "y_n", loop_affine(b, image, c.out_h * c.out_w * c.oc, 0));
+	y_at = lower_let(&d.cx, "y_n", loop_affine(b, image, c->out_h * c->out_w * c->oc, 0));
 	if (!d.direct) {
 		copy_image(&d, x_at);
 		x_at = loop_idx(b, 0);

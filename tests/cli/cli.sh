@@ -701,6 +701,27 @@ no_calls_give_empty_outputs() {
 	done
 }
 
+constants_within_constants_work_with_all_engines() {
+	cat >model.mcc <<-'END'
+		graph @m(%x: f32[2,4]) {
+		  %a: f32[2,4] = const [1, 2, 3, 4, 5, 6, 7, 8]
+		  %b: f32[4] = const [4, 5, 6, 7]
+		  %1 = mul(%x, %a)
+		  %2 = add(%1, %b)
+		  return %2
+		}
+	END
+	npy_header "'<f4'" '(2, 4)' >x.npy
+	head -c 32 /dev/zero >>x.npy
+	mcc 0 model.mcc -o m.c
+	grep -q 'm_a + 3,' m.c || problem "the smaller constant is not in the larger one"
+	for engine in interp c jit; do
+		[ $engine != jit ] || has_llvm || continue
+		mcc_run 0 --engine=$engine model.mcc -i x.npy -o $engine.npy
+		cmp -s $engine.npy interp.npy || problem "$engine gives something else"
+	done
+}
+
 a_compiler_that_fails_is_an_error() {
 	graph model.mcc
 	npy_header "'<f4'" '(0, 2, 3)' >x.npy
@@ -1004,6 +1025,9 @@ quantised_models_take_integers_or_what_is_asked_for() {
 		"$MODEL" -o u.c
 	grep -q 'const uint8_t \*' u.h || problem "the input is not of uint8"
 	grep -q 'float \*' u.h || problem "the output is not of float"
+	mcc 0 -fquantize=int16x8 -fcalib="$data/calib_x.npy" --verify "$MODEL" -o w.c
+	grep -q 'const int16_t \*' w.h || problem "the input is not of int16"
+	! grep -qw 'float' w.c || problem "something computes in float"
 	mkdir again
 	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL" -o again/q.c
 	cmp -s q.c again/q.c || problem "the same samples give other code"
