@@ -24,6 +24,9 @@ typedef enum { TOOL_MCC = 1, TOOL_RUN = 2 } Tool;
 
 typedef VEC(const char *) Names;
 
+/* Inputs and outputs are codes as values have them. */
+#define OUTER_AS_INSIDE DT_I32
+
 typedef struct {
 	const char *path;
 	const char *format; /* -x; NULL: look at the file */
@@ -92,7 +95,7 @@ typedef struct {
 	double max_drop;          /* --max-drop=, in points */
 	const char *calib;        /* -fcalib= */
 	RangeMethod ranges;       /* -fcalib-ranges= */
-	DType input_type, output_type; /* -finput-type=, -foutput-type= */
+	DType input_type, output_type; /* -finput-type=, -foutput-type=, or OUTER_AS_INSIDE */
 	Names keep_float;
 	TreeShrink shrink;        /* -fprune-trees= and others */
 

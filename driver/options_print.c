@@ -117,7 +117,7 @@ print_tree_options(Str *s, const Options *o)
 static const char *
 outer_type_word(DType t)
 {
-	return t == DT_I8 ? "int8" : t == DT_U8 ? "uint8" : "float";
+	return t == DT_I8 ? "int8" : t == DT_U8 ? "uint8" : t == DT_I16 ? "int16" : "float";
 }
 
 /* Data are named without folders: the text is the same on every machine. */
@@ -145,6 +145,7 @@ print_compression(Str *s, const Options *o)
 	if (!o->weights.most)
 		return;
 	print_joined(s, "-fquantize=", o->weights.powers        ? "pow2"
+	                               : o->weights.wide        ? "int16x8"
 	                               : o->weights.most == 127 ? "int8"
 	                               : o->weights.most == 7   ? "int4"
 	                                                        : "ternary");
@@ -153,8 +154,12 @@ print_compression(Str *s, const Options *o)
 	if (o->ranges != RANGE_MSE)
 		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
 	if (o->tool == TOOL_MCC) {
-		print_joined(s, "-finput-type=", outer_type_word(o->input_type));
-		print_joined(s, "-foutput-type=", outer_type_word(o->output_type));
+		DType inside = o->weights.wide ? DT_I16 : DT_I8;
+		DType in = o->input_type == OUTER_AS_INSIDE ? inside : o->input_type;
+		DType out = o->output_type == OUTER_AS_INSIDE ? inside : o->output_type;
+
+		print_joined(s, "-finput-type=", outer_type_word(in));
+		print_joined(s, "-foutput-type=", outer_type_word(out));
 	}
 }
 

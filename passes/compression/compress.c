@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "ir/num.h"
 #include "passes/compression/agreement.h"
 #include "passes/compression/judge.h"
 #include "passes/compression/samples.h"
@@ -207,7 +208,7 @@ plain_biases(const NewWeights *w, int32_t rows, Arena *a)
 		return w->bias;
 	v = ARENA_ARRAY(a, float, rows + 1);
 	for (int32_t r = 0; r < rows; r++)
-		v[r] = (float)(((const int32_t *)w->bias)[r] * w->x_scale *
+		v[r] = (float)((double)num_load_int(w->bias_type, w->bias, (size_t)r) * w->x_scale *
 		               (double)q->scale[q->n == 1 ? 0 : r]);
 	return v;
 }
@@ -255,10 +256,12 @@ compress(Graph *g, const CompressOptions *o, const Samples *all, const Executor 
 
 	if (!of || (shared && !share_out(&shares, g, o, &used, states, exec, scratch, d)))
 		return NULL;
-	plan = o->weights.most ? plan_make(g, of, o->ranges, g->arena) : plan_floats(g, g->arena);
+	plan = o->weights.most ? plan_make(g, of, o->ranges, o->weights.wide, g->arena)
+	                       : plan_floats(g, g->arena);
 	emit_init(&e, q, g, plan, d);
 	add_inputs(&e, g, o);
-	if (!walk_nodes(g, &e, o, shared ? &hooks : NULL, &used, states, exec, r, d) || !add_outputs(&e, g, o))
+	if (!walk_nodes(g, &e, o, shared ? &hooks : NULL, &used, states, exec, r, d) ||
+	    !add_outputs(&e, g, o))
 		return NULL;
 	r->used = used.n;
 	r->held_out = all->n < SAMPLES_TO_SPLIT ? 0 : held.n;

@@ -78,9 +78,19 @@ plan_affine(Arena *a, Range r)
 	return plan_quant(a, scale, (int32_t)zero);
 }
 
-static const Quant *
-fixed_quant(Arena *a, Op op)
+const Quant *
+plan_symmetric(Arena *a, Range r)
 {
+	double most = fmax(fabs(r.lo), fabs(r.hi));
+
+	return plan_quant(a, fmax(most / INT16_MAX, LEAST_SCALE), 0);
+}
+
+static const Quant *
+fixed_quant(Arena *a, Op op, bool wide)
+{
+	if (wide)
+		return plan_quant(a, 0x1p-15, 0);
 	switch ((int)op) {
 	case OP_LOG_SOFTMAX: return plan_quant(a, 0x1p-4, 127);
 	case OP_TANH:
@@ -98,6 +108,7 @@ typedef struct {
 	int *leader;           /* by Value.id: another one of the class, or itself */
 	const Quant **fixed;   /* by leader */
 	bool *repeats;         /* a value that shows nothing new */
+	bool wide;
 	const Graph *g;
 	Arena *a;
 } Classes;
@@ -191,7 +202,7 @@ unite_node(Classes *c, const Node *n)
 		unite_inputs(c, n, x);
 		break;
 	case KIND_FIXED:
-		c->fixed[leader_of(c, y)] = fixed_quant(c->a, n->op);
+		c->fixed[leader_of(c, y)] = fixed_quant(c->a, n->op, c->wide);
 		break;
 	case KIND_LSTM:
 		unite_lstm(c, n);
@@ -205,9 +216,9 @@ unite_node(Classes *c, const Node *n)
 }
 
 static Classes
-find_classes(const Graph *g, Arena *a)
+find_classes(const Graph *g, bool wide, Arena *a)
 {
-	Classes c = {.g = g, .a = a};
+	Classes c = {.g = g, .wide = wide, .a = a};
 	int plain = graph_plain_inputs(g), outputs = graph_plain_outputs(g);
 
 	c.leader = ARENA_ARRAY(a, int, g->values.n + 1);
@@ -249,10 +260,18 @@ cell_quant(Arena *a, const Quant *usual, const Observed *o)
 	return plan_quant(a, scale, 0);
 }
 
-Type *
-plan_make(const Graph *g, Observed *of, RangeMethod method, Arena *a)
+/* As far as values go with 16 bits: steps are short enough to have all. */
+static const Quant *
+quant_of(const Classes *c, const Observed *o, RangeMethod method)
 {
-	Classes c = find_classes(g, a);
+	return c->wide ? plan_symmetric(c->a, observe_range(o, RANGE_MIN_MAX, UINT16_MAX + 1, c->a))
+	               : plan_affine(c->a, observe_range(o, method, UINT8_MAX + 1, c->a));
+}
+
+Type *
+plan_make(const Graph *g, Observed *of, RangeMethod method, bool wide, Arena *a)
+{
+	Classes c = find_classes(g, wide, a);
 	Type *type = ARENA_ARRAY(a, Type, g->values.n + 1);
 	Observed *class = ARENA_ARRAY(a, Observed, g->values.n + 1);
 	const Quant **q = ARENA_ARRAY(a, const Quant *, g->values.n + 1);
@@ -270,12 +289,10 @@ plan_make(const Graph *g, Observed *of, RangeMethod method, Arena *a)
 		if (!plan_is_float(v))
 			continue;
 		if (!q[leader])
-			q[leader] = cell ? cell_quant(a, c.fixed[leader], &class[leader])
-			            : c.fixed[leader]
-			                    ? c.fixed[leader]
-			                    : plan_affine(a, observe_range(&class[leader],
-			                                                   method, 256, a));
-		type[i].dtype = cell ? DT_I16 : DT_I8;
+			q[leader] = cell              ? cell_quant(a, c.fixed[leader], &class[leader])
+			            : c.fixed[leader] ? c.fixed[leader]
+			                              : quant_of(&c, &class[leader], method);
+		type[i].dtype = cell || wide ? DT_I16 : DT_I8;
 		type[i].q = q[leader];
 	}
 	return type;

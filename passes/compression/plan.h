@@ -31,9 +31,9 @@ bool plan_is_float(const Value *v);
 /* Whether a node has a float input or output. */
 bool plan_has_float(const Node *n);
 
-/* By Value.id: the type that the value gets, with its quantisation; of values that are
+/* By Value.id, for 8 bits or (wide) 16: the type that the value gets, with its quantisation; of values that are
  * not float the type that it has. */
-Type *plan_make(const Graph *g, Observed *of, RangeMethod method, Arena *a);
+Type *plan_make(const Graph *g, Observed *of, RangeMethod method, bool wide, Arena *a);
 
 /* The same where all values stay as they are. */
 Type *plan_floats(const Graph *g, Arena *a);
@@ -41,7 +41,8 @@ Type *plan_floats(const Graph *g, Arena *a);
 /* A quantisation with one scale. */
 const Quant *plan_quant(Arena *a, double scale, int32_t zero);
 
-/* An affine quantisation of the range in 8 bits with sign. */
+/* An affine quantisation of the range in 8 bits with sign, or of 16 around 0. */
 const Quant *plan_affine(Arena *a, Range r);
+const Quant *plan_symmetric(Arena *a, Range r);
 
 #endif

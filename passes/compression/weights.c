@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "ir/num.h"
 #include "passes/compression/cluster.h"
 #include "passes/compression/solve.h"
 
@@ -364,11 +365,17 @@ drop_channels(Choice *c)
 
 /* ---- Codes ---- */
 
-/* A bias beyond int32 would have no code: then the scale must be larger. */
 static double
-scale_for_bias(double scale, double bias, double x_scale)
+most_bias(const Choice *c)
 {
-	return fmax(scale, fabs(bias) / x_scale / 0x1p30);
+	return c->o->wide ? 0x1p39 : INT32_MAX;
+}
+
+/* A bias beyond its type would have no code: then the scale must be larger. */
+static double
+scale_for_bias(const Choice *c, double scale, double bias, double x_scale)
+{
+	return fmax(scale, fabs(bias) / x_scale / (most_bias(c) / 2));
 }
 
 static double *
@@ -412,7 +419,7 @@ choose_scales(Choice *c, double x_scale)
 	for (int32_t i = 0; i < n; i++)
 		c->scale[i] = best_scale(c->start + (size_t)i * of_each, of_each, &c->grid);
 	for (int32_t r = 0; r < l->rows; r++)
-		*scale_of(c, r) = scale_for_bias(*scale_of(c, r), bias_of(l, r), x_scale);
+		*scale_of(c, r) = scale_for_bias(c, *scale_of(c, r), bias_of(l, r), x_scale);
 }
 
 /* ---- Palettes ---- */
@@ -496,9 +503,11 @@ as_codes(Choice *c, double x_scale, Arena *a)
 	double *code = ARENA_ARRAY(c->a, double, c->columns + 1);
 	float *scales = ARENA_ARRAY(a, float, n + 1);
 	int8_t *w = arena_alloc(a, (size_t)l->rows * c->columns + 1);
-	int32_t *bias = ARENA_ARRAY(a, int32_t, l->rows + 1);
+	DType bias_type = c->o->wide ? DT_I64 : DT_I32;
+	void *bias = ARENA_ARRAY(a, int64_t, l->rows + 1);
 	Quant *q = ARENA_NEW(a, Quant);
-	NewWeights out = {.type = l->n->in[1]->type, .w = w, .bias = bias, .x_scale = x_scale};
+	NewWeights out = {.type = l->n->in[1]->type, .w = w, .bias = bias, .bias_type = bias_type,
+	                  .x_scale = x_scale};
 
 	c->by_row = by_row;
 	c->grid = grid_of(c->o);
@@ -510,7 +519,7 @@ as_codes(Choice *c, double x_scale, Arena *a)
 		double *s = scale_of(c, r), b;
 
 		choose_codes(c, r, refit, code);
-		*s = scale_for_bias(*s, bias_of(l, r), x_scale);
+		*s = scale_for_bias(c, *s, bias_of(l, r), x_scale);
 		scales[by_row ? r : 0] = (float)*s;
 		for (int32_t j = 0; j < l->columns; j++) {
 			w[layer_weight(l, r, j)] = (int8_t)code[j];
@@ -518,7 +527,8 @@ as_codes(Choice *c, double x_scale, Arena *a)
 		}
 		b = matched_bias(l, c->m, r, c->w + (size_t)r * c->columns, code);
 		b /= x_scale * (double)(float)*s;
-		bias[r] = (int32_t)fmin(fmax(rint(b), INT32_MIN), INT32_MAX);
+		b = fmin(fmax(rint(b), -most_bias(c)), most_bias(c));
+		num_store_int(bias_type, bias, (size_t)r, (int64_t)b);
 	}
 	*q = (Quant){.axis = by_row ? layer_row_axis(l) : 0, .n = n, .scale = scales};
 	q->zero = ARENA_ARRAY(a, int32_t, n + 1);
@@ -541,7 +551,7 @@ as_floats(const Choice *c, Arena *a)
 			w[layer_weight(l, r, j)] = (float)c->start[at + (size_t)j];
 		bias[r] = (float)matched_bias(l, c->m, r, c->w + at, c->start + at);
 	}
-	return (NewWeights){.type = l->n->in[1]->type, .w = w, .bias = bias};
+	return (NewWeights){.type = l->n->in[1]->type, .w = w, .bias = bias, .bias_type = DT_F32};
 }
 
 static double

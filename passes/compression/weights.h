@@ -10,6 +10,7 @@
 /* What the weights of a layer are to become. */
 typedef struct {
 	int most;          /* the greatest code: 127, 64, 7 or 1; 0: they stay float */
+	bool wide;         /* values have 16 bits, and biases 64 */
 	bool powers;       /* codes are powers of 2, with either sign, or 0 */
 	int cluster;       /* codes of a layer are of a palette with so many bits; 0: no palette */
 	double sparsity;   /* part of the weights that is dropped; 0: none */
@@ -33,7 +34,8 @@ bool weights_need_moments(const Layer *l, const WeightOptions *o, const Cut *cut
 typedef struct {
 	Type type;        /* of the weights, with the scale of each row, or of all */
 	const void *w;    /* int8, or float where the type is */
-	const void *bias; /* int32, or float; one a row */
+	const void *bias; /* one a row, */
+	DType bias_type;  /* of this type: DT_I32, DT_I64 or DT_F32 */
 	double x_scale;   /* of the layer's input, when these are codes */
 	double sparsity;
 } NewWeights;

@@ -27,6 +27,8 @@ DIGITS = os.path.normpath(os.path.join(HERE, "../../samples/digits"))
 CASES = [
     ("digits", "-fquantize=int8", 0.3, True),
     ("digits", "-fquantize=int4", 0.6, True),
+    ("digits", "-fquantize=int16x8", 0.3, True),
+    ("digits", "-fquantize=pow2", 0.6, True),
     ("digits", "-fprune=50% -fquantize=int8", 0.6, True),
     ("digits", "-fprune=channel:25% -fquantize=int8", 1.5, True),
     ("mlp", "-fquantize=int8", 0.1, True),
@@ -39,6 +41,7 @@ CASES = [
     ("lenet5", "-fquantize=ternary", 0.4, False),
     ("dscnn", "-fquantize=ternary", 1.5, False),
     ("resnet8", "-fquantize=ternary", 15, False),
+    ("lenet5", "-fquantize=int16x8", 0.1, False),
     ("lenet5", "-fquantize=pow2", 0.1, False),
     ("dscnn", "-fquantize=pow2", 0.2, False),
     ("resnet8", "-fquantize=pow2", 1.5, False),
