@@ -128,6 +128,14 @@ warn_of_made_up(Job *j)
 	            "are clipped, and the loss is unknown");
 }
 
+static DType
+outer_type(const Options *o, DType asked)
+{
+	if (!o->weights.most)
+		return DT_F32;
+	return asked == DT_COUNT ? o->codes : asked;
+}
+
 bool
 compression_try(Job *j, const WeightOptions *weights, const Samples *samples, Survey *survey,
                 bool with_shares)
@@ -138,8 +146,9 @@ compression_try(Job *j, const WeightOptions *weights, const Samples *samples, Su
 		.ranges = o->calib ? o->ranges : RANGE_MIN_MAX,
 		.weights = *weights,
 		.survey = survey,
-		.input = o->weights.most ? o->input_type : DT_F32,
-		.output = o->weights.most ? o->output_type : DT_F32,
+		.codes = o->codes,
+		.input = outer_type(o, o->input_type),
+		.output = outer_type(o, o->output_type),
 		.measure_shares = with_shares,
 		.nkeep = o->keep_float.n,
 		.keep = o->keep_float.v,

@@ -213,8 +213,12 @@ bool tfl_result_reshaped(TNode *n, Value *x, int k);
 /* ---- Weights of 8 bits for floats (read_hybrid.c) ---- */
 
 /* Whether operand x is of floats and operand i holds constant weights of 8 bits, with
- * which TFLite has hybrid operators. */
+ * which TFLite has hybrid operators, and these are wanted. */
 bool tfl_is_hybrid(const TNode *n, int x, int i);
+
+/* Operand i, by which operand x is multiplied: where x is of floats, floats, or with
+ * `has_hybrid` codes if these are wanted. */
+Value *tfl_weights(TNode *n, int x, int i, bool has_hybrid);
 
 /* x [rows, k] times w [m, k]; a convolution; x [.., m, k] times operand 1.  The node of
  * the result is not inferred so far. */

@@ -106,10 +106,8 @@ tfl_dequantized(TNode *n, int i)
 	return out ? graph_const(n->r->g, w->name, t, out) : NULL;
 }
 
-/* The weights that floats are multiplied by: floats, or codes where TFLite has a hybrid
- * operator. */
-static Value *
-weights(TNode *n, int x, int i, bool has_hybrid)
+Value *
+tfl_weights(TNode *n, int x, int i, bool has_hybrid)
 {
 	if (!dtype_is_float(tfl_type(n, x)->dtype) || !tfl_type(n, i)->q ||
 	    (has_hybrid && tfl_is_hybrid(n, x, i)))
@@ -121,7 +119,7 @@ weights(TNode *n, int x, int i, bool has_hybrid)
 static Value *
 depthwise_weights(TNode *n)
 {
-	Value *w = weights(n, 0, 1, true), *v;
+	Value *w = tfl_weights(n, 0, 1, true), *v;
 	Type t;
 	size_t bytes, taps, channels;
 	const char *from;
@@ -232,7 +230,7 @@ tfl_read_conv(TNode *n)
 	if (f->dim[3] < 1 || x->dim[3] % f->dim[3] != 0)
 		return tfl_error(n, E_SHAPE, "weights for %d channels do not fit %d of the input",
 		                 f->dim[3], x->dim[3]);
-	return conv(n, &w, x->dim[3] / f->dim[3], weights(n, 0, 1, true), o->activation,
+	return conv(n, &w, x->dim[3] / f->dim[3], tfl_weights(n, 0, 1, true), o->activation,
 	            o->quantized_bias_type);
 }
 
@@ -298,7 +296,7 @@ tfl_read_transpose_conv(TNode *n)
 		pads[i] = p.before;
 		pads[2 + i] = p.after;
 	}
-	if (!(in[1] = weights(n, 2, 1, false)))
+	if (!(in[1] = tfl_weights(n, 2, 1, false)))
 		return false;
 	attr.strides = tfl_list(n, 2, stride);
 	attr.pads = tfl_list(n, 4, pads);
@@ -432,7 +430,7 @@ static Node *
 fully_connected(TNode *n, Value *x, Activation activation)
 {
 	const FbFullyConnectedOptions *o = &n->options.as_FullyConnectedOptions;
-	Value *in[3] = {x, weights(n, 0, 1, true), NULL};
+	Value *in[3] = {x, tfl_weights(n, 0, 1, true), NULL};
 	Attr_GEMM *a;
 	Node *node;
 
@@ -499,6 +497,6 @@ tfl_read_batch_matmul(TNode *n)
 
 	if (tfl_is_hybrid(n, 0, 1))
 		return tfl_result(n, tfl_hybrid_matmul(n, x, o->adj_y, o->asymmetric));
-	y = tfl_adjoint(n, weights(n, 0, 1, false), o->adj_y);
+	y = tfl_adjoint(n, tfl_weights(n, 0, 1, false), o->adj_y);
 	return tfl_result(n, tfl_node(n, OP_MATMUL, 2, (Value *[]){x, y}));
 }

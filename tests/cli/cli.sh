@@ -1062,6 +1062,9 @@ quantised_models_take_integers_or_what_is_asked_for() {
 		"$MODEL" -o u.c
 	grep -q 'const uint8_t \*' u.h || problem "the input is not of uint8"
 	grep -q 'float \*' u.h || problem "the output is not of float"
+	mcc 0 -fquantize=int16x8 -fcalib="$data/calib_x.npy" --verify "$MODEL" -o w.c
+	grep -q 'const int16_t \*' w.h || problem "the input is not of int16"
+	! grep -qw 'float' w.c || problem "something computes in float"
 	mkdir again
 	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL" -o again/q.c
 	cmp -s q.c again/q.c || problem "the same samples give other code"
