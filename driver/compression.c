@@ -37,19 +37,6 @@ check_palette(const Options *o)
 		            o->weights.cluster, weights_bits(&plain));
 }
 
-/* Codes have as many bits outside as inside. */
-static void
-check_outer_type(const Options *o, const char *option, DType type)
-{
-	if (!o->weights.most || type == OUTER_AS_INSIDE || type == DT_F32)
-		return;
-	if (o->weights.wide != (type == DT_I16))
-		diag_report(o->diag, NULL, E_USAGE, "'%s%s' does not go with '-fquantize=%s': %s",
-		            option, type == DT_I16 ? "int16" : type == DT_I8 ? "int8" : "uint8",
-		            o->weights.wide ? "int16x8" : "int8",
-		            o->weights.wide ? "values have 16 bits" : "values have 8 bits");
-}
-
 void
 compression_check(const Options *o)
 {
@@ -66,8 +53,6 @@ compression_check(const Options *o)
 
 	search_check(o);
 	check_palette(o);
-	check_outer_type(o, "-finput-type=", o->input_type);
-	check_outer_type(o, "-foutput-type=", o->output_type);
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
 		if (uses[i].given && !compression_is_wanted(o) &&
 		    (i == KEEP_FLOAT || i == MAX_DROP || !shrink_is_wanted(o)))
@@ -143,6 +128,14 @@ warn_of_made_up(Job *j)
 	            "are clipped, and the loss is unknown");
 }
 
+static DType
+outer_type(const Options *o, DType asked)
+{
+	if (!o->weights.most)
+		return DT_F32;
+	return asked == DT_COUNT ? o->codes : asked;
+}
+
 bool
 compression_try(Job *j, const WeightOptions *weights, const Samples *samples, Survey *survey,
                 bool with_shares)
@@ -153,8 +146,9 @@ compression_try(Job *j, const WeightOptions *weights, const Samples *samples, Su
 		.ranges = o->calib ? o->ranges : RANGE_MIN_MAX,
 		.weights = *weights,
 		.survey = survey,
-		.input = o->weights.most ? o->input_type : DT_F32,
-		.output = o->weights.most ? o->output_type : DT_F32,
+		.codes = o->codes,
+		.input = outer_type(o, o->input_type),
+		.output = outer_type(o, o->output_type),
 		.measure_shares = with_shares,
 		.nkeep = o->keep_float.n,
 		.keep = o->keep_float.v,

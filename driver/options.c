@@ -338,7 +338,7 @@ set_quantize(Options *o, const char *value)
 
 	o->weights.most = i >= 0 ? most[i] : 0;
 	o->weights.powers = i == 3;
-	o->weights.wide = i == 4;
+	o->codes = i == 4 ? DT_I16 : DT_I8;
 	return i >= 0;
 }
 
@@ -829,8 +829,9 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.rtol = 1e-4,
 		.atol = 1e-5,
 		.max_memory = (size_t)4 << 30,
-		.input_type = tool == TOOL_MCC ? OUTER_AS_INSIDE : DT_F32,
-		.output_type = tool == TOOL_MCC ? OUTER_AS_INSIDE : DT_F32,
+		.codes = DT_I8,
+		.input_type = tool == TOOL_MCC ? DT_COUNT : DT_F32,
+		.output_type = tool == TOOL_MCC ? DT_COUNT : DT_F32,
 	};
 	if (!response_expand(&words, argc - 1, argv + 1, a, d))
 		return false;

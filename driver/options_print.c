@@ -120,6 +120,12 @@ outer_type_word(DType t)
 	return t == DT_I8 ? "int8" : t == DT_U8 ? "uint8" : t == DT_I16 ? "int16" : "float";
 }
 
+static void
+print_outer_type(Str *s, const char *option, DType asked, DType codes)
+{
+	print_joined(s, option, outer_type_word(asked == DT_COUNT ? codes : asked));
+}
+
 /* Data are named without folders: the text is the same on every machine. */
 static void
 print_compression(Str *s, const Options *o)
@@ -144,8 +150,8 @@ print_compression(Str *s, const Options *o)
 		print_joined(s, "-fkeep-float=", o->keep_float.v[i]);
 	if (!o->weights.most)
 		return;
-	print_joined(s, "-fquantize=", o->weights.powers        ? "pow2"
-	                               : o->weights.wide        ? "int16x8"
+	print_joined(s, "-fquantize=", o->codes == DT_I16       ? "int16x8"
+	                               : o->weights.powers      ? "pow2"
 	                               : o->weights.most == 127 ? "int8"
 	                               : o->weights.most == 7   ? "int4"
 	                                                        : "ternary");
@@ -154,12 +160,8 @@ print_compression(Str *s, const Options *o)
 	if (o->ranges != RANGE_MSE)
 		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
 	if (o->tool == TOOL_MCC) {
-		DType inside = o->weights.wide ? DT_I16 : DT_I8;
-		DType in = o->input_type == OUTER_AS_INSIDE ? inside : o->input_type;
-		DType out = o->output_type == OUTER_AS_INSIDE ? inside : o->output_type;
-
-		print_joined(s, "-finput-type=", outer_type_word(in));
-		print_joined(s, "-foutput-type=", outer_type_word(out));
+		print_outer_type(s, "-finput-type=", o->input_type, o->codes);
+		print_outer_type(s, "-foutput-type=", o->output_type, o->codes);
 	}
 }
 

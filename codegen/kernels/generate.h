@@ -58,6 +58,7 @@ typedef struct {
 	int unroll;           /* depthwise kernels of up to so many taps have no loop over rows */
 	bool vectors;         /* sixteen products at once; not depthwise */
 	bool dual;            /* two channels, whose weights share words; not depthwise */
+	bool parts;           /* scale_use_parts() */
 } ScalarShape;
 
 /* Whether there is such a kernel for a convolution, and the kernel: elements as they
@@ -71,6 +72,8 @@ typedef struct {
 	int sets;      /* by up to 3 sets of channels, */
 	int body;      /* taps in the body of the loop over a row of the kernel */
 	int32_t strip; /* output rows that are buffered at a time; 0: a ring */
+	bool one_by_one; /* weights are loaded one by one, for want of registers */
+	bool parts;    /* scale_use_parts() */
 } BraidShape;
 
 /* How many output channels share words one less, 0: none can; and a convolution with
@@ -156,6 +159,7 @@ typedef struct {
 	int tiles;     /* at most so many at a time, up to 4 */
 	bool in_order; /* as written, tile by tile: with that few registers compilers that
 	                * reorder products have to spill */
+	bool parts;    /* scale_use_parts(); without pairs */
 } WinogradShape;
 
 /* Whether a convolution can be computed by exact Winograd F(4x4, 3x3); and that, with 8

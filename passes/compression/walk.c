@@ -395,8 +395,7 @@ choose_weights(Walk *w, const Node *n, const WeightOptions *o, Arena *a)
 
 	if (weights_need_moments(&l, o, &cut))
 		note_rank(w, &l, &m);
-	*out = weights_choose(&l, &m, o, &cut, coded->q ? (double)coded->q->scale[0] : 1,
-	                      w->main->to->arena);
+	*out = weights_choose(&l, &m, o, &cut, coded, w->main->to->arena);
 	return out;
 }
 

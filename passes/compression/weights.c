@@ -365,17 +365,14 @@ drop_channels(Choice *c)
 
 /* ---- Codes ---- */
 
+/* A bias beyond int32, or with 16-bit inputs beyond what their sums may be, would have no
+ * code: then the scale must be larger. */
 static double
-most_bias(const Choice *c)
+scale_for_bias(double scale, double bias, const Type *x)
 {
-	return c->o->wide ? 0x1p39 : INT32_MAX;
-}
+	double most = x->dtype == DT_I16 ? 0x1p40 : 0x1p30;
 
-/* A bias beyond its type would have no code: then the scale must be larger. */
-static double
-scale_for_bias(const Choice *c, double scale, double bias, double x_scale)
-{
-	return fmax(scale, fabs(bias) / x_scale / (most_bias(c) / 2));
+	return fmax(scale, fabs(bias) / (double)x->q->scale[0] / most);
 }
 
 static double *
@@ -409,7 +406,7 @@ bias_of(const Layer *l, int32_t row)
 
 /* The scale of each row, or one for all. */
 static void
-choose_scales(Choice *c, double x_scale)
+choose_scales(Choice *c, const Type *x)
 {
 	const Layer *l = c->l;
 	int32_t n = c->by_row ? l->rows : 1;
@@ -419,7 +416,7 @@ choose_scales(Choice *c, double x_scale)
 	for (int32_t i = 0; i < n; i++)
 		c->scale[i] = best_scale(c->start + (size_t)i * of_each, of_each, &c->grid);
 	for (int32_t r = 0; r < l->rows; r++)
-		*scale_of(c, r) = scale_for_bias(c, *scale_of(c, r), bias_of(l, r), x_scale);
+		*scale_of(c, r) = scale_for_bias(*scale_of(c, r), bias_of(l, r), x);
 }
 
 /* ---- Palettes ---- */
@@ -494,8 +491,32 @@ choose_palette(Choice *c)
 
 /* ---- Layers of codes ---- */
 
+/* The greatest that a sum of products of codes with inputs of 16 bits can be. */
+static double
+greatest_sum(const double *code, int32_t n)
+{
+	double sum = 0;
+
+	for (int32_t i = 0; i < n; i++)
+		sum += fabs(code[i]);
+	return sum * -INT16_MIN;
+}
+
+static void
+store_biases(NewWeights *out, const double *b, int32_t n, DType t, Arena *a)
+{
+	void *bias = arena_calloc(a, (size_t)n + 1, (size_t)dtype_info[t].bytes);
+	double lo = t == DT_I64 ? -0x1p62 : INT32_MIN, hi = t == DT_I64 ? 0x1p62 : INT32_MAX;
+
+	for (int32_t r = 0; r < n; r++)
+		num_store_int(t, bias, (size_t)r, (int64_t)fmin(fmax(rint(b[r]), lo), hi));
+	out->bias_type = t;
+	out->bias = bias;
+}
+
+/* 16-bit inputs have sums of 32 bits where these are sure to be enough, as they are shorter. */
 static NewWeights
-as_codes(Choice *c, double x_scale, Arena *a)
+as_codes(Choice *c, const Type *x, Arena *a)
 {
 	const Layer *l = c->l;
 	bool by_row = layer_row_axis(l) >= 0, refit;
@@ -503,33 +524,33 @@ as_codes(Choice *c, double x_scale, Arena *a)
 	double *code = ARENA_ARRAY(c->a, double, c->columns + 1);
 	float *scales = ARENA_ARRAY(a, float, n + 1);
 	int8_t *w = arena_alloc(a, (size_t)l->rows * c->columns + 1);
-	DType bias_type = c->o->wide ? DT_I64 : DT_I32;
-	void *bias = ARENA_ARRAY(a, int64_t, l->rows + 1);
+	double *bias = ARENA_ARRAY(c->a, double, l->rows + 1), most = 0;
 	Quant *q = ARENA_NEW(a, Quant);
-	NewWeights out = {.type = l->n->in[1]->type, .w = w, .bias = bias, .bias_type = bias_type,
-	                  .x_scale = x_scale};
+	NewWeights out = {.type = l->n->in[1]->type, .w = w, .x_scale = (double)x->q->scale[0]};
 
 	c->by_row = by_row;
 	c->grid = grid_of(c->o);
-	choose_scales(c, x_scale);
+	choose_scales(c, x);
 	if (c->o->cluster)
 		choose_palette(c);
 	refit = by_row && (c->o->most <= FEW_CODES || c->o->powers);
 	for (int32_t r = 0; r < l->rows; r++) {
-		double *s = scale_of(c, r), b;
+		double *s = scale_of(c, r), sum;
 
 		choose_codes(c, r, refit, code);
-		*s = scale_for_bias(c, *s, bias_of(l, r), x_scale);
+		*s = scale_for_bias(*s, bias_of(l, r), x);
 		scales[by_row ? r : 0] = (float)*s;
+		sum = greatest_sum(code, l->columns);
 		for (int32_t j = 0; j < l->columns; j++) {
 			w[layer_weight(l, r, j)] = (int8_t)code[j];
 			code[j] *= (double)(float)*s;
 		}
-		b = matched_bias(l, c->m, r, c->w + (size_t)r * c->columns, code);
-		b /= x_scale * (double)(float)*s;
-		b = fmin(fmax(rint(b), -most_bias(c)), most_bias(c));
-		num_store_int(bias_type, bias, (size_t)r, (int64_t)b);
+		bias[r] = matched_bias(l, c->m, r, c->w + (size_t)r * c->columns, code) /
+		          (out.x_scale * (double)(float)*s);
+		most = fmax(most, sum + fabs(bias[r]));
 	}
+	store_biases(&out, bias, l->rows,
+	             x->dtype == DT_I16 && most >= INT32_MAX ? DT_I64 : DT_I32, a);
 	*q = (Quant){.axis = by_row ? layer_row_axis(l) : 0, .n = n, .scale = scales};
 	q->zero = ARENA_ARRAY(a, int32_t, n + 1);
 	out.type.dtype = DT_I8;
@@ -551,7 +572,7 @@ as_floats(const Choice *c, Arena *a)
 			w[layer_weight(l, r, j)] = (float)c->start[at + (size_t)j];
 		bias[r] = (float)matched_bias(l, c->m, r, c->w + at, c->start + at);
 	}
-	return (NewWeights){.type = l->n->in[1]->type, .w = w, .bias = bias, .bias_type = DT_F32};
+	return (NewWeights){.type = l->n->in[1]->type, .w = w, .bias_type = DT_F32, .bias = bias};
 }
 
 static double
@@ -566,7 +587,7 @@ part_of_zeros(const NewWeights *w)
 
 NewWeights
 weights_choose(const Layer *l, const Moments *m, const WeightOptions *o, const Cut *cut,
-               double x_scale, Arena *a)
+               const Type *x, Arena *a)
 {
 	Arena *scratch = arena_child(a);
 	Choice c = {.l = l, .m = m, .o = o, .cut = cut, .columns = (size_t)l->columns,
@@ -581,7 +602,7 @@ weights_choose(const Layer *l, const Moments *m, const WeightOptions *o, const C
 		drop_channels(&c);
 	else if (drops(l, o))
 		drop_weights(&c);
-	out = o->most ? as_codes(&c, x_scale, a) : as_floats(&c, a);
+	out = o->most ? as_codes(&c, x, a) : as_floats(&c, a);
 	out.sparsity = part_of_zeros(&out);
 	arena_free(scratch);
 	return out;

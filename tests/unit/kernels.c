@@ -272,7 +272,7 @@ check_scalar(const Conv *c, const Node *n, const Layer *l)
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		ScalarShape s = {.pixels = pixels, .channels = c->groups > 1 ? 1 : 1 + draw(4),
 		                 .body = 1 + draw(4), .unroll = draw(2) * 9,
-		                 .vectors = c->groups == 1 && draw(2)};
+		                 .vectors = c->groups == 1 && draw(2), .parts = draw(2)};
 
 		expect_same(scalar_lower(arena, c, &s),
 		            arena_printf(arena, "scalar %dx%d", pixels, s.channels), n, l);
@@ -304,7 +304,8 @@ static void
 check_dual(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 2; pixels++) {
-		ScalarShape s = {.pixels = pixels, .channels = 2, .body = 1 + draw(4), .dual = true};
+		ScalarShape s = {.pixels = pixels, .channels = 2, .body = 1 + draw(4), .dual = true,
+		                 .parts = draw(2)};
 
 		expect_same(scalar_lower(arena, c, &s), "scalar, dual", n, l);
 	}
@@ -315,7 +316,8 @@ check_braid(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		BraidShape s = {.pixels = pixels, .sets = 1 + draw(3), .body = 1 + draw(4),
-		                .strip = draw(2) ? 1 + draw(c->out_h) : 0};
+		                .strip = draw(2) ? 1 + draw(c->out_h) : 0,
+		                .one_by_one = draw(2), .parts = draw(2)};
 
 		expect_same(braid_lower(arena, c, &s), "braid", n, l);
 	}
@@ -488,7 +490,8 @@ START_TEST(winograd_has_the_reference_bytes)
 		ck_assert(conv_read(&c, arena, n));
 		ck_assert(winograd_fits(&c));
 		for (int pairs = 0; pairs < 2; pairs++) {
-			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4), .in_order = draw(2)};
+			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4), .in_order = draw(2),
+			                   .parts = !pairs && draw(2)};
 
 			expect_same(winograd_lower(arena, &c, &s), "winograd", n, &l);
 		}
