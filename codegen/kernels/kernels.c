@@ -372,6 +372,23 @@ list_channels(Chooser *ch, const ChannelConv *c)
 		           channel_lower(ch->arena, c, &s), cycles);
 }
 
+/* Of the layout nchw: along pixels or along channels, the better one first. */
+static void
+list_planes(Chooser *ch, const FloatConv *f, const ChannelConv *c)
+{
+	const Target *t = ch->options->target;
+	FloatShape along;
+	ChannelShape across;
+	int64_t cycles = float_planar_shape(f, t, &along), other = channel_shape(c, t, &across);
+	bool is_better = other && (!cycles || other < cycles);
+
+	if (is_better)
+		list_channels(ch, c);
+	list_floats(ch, f);
+	if (!is_better)
+		list_channels(ch, c);
+}
+
 /* Operators that are made of operations on vectors. */
 static bool
 has_lanes(Op op)
@@ -436,7 +453,7 @@ list_vectors_of(Chooser *ch, const Node *n)
 	if (float_conv_read(&f, n)) {
 		c = channel_conv_of_floats(&f);
 		if (f.planar)
-			list_floats(ch, &f);
+			list_planes(ch, &f, &c);
 		else
 			list_channels(ch, &c);
 	} else if (conv_read(&q, ch->arena, n)) {
