@@ -46,6 +46,7 @@ typedef struct {
 	int32_t y_pixel, y_channel;
 	VEC(Part) parts;
 	LBuf *x, *weights, *bias, *multipliers, *shifts, *tile;
+	VectorScale scale;
 	LVar *sum[MAX_PIXELS * MAX_VECTORS];
 } Channels;
 
@@ -126,17 +127,34 @@ block_cost(const FloatConv *c, const ChannelShape *s, int64_t pixels)
 	       block * (s->form == LANES_F32 ? FLOAT_OUTPUT : INT8_OUTPUT);
 }
 
+/* The same with MVE, where an instruction takes two cycles of its unit, and one of others. */
+static int64_t
+words_cost(const FloatConv *c, const ChannelShape *s, int64_t pixels)
+{
+	enum { START = 25, OUTPUT = 16 };
+	int64_t block = pixels * s->vectors, loads = block + s->vectors, all = loads + 2 * block;
+	int64_t step = 2 * loads > all ? 2 * loads : all;
+
+	return (int64_t)c->kh * c->kw * step + START + block * OUTPUT;
+}
+
 static int64_t
 shape_cost(const FloatConv *c, const ChannelShape *s)
 {
+	int64_t (*block_cost_of)(const FloatConv *, const ChannelShape *, int64_t) =
+		s->form == LANES_WORDS ? words_cost : block_cost;
 	int64_t groups = (c->oc - 1) / (s->lanes * s->vectors) + 1, last = c->out_w % s->pixels;
-	int64_t line = c->out_w / s->pixels * block_cost(c, s, s->pixels);
+	int64_t line = c->out_w / s->pixels * block_cost_of(c, s, s->pixels);
 
 	if (last)
-		line += block_cost(c, s, last);
+		line += block_cost_of(c, s, last);
 	if (c->planar)
 		line += (int64_t)c->out_w * s->vectors * s->lanes;
-	return line * c->out_h * c->batch * groups;
+	line *= c->out_h * groups;
+	/* An element of the copy takes a cycle. */
+	if (s->form == LANES_WORDS)
+		line += (int64_t)c->in_h * c->in_w * c->oc;
+	return line * c->batch;
 }
 
 /* Sums, weights of a step, what they meet, and a product. */
@@ -166,15 +184,18 @@ channel_shape(const ChannelConv *d, const Target *t, ChannelShape *best)
 {
 	const FloatConv *c = &d->c;
 	bool bytes = (t->isa & ISA_X86_VNNI) && !float_conv_is_depthwise(c);
+	LaneForm form = !d->q                      ? LANES_F32
+	                : t->isa & ISA_ARM_MVE     ? LANES_WORDS
+	                : bytes                    ? LANES_BYTES
+	                                           : LANES_PAIRS;
 	int64_t least = 0;
 
-	if (!fits(d))
+	if (!fits(d) || (form == LANES_WORDS && !float_conv_is_depthwise(c)))
 		return 0;
 	for (int lanes = t->vector_bytes / 4; lanes >= LEAST_LANES; lanes /= 2)
 		for (int vectors = 1; vectors <= MAX_VECTORS; vectors++)
 			for (int pixels = 1; pixels <= MAX_PIXELS; pixels++) {
-				ChannelShape s = {!d->q ? LANES_F32 : bytes ? LANES_BYTES : LANES_PAIRS,
-				                  lanes, vectors, pixels};
+				ChannelShape s = {form, lanes, vectors, pixels};
 				int64_t cost = shape_cost(c, &s);
 
 				if (!fits_registers(&s, t) || lanes > c->oc || pixels > c->out_w ||
@@ -252,6 +273,7 @@ make_weights(Channels *d)
 	int32_t n = last->weights + last->blocks * block_weights(d, last), at = 0;
 	DType t = d->shape.form == LANES_F32 ? DT_F32
 	          : d->shape.form == LANES_BYTES ? DT_I8
+	          : d->shape.form == LANES_WORDS ? DT_I8
 	          : d->depthwise ? DT_I32 : DT_I16;
 	void *w = arena_calloc(d->cx.arena, (size_t)n, (size_t)dtype_info[t].bytes);
 
@@ -282,6 +304,9 @@ make_params(Channels *d)
 		d->bias = c->n->nins > 2 ? d->cx.in[2] : NULL;
 		return;
 	}
+	d->scale = (VectorScale){d->q->y_zero, d->q->range, d->shape.form == LANES_WORDS};
+	for (int32_t i = 0; i < c->oc; i++)
+		d->scale.powers &= d->q->channel[i].by.m == 0 || d->q->channel[i].by.shift <= -2;
 	bias = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
 	m = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
 	shift = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
@@ -295,8 +320,7 @@ make_params(Channels *d)
 		start = (uint32_t)d->q->channel[i].bias - 128u * (uint32_t)sum;
 		memcpy(&bias[i], &start, sizeof start);
 		m[i] = by.m;
-		/* A factor of 0 gives 0 after any shift. */
-		shift[i] = by.m == 0 ? 0 : -by.shift - 1;
+		shift[i] = vector_scale_shift(&d->scale, by);
 	}
 	d->bias = lower_constant(&d->cx, "start", DT_I32, c->oc, bias);
 	d->multipliers = lower_constant(&d->cx, "multipliers", DT_I32, c->oc, m);
@@ -386,8 +410,9 @@ load_weights(Channels *d, Expr *at, int lanes)
 {
 	LBuilder *b = builder(d);
 
-	return d->each > 1 ? loop_load_wide_lanes(b, d->weights, at, lanes)
-	                   : loop_load_lanes(b, d->weights, at, lanes);
+	if (d->each > 1)
+		return loop_load_wide_lanes(b, d->weights, at, lanes);
+	return loop_cvt(b, d->q ? DT_I32 : DT_F32, loop_load_lanes(b, d->weights, at, lanes));
 }
 
 /* What meets the weights, of the elements from `at` on. */
@@ -414,7 +439,8 @@ add_product(Channels *d, LVar *sum, Expr *x, Expr *w)
 	Expr *old = loop_get(b, sum);
 
 	switch (d->shape.form) {
-	case LANES_F32: loop_set(b, sum, loop_add(b, old, loop_mul(b, x, w))); break;
+	case LANES_F32:
+	case LANES_WORDS: loop_set(b, sum, loop_add(b, old, loop_mul(b, x, w))); break;
 	case LANES_BYTES: loop_set(b, sum, loop_packed(b, POP_DOT4U, x, w, old)); break;
 	case LANES_PAIRS: loop_set(b, sum, loop_packed(b, POP_DOT2, x, w, old)); break;
 	}
@@ -476,8 +502,7 @@ scaled(Channels *d, Expr *sum, Expr *channel, int lanes)
 	Expr *shift = loop_load_lanes(b, d->shifts, channel, lanes);
 
 	sum = loop_op2(b, KOP_SHL, sum, loop_splat(b, loop_int(b, DT_I32, 1), lanes));
-	return vector_clamp(&d->cx, vector_scale(&d->cx, sum, m, shift, d->q->y_zero),
-	                    d->q->range);
+	return vector_scale(&d->cx, &d->scale, sum, m, shift);
 }
 
 /* The tile of a block to the output, a channel after the other. */
