@@ -25,6 +25,7 @@ int64_t cost_braid(const Costs *k, const Conv *c, const BraidShape *s);
 int64_t cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s);
 int64_t cost_packed_dot2(const Costs *k, const Conv *c, const PackedShape *s);
 int64_t cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s);
+int64_t cost_palette(const Costs *k, const Conv *c, const PackedShape *s);
 int64_t cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLists *l);
 int64_t cost_planar(const Costs *k, const Conv *c, const PlanarShape *s);
 int64_t cost_taps(const Costs *k, const Conv *c);

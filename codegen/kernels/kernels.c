@@ -136,7 +136,7 @@ static DenseShape
 best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	DenseShape best = {0};
 
 	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
@@ -166,7 +166,7 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
 	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4,
-	                   .in_order = !ch->costs->dual_issue};
+	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
 	if (ch->level == '3' && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)
@@ -291,22 +291,16 @@ count_registers(const Chooser *ch, bool *many, bool *few)
 	*few = !*many && !(ch->options->target->isa & ISA_MUL_HIGH);
 }
 
-/* Whether there is no other pixel in a row. */
-static bool
-is_one_pixel(const Conv *c)
-{
-	return conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
-}
-
 /* Blocks that the registers have room for. */
 static ScalarShape
 scalar_shape(const Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many, few, one = is_one_pixel(c), fast = ch->level == '3';
+	bool many, few, one = conv_row_pixels(c) == 1, fast = ch->level == '3';
 	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
 	count_registers(ch, &many, &few);
+	s.parts = few;
 	if (c->groups > 1) {
 		s.channels = 1;
 		s.pixels = one ? 1 : few ? 2 : 4;
@@ -319,19 +313,36 @@ scalar_shape(const Chooser *ch)
 	return s;
 }
 
+/* Shapes that the registers have room for: channels that do not exist are summed, too. */
+static BraidShape
+best_braid(const Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool many, few;
+	BraidShape best = {0};
+
+	count_registers(ch, &many, &few);
+	for (int sets = 1; sets <= (many || few || conv_row_pixels(c) == 1 ? 2 : 1); sets++) {
+		BraidShape s = {.sets = sets, .body = 8, .strip = strip_rows(c), .one_by_one = few,
+		                .parts = few || (!many && conv_row_pixels(c) == 1)};
+
+		s.pixels = few || conv_row_pixels(c) == 1 ? 1 : many ? 4 : 3;
+		if (!best.sets || cost_braid(ch->costs, c, &s) < cost_braid(ch->costs, c, &best))
+			best = s;
+	}
+	return best;
+}
+
 /* Sums of several channels in a word less, for flash. */
 static void
 list_braid(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many, few, one = is_one_pixel(c);
-	BraidShape s = {.body = 8, .strip = strip_rows(c)};
+	BraidShape s;
 
 	if (ch->level != '3' || !braid_sums(c))
 		return;
-	count_registers(ch, &many, &few);
-	s.pixels = one || few ? 1 : many ? 4 : 3;
-	s.sets = one || few || many ? 2 : 1;
+	s = best_braid(ch);
 	add_kernel(ch, arena_printf(ch->arena, "braid %dx%d", s.pixels, s.sets * braid_sums(c)),
 	           braid_lower(ch->arena, c, &s), cost_braid(ch->costs, c, &s));
 }
@@ -355,7 +366,7 @@ static void
 list_vectors(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
 	                 .vectors = true};
 

@@ -66,7 +66,7 @@ params_sum(const Params *p, Expr *sum)
 {
 	LBuilder *b = &p->cx->b;
 
-	return p->scale.fast ? loop_op2(b, KOP_SHL, sum, loop_int(b, DT_I32, 1)) : sum;
+	return p->scale.twice ? loop_op2(b, KOP_SHL, sum, loop_int(b, DT_I32, 1)) : sum;
 }
 
 void

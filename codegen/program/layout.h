@@ -54,6 +54,11 @@ ArgPairs versions_pairs(Arena *a, const Node *n);
 /* Steps whose functions differ in numbers only get one function, where that is smaller. */
 void program_merge_functions(Program *p);
 
+/* ---- Constants within constants (constants.c) ---- */
+
+/* Constants that have the bytes of others, or of parts of others, lie in those. */
+void program_share_constants(Program *p);
+
 /* ---- Layouts (layout.c) ---- */
 
 /* What a layout may make use of. */
