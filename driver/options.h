@@ -105,7 +105,7 @@ typedef struct {
 
 	bool werror, quiet;
 	bool warning_off[DIAG_COUNT], warning_as_error[DIAG_COUNT];
-	Names remarks;
+	Names remarks, missed;
 	bool json;
 	ColorMode color;
 } Options;
