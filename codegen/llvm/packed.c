@@ -294,6 +294,11 @@ llvm_build_packed(LlvmFunction *f, const Expr *e)
 		arg[i] = llvm_build_expr(f, e->arg[i]);
 	if (!e->lanes && intrinsic[e->u.pop].name && (f->m->options->target.isa & isa) == isa)
 		return llvm_call_intrinsic(f, intrinsic[e->u.pop].name, 0, NULL, e->nargs, arg);
+	if (e->u.pop == POP_MULH_ROUND && e->lanes == 4 &&
+	    (f->m->options->target.isa & ISA_ARM_MVE)) {
+		arg[2] = LLVMConstInt(LLVMInt32TypeInContext(context), 0, 0); /* signed */
+		return llvm_call_intrinsic(f, "llvm.arm.mve.vrmulh", 1, &p.i32, 3, arg);
+	}
 	if (x86_intrinsic(f->m, e))
 		return build_x86(&p, x86_intrinsic(f->m, e), e->u.pop, arg);
 	return plain(&p, e->u.pop, arg[0], arg[1], arg[2]);

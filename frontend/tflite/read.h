@@ -67,7 +67,7 @@ typedef struct {
 	TfliteReadFn *read; /* NULL: not supported */
 	Op op;
 	bool takes_resources;
-	bool is_custom;
+	enum { OPTIONS_TABLE, OPTIONS_MAP, OPTIONS_RAW } form;
 } TfliteOp;
 
 /* Room for the options of any operator. */
@@ -84,7 +84,9 @@ struct TNode {
 	Tensor **in; /* NULL: absent */
 	Tensor **out;
 	Options options;
-	FlexMap custom; /* the options of a custom operator */
+	FlexMap custom; /* the options of a custom operator: OPTIONS_MAP */
+	const unsigned char *raw; /* OPTIONS_RAW */
+	size_t nraw;
 };
 
 #define TFL_OP(code, name, options, table, lo, hi, outs_lo, outs_hi, reader, op) \
@@ -92,6 +94,7 @@ struct TNode {
 #define TFL_STATE(code, name, options, table, lo, hi, outs_lo, outs_hi, reader) \
 	TfliteReadFn tfl_read_##reader;
 #define TFL_CUSTOM(name, lo, hi, outs_lo, outs_hi, reader) TfliteReadFn tfl_read_##reader;
+#define TFL_RAW(name, lo, hi, outs_lo, outs_hi, reader) TfliteReadFn tfl_read_##reader;
 #include "frontend/tflite/ops.def"
 
 /* The most elements of a result that the frontend makes itself. */
