@@ -92,7 +92,8 @@ typedef struct {
 	double max_drop;          /* --max-drop=, in points */
 	const char *calib;        /* -fcalib= */
 	RangeMethod ranges;       /* -fcalib-ranges= */
-	DType input_type, output_type; /* -finput-type=, -foutput-type= */
+	DType codes; /* of values of quantised models: DT_I8, or DT_I16 by -fquantize=int16x8 */
+	DType input_type, output_type; /* -finput-type=, -foutput-type=; DT_COUNT: as `codes` */
 	Names keep_float;
 	TreeShrink shrink;        /* -fprune-trees= and others */
 
@@ -104,7 +105,7 @@ typedef struct {
 
 	bool werror, quiet;
 	bool warning_off[DIAG_COUNT], warning_as_error[DIAG_COUNT];
-	Names remarks;
+	Names remarks, missed;
 	bool json;
 	ColorMode color;
 } Options;

@@ -183,20 +183,10 @@ describe_step(Emit *e, Str *s, const Step *step)
 
 /* ---- Constants ---- */
 
-static bool
-same_constant(const Buffer *a, const Buffer *b)
-{
-	return a->type.dtype == b->type.dtype && type_numel(&a->type) == type_numel(&b->type) &&
-	       (a->data == b->data || memcmp(a->data, b->data, type_bytes(&a->type)) == 0);
-}
-
-/* The array that holds the data of a constant; equal ones are one array. */
+/* The array that holds the data of a constant, which is its own base. */
 static const char *
 constant_name(Emit *e, const Buffer *b)
 {
-	for (int i = 0; i < e->constants.n; i++)
-		if (same_constant(e->constants.v[i].buffer, b))
-			return e->constants.v[i].name;
 	VEC_PUSH(e->file.arena, &e->constants, ((Constant){b, global_name(e, b->name)}));
 	return e->constants.v[e->constants.n - 1].name;
 }

@@ -14,14 +14,14 @@
  * that, shifted, has the next 32 - bits of it above s(1), and so on; n - 1 times 32 - bits
  * are enough for all of it.  How many bits sums have is known from the weights.
  *
- * A set is n channels, a group so many sets as are summed at a time.  Constants: weights
- * in the order of use (group, tap, set, word); for each group what its words start with,
- * then multipliers and shifts of its channels.
+ * A set is n channels, a group so many sets as are summed at a time.  Weights are in the
+ * order of use: group, tap, set, word.
  */
 #include <assert.h>
 
 #include "codegen/kernels/blocks.h"
 #include "codegen/kernels/generate.h"
+#include "codegen/kernels/params.h"
 
 enum { MAX_PIXELS = 4, MAX_SETS = 3, MAX_SUMS = 4, MAX_WORDS = MAX_SUMS - 1, WORD_BITS = 32 };
 
@@ -29,14 +29,13 @@ typedef struct {
 	LowerCtx cx;
 	const Conv *c;
 	BraidShape shape;
-	Scale scale;
+	Params params;
 	Rows rows;
 	int bits;          /* of a sum */
 	int sums, words;   /* of a set */
-	int channels;      /* of a group */
 	int32_t runs, run; /* of a row of the kernel: pieces without gaps, and elements of one */
-	int32_t group_weights, group_params;
-	LBuf *x, *weights, *params;
+	int32_t group_weights;
+	LBuf *x, *weights;
 	LVar *word[MAX_PIXELS][MAX_SETS][MAX_WORDS];
 } Braid;
 
@@ -44,12 +43,6 @@ static LBuilder *
 builder(Braid *d)
 {
 	return &d->cx.b;
-}
-
-static int32_t
-groups_of(const Braid *d)
-{
-	return (d->c->oc - 1) / d->channels + 1;
 }
 
 /* ---- Which sums fit ---- */
@@ -117,7 +110,7 @@ static void
 put_tap(const Braid *d, Stream *to, int32_t group, int32_t ky, int32_t run, int32_t e)
 {
 	for (int set = 0; set < d->shape.sets; set++) {
-		int32_t oc = group * d->channels + set * d->sums;
+		int32_t oc = group * d->params.channels + set * d->sums;
 		int32_t last = run_weight(d, oc + d->words, ky, run, e);
 
 		for (int i = 0; i < d->words; i++)
@@ -128,10 +121,10 @@ put_tap(const Braid *d, Stream *to, int32_t group, int32_t ky, int32_t run, int3
 static void
 make_weights(Braid *d)
 {
-	int32_t n = groups_of(d) * d->group_weights;
+	int32_t n = params_groups(&d->params) * d->group_weights;
 	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
 
-	for (int32_t g = 0; g < groups_of(d); g++)
+	for (int32_t g = 0; g < params_groups(&d->params); g++)
 		for (int32_t ky = 0; ky < d->c->kh; ky++)
 			for (int32_t run = 0; run < d->runs; run++)
 				for (int32_t e = 0; e < d->run; e++)
@@ -146,33 +139,20 @@ bias_of(const Conv *c, int32_t oc)
 	return oc < c->oc ? c->channel[oc].bias : 0;
 }
 
-static void
-make_params(Braid *d)
+/* What a word starts with stands where that of its own channel would. */
+static uint32_t
+start_of(void *user, int32_t first, int i)
 {
-	const Conv *c = d->c;
-	int32_t n = scale_header_words(&d->scale) + groups_of(d) * d->group_params;
-	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
+	const Braid *d = user;
+	int word = i % d->sums;
+	int32_t oc = first + i;
 
-	scale_put_header(&d->scale, c, &s);
-	for (int32_t first = 0; first < groups_of(d) * d->channels; first += d->channels) {
-		for (int32_t oc = first; oc < first + d->channels; oc += d->sums)
-			for (int i = 0; i < d->words; i++)
-				stream_put(&s, braided(d, i, bias_of(c, oc + i), bias_of(c, oc + d->words)));
-		scale_put_channels(&d->scale, c, first, d->channels, &s);
-	}
-	assert(s.n == n);
-	d->params = lower_constant(&d->cx, "params", DT_I32, n, s.word);
+	if (word == d->words)
+		return 0;
+	return braided(d, word, bias_of(d->c, oc), bias_of(d->c, oc - word + d->words));
 }
 
 /* ---- Sums ---- */
-
-static Expr *
-load_i32(Braid *d, LBuf *buf, Expr *at, int32_t more)
-{
-	LBuilder *b = builder(d);
-
-	return loop_load_compute(b, buf, loop_add(b, at, loop_idx(b, more)));
-}
 
 static void
 add_product(Braid *d, LVar *sum, Expr *x, Expr *w)
@@ -183,26 +163,34 @@ add_product(Braid *d, LVar *sum, Expr *x, Expr *w)
 	loop_set(b, sum, loop_packed(b, POP_KEEP, next, NULL, NULL));
 }
 
-/* Element e of a run, for all pixels and sets.  Loads stand side by side: some machines
- * take less time for them so. */
+/* A word of a set's weights for all pixels. */
+static void
+add_word(Braid *d, Expr *const *x, Expr *w, int set, int word, int pixels)
+{
+	for (int p = 0; p < pixels; p++)
+		add_product(d, d->word[p][set][word], x[p], w);
+}
+
+/* Element e of a run, for all pixels and sets.  Loads that stand side by side take less
+ * time on some machines, and registers that others do not have. */
 static void
 add_tap(Braid *d, Expr *x_at, Expr *w_at, int32_t e, int pixels)
 {
 	LBuilder *b = builder(d);
 	int32_t each = d->shape.sets * d->words, pixel = d->c->sx * d->c->ic;
-	Expr *x[MAX_PIXELS];
+	Expr *x[MAX_PIXELS], *w[MAX_WORDS];
 
 	for (int p = 0; p < pixels; p++)
-		x[p] = loop_let(b, "xk", load_i32(d, d->x, x_at, p * pixel + e));
+		x[p] = loop_let(b, "xk", params_load(&d->cx, d->x, x_at, p * pixel + e));
 	for (int set = 0; set < d->shape.sets; set++) {
-		Expr *w[MAX_WORDS];
-
-		for (int i = 0; i < d->words; i++)
+		for (int i = 0; i < d->words; i++) {
 			w[i] = loop_let(b, "wk",
-			                load_i32(d, d->weights, w_at, e * each + set * d->words + i));
-		for (int p = 0; p < pixels; p++)
-			for (int i = 0; i < d->words; i++)
-				add_product(d, d->word[p][set][i], x[p], w[i]);
+			                params_load(&d->cx, d->weights, w_at, e * each + set * d->words + i));
+			if (d->shape.one_by_one)
+				add_word(d, x, w[i], set, i, pixels);
+		}
+		for (int i = 0; i < d->words && !d->shape.one_by_one; i++)
+			add_word(d, x, w[i], set, i, pixels);
 	}
 }
 
@@ -280,31 +268,6 @@ take_apart(Braid *d, LVar *const word[MAX_WORDS], Expr *sum[MAX_SUMS])
 }
 
 static void
-store_channel(Braid *d, Expr *y_at, Expr *group, Expr *p_at, int i, Expr *const *sum, int pixels)
-{
-	LBuilder *b = builder(d);
-	const Conv *c = d->c;
-	int depth = b->depth;
-	Expr *channel = loop_affine(b, group, d->channels, i), *m = NULL, *factor_shift = NULL;
-
-	if (c->oc % d->channels != 0 && (c->oc - 1) % d->channels < i)
-		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, c->oc)));
-	if (d->scale.fast) {
-		bool own = scale_is_by_channel(&d->scale);
-		Expr *at = own ? p_at : loop_idx(b, 0);
-		int32_t more = own ? d->shape.sets * d->words + 2 * i : 0;
-
-		m = loop_let(b, "m", load_i32(d, d->params, at, more));
-		factor_shift = loop_let(b, "shift", load_i32(d, d->params, at, more + 1));
-	}
-	for (int p = 0; p < pixels; p++)
-		scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, p * c->oc + i)),
-		            channel, shift(d, KOP_SHL, sum[p], d->scale.fast ? 1 : 0), m,
-		            factor_shift);
-	lower_end_to(&d->cx, depth);
-}
-
-static void
 store_set(Braid *d, Expr *y_at, Expr *group, Expr *p_at, int set, int pixels)
 {
 	Expr *sum[MAX_PIXELS][MAX_SUMS], *of_channel[MAX_PIXELS];
@@ -313,8 +276,8 @@ store_set(Braid *d, Expr *y_at, Expr *group, Expr *p_at, int set, int pixels)
 		take_apart(d, d->word[p][set], sum[p]);
 	for (int i = 0; i < d->sums && set * d->sums + i < d->c->oc; i++) {
 		for (int p = 0; p < pixels; p++)
-			of_channel[p] = sum[p][i];
-		store_channel(d, y_at, group, p_at, set * d->sums + i, of_channel, pixels);
+			of_channel[p] = params_sum(&d->params, sum[p][i]);
+		params_store(&d->params, group, p_at, y_at, set * d->sums + i, of_channel, pixels);
 	}
 }
 
@@ -325,18 +288,17 @@ lower_block(void *user, Expr *first, Expr *x_at, Expr *y_at, int pixels)
 	Braid *d = user;
 	LBuilder *b = builder(d);
 	int depth = b->depth, sets = d->shape.sets;
-	Expr *g = lower_for(&d->cx, "group", groups_of(d)), *p_at;
+	Expr *g = lower_for(&d->cx, "group", params_groups(&d->params));
+	Expr *p_at = params_of_group(&d->params, g);
 
-	p_at = loop_affine(b, g, d->group_params, scale_header_words(&d->scale));
-	p_at = lower_let(&d->cx, "p_g", p_at);
 	for (int set = 0; set < sets; set++)
 		for (int i = 0; i < d->words; i++)
 			for (int p = 0; p < pixels; p++)
 				d->word[p][set][i] = loop_var(
-					b, "word", load_i32(d, d->params, p_at, set * d->words + i));
+					b, "word", params_start(&d->params, p_at, set * d->sums + i));
 	add_window(d, first, x_at,
 	           lower_let(&d->cx, "w_g", loop_affine(b, g, d->group_weights, 0)), pixels);
-	y_at = lower_let(&d->cx, "y_g", loop_add(b, y_at, loop_affine(b, g, d->channels, 0)));
+	y_at = lower_let(&d->cx, "y_g", loop_add(b, y_at, loop_affine(b, g, d->params.channels, 0)));
 	for (int set = 0; set < sets && set * d->sums < d->c->oc; set++)
 		store_set(d, y_at, g, p_at, set, pixels);
 	lower_end_to(&d->cx, depth);
@@ -351,15 +313,15 @@ braid_lower(Arena *a, const Conv *c, const BraidShape *shape)
 
 	assert(d.sums && shape->pixels <= MAX_PIXELS && shape->sets <= MAX_SETS);
 	d.words = d.sums - 1;
-	d.channels = shape->sets * d.sums;
 	lower_begin(&d.cx, a, c->n);
-	d.scale = scale_begin(&d.cx, c);
+	d.params = params_begin(&d.cx, c, shape->sets * d.sums);
+	if (shape->parts)
+		scale_use_parts(&d.params.scale, c);
 	d.runs = c->dx > 1 ? c->kw : 1;
 	d.run = d.runs > 1 ? c->ic : c->kw * c->ic;
 	d.group_weights = c->kh * d.runs * d.run * shape->sets * d.words;
-	d.group_params = shape->sets * d.words + d.channels * scale_channel_words(&d.scale);
 	make_weights(&d);
-	make_params(&d);
+	params_make(&d.params, start_of, &d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	d.x = d.cx.in[0];
 	if (!conv_is_pointwise(c)) {

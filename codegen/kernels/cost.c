@@ -95,7 +95,7 @@ int64_t
 cost_dense(const Costs *k, const Conv *c, const DenseShape *s)
 {
 	bool flat = conv_is_pointwise(c);
-	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t pixels = conv_row_pixels(c);
 	int64_t lines = flat ? 1 : c->batch * c->out_h, rest = pixels % s->pixels, line;
 
 	line = pixels / s->pixels * dense_block(k, c, s, s->pixels);
@@ -108,7 +108,7 @@ int64_t
 cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
 {
 	bool flat = conv_is_pointwise(c);
-	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t pixels = conv_row_pixels(c);
 	int64_t lines = flat ? 1 : c->batch * c->out_h, taps = (int64_t)c->kh * c->kw * c->ic;
 	int64_t blocks = divide_up(pixels, s->pixels) * lines, group;
 
@@ -142,7 +142,7 @@ static int64_t
 rows_of_blocks(const Conv *c, int pixels, int64_t whole, int64_t rest)
 {
 	bool flat = conv_is_pointwise(c);
-	int64_t width = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t width = conv_row_pixels(c);
 	int64_t lines = flat ? 1 : c->batch * c->out_h;
 
 	return lines * (width / pixels * whole + (width % pixels ? rest : 0));
@@ -169,22 +169,49 @@ int64_t
 cost_packed_dot2(const Costs *k, const Conv *c, const PackedShape *s)
 {
 	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
-	int64_t pixels = conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t pixels = conv_row_pixels(c);
 	int64_t blocks = rows_of_blocks(c, s->pixels, packed_block(k, c, s, s->pixels),
 	                                packed_block(k, c, s, pixels % s->pixels));
 
 	return (blocks + (direct ? 0 : cost_rows(k, c))) / 10;
 }
 
+/* A block of `pixels`, in tenths. */
+static int64_t
+palette_block(const Costs *k, const Conv *c, const PackedShape *s, int64_t pixels)
+{
+	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	int64_t each = s->bits > 2 ? 1 : 4 / s->bits, words, word, group;
+
+	words = c->kh * divide_up(c->kw * c->ic, 2);
+	word = pixels * (direct ? k->load / 2 + k->op : k->load);
+	word += s->channels * (k->load + (each > 1 ? 2 : 0) * k->op + pixels * k->op + k->load / each);
+	group = words * word + divide_up(words, (each > 2 ? each : 2) * s->body) * k->loop;
+	group += c->kh * k->loop + (s->strip || c->kh == 1 ? 0 : c->kh * (4 * k->load + 12 * k->op));
+	group += s->channels * (3 * k->load + pixels * k->output);
+	return divide_up(c->oc, s->channels) * group;
+}
+
+int64_t
+cost_palette(const Costs *k, const Conv *c, const PackedShape *s)
+{
+	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	int64_t pixels = conv_row_pixels(c);
+	int64_t blocks = rows_of_blocks(c, s->pixels, palette_block(k, c, s, s->pixels),
+	                                palette_block(k, c, s, pixels % s->pixels));
+
+	return (blocks + (direct ? 0 : cost_rows(k, c))) / 10;
+}
+
 /* Unpacking takes two shifts, or one where fields of bits can be taken out: about as long
- * as a product where there are no fast ones. */
+ * as a product where there are no fast ones; a palette takes its address and a load more. */
 int64_t
 cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s)
 {
 	bool flat = conv_is_pointwise(c);
 	int64_t step = 32 / (s->bits * s->channels), runs = s->tested ? c->kw : 1;
 	int64_t run = divide_up(c->kw * c->ic, runs), words = c->kh * runs * divide_up(run, step);
-	int64_t taps = c->kh * runs * run, unpack = k->op, block;
+	int64_t taps = c->kh * runs * run, unpack = k->op + (s->palette ? 2 * k->load : 0), block;
 
 	block = words * (k->load + k->loop) + taps * s->channels * unpack;
 	block += taps * s->pixels * (k->load + s->channels * k->op);
@@ -225,7 +252,7 @@ int64_t
 cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLists *l)
 {
 	int64_t elements = (int64_t)c->batch * c->in_h * c->in_w * c->ic;
-	int64_t pixels = conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t pixels = conv_row_pixels(c);
 	int64_t blocks = rows_of_blocks(c, s->pixels, sparse_block(k, c, s, l, s->pixels),
 	                                sparse_block(k, c, s, l, pixels % s->pixels));
 
@@ -234,6 +261,18 @@ cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLis
 	else if (!conv_is_pointwise(c))
 		blocks += cost_rows(k, c);
 	return blocks / 10;
+}
+
+/* A weight that is no power of two is brought to a register first. */
+int64_t
+cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s)
+{
+	int64_t pixels = (int64_t)c->batch * c->out_h * c->out_w, pixel;
+	UnrolledCount n = unrolled_count(c, s->channels);
+
+	pixel = n.loads * k->load + n.powers * k->op + n.products * 2 * k->op + k->loop;
+	pixel += c->oc * (2 * k->load + k->output);
+	return (pixels * pixel + (conv_is_unpadded(c) ? 0 : cost_rows(k, c))) / 10;
 }
 
 int64_t

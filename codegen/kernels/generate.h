@@ -58,6 +58,7 @@ typedef struct {
 	int unroll;           /* depthwise kernels of up to so many taps have no loop over rows */
 	bool vectors;         /* sixteen products at once; not depthwise */
 	bool dual;            /* two channels, whose weights share words; not depthwise */
+	bool parts;           /* scale_use_parts() */
 } ScalarShape;
 
 /* Whether there is such a kernel for a convolution, and the kernel: elements as they
@@ -71,6 +72,8 @@ typedef struct {
 	int sets;      /* by up to 3 sets of channels, */
 	int body;      /* taps in the body of the loop over a row of the kernel */
 	int32_t strip; /* output rows that are buffered at a time; 0: a ring */
+	bool one_by_one; /* weights are loaded one by one, for want of registers */
+	bool parts;    /* scale_use_parts() */
 } BraidShape;
 
 /* How many output channels share words one less, 0: none can; and a convolution with
@@ -78,13 +81,16 @@ typedef struct {
 int braid_sums(const Conv *c);
 LFunc *braid_lower(Arena *a, const Conv *c, const BraidShape *shape);
 
-/* Weights of 4 or 2 bits: pixels by pairs of output channels, or by channels, at a time. */
+/* Weights of 4 or 2 bits, or numbers of weights in a palette, of 1 to 6: pixels by pairs of
+ * output channels, or by channels, at a time. */
 typedef struct {
 	int bits;
+	bool palette; /* packed_scalar: numbers */
 	int pixels;   /* up to 4 */
 	int pairs;    /* of packed_dot2: up to 3 */
-	int channels; /* of packed_scalar: 1, 2 or 4 */
-	int body;     /* words of x, or elements, in the body of the loop over a row */
+	int channels; /* of packed_scalar: 1, 2 or 4; of palette: up to 6 */
+	int body;     /* words of x, or elements, in the body of the loop over a row; of palette,
+	               * as many words of x as a byte has pairs of weights, but at least two */
 	int unroll;   /* packed_dot2: rows of up to so many words of x have no loop */
 	int32_t strip; /* packed_dot2: output rows that are buffered at a time; 0: a ring */
 	bool tested;  /* packed_scalar: no row buffer, taps are tested; one pixel */
@@ -95,8 +101,12 @@ typedef struct {
 bool packed_dot2_fits(const Conv *c, int bits);
 LFunc *packed_dot2_lower(Arena *a, const Conv *c, const PackedShape *shape);
 
-/* The same for any machine, with one product at a time (packed_scalar.c). */
-bool packed_scalar_fits(const Conv *c, int bits);
+/* Weights from a palette, by numbers of up to 4 bits, for the same machines (palette.c). */
+bool palette_fits(const Conv *c, int bits);
+LFunc *palette_lower(Arena *a, const Conv *c, const PackedShape *shape);
+
+/* Both for any machine, with one product at a time (packed_scalar.c). */
+bool packed_scalar_fits(const Conv *c, const PackedShape *shape);
 LFunc *packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape);
 
 /* Weights of zero left out. */
@@ -130,12 +140,28 @@ bool sparse_fits(const Conv *c, const SparseShape *shape);
 LFunc *sparse_lower(Arena *a, const Conv *c, const SparseShape *shape);
 
 typedef struct {
+	int channels; /* at a time, up to 8 */
+	bool dsp;     /* for machines with DSP instructions */
+} UnrolledShape;
+
+/* What there is of it for each pixel. */
+typedef struct {
+	int64_t loads, products, powers; /* powers: products with powers of two */
+} UnrolledCount;
+
+/* Few weights as straight-line code, for one pixel after the other (unrolled.c). */
+bool unrolled_fits(const Conv *c);
+UnrolledCount unrolled_count(const Conv *c, int channels);
+LFunc *unrolled_lower(Arena *a, const Conv *c, const UnrolledShape *shape);
+
+typedef struct {
 	bool pairs;    /* two products an instruction */
 	int tiles;     /* at most so many at a time, up to 4 */
 	int body;      /* words in the body of the loop over them; up to so many (with pairs
 	                * at least 8) have no loop.  0: 4 */
 	bool in_order; /* as written, tile by tile: with that few registers compilers that
 	                * reorder products have to spill */
+	bool parts;    /* scale_use_parts(); without pairs */
 } WinogradShape;
 
 /* Whether a convolution can be computed by exact Winograd F(4x4, 3x3); and that, with 8

@@ -111,8 +111,8 @@ static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	bool small = is_small(ch);
-	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 4 : 8,
-	                .unroll = small ? 8 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
+	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 2 : 8,
+	                .unroll = small ? 0 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
 
 	s.split = ch->level == '3';
 	s.packed = ch->level != '3';
@@ -130,16 +130,17 @@ add_dense(Chooser *ch, const DenseShape *s)
 	           cost_dense(ch->costs, ch->conv, s));
 }
 
-/* The fastest shape that fits the registers; one pixel alone takes more channels. */
+/* The fastest shape that fits the registers; one pixel alone takes more channels.  For size
+ * windows take two pixels at most, which is a quarter slower at worst. */
 static DenseShape
 best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	bool has_runs = ch->options->target->isa & ISA_ARM_SINGLE; /* arm_products.h */
 	DenseShape best = {0};
 
-	for (int size = 1; size <= 3; size++) {
+	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
@@ -150,8 +151,6 @@ best_dense(const Chooser *ch, bool direct)
 		if (direct && is_small(ch)) {
 			s.split = true;
 			s.uniform = true;
-			s.body = one ? 4 : 2;
-			s.unroll = 0;
 		}
 		if (direct && !s.split && c->batch * c->out_h * c->out_w % s.pixels != 0)
 			continue;
@@ -172,7 +171,7 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
 	bool single = ch->options->target->isa & ISA_ARM_SINGLE;
 	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
-	                   .in_order = !ch->costs->dual_issue};
+	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
 	if (ch->level == '3' && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)
@@ -224,6 +223,25 @@ list_dense(Chooser *ch)
 		add_dense(ch, &direct);
 }
 
+/* ---- Vectors of output channels ---- */
+
+static void
+list_channels(Chooser *ch, const ChannelConv *c)
+{
+	static const char *const form[] = {
+		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_PAIRS] = " of pairs",
+		[LANES_WORDS] = ""};
+	ChannelShape s;
+	int64_t cycles = channel_shape(c, ch->options->target, &s);
+
+	if (!ch->costs)
+		ch->reference = node_macs(c->c.n);
+	if (cycles > 0)
+		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
+		                            s.lanes, form[s.form]),
+		           channel_lower(ch->arena, c, &s), cycles);
+}
+
 /* ---- Depthwise convolutions ---- */
 
 static void
@@ -250,6 +268,7 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
+	ChannelConv vectors = channel_conv_of_int8(c);
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch), .packed = ch->level != '3'};
 
@@ -260,6 +279,8 @@ list_depthwise(Chooser *ch)
 			           cost_taps(ch->costs, c));
 		return;
 	}
+	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE))
+		list_channels(ch, &vectors);
 	if (!is_small(ch))
 		list_planar(ch);
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
@@ -276,22 +297,16 @@ count_registers(const Chooser *ch, bool *many, bool *few)
 	*few = !*many && !(ch->options->target->isa & ISA_MUL_HIGH);
 }
 
-/* Whether there is no other pixel in a row. */
-static bool
-is_one_pixel(const Conv *c)
-{
-	return conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
-}
-
 /* Blocks that the registers have room for. */
 static ScalarShape
 scalar_shape(const Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many, few, one = is_one_pixel(c), fast = ch->level == '3';
+	bool many, few, one = conv_row_pixels(c) == 1, fast = ch->level == '3';
 	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
 	count_registers(ch, &many, &few);
+	s.parts = few;
 	if (c->groups > 1) {
 		s.channels = 1;
 		s.pixels = one ? 1 : few ? 2 : 4;
@@ -304,19 +319,36 @@ scalar_shape(const Chooser *ch)
 	return s;
 }
 
+/* Shapes that the registers have room for: channels that do not exist are summed, too. */
+static BraidShape
+best_braid(const Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool many, few;
+	BraidShape best = {0};
+
+	count_registers(ch, &many, &few);
+	for (int sets = 1; sets <= (many || few || conv_row_pixels(c) == 1 ? 2 : 1); sets++) {
+		BraidShape s = {.sets = sets, .body = 8, .strip = strip_rows(c), .one_by_one = few,
+		                .parts = few || (!many && conv_row_pixels(c) == 1)};
+
+		s.pixels = few || conv_row_pixels(c) == 1 ? 1 : many ? 4 : 3;
+		if (!best.sets || cost_braid(ch->costs, c, &s) < cost_braid(ch->costs, c, &best))
+			best = s;
+	}
+	return best;
+}
+
 /* Sums of several channels in a word less, for flash. */
 static void
 list_braid(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many, few, one = is_one_pixel(c);
-	BraidShape s = {.body = 8, .strip = strip_rows(c)};
+	BraidShape s;
 
 	if (ch->level != '3' || !braid_sums(c))
 		return;
-	count_registers(ch, &many, &few);
-	s.pixels = one || few ? 1 : many ? 4 : 3;
-	s.sets = one || few || many ? 2 : 1;
+	s = best_braid(ch);
 	add_kernel(ch, arena_printf(ch->arena, "braid %dx%d", s.pixels, s.sets * braid_sums(c)),
 	           braid_lower(ch->arena, c, &s), cost_braid(ch->costs, c, &s));
 }
@@ -340,7 +372,7 @@ static void
 list_vectors(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
 	                 .vectors = true};
 
@@ -364,19 +396,21 @@ list_floats(Chooser *ch, const FloatConv *c)
 		           float_planar_lower(ch->arena, c, &s), cycles);
 }
 
+/* Of the layout nchw: along pixels or along channels, the better one first. */
 static void
-list_channels(Chooser *ch, const ChannelConv *c)
+list_planes(Chooser *ch, const FloatConv *f, const ChannelConv *c)
 {
-	static const char *const form[] = {
-		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_PAIRS] = " of pairs"};
-	ChannelShape s;
-	int64_t cycles = channel_shape(c, ch->options->target, &s);
+	const Target *t = ch->options->target;
+	FloatShape along;
+	ChannelShape across;
+	int64_t cycles = float_planar_shape(f, t, &along), other = channel_shape(c, t, &across);
+	bool is_better = other && (!cycles || other < cycles);
 
-	ch->reference = node_macs(c->c.n);
-	if (cycles > 0)
-		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
-		                            s.lanes, form[s.form]),
-		           channel_lower(ch->arena, c, &s), cycles);
+	if (is_better)
+		list_channels(ch, c);
+	list_floats(ch, f);
+	if (!is_better)
+		list_channels(ch, c);
 }
 
 /* Operators that are made of operations on vectors. */
@@ -408,11 +442,16 @@ list_lanes(Chooser *ch, const Node *n)
 {
 	int lanes = ch->options->target->vector_bytes / 4;
 	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
+	LFunc *sum = vector_sum_lower(ch->arena, n, &(SumShape){.at_once = lanes});
 	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
 
 	if (f) {
 		ch->reference = count;
 		add_kernel(ch, "vectors", f, (count + lanes - 1) / lanes);
+	}
+	if (sum) {
+		ch->reference = count * 4;
+		add_kernel(ch, "sum by vectors", sum, count * 4 / lanes);
 	}
 	f = node_lower_beside(ch->arena, n, 8);
 	if (f) {
@@ -438,7 +477,7 @@ list_vectors_of(Chooser *ch, const Node *n)
 	if (float_conv_read(&f, n)) {
 		c = channel_conv_of_floats(&f);
 		if (f.planar)
-			list_floats(ch, &f);
+			list_planes(ch, &f, &c);
 		else
 			list_channels(ch, &c);
 	} else if (conv_read(&q, ch->arena, n)) {
@@ -460,9 +499,14 @@ list_sum(Chooser *ch, const Node *n)
 	int64_t count = type_numel(&n->out[0]->type);
 	SumShape s = {.at_once = ch->level == '3' ? 4 : 1,
 	              .powers = ch->options->target->isa & ISA_ARM_DSP};
-	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s);
+	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s), *vectors = NULL;
 
 	ch->reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
+	s.at_once = 4;
+	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE))
+		vectors = vector_sum_lower(ch->arena, n, &s);
+	if (vectors)
+		add_kernel(ch, "sum by vectors", vectors, count * (6 * k->load + k->loop) / 10);
 	if (f)
 		add_kernel(ch, "sum by tables", f,
 		           count * (4 * k->load + k->output + k->loop) / 10);

@@ -1,10 +1,11 @@
 /*
- * Convolutions and matrix products with weights of 4 or 2 bits, one product at a time:
- * for machines without packed instructions, and for any machine.
+ * Convolutions and matrix products with weights of 4 or 2 bits, or with few different
+ * weights, one product at a time: for machines without packed instructions, and for any
+ * machine.
  *
- * Weights lie in words, the first in the lowest bits, in the order of use: for each
- * group of channels and run of a row of the kernel, element by element the weights of
- * all channels; a run starts with a new word.  What sums start with, and multipliers and
+ * Weights, or (palette) their numbers in a table, lie in words, the first in the lowest
+ * bits, in the order of use: for each group of channels and run of a row of the kernel,
+ * element by element those of all channels; a run starts with a new word.  What sums start with, and multipliers and
  * shifts, are a second constant, group by group.
  *
  * Pixels come from the input where the kernel has one tap, else from a row buffer of
@@ -12,6 +13,7 @@
  * a test of each tap, so that no memory is needed.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "codegen/kernels/blocks.h"
 #include "codegen/kernels/generate.h"
@@ -28,7 +30,9 @@ typedef struct {
 	int32_t runs, run; /* of a row of the kernel: pieces without gaps, elements of one */
 	int32_t step;      /* elements that a word has the weights of */
 	int32_t run_words, group_words;
-	LBuf *x, *weights;
+	int8_t color[CONV_MOST_COLORS]; /* the palette */
+	int colors;
+	LBuf *x, *weights, *palette;
 	LVar *sum[MAX_PIXELS][MAX_CHANNELS];
 } Packed;
 
@@ -39,9 +43,17 @@ builder(Packed *d)
 }
 
 bool
-packed_scalar_fits(const Conv *c, int bits)
+packed_scalar_fits(const Conv *c, const PackedShape *shape)
 {
-	return c->groups == 1 && conv_weight_bits(c) <= bits;
+	int8_t color[CONV_MOST_COLORS];
+	int colors;
+
+	if (c->groups != 1 || shape->bits * shape->channels > WORD_BITS)
+		return false;
+	if (!shape->palette)
+		return conv_weight_bits(c) <= shape->bits;
+	colors = conv_palette(c, color);
+	return colors > 0 && shape->bits <= 6 && colors <= 1 << shape->bits;
 }
 
 /* ---- Constants ---- */
@@ -50,11 +62,14 @@ static uint32_t
 run_weight(const Packed *d, int32_t oc, int32_t ky, int32_t run, int32_t at)
 {
 	const Conv *c = d->c;
-	int32_t kx = d->runs > 1 ? run : at / c->ic, ic = d->runs > 1 ? at : at % c->ic;
+	int32_t kx = d->runs > 1 ? run : at / c->ic, ic = d->runs > 1 ? at : at % c->ic, w;
 
 	if (oc >= c->oc || at >= d->run)
 		return 0;
-	return (uint32_t)conv_weight(c, oc, ky, kx, ic) & ((1u << d->shape.bits) - 1);
+	w = conv_weight(c, oc, ky, kx, ic);
+	if (d->shape.palette)
+		return (uint32_t)conv_color(d->color, d->colors, w);
+	return (uint32_t)w & ((1u << d->shape.bits) - 1);
 }
 
 static uint32_t
@@ -100,12 +115,38 @@ start_of(void *user, int32_t first, int i)
 
 /* ---- Sums ---- */
 
+/* The palette, with as many elements as there are numbers. */
+static void
+make_palette(Packed *d)
+{
+	int8_t *color = ARENA_ARRAY(d->cx.arena, int8_t, CONV_MOST_COLORS);
+
+	memcpy(color, d->color, (size_t)d->colors);
+	d->palette = lower_table(&d->cx, "palette", DT_I8, 1 << d->shape.bits, color);
+}
+
+static Expr *
+color_of(Packed *d, Expr *word, int which)
+{
+	LBuilder *b = builder(d);
+	int shift = d->shape.bits * which;
+
+	if (shift > 0)
+		word = loop_op2(b, KOP_SHR, word, loop_int(b, DT_I32, shift));
+	word = loop_op2(b, KOP_AND, word, loop_int(b, DT_I32, (1 << d->shape.bits) - 1));
+	word = loop_let(b, "number", word);
+	return loop_let(b, "wk", params_load(&d->cx, d->palette, loop_cvt(b, DT_IDX, word), 0));
+}
+
 /* Weight `which` of a word, with its sign. */
 static Expr *
 weight_of(Packed *d, Expr *word, int which)
 {
 	LBuilder *b = builder(d);
 	int bits = d->shape.bits, above = WORD_BITS - bits * (which + 1);
+
+	if (d->shape.palette)
+		return color_of(d, word, which);
 
 	if (above > 0)
 		word = loop_op2(b, KOP_SHL, word, loop_int(b, DT_I32, above));
@@ -287,7 +328,7 @@ packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape)
 	Blocks bl = {.cx = &d.cx, .c = c, .pixels = shape->pixels, .pixel_units = c->sx * c->ic,
 	             .user = &d, .block = lower_block};
 
-	assert(packed_scalar_fits(c, shape->bits) && shape->pixels <= MAX_PIXELS);
+	assert(packed_scalar_fits(c, shape) && shape->pixels <= MAX_PIXELS);
 	assert(shape->channels == 1 || shape->channels == 2 || shape->channels == 4);
 	lower_begin(&d.cx, a, c->n);
 	d.params = params_begin(&d.cx, c, shape->channels);
@@ -296,6 +337,10 @@ packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape)
 	d.step = WORD_BITS / (shape->bits * shape->channels);
 	d.run_words = (d.run - 1) / d.step + 1;
 	d.group_words = c->kh * d.runs * d.run_words;
+	if (shape->palette) {
+		d.colors = conv_palette(c, d.color);
+		make_palette(&d);
+	}
 	make_weights(&d);
 	params_make(&d.params, start_of, &d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});

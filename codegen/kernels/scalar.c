@@ -320,7 +320,7 @@ sum_of(Scalar *d, int pixel, int i)
 
 	if (d->dual && i == 1)
 		return shift(d, KOP_SHR, loop_sub(b, sum, loop_get(b, d->sum[pixel][0])),
-		             d->params.scale.fast ? 7 : 8);
+		             d->params.scale.twice ? 7 : 8);
 	return params_sum(&d->params, sum);
 }
 
@@ -395,6 +395,8 @@ scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape)
 	assert(!shape->dual || (shape->channels == 2 && !shape->vectors && scalar_fits_dual(c)));
 	lower_begin(&d.cx, a, c->n);
 	d.params = params_begin(&d.cx, c, shape->channels);
+	if (shape->parts)
+		scale_use_parts(&d.params.scale, c);
 	d.step = shape->vectors ? DOT_ELEMENTS : shape->dual ? 2 : 1;
 	d.run = ((d.runs > 1 ? c->ic : c->kw * c->ic) - 1) / d.step + 1;
 	d.group_weights = count_weights(&d);

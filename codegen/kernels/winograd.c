@@ -455,7 +455,7 @@ store_pixel(Winograd *d, const Output *o, Expr *y_at, Expr *y, int j)
 	if (may_end)
 		loop_if(b, loop_op2(b, KOP_LT, o->ox, loop_idx(b, c->out_w - j)));
 	y = loop_mul(b, y, loop_int(b, DT_I32, (int32_t)INVERSE_OF_9));
-	y = loop_op2(b, KOP_SHR, y, loop_int(b, DT_I32, shift[j] + (d->scale.fast ? 0 : 1)));
+	y = loop_op2(b, KOP_SHR, y, loop_int(b, DT_I32, shift[j] + (d->scale.twice ? 0 : 1)));
 	scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, j * c->oc)), o->channel, y,
 	            o->m, o->shift);
 	if (may_end)
@@ -594,6 +594,8 @@ winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape)
 	d.scale = scale_begin(&d.cx, c);
 	if (d.pairs)
 		scale_use_powers(&d.scale, c);
+	if (shape->parts)
+		scale_use_parts(&d.scale, c);
 	d.rows = d.pairs ? rows_plan_bytes(&d.view, d.tiles_x * TILE, false)
 	                 : rows_plan_single(&d.view, d.tiles_x * TILE, false);
 	make_stream(&d);

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "codegen/llvm/compat.h"
 #include "codegen/llvm/module.h"
 
 static const char *
@@ -40,6 +41,7 @@ void
 llvm_finish_function(const LlvmModule *m, LLVMValueRef fn, const char *name)
 {
 	const LlvmTarget *t = &m->options->target;
+	const char *tuning = compat_tuning(t->triple), *comma = *tuning && *t->features ? "," : "";
 	LLVMAttributeIndex function = (LLVMAttributeIndex)LLVMAttributeFunctionIndex;
 
 	llvm_add_attribute(m, fn, function, "nounwind");
@@ -54,8 +56,9 @@ llvm_finish_function(const LlvmModule *m, LLVMValueRef fn, const char *name)
 		add_text_attribute(m, fn, "target-cpu", t->cpu);
 	if (*t->tune)
 		add_text_attribute(m, fn, "tune-cpu", t->tune);
-	if (*t->features)
-		add_text_attribute(m, fn, "target-features", t->features);
+	if (*t->features || *tuning)
+		add_text_attribute(m, fn, "target-features",
+		                   arena_printf(m->arena, "%s%s%s", tuning, comma, t->features));
 	if (m->has_sections)
 		LLVMSetSection(fn, text(m, name, ".text."));
 }
@@ -81,15 +84,12 @@ llvm_constant(LlvmModule *m, const char *name, DType t, size_t count, const void
 	return global;
 }
 
-/* The constant of a buffer; those of one name are one. */
+/* The constant of a buffer that is its own base. */
 static LLVMValueRef
 constant_of(LlvmModule *m, const Buffer *b)
 {
 	const char *name = m->symbols.constant[b->index];
 
-	if (m->constant[b->index])
-		return m->constant[b->index];
-	m->constant[b->index] = LLVMGetNamedGlobal(m->module, name);
 	if (!m->constant[b->index])
 		m->constant[b->index] = llvm_constant(m, name, b->type.dtype,
 		                                      (size_t)type_numel(&b->type), b->data);

@@ -423,6 +423,7 @@ make_program(Build *b)
 	finish_buffers(b);
 	if (is_for_size(b))
 		program_merge_functions(p);
+	program_share_constants(p);
 	return true;
 }
 

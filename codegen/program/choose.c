@@ -776,7 +776,7 @@ make_room(Choice *c)
 	Arena *a = c->plans.arena;
 
 	c->plans.kernel = ARENA_ARRAY(a, Versions *, c->plans.nnodes);
-	c->plans.no_hold = ARENA_ARRAY(a, bool, c->plans.nnodes);
+	c->plans.last_order = ARENA_ARRAY(a, Order, c->plans.nnodes);
 	c->choices = ARENA_ARRAY(a, NodeKernels, c->plans.nnodes);
 	c->chosen = ARENA_ARRAY(a, int, c->plans.nnodes);
 	c->versions = ARENA_ARRAY(a, Versions **, c->plans.nnodes);

@@ -95,12 +95,22 @@ combine(Form x, Form y, int64_t factor, Range hull)
 	return f;
 }
 
+/* Whether the smaller, or the larger, of the two is always x. */
+static bool
+is_first(KOp op, Form x, Form y)
+{
+	return op == KOP_MIN ? x.hull.hi <= y.hull.lo : op == KOP_MAX && x.hull.lo >= y.hull.hi;
+}
+
 static Form
 apply(KOp op, DType t, Form x, Form y)
 {
 	static const Form zero = {0};
 	bool exact;
 	Range hull = range_kop(op, t, x.hull, y.hull, &exact);
+
+	if (is_first(op, x, y) || is_first(op, y, x))
+		return is_first(op, x, y) ? x : y;
 
 	if (!exact || (x.c == 0 && y.c == 0))
 		return range_form(hull);

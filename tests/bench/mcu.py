@@ -25,6 +25,7 @@ chosen when no other takes 3 % less.  Both measure builds of C.  Needs ../shared
 the tools of tests/mcusim/README.md; without them the exit status is 77.
 """
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -90,6 +91,19 @@ def mark_calls(source):
     with open(source, "w") as f:
         f.write('#include "mcusim.h"\n' + text[:start] + body)
     return calls
+
+
+@contextlib.contextmanager
+def workplace(args):
+    """The simulator and a folder to work in; None where tools or models are missing."""
+    missing = emulated.missing_tools("m")
+    if missing or not os.path.isdir(args.models):
+        print(f"skipped: no {', '.join(missing) or args.models}")
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="mcc-bench-") as folder:
+        sim, built = emulated.prepare_simulator(folder)
+        yield (sim, folder) if "cycles.so" in built else None
 
 
 class Bench:
@@ -232,15 +246,10 @@ def main():
     args = p.parse_args()
     args.mcc = os.path.abspath(args.mcc)
 
-    missing = emulated.missing_tools("m")
-    if missing or not os.path.isdir(args.models):
-        print(f"skipped: no {', '.join(missing) or args.models}")
-        return 77
-    with tempfile.TemporaryDirectory(prefix="mcc-bench-") as folder:
-        sim, built = emulated.prepare_simulator(folder)
-        if "cycles.so" not in built:
+    with workplace(args) as place:
+        if not place:
             return 77
-        bench = Bench(args, sim, folder)
+        bench = Bench(args, *place)
         if args.variants:
             for name in args.model or MODELS:
                 for core in args.core or CORES:

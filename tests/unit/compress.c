@@ -1,6 +1,7 @@
 /* passes/compression: ranges, layers, weights, whole graphs run by the interpreter. */
 #include <check.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "codegen/program/program.h"
@@ -124,7 +125,7 @@ compress_with(const char *text, const CompressOptions *o)
 static Graph *
 compress(const char *text)
 {
-	return compress_with(text, &(CompressOptions){.weights = {.most = 127}, .input = DT_I8, .output = DT_I8});
+	return compress_with(text, &(CompressOptions){.codes = DT_I8, .weights = {.most = 127}, .input = DT_I8, .output = DT_I8});
 }
 
 static void
@@ -274,7 +275,7 @@ START_TEST(the_bias_keeps_the_mean)
 			x[i][j] = (int8_t)fmin(rint((double)x0[i][j] * 64) + 3, 127);
 		}
 	m = moments_collect(&l, N, &a0, &a, &t, false, arena);
-	w = weights_choose(&l, &m, &(WeightOptions){.most = 127}, &(Cut){0}, 1.0 / 64, arena);
+	w = weights_choose(&l, &m, &(WeightOptions){.most = 127}, &(Cut){0}, &t, arena);
 	for (int i = 0; i < N; i++) {
 		double unit = (double)w.type.q->scale[0] / 64, sum = ((const int32_t *)w.bias)[0];
 
@@ -415,6 +416,129 @@ START_TEST(graphs_become_integer_and_stay_near)
 }
 END_TEST
 
+START_TEST(sixteen_bits_lose_less)
+{
+	const CompressOptions o = {.codes = DT_I16, .weights = {.most = 127},
+	                           .input = DT_I16, .output = DT_I16};
+	double error;
+	Graph *q;
+
+	compress(graphs[_i]);
+	error = report.agreement.rmse;
+	q = compress_with(graphs[_i], &o);
+	for (int i = 0; i < graph_plain_outputs(q); i++) {
+		ck_assert_int_eq(q->outputs.v[i]->type.dtype, DT_I16);
+		ck_assert_int_eq(q->outputs.v[i]->type.q->zero[0], 0);
+	}
+	ck_assert_double_le(report.agreement.rmse, error);
+}
+END_TEST
+
+/* The types at the border are of the same numbers. */
+START_TEST(the_border_may_have_other_types)
+{
+	static const DType types[] = {DT_I8, DT_U8, DT_I16, DT_F32};
+	const CompressOptions o = {.codes = _i % 2 ? DT_I16 : DT_I8, .weights = {.most = 127},
+	                           .input = types[_i / 2], .output = types[3 - _i / 2]};
+	Graph *q = compress_with(graphs[0], &o);
+
+	ck_assert_int_eq(q->inputs.v[0]->type.dtype, o.input);
+	ck_assert_int_eq(q->outputs.v[0]->type.dtype, o.output);
+	ck_assert_double_lt(report.agreement.rmse, 0.02 * report.agreement.float_rms + 0.005);
+}
+END_TEST
+
+/* Sums of 16-bit codes that may leave 32 bits have biases of 64. */
+START_TEST(long_rows_have_long_sums)
+{
+	enum { D = 1024, N = 20 };
+	Graph *g = parse("graph @g(%x: f32[1,1024], %w: f32[1,1024]) {\n"
+	                 "  %y = gemm(%x, %w) {trans_b=true}\n  return %y\n}\n");
+	static float w[D], x0[N][D];
+	static int16_t x[N][D];
+	Type t = type_make(DT_I16, 2, (int32_t[]){1, D});
+	CallArray a0 = {x0, sizeof *x0}, a = {x, sizeof *x};
+	NewWeights made[2];
+
+	t.q = plan_symmetric(arena, (Range){-1, 1});
+	g->inputs.v[1]->data = w;
+	for (int k = 0; k < 2; k++) {
+		Layer l = layer_read(g->last);
+		Moments m;
+
+		/* All weights have the greatest code, or one of them. */
+		for (int i = 0; i < D; i++)
+			w[i] = k && i ? 0.001f : 1;
+		m = moments_collect(&l, N, &a0, &a, &t, false, arena);
+		made[k] = weights_choose(&l, &m, &(WeightOptions){.most = 127}, &(Cut){0}, &t, arena);
+	}
+	ck_assert_int_eq(made[0].bias_type, DT_I64);
+	ck_assert_int_eq(made[1].bias_type, DT_I32);
+}
+END_TEST
+
+/* Which codes the weights of a graph's first convolution have. */
+static int
+codes_of(const Graph *q, bool used[256])
+{
+	int n = 0;
+
+	memset(used, 0, 256 * sizeof *used);
+	for (const Node *node = q->first; node; node = node->next)
+		for (int32_t i = 0; node->op == OP_CONV && i < type_numel(&node->in[1]->type); i++) {
+			int code = ((const int8_t *)node->in[1]->data)[i] + 128;
+
+			n += !used[code];
+			used[code] = true;
+		}
+	return n;
+}
+
+static const char *const eighty_weights =
+	"graph @g(%x: f32[1,4,5,5]) {\n"
+	"  %w: f32[5,4,2,2] = const [0.91,-0.12,0.33,0.48,-0.77,0.05,0.61,-0.29,0.14,0.83,-0.57,"
+	"0.22,-0.68,0.39,0.71,-0.03,0.55,-0.91,0.27,0.18,0.66,-0.44,0.09,0.37,-0.81,0.52,0.13,-0.62,"
+	"0.74,-0.21,0.46,0.95,-0.35,0.58,0.02,-0.87,0.69,0.24,-0.51,0.11,0.88,-0.16,0.43,-0.73,0.31,"
+	"0.64,-0.08,0.79,-0.26,0.54,0.17,-0.93,0.41,-0.59,0.07,0.85,-0.38,0.72,0.29,-0.65,0.97,0.19,"
+	"-0.47,0.34,-0.11,0.76,0.56,-0.82,0.23,0.04,-0.53,0.89,-0.32,0.63,0.15,-0.71,0.49,-0.06,0.36,"
+	"0.8]\n"
+	"  %1 = conv(%x, %w)\n"
+	"  return %1\n}\n";
+
+START_TEST(palettes_have_as_many_weights_as_they_may)
+{
+	CompressOptions o = {.codes = DT_I8, .weights = {.most = 127, .cluster = _i}, .input = DT_I8,
+	                     .output = DT_I8};
+	bool used[256];
+	int n = codes_of(compress_with(eighty_weights, &o), used);
+
+	ck_assert_int_le(n, 1 << _i);
+	ck_assert_int_ge(n, _i < 5 ? 1 << _i : 25);
+	ck_assert_int_eq(report.layers.v[0].bits, _i);
+	o.weights.sparsity = 0.5;
+	o.weights.each_layer = true;
+	ck_assert_int_le(codes_of(compress_with(eighty_weights, &o), used), 1 << _i);
+	ck_assert(used[128]);
+	ck_assert_double_ge(report.layers.v[0].sparsity, 0.5);
+}
+END_TEST
+
+START_TEST(weights_may_be_powers_of_two)
+{
+	const CompressOptions o = {.codes = DT_I8, .weights = {.most = 64, .powers = true}, .input = DT_I8,
+	                           .output = DT_I8};
+	bool used[256];
+
+	ck_assert_int_gt(codes_of(compress_with(eighty_weights, &o), used), 6);
+	for (int i = 0; i < 256; i++) {
+		int size = abs(i - 128);
+
+		ck_assert(!used[i] || ((size & (size - 1)) == 0 && size <= 64));
+	}
+	ck_assert_double_lt(report.agreement.rmse, 0.2 * report.agreement.float_rms);
+}
+END_TEST
+
 START_TEST(the_same_samples_give_the_same_graph)
 {
 	Str a, b;
@@ -430,7 +554,7 @@ END_TEST
 START_TEST(layers_that_are_named_stay_float)
 {
 	const char *const keep[] = {"2"};
-	Graph *q = compress_with(graphs[0], &(CompressOptions){.weights = {.most = 127}, .input = DT_F32, .output = DT_U8,
+	Graph *q = compress_with(graphs[0], &(CompressOptions){.codes = DT_I8, .weights = {.most = 127}, .input = DT_F32, .output = DT_U8,
 	                                                       .nkeep = 1, .keep = keep});
 	bool found = false;
 
@@ -474,7 +598,7 @@ channels_left(const char *middle, DType type)
 		       "  %%f: f32[2,4] = const [0.5, -0.6, 0.7, 0.2, 0.9, 0.8, -0.1, 0.3]\n"
 		       "  %%1 = conv(%%x, %%w) {activation=relu}\n%s}\n", middle);
 	Graph *q = compress_with(text, &(CompressOptions){
-		.weights = {.most = type == DT_F32 ? 0 : 127, .channels = 0.5},
+		.codes = DT_I8, .weights = {.most = type == DT_F32 ? 0 : 127, .channels = 0.5},
 		.input = type, .output = type});
 	const PassInfo *dead = pass_find("dead-channels");
 	PassCtx cx;
@@ -596,7 +720,7 @@ code_for(float value, size_t n, const char *keep)
 {
 	Graph *g = parse(small);
 	Samples s = samples_of(g);
-	const CompressOptions o = {.weights = {.most = 127}, .input = DT_I8, .output = DT_I8, .nkeep = keep != NULL,
+	const CompressOptions o = {.codes = DT_I8, .weights = {.most = 127}, .input = DT_I8, .output = DT_I8, .nkeep = keep != NULL,
 	                           .keep = &keep};
 
 	if (value != 0)
@@ -641,7 +765,7 @@ START_TEST(layers_with_more_inputs_than_samples_show_are_warned_of)
 		arena, "graph @g(%%x: f32[1,%d]) {\n  %%o: f32[1] = const [1.0]\n"
 		       "  %%w = expand(%%o) {shape=[2,%d]}\n"
 		       "  %%y = gemm(%%x, %%w) {trans_b=true}\n  return %%y\n}\n", _i, _i);
-	const CompressOptions o = {.weights = {.most = 7}, .input = DT_I8, .output = DT_I8};
+	const CompressOptions o = {.codes = DT_I8, .weights = {.most = 7}, .input = DT_I8, .output = DT_I8};
 
 	compress_with(text, &o);
 	ck_assert_int_eq(diag.warnings, _i > 20);
@@ -660,7 +784,7 @@ START_TEST(values_that_overflow_on_samples_are_reported)
 {
 	Graph *g = parse("graph @g(%x: f32[1,4]) {\n  %1 = log(%x)\n  return %1\n}\n");
 	Samples s = samples_of(g);
-	const CompressOptions o = {.weights = {.most = 127}, .input = DT_I8, .output = DT_I8};
+	const CompressOptions o = {.codes = DT_I8, .weights = {.most = 127}, .input = DT_I8, .output = DT_I8};
 
 	ck_assert_ptr_null(compress_graph(g, &o, &s, &exec, &report, &diag));
 	ck_assert_int_eq(diag.first->code, E_CALIBRATION);
@@ -681,6 +805,11 @@ main(void)
 	tcase_add_test(tc, the_bias_keeps_the_mean);
 	tcase_add_test(tc, moments_are_those_of_the_columns);
 	tcase_add_loop_test(tc, graphs_become_integer_and_stay_near, 0, COUNT(graphs));
+	tcase_add_loop_test(tc, sixteen_bits_lose_less, 0, COUNT(graphs));
+	tcase_add_loop_test(tc, the_border_may_have_other_types, 0, 8);
+	tcase_add_test(tc, long_rows_have_long_sums);
+	tcase_add_loop_test(tc, palettes_have_as_many_weights_as_they_may, 1, 7);
+	tcase_add_test(tc, weights_may_be_powers_of_two);
 	tcase_add_test(tc, the_same_samples_give_the_same_graph);
 	tcase_add_test(tc, layers_that_are_named_stay_float);
 	tcase_add_test(tc, what_has_no_integer_form_stays_float_with_a_warning);
