@@ -423,6 +423,8 @@ make_program(Build *b)
 	finish_buffers(b);
 	if (is_for_size(b))
 		program_merge_functions(p);
+	else if (b->choice.plans.options->batch)
+		program_plan_batch(p);
 	return true;
 }
 
