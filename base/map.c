@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 enum { FIRST_SIZE = 16 };
 
 void
@@ -12,20 +14,10 @@ map_init(Map *m, Arena *a)
 	*m = (Map){.arena = a};
 }
 
-static size_t
-hash(const char *s)
-{
-	uint64_t h = 14695981039346656037u; /* FNV-1a */
-
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * 1099511628211u;
-	return (size_t)(h ^ h >> 32);
-}
-
 static MapEntry *
 find_slot(const Map *m, const char *key)
 {
-	size_t i = hash(key) & (m->size - 1);
+	size_t i = (size_t)hash_text(key) & (m->size - 1);
 
 	while (m->slot[i].key && strcmp(m->slot[i].key, key) != 0)
 		i = (i + 1) & (m->size - 1);

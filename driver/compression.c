@@ -18,6 +18,25 @@ compression_is_wanted(const Options *o)
 	       o->weights.channels > 0 || o->prune_auto;
 }
 
+static void
+check_palette(const Options *o)
+{
+	WeightOptions plain = o->weights;
+
+	plain.cluster = 0;
+	if (!o->weights.cluster)
+		return;
+	if (!o->weights.most)
+		diag_report(o->diag, NULL, E_USAGE, "'-fcluster=' needs '-fquantize='");
+	else if (o->weights.powers)
+		diag_report(o->diag, NULL, E_USAGE,
+		            "'-fcluster=' and '-fquantize=pow2' each say which weights there may be");
+	else if (weights_bits(&plain) <= o->weights.cluster)
+		diag_report(o->diag, NULL, W_UNUSED,
+		            "'-fcluster=%d' has no effect: weights have %d bits without it",
+		            o->weights.cluster, weights_bits(&plain));
+}
+
 void
 compression_check(const Options *o)
 {
@@ -33,6 +52,7 @@ compression_check(const Options *o)
 	};
 
 	search_check(o);
+	check_palette(o);
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
 		if (uses[i].given && !compression_is_wanted(o) &&
 		    (i == KEEP_FLOAT || i == MAX_DROP || !shrink_is_wanted(o)))
@@ -108,6 +128,14 @@ warn_of_made_up(Job *j)
 	            "are clipped, and the loss is unknown");
 }
 
+static DType
+outer_type(const Options *o, DType asked)
+{
+	if (!o->weights.most)
+		return DT_F32;
+	return asked == DT_COUNT ? o->codes : asked;
+}
+
 bool
 compression_try(Job *j, const WeightOptions *weights, const Samples *samples, Survey *survey,
                 bool with_shares)
@@ -118,8 +146,9 @@ compression_try(Job *j, const WeightOptions *weights, const Samples *samples, Su
 		.ranges = o->calib ? o->ranges : RANGE_MIN_MAX,
 		.weights = *weights,
 		.survey = survey,
-		.input = o->weights.most ? o->input_type : DT_F32,
-		.output = o->weights.most ? o->output_type : DT_F32,
+		.codes = o->codes,
+		.input = outer_type(o, o->input_type),
+		.output = outer_type(o, o->output_type),
 		.measure_shares = with_shares,
 		.nkeep = o->keep_float.n,
 		.keep = o->keep_float.v,

@@ -133,6 +133,7 @@ job_read(Job *j)
 		.dims = o->dims.v,
 		.ndims = o->dims.n,
 		.tree_limit = o->tree_limit,
+		.plain_weights = o->weights.most > 0,
 		.files = &j->files,
 	};
 

@@ -332,12 +332,26 @@ set_io(Options *o, const char *value)
 static bool
 set_quantize(Options *o, const char *value)
 {
-	static const char *const words[] = {"int8", "int4", "ternary", NULL};
-	static const int most[] = {127, 7, 1};
+	static const char *const words[] = {"int8", "int4", "ternary", "pow2", "int16x8", NULL};
+	static const int most[] = {127, 7, 1, 64, 127};
 	int i = one_of(o, "-fquantize=", value, words);
 
 	o->weights.most = i >= 0 ? most[i] : 0;
+	o->weights.powers = i == 3;
+	o->codes = i == 4 ? DT_I16 : DT_I8;
 	return i >= 0;
+}
+
+static bool
+set_cluster(Options *o, const char *value)
+{
+	char *end;
+	long bits = strtol(value, &end, 10);
+
+	if (end == value || *end || bits < 1 || bits > 6)
+		return USAGE(o, "'-fcluster=%s': it must be a number of bits from 1 to 6", value);
+	o->weights.cluster = (int)bits;
+	return true;
 }
 
 static bool
@@ -355,8 +369,8 @@ set_calib_ranges(Options *o, const char *value)
 static bool
 read_outer_type(Options *o, const char *option, const char *value, DType *out)
 {
-	static const char *const words[] = {"int8", "uint8", "float", NULL};
-	static const DType types[] = {DT_I8, DT_U8, DT_F32};
+	static const char *const words[] = {"int8", "uint8", "int16", "float", NULL};
+	static const DType types[] = {DT_I8, DT_U8, DT_I16, DT_F32};
 	int i = one_of(o, option, value, words);
 
 	*out = types[i >= 0 ? i : 0];
@@ -400,6 +414,18 @@ find_warning(Options *o, const char *option, const char *name, DiagCode *code)
 		if (diag_info[i].option)
 			str_printf(&list, "%s'%s'", list.n ? ", " : "", diag_info[i].option);
 	return USAGE(o, "unknown warning '%s%s'; there are %s", option, name, list.s);
+}
+
+static bool
+set_kernel(Options *o, const char *value)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (end == value || *end || n < 1 || n > 100)
+		return USAGE(o, "'-fkernel=%s': it must be a number from 1 to 100", value);
+	o->kernel = (int)n;
+	return true;
 }
 
 static bool
@@ -803,8 +829,9 @@ options_parse(Options *o, Tool tool, int argc, char **argv, Arena *a, Diag *d)
 		.rtol = 1e-4,
 		.atol = 1e-5,
 		.max_memory = (size_t)4 << 30,
-		.input_type = tool == TOOL_MCC ? DT_I8 : DT_F32,
-		.output_type = tool == TOOL_MCC ? DT_I8 : DT_F32,
+		.codes = DT_I8,
+		.input_type = tool == TOOL_MCC ? DT_COUNT : DT_F32,
+		.output_type = tool == TOOL_MCC ? DT_COUNT : DT_F32,
 	};
 	if (!response_expand(&words, argc - 1, argv + 1, a, d))
 		return false;
@@ -845,7 +872,8 @@ options_init_diag(const Options *o, Diag *d, Arena *a)
 ProgramOptions
 options_program(const Options *o, KernelOptions *kernels)
 {
-	*kernels = (KernelOptions){.target = &o->machine.facts, .level = o->level};
+	*kernels = (KernelOptions){.target = &o->machine.facts, .level = o->level,
+	                            .skip = o->kernel > 0 ? o->kernel - 1 : 0};
 	return (ProgramOptions){.kernels = kernels, .io = o->io,
 	                        .clobber_input = o->clobber_input, .nregions = o->regions.n,
 	                        .region = o->regions.v, .budget = o->budget};

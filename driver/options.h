@@ -61,6 +61,7 @@ typedef struct {
 	VEC(MemoryRegion) regions; /* -mregion= */
 	ProgramBudget budget; /* --max-ram=, --max-flash=, --max-cycles= */
 	int tree_limit; /* -ntree-limit */
+	int kernel;     /* -fkernel; 0: not given */
 	bool print_graph, syntax_only, hosted, report, save_temps, save_temps_in_cwd;
 	bool assemble, compile, emit_llvm, debug; /* -S -c -emit-llvm -g */
 	int batch; /* -fbatch: 1, -fno-batch: 0, neither: -1 */
@@ -91,7 +92,8 @@ typedef struct {
 	double max_drop;          /* --max-drop=, in points */
 	const char *calib;        /* -fcalib= */
 	RangeMethod ranges;       /* -fcalib-ranges= */
-	DType input_type, output_type; /* -finput-type=, -foutput-type= */
+	DType codes; /* of values of quantised models: DT_I8, or DT_I16 by -fquantize=int16x8 */
+	DType input_type, output_type; /* -finput-type=, -foutput-type=; DT_COUNT: as `codes` */
 	Names keep_float;
 	TreeShrink shrink;        /* -fprune-trees= and others */
 
@@ -103,7 +105,7 @@ typedef struct {
 
 	bool werror, quiet;
 	bool warning_off[DIAG_COUNT], warning_as_error[DIAG_COUNT];
-	Names remarks;
+	Names remarks, missed;
 	bool json;
 	ColorMode color;
 } Options;

@@ -117,7 +117,13 @@ print_tree_options(Str *s, const Options *o)
 static const char *
 outer_type_word(DType t)
 {
-	return t == DT_I8 ? "int8" : t == DT_U8 ? "uint8" : "float";
+	return t == DT_I8 ? "int8" : t == DT_U8 ? "uint8" : t == DT_I16 ? "int16" : "float";
+}
+
+static void
+print_outer_type(Str *s, const char *option, DType asked, DType codes)
+{
+	print_joined(s, option, outer_type_word(asked == DT_COUNT ? codes : asked));
 }
 
 /* Data are named without folders: the text is the same on every machine. */
@@ -144,14 +150,18 @@ print_compression(Str *s, const Options *o)
 		print_joined(s, "-fkeep-float=", o->keep_float.v[i]);
 	if (!o->weights.most)
 		return;
-	print_joined(s, "-fquantize=", o->weights.most == 127 ? "int8"
-	                               : o->weights.most == 7 ? "int4"
-	                                                      : "ternary");
+	print_joined(s, "-fquantize=", o->codes == DT_I16       ? "int16x8"
+	                               : o->weights.powers      ? "pow2"
+	                               : o->weights.most == 127 ? "int8"
+	                               : o->weights.most == 7   ? "int4"
+	                                                        : "ternary");
+	if (o->weights.cluster)
+		print_joined(s, "-fcluster=", arena_printf(s->arena, "%d", o->weights.cluster));
 	if (o->ranges != RANGE_MSE)
 		print_joined(s, "-fcalib-ranges=", ranges[o->ranges]);
 	if (o->tool == TOOL_MCC) {
-		print_joined(s, "-finput-type=", outer_type_word(o->input_type));
-		print_joined(s, "-foutput-type=", outer_type_word(o->output_type));
+		print_outer_type(s, "-finput-type=", o->input_type, o->codes);
+		print_outer_type(s, "-foutput-type=", o->output_type, o->codes);
 	}
 }
 
@@ -203,6 +213,8 @@ options_print_code(Str *s, const Options *o)
 	print_compression(s, o);
 	if (o->passes)
 		print_joined(s, "-passes=", o->passes);
+	if (o->kernel)
+		print_joined(s, "-fkernel=", arena_printf(s->arena, "%d", o->kernel));
 	if (o->prefix)
 		print_joined(s, "-fprefix=", o->prefix);
 }
@@ -228,11 +240,12 @@ static bool
 is_printed_apart(size_t offset)
 {
 	static const size_t apart[] = {
-		offsetof(Options, verbose), offsetof(Options, only_show), offsetof(Options, output),
-		offsetof(Options, hosted),  offsetof(Options, clobber_input),  offsetof(Options, passes),    offsetof(Options, prefix),
-		offsetof(Options, report),  offsetof(Options, attrs),
-		offsetof(Options, single_rounding), offsetof(Options, calib),
-		offsetof(Options, keep_float),
+		offsetof(Options, verbose),         offsetof(Options, only_show),
+		offsetof(Options, output),          offsetof(Options, hosted),
+		offsetof(Options, clobber_input),   offsetof(Options, passes),
+		offsetof(Options, prefix),          offsetof(Options, report),
+		offsetof(Options, attrs),           offsetof(Options, calib),
+		offsetof(Options, single_rounding), offsetof(Options, keep_float),
 	};
 	size_t request = offsetof(Options, request);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "codegen/kernels/kernels.h"
 #include "driver/guard.h"
 #include "passes/pass.h"
 
@@ -95,6 +96,17 @@ check_names(const char *option, const Names *names, bool or_all, Diag *d)
 	return true;
 }
 
+/* The passes that can tell what they missed. */
+static bool
+check_missed(const Options *o, Diag *d)
+{
+	for (int i = 0; i < o->missed.n; i++)
+		if (strcmp(o->missed.v[i], pass_info[PASS_fuse_qdq].name) != 0)
+			return diag_report(d, NULL, E_PASS, "'-Rpass-missed=%s': only '%s' can tell",
+			                   o->missed.v[i], pass_info[PASS_fuse_qdq].name);
+	return true;
+}
+
 bool
 pipeline_check(const Options *o, Diag *d)
 {
@@ -106,7 +118,7 @@ pipeline_check(const Options *o, Diag *d)
 
 	if (!ok)
 		note_passes(o, d);
-	return ok;
+	return ok && check_missed(o, d);
 }
 
 /* ---- What happens around a pass ---- */
@@ -173,7 +185,7 @@ run_passes(Job *j, const PassList *list, int rounds)
 
 	pass_init(&cx, j->arena, &j->diag);
 	cx.verify_each = o->verify_each;
-	cx.small = o->level == 's' || o->level == 'z';
+	cx.small = level_is_small(o->level);
 	cx.target = &o->machine.facts;
 	cx.tree_code = o->tree_code;
 	cx.tree_keys = o->tree_keys;
@@ -194,8 +206,15 @@ pipeline_run(Job *j)
 {
 	PassList list = {0};
 
-	return parse_passes(j->options, j->arena, &list, &j->diag) &&
-	       run_passes(j, &list, j->options->passes ? 1 : MAX_ROUNDS);
+	if (!parse_passes(j->options, j->arena, &list, &j->diag) ||
+	    !run_passes(j, &list, j->options->passes ? 1 : MAX_ROUNDS))
+		return false;
+	for (int i = 0; i < list.n && j->options->missed.n; i++)
+		if (list.v[i] == &pass_info[PASS_fuse_qdq]) {
+			fuse_qdq_report_missed(j->graph, &j->diag);
+			break;
+		}
+	return true;
 }
 
 static bool

@@ -153,6 +153,17 @@ try_weights(Search *s, const WeightOptions *weights)
 
 /* ---- Halving ---- */
 
+/* As options say, with nothing dropped. */
+static WeightOptions
+unpruned(const Options *o)
+{
+	WeightOptions w = o->weights;
+
+	w.sparsity = w.channels = 0;
+	w.of = 0;
+	return w;
+}
+
 typedef struct {
 	const double *share;
 	int n;
@@ -172,7 +183,7 @@ enum { WAYS = sizeof ways / sizeof *ways };
 static Try
 try_share(Search *s, const Way *w, int k)
 {
-	WeightOptions weights = {.most = s->j->options->weights.most};
+	WeightOptions weights = unpruned(s->j->options);
 
 	*(w->channels ? &weights.channels : &weights.sparsity) = w->share[k];
 	return try_weights(s, &weights);
@@ -256,7 +267,8 @@ search_run(Job *j, const Samples *samples)
 {
 	const Options *o = j->options;
 	Search s = {.j = j, .samples = samples};
-	Try best = try_weights(&s, &(WeightOptions){.most = o->weights.most}), last[WAYS + 1] = {best};
+	WeightOptions whole = unpruned(o);
+	Try best = try_weights(&s, &whole), last[WAYS + 1] = {best};
 
 	if (!has_budget(o) || !is_answer(&s, &best))
 		for (int i = 0; i < WAYS; i++)

@@ -56,6 +56,8 @@ typedef struct {
 	const DimValue *dims;
 	int ndims;
 	int tree_limit;  /* iterations of boosting that count; 0: all, TREE_LIMIT_BEST */
+	bool plain_weights; /* weights of 8 bits for layers of floats become floats, as they are
+	                     * about to be chosen again */
 	PathList *files; /* gets the files that are read beside the model; NULL: nobody asks */
 } FrontendOptions;
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "ir/num.h"
 
 const char *const field_kind_name[FIELD_KIND_COUNT] = {
@@ -16,20 +17,10 @@ typedef struct NameTable {
 	size_t size, used;
 } NameTable;
 
-static size_t
-hash_name(const char *s)
-{
-	uint64_t h = 14695981039346656037u; /* FNV-1a */
-
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * 1099511628211u;
-	return (size_t)h;
-}
-
 static Value **
 find_slot(const NameTable *t, const char *name)
 {
-	size_t i = hash_name(name) & (t->size - 1);
+	size_t i = (size_t)hash_text(name) & (t->size - 1);
 
 	while (t->slot[i] && strcmp(t->slot[i]->name, name) != 0)
 		i = (i + 1) & (t->size - 1);

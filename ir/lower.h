@@ -44,6 +44,13 @@ typedef struct {
 enum { BATCH_ROWS = 128 };
 LFunc *node_lower_rows(Arena *a, const Node *n, int32_t rows, const RowStrides *stride);
 
+/* The same in other forms, with the same results; NULL where there is no such form.
+ * Elementwise operators on f32 with vectors: the operator's scalar function has to make do
+ * with operations that vectors have.  Sums and means along the last axes with so many
+ * outputs side by side. */
+LFunc *node_lower_lanes(Arena *a, const Node *n, int lanes);
+LFunc *node_lower_beside(Arena *a, const Node *n, int outputs);
+
 /* How many multiply-accumulates the operator takes by its formula (macs.c). */
 int64_t node_macs(const Node *n);
 

@@ -114,6 +114,15 @@ num_store_int(DType t, void *data, size_t i, int64_t value)
 	assert(0 && "not a type");
 }
 
+int64_t
+num_wrap(DType t, int64_t v)
+{
+	int64_t stored;
+
+	num_store_int(t, &stored, 0, v);
+	return num_load_int(t, &stored, 0);
+}
+
 static uint32_t
 float_bits(float f)
 {

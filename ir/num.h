@@ -21,6 +21,9 @@ int64_t num_load_int(DType t, const void *data, size_t i);
 void num_store(DType t, void *data, size_t i, double value);
 void num_store_int(DType t, void *data, size_t i, int64_t value);
 
+/* The number of an integer type, bool or idx that v becomes when it is converted. */
+int64_t num_wrap(DType t, int64_t v);
+
 /* Half and bfloat16 bits to and from float, round to nearest even. */
 float num_half_to_float(uint16_t bits);
 uint16_t num_float_to_half(float value);

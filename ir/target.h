@@ -18,7 +18,10 @@ enum {
 	ISA_ARM_MVE = 1 << 6,    /* vectors of integers */
 	ISA_ARM_MVE_FLOAT = 1 << 7, /* vectors of floats */
 	ISA_ARM_DOT = 1 << 8,    /* SDOT, UDOT on vectors of int8 */
-	ISA_VECTOR = 1 << 9      /* any vector unit for integers; see vector_bytes */
+	ISA_VECTOR = 1 << 9,     /* any vector unit for integers; see vector_bytes */
+	ISA_X86_AVX2 = 1 << 10,  /* vectors of 32 bytes */
+	ISA_X86_AVX512 = 1 << 11, /* and of 64: AVX-512 F, BW, DQ and VL */
+	ISA_X86_VNNI = 1 << 12   /* sums of four products of bytes */
 };
 
 typedef struct {
@@ -28,6 +31,7 @@ typedef struct {
 	int pointer_bytes;
 	size_t address_space; /* bytes that data and code can have together; 0: plenty */
 	int vector_bytes;     /* of a vector register; 0: none */
+	int vector_registers; /* how many of them */
 	unsigned isa;
 } Target;
 

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "ir/num.h"
 
 struct Ensemble {
@@ -52,12 +53,7 @@ ensemble_new(Arena *a, DType decide, DType sum, int32_t features, int32_t output
 static uint32_t
 hash_row(const double *v, int32_t n, int32_t target)
 {
-	uint32_t h = 2166136261u ^ (uint32_t)target;
-	const unsigned char *p = (const unsigned char *)v;
-
-	for (size_t i = 0; i < (size_t)n * sizeof *v; i++)
-		h = (h ^ p[i]) * 16777619u;
-	return h;
+	return (uint32_t)hash_bytes(HASH_START ^ (uint32_t)target, v, (size_t)n * sizeof *v);
 }
 
 /* Where the row is among the slots, or belongs. */

@@ -17,7 +17,8 @@
  *
  * Integers keep their bits; sums wrap around alike.  Floats do as long as no number is
  * infinite or NaN: zero times those is taken for zero.  Inputs and outputs of the graph
- * keep all their channels, and each value at least one.
+ * keep all their channels, and each value at least one.  Of many channels of bytes, a
+ * multiple of four, a multiple of four stays: kernels read them by words.
  */
 #include <assert.h>
 #include <math.h>
@@ -377,6 +378,38 @@ keep_least(Liveness *l, const ChannelNode *n)
 	}
 }
 
+static void
+spread(Liveness *l)
+{
+	do {
+		l->changed = false;
+		for (int i = l->m->nodes.n; i-- > 0;) {
+			keep_least(l, &l->m->nodes.v[i]);
+			if (l->m->nodes.v[i].use == USES_SUMS)
+				keep_weighted(l, &l->m->nodes.v[i]);
+		}
+	} while (l->changed);
+}
+
+/* Keeps so many dead channels more of a multiple of four bytes that one stays, unless that
+ * is much. */
+static void
+keep_words(Liveness *l, const Value *y)
+{
+	enum { FEW_CHANNELS = 12 };
+	int32_t channels = y ? l->m->of[y->id].n : 0, alive = 0;
+
+	if (channels % 4 != 0 || !y->type.q || dtype_info[y->type.dtype].bytes != 1)
+		return;
+	for (int32_t c = 0; c < channels; c++)
+		alive += is_alive(l, y, c);
+	for (int32_t c = 0; c < channels && alive > FEW_CHANNELS && alive % 4 != 0; c++)
+		if (!is_alive(l, y, c)) {
+			keep(l, y, c);
+			alive++;
+		}
+}
+
 static Liveness
 find_alive(ChannelMap *m)
 {
@@ -392,14 +425,12 @@ find_alive(ChannelMap *m)
 		keep_all(&l, m->g->outputs.v[i]);
 	for (int i = 0; i < m->nodes.n; i++)
 		tie_node(&l, &m->nodes.v[i]);
-	do {
-		l.changed = false;
-		for (int i = m->nodes.n; i-- > 0;) {
-			keep_least(&l, &m->nodes.v[i]);
-			if (m->nodes.v[i].use == USES_SUMS)
-				keep_weighted(&l, &m->nodes.v[i]);
+	spread(&l);
+	for (int i = m->nodes.n; i-- > 0;)
+		if (m->nodes.v[i].use == USES_SUMS) {
+			keep_words(&l, m->nodes.v[i].n->out[0]);
+			spread(&l);
 		}
-	} while (l.changed);
 	return l;
 }
 

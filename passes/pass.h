@@ -87,6 +87,10 @@ typedef VEC(const PassInfo *) PassList;
 /* Appends the passes that a text as in -passes= names, separated by commas. */
 bool pass_parse_list(Arena *a, const char *text, PassList *list, Diag *d);
 
+/* Reports (R_PASS) each operator that works on floats between a dequantize and a quantize,
+ * and why fuse-qdq left it so. */
+void fuse_qdq_report_missed(const Graph *g, Diag *d);
+
 /* Runs the list once, or again and again until nothing changes, at most `rounds`
  * times. */
 bool pass_run_list(const PassList *list, Graph *g, PassCtx *cx, int rounds);

@@ -77,6 +77,9 @@ bool qdq_bias(Qdq *q, Value *bias, const Type *x, const Type *w, int32_t channel
  * is computed in floats for another reason too, or by an unknown operator. */
 Value *qdq_quantized(Qdq *q, Node *at, Value *x, const Type *to);
 
+/* Whether there are operators on integers for n, with some attributes and types. */
+bool qdq_knows(const Node *n);
+
 /* The twin of n's output where that needs no rounding; NULL where it may. */
 Value *qdq_exact(Qdq *q, Node *n);
 

@@ -559,6 +559,12 @@ rule_of(const Node *n)
 	return op_info[n->op].kind == OP_ELEMENTWISE ? elementwise : NULL;
 }
 
+bool
+qdq_knows(const Node *n)
+{
+	return rule_of(n) != NULL;
+}
+
 /* A float constant in the quantisation of `to`. */
 static Value *
 quantized_constant(Qdq *q, const Value *v, const Type *to)

@@ -46,8 +46,8 @@ typedef struct {
 	const int *kernel_of;        /* by step */
 	bool *const *used;           /* by step and buffer of its function: it is an argument */
 	bool *const *shared;         /* the same: other arguments may overlap it */
-	const char *const *constant; /* by Buffer.index; equal constants have one name; NULL: not
-	                              * used, or no constant */
+	const char *const *constant; /* by Buffer.index; NULL: not used, no constant, or one
+	                              * that lies in another */
 } CSymbols;
 
 void c_symbols(Arena *a, const Program *p, const char *prefix, CSymbols *out);

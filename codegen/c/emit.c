@@ -183,20 +183,10 @@ describe_step(Emit *e, Str *s, const Step *step)
 
 /* ---- Constants ---- */
 
-static bool
-same_constant(const Buffer *a, const Buffer *b)
-{
-	return a->type.dtype == b->type.dtype && type_numel(&a->type) == type_numel(&b->type) &&
-	       (a->data == b->data || memcmp(a->data, b->data, type_bytes(&a->type)) == 0);
-}
-
-/* The array that holds the data of a constant; equal ones are one array. */
+/* The array that holds the data of a constant, which is its own base. */
 static const char *
 constant_name(Emit *e, const Buffer *b)
 {
-	for (int i = 0; i < e->constants.n; i++)
-		if (same_constant(e->constants.v[i].buffer, b))
-			return e->constants.v[i].name;
 	VEC_PUSH(e->file.arena, &e->constants, ((Constant){b, global_name(e, b->name)}));
 	return e->constants.v[e->constants.n - 1].name;
 }
@@ -722,6 +712,7 @@ print_source(Emit *e, Str *s)
 	emit_checks(e, s);
 	emit_special_values(e, s);
 	helpers_print(s, &e->file);
+	vectors_print(s, &e->file);
 	for (int i = 0; i < e->file.scalars.n; i++) {
 		str_putc(s, '\n');
 		str_write(s, e->file.scalars.v[i]->text.s, e->file.scalars.v[i]->text.n);
@@ -768,6 +759,7 @@ prepare(Emit *e, const Program *p, const CEmitOptions *options, Arena *a)
 {
 	start(e, p, options, a);
 	helpers_reserve(&e->file);
+	vectors_reserve(&e->file);
 	name_parameters(e);
 	find_all_overlaps(e);
 	for (int i = 0; i < program_all_steps(p); i++)

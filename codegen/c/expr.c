@@ -732,7 +732,7 @@ put_dot(CFunc *f, Str *s, const Expr *e)
 static Prec
 put_wide_load(CFunc *f, Str *s, const Expr *e)
 {
-	HelperKind helper = load_elements(e) == 4 ? HELPER_WIDE_8 : HELPER_WIDE_16;
+	HelperKind helper = load_elements_of_lane(e) == 4 ? HELPER_WIDE_8 : HELPER_WIDE_16;
 	DType elem = e->u.buf->elem;
 
 	str_printf(s, "%s(&%s[", helper_name(f->file, helper, elem, elem),
@@ -746,7 +746,7 @@ static Prec
 put_load(CFunc *f, Str *s, const Expr *e)
 {
 	f->buf_used[e->u.buf->index] = true;
-	if (load_elements(e) > 1)
+	if (load_elements_of_lane(e) > 1)
 		return put_wide_load(f, s, e);
 	str_printf(s, "%s[", f->buf_name[e->u.buf->index]);
 	c_expr_print(f, s, e->arg[0], PREC_TERNARY);
@@ -763,6 +763,10 @@ put_expr(CFunc *f, Str *s, const Expr *e)
 {
 	f->file->uses.floats = f->file->uses.floats || is_float(e->type);
 	f->file->uses.doubles = f->file->uses.doubles || e->type == DT_F64;
+	if (e->lanes && e->kind != E_VAR) {
+		vector_print(f, s, e);
+		return PREC_PRIMARY;
+	}
 	switch (e->kind) {
 	case E_CONST: return put_const(f, s, e);
 	case E_VAR:
@@ -777,6 +781,7 @@ put_expr(CFunc *f, Str *s, const Expr *e)
 	case E_CALL: return put_call(f, s, scalar_name(f->file, e->u.callee), e);
 	case E_PACKED: return put_packed(f, s, e);
 	case E_DOT: return put_dot(f, s, e);
+	case E_SPLAT: break;
 	}
 	assert(0 && "not an expression");
 	return PREC_PRIMARY;

@@ -100,8 +100,10 @@ put_text(CFunc *f, int depth, const char *text)
 /* ---- Statements ---- */
 
 static const char *
-var_type(const LVar *v)
+var_type(const CFunc *f, const LVar *v)
 {
+	if (v->lanes)
+		return vector_type(f->file, v->type, v->lanes);
 	return v->type == DT_BOOL ? "int" : dtype_info[v->type].c_type;
 }
 
@@ -196,7 +198,7 @@ put_var(CFunc *f, const Stmt *s, int depth)
 
 	if (!f->var_live[s->var->index])
 		return;
-	str_printf(&line, "%s%s %s = ", s->var->is_const ? "const " : "", var_type(s->var),
+	str_printf(&line, "%s%s %s = ", s->var->is_const ? "const " : "", var_type(f, s->var),
 	           f->var_name[s->var->index]);
 	c_expr_print(f, &line, s->value, PREC_TERNARY);
 	str_putc(&line, ';');
@@ -228,6 +230,11 @@ put_store(CFunc *f, const Stmt *s, int depth)
 {
 	Str line = new_line(f);
 
+	if (s->value->lanes) {
+		vector_store_print(f, &line, s);
+		put_line(f, depth, &line);
+		return;
+	}
 	f->buf_used[s->buf->index] = true;
 	str_printf(&line, "%s[", f->buf_name[s->buf->index]);
 	c_expr_print(f, &line, s->index, PREC_TERNARY);
@@ -341,7 +348,7 @@ put_parameters(const CFunc *f, const bool *plain, Str *s)
 	size_t start = s->n;
 
 	for (int i = 0; i < fn->params.n; i++)
-		str_printf(s, "%s%s %s", s->n > start ? ", " : "", var_type(fn->params.v[i]),
+		str_printf(s, "%s%s %s", s->n > start ? ", " : "", var_type(f, fn->params.v[i]),
 		           f->var_name[fn->params.v[i]->index]);
 	for (int i = 0; i < fn->bufs.n; i++) {
 		const LBuf *buf = fn->bufs.v[i];

@@ -101,6 +101,8 @@ need_callees(CFile *f, HelperKind kind, DType t)
 	case HELPER_DOT2:
 	case HELPER_MAC_BB:
 	case HELPER_MAC_TT:
+	case HELPER_DOT4:
+	case HELPER_DOT4U:
 	case HELPER_MAC_TB:
 	case HELPER_EVEN8:
 	case HELPER_PACK_LO:

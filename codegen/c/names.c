@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "codegen/c/c.h"
 
 enum { STEM_MAX = 56 }; /* C99 compilers tell 63 characters apart */
@@ -19,12 +20,9 @@ names_init(Names *n, Arena *a)
 static NameSlot *
 find_slot(const Names *n, const char *name)
 {
-	uint64_t h = 14695981039346656037u; /* FNV-1a */
-	size_t i;
+	size_t i = (size_t)hash_text(name) & (n->size - 1);
 
-	for (const char *s = name; *s; s++)
-		h = (h ^ (unsigned char)*s) * 1099511628211u;
-	for (i = (size_t)h & (n->size - 1); n->slot[i].name; i = (i + 1) & (n->size - 1))
+	for (; n->slot[i].name; i = (i + 1) & (n->size - 1))
 		if (strcmp(n->slot[i].name, name) == 0)
 			break;
 	return &n->slot[i];

@@ -15,6 +15,16 @@ typedef enum {
 	HELPER_COUNT
 } HelperKind;
 
+/* Functions on vectors, of 2 << size lanes. */
+typedef enum {
+#define VECTOR(id, name, result, params, lane, gnu) VECTOR_##id,
+#define NATIVE(id, lanes, condition, text)
+#include "codegen/c/vectors.def"
+	VECTOR_COUNT
+} VectorKind;
+
+enum { VECTOR_SIZES = 6 };
+
 /* A function of the mathematical library and its name in C. */
 typedef struct {
 	const LFunc *fn;
@@ -25,6 +35,7 @@ typedef struct {
 /* What the printed code needs from its surroundings. */
 typedef struct {
 	bool helper[HELPER_COUNT][DT_COUNT][DT_COUNT];
+	bool vector[VECTOR_COUNT][VECTOR_SIZES];
 	bool math, floats, doubles, signed_shift, infinity, nan, packed, dot;
 } Uses;
 
@@ -65,6 +76,19 @@ void helpers_reserve(CFile *f);
 
 /* The unsigned C type of the same size. */
 const char *unsigned_type(DType t);
+
+/* ---- vectors.c ---- */
+
+/* The C type of a vector. */
+const char *vector_type(const CFile *f, DType t, int lanes);
+
+/* Prints an expression that is a vector but no variable, and a statement that stores one. */
+void vector_print(CFunc *f, Str *s, const Expr *e);
+void vector_store_print(CFunc *f, Str *s, const Stmt *st);
+
+/* Types and functions that were used; as for helpers. */
+void vectors_print(Str *s, const CFile *f);
+void vectors_reserve(CFile *f);
 
 /* ---- expr.c ---- */
 

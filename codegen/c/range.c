@@ -1,5 +1,7 @@
 #include "codegen/c/range.h"
 
+#include "ir/num.h"
+
 static CRange
 type_range(DType t)
 {
@@ -47,23 +49,10 @@ const_range(const Expr *e)
 static CRange
 wrap(DType t, int64_t v)
 {
-	switch (t) {
-	case DT_BOOL: v = v != 0; break;
-	case DT_I8: v = (int8_t)v; break;
-	case DT_U8: v = (uint8_t)v; break;
-	case DT_I16: v = (int16_t)v; break;
-	case DT_U16: v = (uint16_t)v; break;
-	case DT_I32:
-	case DT_IDX: v = (int32_t)v; break;
-	case DT_U32: v = (uint32_t)v; break;
-	case DT_U64: v = v < 0 ? INT64_MAX : v; break;
-	case DT_I64:
-	case DT_F16:
-	case DT_BF16:
-	case DT_F32:
-	case DT_F64:
-	case DT_COUNT: break;
-	}
+	if (t == DT_U64)
+		v = v < 0 ? INT64_MAX : v;
+	else if (!dtype_is_float(t))
+		v = num_wrap(t, v);
 	return (CRange){v, v};
 }
 
@@ -162,7 +151,8 @@ c_range(const Expr *e)
 	case E_LOAD:
 	case E_CALL:
 	case E_PACKED:
-	case E_DOT: break;
+	case E_DOT:
+	case E_SPLAT: break;
 	}
 	return type_range(e->type);
 }

@@ -13,14 +13,7 @@ typedef struct {
 static bool
 is_small(const Lister *l)
 {
-	return l->options->level == 's' || l->options->level == 'z';
-}
-
-/* Pixels of a row that a block can have. */
-static int64_t
-row_pixels(const Conv *c)
-{
-	return conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	return level_is_small(l->options->level);
 }
 
 static void
@@ -50,14 +43,15 @@ strip_of(const Conv *c, int bytes)
 static const char *
 packed_name(const Lister *l, const PackedShape *s, int channels)
 {
-	return arena_printf(l->arena, "int%d %dx%d%s", s->bits, s->pixels, channels,
+	return arena_printf(l->arena, "%s%d %dx%d%s", s->palette ? "palette" : "int", s->bits,
+	                    s->pixels, channels,
 	                    s->tested ? " without buffer" : s->strip ? " in strips" : "");
 }
 
 static void
 list_packed_dot2(Lister *l, int bits)
 {
-	bool one = row_pixels(l->c) == 1;
+	bool one = conv_row_pixels(l->c) == 1;
 	PackedShape best = {0};
 
 	/* The mask takes a register that three pixels would need. */
@@ -83,13 +77,13 @@ list_packed_dot2(Lister *l, int bits)
 
 /* Blocks that the registers have room for, as of the scalar kernels. */
 static void
-list_packed_scalar(Lister *l, int bits)
+list_packed_scalar(Lister *l, int bits, bool palette)
 {
 	const Target *t = l->options->target;
 	bool many = t && strncmp(t->name, "riscv", 5) == 0;
-	bool few = !many && !(t && t->isa & ISA_MUL_HIGH), one = row_pixels(l->c) == 1;
-	PackedShape s = {.bits = bits, .channels = one || few || many ? 4 : 2, .pixels = 1,
-	                 .tested = !conv_is_pointwise(l->c)};
+	bool few = !many && !(t && t->isa & ISA_MUL_HIGH), one = conv_row_pixels(l->c) == 1;
+	PackedShape s = {.bits = bits, .palette = palette, .pixels = 1,
+	                 .channels = one || few || many ? 4 : 2, .tested = !conv_is_pointwise(l->c)};
 
 	if (l->c->oc < s.channels)
 		s.channels = l->c->oc == 1 ? 1 : 2;
@@ -116,7 +110,62 @@ list_packed(Lister *l)
 		list_packed_dot2(l, 4);
 	if (pairs && packed_dot2_fits(l->c, bits))
 		list_packed_dot2(l, bits);
-	list_packed_scalar(l, bits);
+	list_packed_scalar(l, bits, false);
+}
+
+/* ---- Palettes ---- */
+
+static int
+bits_for(int colors)
+{
+	int bits = 1;
+
+	while (1 << bits < colors)
+		bits++;
+	return bits;
+}
+
+static void
+list_palette_dot2(Lister *l, int bits)
+{
+	bool one = conv_row_pixels(l->c) == 1;
+	PackedShape best = {0};
+
+	for (int size = 1; size <= (one ? 4 : 2); size++) {
+		PackedShape s = {.bits = bits, .palette = true, .pixels = one ? 1 : size,
+		                 .channels = one ? size : 2, .body = is_small(l) ? 1 : 2};
+
+		/* Channels that do not exist have weights all the same. */
+		if (l->c->oc % s.channels != 0 && s.channels > 2)
+			continue;
+		if (!best.bits ||
+		    cost_palette(l->costs, l->c, &s) < cost_palette(l->costs, l->c, &best))
+			best = s;
+	}
+	add(l, packed_name(l, &best, best.channels), palette_lower(l->arena, l->c, &best),
+	    cost_palette(l->costs, l->c, &best));
+	if (is_small(l) || conv_is_pointwise(l->c) || l->c->out_h == 1)
+		return;
+	best.strip = strip_of(l->c, 2);
+	add(l, packed_name(l, &best, best.channels), palette_lower(l->arena, l->c, &best),
+	    cost_palette(l->costs, l->c, &best));
+}
+
+/* Where numbers have fewer bits than weights. */
+static void
+list_palette(Lister *l)
+{
+	int8_t color[CONV_MOST_COLORS];
+	int colors = conv_palette(l->c, color), bits = bits_for(colors);
+
+	if (colors == 0 || l->c->groups != 1 || bits >= conv_weight_bits(l->c))
+		return;
+	for (int k = bits; k <= 4 && l->costs && (l->options->target->isa & ISA_ARM_DSP); k++)
+		if (palette_fits(l->c, k)) {
+			list_palette_dot2(l, k);
+			break;
+		}
+	list_packed_scalar(l, bits, true);
 }
 
 /* ---- Zeros left out ---- */
@@ -137,13 +186,13 @@ sparse_bytes(const Lister *l, const SparseShape *s, const SparseLists *lists)
 
 /* Less is better, by what the level wants. */
 static double
-merit(const Lister *l, int64_t cycles, int64_t bytes)
+merit(char level, double cycles, double bytes)
 {
-	switch (l->options->level) {
-	case '3': return (double)cycles;
-	case '2': return (double)cycles * (double)bytes;
-	case 's': return (double)cycles * (double)bytes * (double)bytes;
-	default: return (double)bytes;
+	switch (level) {
+	case '3': return cycles;
+	case '2': return cycles * bytes;
+	case 's': return cycles * bytes * bytes;
+	default: return bytes;
 	}
 }
 
@@ -152,7 +201,7 @@ static bool
 best_sparse(const Lister *l, SparseShape way, SparseShape *best, SparseLists *best_lists)
 {
 	int step = way.planes ? 2 : 1, most = way.planes ? 8 : 4;
-	int64_t width = row_pixels(l->c);
+	int64_t width = conv_row_pixels(l->c);
 	double least = 0;
 
 	for (int unit = 8 / way.bits; unit <= (way.mask ? 1 : 4); unit *= 2)
@@ -167,8 +216,8 @@ best_sparse(const Lister *l, SparseShape way, SparseShape *best, SparseLists *be
 				continue;
 			lists = sparse_lists(l->c, &s);
 			lists.units = (int32_t)sparse_units(l->c, &lists, unit);
-			m = merit(l, cost_sparse(l->costs, l->c, &s, &lists),
-			          sparse_bytes(l, &s, &lists));
+			m = merit(l->options->level, (double)cost_sparse(l->costs, l->c, &s, &lists),
+			          (double)sparse_bytes(l, &s, &lists));
 			if (least == 0 || m < least) {
 				least = m;
 				*best = s;
@@ -189,6 +238,7 @@ add_sparse(Lister *l, const SparseShape *way)
 	add(l, arena_printf(l->arena, "sparse %dx1%s%s%s", s.pixels, s.planes ? " by planes" : "",
 	                    s.strip > 0 ? ", windows" : "", s.mask ? " by mask" : ""),
 	    sparse_lower(l->arena, l->c, &s), cost_sparse(l->costs, l->c, &s, &lists));
+	l->all.v[l->all.n - 1].is_sparse = true;
 }
 
 static void
@@ -217,6 +267,7 @@ compressed_list(Arena *a, const Conv *c, const KernelOptions *o, const Costs *co
 	Lister l = {.arena = a, .c = c, .options = o, .costs = costs};
 
 	list_packed(&l);
+	list_palette(&l);
 	if (costs)
 		list_sparse(&l);
 	return l.all;
@@ -233,16 +284,18 @@ bytes_of(const NodeKernel *k)
 bool
 compressed_is_better(const NodeKernel *k, const NodeKernel *than, char level)
 {
-	int64_t bytes = bytes_of(k), other_bytes = bytes_of(than);
+	double bytes = (double)bytes_of(k), other_bytes = (double)bytes_of(than);
 	bool known = k->cycles > 0 && than->cycles > 0;
-	int64_t cycles = known ? k->cycles : 1, other = known ? than->cycles : 1;
+	double cycles = known ? (double)k->cycles : 1, other = known ? (double)than->cycles : 1;
 
 	switch (level) {
-	case '3': return 20 * cycles < 19 * other;
+	case '3': return cycles < 0.95 * other;
 	case '2':
-		return (double)cycles * (double)bytes < 0.95 * (double)other * (double)other_bytes &&
-		       4 * cycles <= 5 * other && 4 * bytes <= 5 * other_bytes;
-	case 's': return bytes < other_bytes && 4 * cycles <= 5 * other;
+		return bytes <= other_bytes && cycles <= (k->is_sparse ? 1 : 1.125) * other &&
+		       merit(level, cycles, bytes) < 0.95 * merit(level, other, other_bytes);
+	case 's':
+		return bytes < other_bytes &&
+		       merit(level, cycles, bytes) < merit(level, other, other_bytes);
 	default: return bytes < other_bytes;
 	}
 }

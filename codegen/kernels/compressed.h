@@ -14,9 +14,10 @@
 NodeKernels compressed_list(Arena *a, const Conv *c, const KernelOptions *o, const Costs *costs);
 
 /*
- * Whether the level prefers a compressed kernel to another one: -O3 when it is faster,
- * -O2 when the product of cycles and bytes is smaller and neither is a quarter larger, -Os
- * when it has fewer bytes and at most a quarter more cycles, -Oz when it has fewer bytes.
+ * Whether the level prefers a compressed kernel to another one: -O3 when it is faster; -O2
+ * when the product of cycles and bytes is smaller, bytes are no more, and cycles neither,
+ * or for weights of fewer bits at most an eighth more; -Os when it has fewer bytes and the
+ * product of cycles and the square of bytes is smaller; -Oz when it has fewer bytes.
  */
 bool compressed_is_better(const NodeKernel *k, const NodeKernel *than, char level);
 

@@ -198,6 +198,12 @@ conv_is_pointwise(const Conv *c)
 	       c->left == 0 && c->in_h == c->out_h && c->in_w == c->out_w;
 }
 
+int64_t
+conv_row_pixels(const Conv *c)
+{
+	return conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+}
+
 static int64_t
 weights_of(const Conv *c)
 {
@@ -223,4 +229,30 @@ conv_nonzeros(const Conv *c)
 	for (int64_t i = 0; i < weights_of(c); i++)
 		count += c->w[i] != 0;
 	return count;
+}
+
+int
+conv_color(const int8_t *color, int n, int32_t w)
+{
+	for (int i = 0; i < n; i++)
+		if (color[i] == w)
+			return i;
+	return -1;
+}
+
+int
+conv_palette(const Conv *c, int8_t color[CONV_MOST_COLORS])
+{
+	bool used[256] = {false};
+	int n = 0;
+
+	for (int64_t i = 0; i < weights_of(c); i++)
+		used[c->w[i] - INT8_MIN] = true;
+	for (int w = 0; w < 256; w++) {
+		if (used[w] && n == CONV_MOST_COLORS)
+			return 0;
+		if (used[w])
+			color[n++] = (int8_t)(w + INT8_MIN);
+	}
+	return n;
 }

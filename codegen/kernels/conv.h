@@ -42,6 +42,9 @@ bool conv_read(Conv *c, Arena *a, const Node *n);
 /* Whether the kernel has one tap and takes every pixel. */
 bool conv_is_pointwise(const Conv *c);
 
+/* Pixels that a kernel can take one after the other: of a row, or all. */
+int64_t conv_row_pixels(const Conv *c);
+
 /* The weight of an output channel at a tap for an input channel of its group. */
 static inline int32_t
 conv_weight(const Conv *c, int32_t oc, int32_t ky, int32_t kx, int32_t ic)
@@ -53,6 +56,14 @@ conv_weight(const Conv *c, int32_t oc, int32_t ky, int32_t kx, int32_t ic)
 int conv_weight_bits(const Conv *c);
 int64_t conv_nonzeros(const Conv *c);
 
+/* The different weights, ascending, and how many there are: 0 when more than
+ * CONV_MOST_COLORS. */
+enum { CONV_MOST_COLORS = 64 };
+int conv_palette(const Conv *c, int8_t color[CONV_MOST_COLORS]);
+
+/* The number of a color in a palette; -1: it is not there. */
+int conv_color(const int8_t *color, int n, int32_t w);
+
 /* ---- From sums to outputs (scale.c) ---- */
 
 /* How the sums of all channels become outputs. */
@@ -62,6 +73,8 @@ typedef struct {
 	bool uniform; /* one multiplier for all channels */
 	bool powers;  /* shifts are products with a power of two */
 	bool packed;  /* what a sum starts with and the shift are one word */
+	bool twice;   /* scale_store() takes twice the sum */
+	int part;     /* bits of a part of a multiplier, where it has parts; 0: it is whole */
 	int32_t y_zero;
 	QRange range;
 	Dot dot;
@@ -71,6 +84,10 @@ Scale scale_begin(LowerCtx *cx, const Conv *c);
 
 /* For machines on which a rounded high product with a sum is one instruction. */
 void scale_use_powers(Scale *s, const Conv *c);
+
+/* For machines without a high product, where sums have bits to spare: the multiplier is
+ * taken apart into three or four, whose products with a sum have 32 bits. */
+void scale_use_parts(Scale *s, const Conv *c);
 
 /* For small constants, where all sums start with 24 bits: one word has that, and below it
  * the shift.  Kernels that do so put the word where the sum's start would be, and only
@@ -112,7 +129,7 @@ void scale_put_header(const Scale *s, const Conv *c, Stream *to);
 void scale_put_channels(const Scale *s, const Conv *c, int32_t first, int32_t count, Stream *to);
 
 /*
- * Stores the output of a channel.  `sum2` is twice the sum where scale.fast, else the
+ * Stores the output of a channel.  `sum2` is twice the sum where scale.twice, else the
  * sum; m and shift are used where scale.fast.
  */
 void scale_store(LowerCtx *cx, const Scale *s, Expr *y_at, Expr *channel, Expr *sum2, Expr *m,

@@ -5,8 +5,8 @@
 #include "ir/graph.h"
 
 static const Costs costs[] = {
-#define COST(name, isa, load, op, loop, output, reference) \
-	{name, isa, load, op, loop, output, reference},
+#define COST(name, isa, load, op, loop, output, reference, dual, apart) \
+	{name, isa, load, op, loop, output, reference, dual, apart},
 #include "codegen/kernels/costs.def"
 };
 
@@ -56,20 +56,25 @@ cost_rows(const Costs *k, const Conv *c)
 	int64_t columns = (int64_t)c->out_w * c->sx + (int64_t)c->kw * c->dx;
 	int64_t cleared = columns * c->kh * c->dy * channels;
 
-	return elements / 4 * (k->load + 5 * k->op + k->loop) + cleared / 4 * (k->op + k->loop);
+	return elements / 4 * (k->load + 6 * k->op + k->loop / 2) + cleared / 4 * (k->op + k->loop);
 }
 
-/* A block of `pixels`, in tenths. */
+/* A block of `pixels`, in tenths.  Elements of the input itself are unpacked for every
+ * group of channels, which takes registers, too. */
 static int64_t
 dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
 {
 	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
+	int64_t x = s->direct ? k->load / 2 + 2 * k->op : k->load;
 
-	words = (int64_t)c->kh * divide_up(c->kw * c->ic, 2);
-	word = s->pairs * (k->load + k->op) +
-	       pixels * ((s->direct ? k->load / 2 + k->op : k->load) + 2 * s->pairs * k->op);
-	group = words * word + divide_up(words, s->body) * k->loop + c->kh * k->loop;
-	group += s->pairs * (2 * k->load + pixels * 2 * k->output);
+	words = (int64_t)c->kh * divide_up((int64_t)c->kw * c->ic, 2);
+	word = s->pairs * (k->load + k->op) + pixels * (x + 2 * s->pairs * k->op);
+	group = words * word + s->pairs * (4 * k->load + pixels * 2 * k->output) + 2 * k->loop;
+	/* Rows in a ring take a pointer each, so that registers are short, or a loop. */
+	if (words > s->unroll)
+		group += (divide_up(words, s->body) + c->kh) * k->loop;
+	else if (!s->strip && c->kh > 1)
+		group += words * 2 * k->load;
 	return groups * group;
 }
 
@@ -77,7 +82,7 @@ int64_t
 cost_dense(const Costs *k, const Conv *c, const DenseShape *s)
 {
 	bool flat = conv_is_pointwise(c);
-	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t pixels = conv_row_pixels(c);
 	int64_t lines = flat ? 1 : c->batch * c->out_h, rest = pixels % s->pixels, line;
 
 	line = pixels / s->pixels * dense_block(k, c, s, s->pixels);
@@ -90,16 +95,33 @@ int64_t
 cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
 {
 	bool flat = conv_is_pointwise(c);
-	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t pixels = conv_row_pixels(c);
 	int64_t lines = flat ? 1 : c->batch * c->out_h, taps = (int64_t)c->kh * c->kw * c->ic;
 	int64_t blocks = divide_up(pixels, s->pixels) * lines, group;
 
 	if (s->vectors)
 		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
 	group = taps * ((s->channels + s->pixels) * k->load + s->channels * s->pixels * k->op);
+	/* Lanes are taken apart. */
+	group += s->dual ? taps * 2 * k->op : 0;
 	group += divide_up(taps, s->body) * k->loop;
 	group += s->channels * (3 * k->load + s->pixels * k->output);
 	return (blocks * divide_up(c->oc, s->channels) * group + (flat ? 0 : cost_rows(k, c))) / 10;
+}
+
+int64_t
+cost_braid(const Costs *k, const Conv *c, const BraidShape *s)
+{
+	bool flat = conv_is_pointwise(c);
+	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t lines = flat ? 1 : c->batch * c->out_h, taps = (int64_t)c->kh * c->kw * c->ic;
+	int64_t blocks = divide_up(pixels, s->pixels) * lines, sums = s->sets * braid_sums(c);
+	int64_t words = sums - s->sets, group;
+
+	group = taps * ((words + s->pixels) * k->load + words * s->pixels * k->op);
+	group += divide_up(taps, s->body) * k->loop;
+	group += (words + 2 * sums) * k->load + s->pixels * (3 * words * k->op + sums * k->output);
+	return (blocks * divide_up(c->oc, sums) * group + (flat ? 0 : cost_rows(k, c))) / 10;
 }
 
 /* Blocks of whole pixels of a row, and what is left of it. */
@@ -107,7 +129,7 @@ static int64_t
 rows_of_blocks(const Conv *c, int pixels, int64_t whole, int64_t rest)
 {
 	bool flat = conv_is_pointwise(c);
-	int64_t width = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t width = conv_row_pixels(c);
 	int64_t lines = flat ? 1 : c->batch * c->out_h;
 
 	return lines * (width / pixels * whole + (width % pixels ? rest : 0));
@@ -134,22 +156,49 @@ int64_t
 cost_packed_dot2(const Costs *k, const Conv *c, const PackedShape *s)
 {
 	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
-	int64_t pixels = conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t pixels = conv_row_pixels(c);
 	int64_t blocks = rows_of_blocks(c, s->pixels, packed_block(k, c, s, s->pixels),
 	                                packed_block(k, c, s, pixels % s->pixels));
 
 	return (blocks + (direct ? 0 : cost_rows(k, c))) / 10;
 }
 
+/* A block of `pixels`, in tenths. */
+static int64_t
+palette_block(const Costs *k, const Conv *c, const PackedShape *s, int64_t pixels)
+{
+	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	int64_t each = s->bits > 2 ? 1 : 4 / s->bits, words, word, group;
+
+	words = c->kh * divide_up(c->kw * c->ic, 2);
+	word = pixels * (direct ? k->load / 2 + k->op : k->load);
+	word += s->channels * (k->load + (each > 1 ? 2 : 0) * k->op + pixels * k->op + k->load / each);
+	group = words * word + divide_up(words, (each > 2 ? each : 2) * s->body) * k->loop;
+	group += c->kh * k->loop + (s->strip || c->kh == 1 ? 0 : c->kh * (4 * k->load + 12 * k->op));
+	group += s->channels * (3 * k->load + pixels * k->output);
+	return divide_up(c->oc, s->channels) * group;
+}
+
+int64_t
+cost_palette(const Costs *k, const Conv *c, const PackedShape *s)
+{
+	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
+	int64_t pixels = conv_row_pixels(c);
+	int64_t blocks = rows_of_blocks(c, s->pixels, palette_block(k, c, s, s->pixels),
+	                                palette_block(k, c, s, pixels % s->pixels));
+
+	return (blocks + (direct ? 0 : cost_rows(k, c))) / 10;
+}
+
 /* Unpacking takes two shifts, or one where fields of bits can be taken out: about as long
- * as a product where there are no fast ones. */
+ * as a product where there are no fast ones; a palette takes a load more. */
 int64_t
 cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s)
 {
 	bool flat = conv_is_pointwise(c);
 	int64_t step = 32 / (s->bits * s->channels), runs = s->tested ? c->kw : 1;
 	int64_t run = divide_up(c->kw * c->ic, runs), words = c->kh * runs * divide_up(run, step);
-	int64_t taps = c->kh * runs * run, unpack = k->op, block;
+	int64_t taps = c->kh * runs * run, unpack = k->op + (s->palette ? k->load : 0), block;
 
 	block = words * (k->load + k->loop) + taps * s->channels * unpack;
 	block += taps * s->pixels * (k->load + s->channels * k->op);
@@ -190,7 +239,7 @@ int64_t
 cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLists *l)
 {
 	int64_t elements = (int64_t)c->batch * c->in_h * c->in_w * c->ic;
-	int64_t pixels = conv_is_pointwise(c) ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
+	int64_t pixels = conv_row_pixels(c);
 	int64_t blocks = rows_of_blocks(c, s->pixels, sparse_block(k, c, s, l, s->pixels),
 	                                sparse_block(k, c, s, l, pixels % s->pixels));
 
@@ -209,8 +258,8 @@ cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 
 	products = (2 + s->tiles) * k->load + 2 * s->tiles * k->op;
 	products = 36 * words * divide_up(c->oc, 2) * (products + k->loop / 2) / s->tiles;
-	in = words * (81 * (k->load + 10) + 2400);
-	out = c->oc * (80 * (k->load + 10) + 1100 + 16 * k->output);
+	in = words * (81 * (k->load + k->op) + 400 * k->op);
+	out = c->oc * (80 * (k->load + k->op) + 250 * k->op + 16 * k->output);
 	return tiles * (products + in + out) / 10;
 }
 

@@ -11,6 +11,7 @@ typedef struct {
 	const char *name;
 	unsigned isa;
 	int load, op, loop, output, reference; /* tenths of a cycle */
+	bool dual_issue, loads_apart;
 } Costs;
 
 /* The row for a machine; NULL: there are no kernels for it. */
@@ -20,9 +21,11 @@ const Costs *costs_of(const Target *t);
 int64_t cost_reference(const Costs *k, const Conv *c);
 int64_t cost_dense(const Costs *k, const Conv *c, const DenseShape *s);
 int64_t cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s);
+int64_t cost_braid(const Costs *k, const Conv *c, const BraidShape *s);
 int64_t cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s);
 int64_t cost_packed_dot2(const Costs *k, const Conv *c, const PackedShape *s);
 int64_t cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s);
+int64_t cost_palette(const Costs *k, const Conv *c, const PackedShape *s);
 int64_t cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLists *l);
 int64_t cost_planar(const Costs *k, const Conv *c, const PlanarShape *s);
 int64_t cost_taps(const Costs *k, const Conv *c);

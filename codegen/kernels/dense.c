@@ -3,8 +3,8 @@
  *
  * A block is P pixels by D pairs of output channels.  The pixels come from a row
  * buffer (rows.h), or (shape.direct) from the input itself, four elements at a time; the
- * last four of a pixel are loaded again where their number is no multiple of four.  Weights are one stream of words that is read from its start for
- * every block of pixels:
+ * last four of a pixel are loaded again where their number is no multiple of four.
+ * Weights are one stream of words that is read from its start for every block of pixels:
  *
  *	[m, shift]	where all channels have the same multiplier
  *	for each D pairs of channels:
@@ -401,12 +401,14 @@ load_scale(Dense *d, const Outputs *o, int i, Expr **m, Expr **shift)
 	*shift = loop_let(b, "shift", *shift);
 }
 
-/* Whether the last group may have no channel `i`. */
+/* Whether the last group may have no channel `i`: with other sizes, at least. */
 static bool
 may_end_before(const Dense *d, int i)
 {
 	int32_t each = 2 * d->shape.pairs;
 
+	if (d->shape.uniform && d->groups > 1)
+		return i > 0;
 	return d->c->oc % each != 0 && (d->c->oc - 1) % each < i;
 }
 

@@ -9,7 +9,8 @@
 /* Pixels by pairs of output channels at a time. */
 typedef struct {
 	int pixels, pairs;
-	int step;       /* words of the kernel's rows at a time, even */
+	int step;       /* words of the kernel's rows at a time: even without a buffer; loads
+	                 * of neighbours become one instruction unless it is 1 */
 	int body;       /* words in the body of the loop over them, a multiple of step */
 	int unroll;     /* windows or rows of up to so many words have no loop */
 	bool direct;    /* without a buffer: pointwise, four channels or more, blocks that are
@@ -57,6 +58,7 @@ typedef struct {
 	int unroll;           /* depthwise kernels of up to so many taps have no loop over rows */
 	bool vectors;         /* sixteen products at once; not depthwise */
 	bool dual;            /* two channels, whose weights share words; not depthwise */
+	bool parts;           /* scale_use_parts() */
 } ScalarShape;
 
 /* Whether there is such a kernel for a convolution, and the kernel: elements as they
@@ -65,13 +67,30 @@ bool scalar_fits(const Conv *c);
 bool scalar_fits_dual(const Conv *c);
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 
-/* Weights of 4 or 2 bits: pixels by pairs of output channels, or by channels, at a time. */
+typedef struct {
+	int pixels;    /* up to 4 at a time, */
+	int sets;      /* by up to 3 sets of channels, */
+	int body;      /* taps in the body of the loop over a row of the kernel */
+	int32_t strip; /* output rows that are buffered at a time; 0: a ring */
+	bool one_by_one; /* weights are loaded one by one, for want of registers */
+	bool parts;    /* scale_use_parts() */
+} BraidShape;
+
+/* How many output channels share words one less, 0: none can; and a convolution with
+ * one group so, for machines that multiply one by one (braid.c). */
+int braid_sums(const Conv *c);
+LFunc *braid_lower(Arena *a, const Conv *c, const BraidShape *shape);
+
+/* Weights of 4 or 2 bits, or numbers of weights in a palette, of 1 to 6: pixels by pairs of
+ * output channels, or by channels, at a time. */
 typedef struct {
 	int bits;
+	bool palette; /* packed_scalar: numbers */
 	int pixels;   /* up to 4 */
 	int pairs;    /* of packed_dot2: up to 3 */
-	int channels; /* of packed_scalar: 1, 2 or 4 */
-	int body;     /* words of x, or elements, in the body of the loop over a row */
+	int channels; /* of packed_scalar: 1, 2 or 4; of palette: up to 6 */
+	int body;     /* words of x, or elements, in the body of the loop over a row; of palette,
+	               * as many words of x as a byte has pairs of weights, but at least two */
 	int unroll;   /* packed_dot2: rows of up to so many words of x have no loop */
 	int32_t strip; /* packed_dot2: output rows that are buffered at a time; 0: a ring */
 	bool tested;  /* packed_scalar: no row buffer, taps are tested; one pixel */
@@ -82,8 +101,12 @@ typedef struct {
 bool packed_dot2_fits(const Conv *c, int bits);
 LFunc *packed_dot2_lower(Arena *a, const Conv *c, const PackedShape *shape);
 
-/* The same for any machine, with one product at a time (packed_scalar.c). */
-bool packed_scalar_fits(const Conv *c, int bits);
+/* Weights from a palette, by numbers of up to 4 bits, for the same machines (palette.c). */
+bool palette_fits(const Conv *c, int bits);
+LFunc *palette_lower(Arena *a, const Conv *c, const PackedShape *shape);
+
+/* Both for any machine, with one product at a time (packed_scalar.c). */
+bool packed_scalar_fits(const Conv *c, const PackedShape *shape);
 LFunc *packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape);
 
 /* Weights of zero left out. */
@@ -117,8 +140,11 @@ bool sparse_fits(const Conv *c, const SparseShape *shape);
 LFunc *sparse_lower(Arena *a, const Conv *c, const SparseShape *shape);
 
 typedef struct {
-	bool pairs; /* two products an instruction */
-	int tiles;  /* at most so many at a time, up to 4 */
+	bool pairs;    /* two products an instruction */
+	int tiles;     /* at most so many at a time, up to 4 */
+	bool in_order; /* as written, tile by tile: with that few registers compilers that
+	                * reorder products have to spill */
+	bool parts;    /* scale_use_parts(); without pairs */
 } WinogradShape;
 
 /* Whether a convolution can be computed by exact Winograd F(4x4, 3x3); and that, with 8
@@ -126,9 +152,14 @@ typedef struct {
 bool winograd_fits(const Conv *c);
 LFunc *winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape);
 
+typedef struct {
+	int at_once; /* elements in the body of the loop, where that divides their number */
+	bool powers; /* scale_use_powers() */
+} SumShape;
+
 /* A sum or difference of int8 tensors of one shape by two tables of 1 KB; NULL where n is
  * none (sum.c). */
-LFunc *sum_lower(Arena *a, const Node *n);
+LFunc *sum_lower(Arena *a, const Node *n, const SumShape *shape);
 
 /* Whether an LSTM layer is one of int8 with constant weights, and a kernel for products of
  * 16-bit halves (lstm.c). */

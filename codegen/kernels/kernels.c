@@ -9,6 +9,7 @@
 #include "codegen/kernels/cost.h"
 #include "codegen/kernels/generate.h"
 #include "codegen/kernels/measure.h"
+#include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 
 /* What is being listed for a node. */
@@ -21,6 +22,7 @@ typedef struct {
 	const Conv *conv;
 	int64_t reference; /* cycles of the reference lowering */
 	NodeKernels all;
+	int64_t apart;     /* of the kernel that is added next */
 } Chooser;
 
 static int64_t
@@ -41,7 +43,7 @@ buffer_bytes(const LFunc *f, bool scratch)
 static bool
 is_small(const Chooser *ch)
 {
-	return ch->level == 's' || ch->level == 'z';
+	return level_is_small(ch->level);
 }
 
 /* Whether another level has listed the same. */
@@ -77,11 +79,30 @@ add_kernel(Chooser *ch, const char *name, LFunc *fn, int64_t cycles)
 	if (cycles > ch->reference)
 		return;
 	k = kernel_of(name, fn, cycles, o);
+	k.apart = ch->apart;
 	if (ch->level && is_listed(ch, &k))
 		return;
 	if (o && o->every && is_small(ch))
 		k.name = arena_printf(ch->arena, "%s, small", name);
 	VEC_PUSH(ch->arena, &ch->all, k);
+	if (o && level_is_small(o->level))
+		return;
+	for (int i = ch->all.n - 1; i > 0 && ch->all.v[i - 1].cycles > k.cycles; i--) {
+		ch->all.v[i] = ch->all.v[i - 1];
+		ch->all.v[i - 1] = k;
+	}
+}
+
+/* Without the first `n` kernels; the last one beside the reference lowering stays. */
+static void
+skip_kernels(Chooser *ch, int n)
+{
+	int most = ch->all.n > 2 ? ch->all.n - 2 : 0, skipped = n < most ? n : most;
+
+	if (skipped == 0)
+		return;
+	ch->all.n -= skipped;
+	memmove(ch->all.v, ch->all.v + skipped, (size_t)ch->all.n * sizeof *ch->all.v);
 }
 
 /* ---- Dense convolutions ---- */
@@ -90,8 +111,8 @@ static DenseShape
 dense_shape(const Chooser *ch, int pixels, int pairs)
 {
 	bool small = is_small(ch);
-	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 4 : 8,
-	                .unroll = small ? 8 : 72, .at_once = small ? 1 : 2};
+	DenseShape s = {.pixels = pixels, .pairs = pairs, .step = 2, .body = small ? 2 : 8,
+	                .unroll = small ? 0 : 72, .at_once = small ? 1 : ch->costs->dual_issue ? 4 : 2};
 
 	s.split = ch->level == '3';
 	s.packed = ch->level != '3';
@@ -109,23 +130,23 @@ add_dense(Chooser *ch, const DenseShape *s)
 	           cost_dense(ch->costs, ch->conv, s));
 }
 
-/* The fastest shape that fits the registers; one pixel alone takes more channels. */
+/* The fastest shape that fits the registers; one pixel alone takes more channels.  For size
+ * windows take two pixels at most, which is a quarter slower at worst. */
 static DenseShape
 best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	DenseShape best = {0};
 
-	for (int size = 1; size <= 3; size++) {
+	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
+		s.step = ch->costs->loads_apart && !direct ? 1 : 2;
 		if (direct && is_small(ch)) {
 			s.split = true;
 			s.uniform = true;
-			s.body = one ? 4 : 2;
-			s.unroll = 0;
 		}
 		if (direct && !s.split && c->batch * c->out_h * c->out_w % s.pixels != 0)
 			continue;
@@ -144,7 +165,8 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
-	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4};
+	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4,
+	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
 	if (ch->level == '3' && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)
@@ -201,10 +223,12 @@ static void
 list_planar(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	PlanarShape s = {.most = 8192, .blocks = ch->level == '3' ? 2 : 1}, turned = s;
+	PlanarShape s = {.most = 8192, .blocks = ch->level == '3' ? 3 : 1}, turned = s;
 	bool fits = planar_fits(c, false);
 
 	turned.turned = true;
+	/* Channel by channel, outputs are not stored behind the inputs that are done with. */
+	ch->apart = type_numel(&c->n->out[0]->type);
 	if (planar_fits(c, true) &&
 	    (!fits || cost_planar(ch->costs, c, &turned) < cost_planar(ch->costs, c, &s)))
 		add_kernel(ch, "planar by columns", planar_lower(ch->arena, c, &turned),
@@ -212,6 +236,7 @@ list_planar(Chooser *ch)
 	else if (fits)
 		add_kernel(ch, "planar", planar_lower(ch->arena, c, &s),
 		           cost_planar(ch->costs, c, &s));
+	ch->apart = 0;
 }
 
 static void
@@ -236,18 +261,24 @@ list_depthwise(Chooser *ch)
 
 /* ---- One product at a time ---- */
 
-/* Blocks that the registers have room for: of 8 on the smallest machines, of 31 on
- * RISC-V, of 13 on others. */
+/* The smallest machines have 8 registers, RISC-V 31, others 13. */
+static void
+count_registers(const Chooser *ch, bool *many, bool *few)
+{
+	*many = strncmp(ch->options->target->name, "riscv", 5) == 0;
+	*few = !*many && !(ch->options->target->isa & ISA_MUL_HIGH);
+}
+
+/* Blocks that the registers have room for. */
 static ScalarShape
 scalar_shape(const Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many = strncmp(ch->options->target->name, "riscv", 5) == 0;
-	bool few = !many && !(ch->options->target->isa & ISA_MUL_HIGH);
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
-	bool fast = ch->level == '3';
+	bool many, few, one = conv_row_pixels(c) == 1, fast = ch->level == '3';
 	ScalarShape s = {.body = is_small(ch) ? 1 : fast ? 8 : 4, .unroll = fast ? 9 : 0};
 
+	count_registers(ch, &many, &few);
+	s.parts = few;
 	if (c->groups > 1) {
 		s.channels = 1;
 		s.pixels = one ? 1 : few ? 2 : 4;
@@ -260,6 +291,40 @@ scalar_shape(const Chooser *ch)
 	return s;
 }
 
+/* Shapes that the registers have room for: channels that do not exist are summed, too. */
+static BraidShape
+best_braid(const Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool many, few;
+	BraidShape best = {0};
+
+	count_registers(ch, &many, &few);
+	for (int sets = 1; sets <= (many || few || conv_row_pixels(c) == 1 ? 2 : 1); sets++) {
+		BraidShape s = {.sets = sets, .body = 8, .strip = strip_rows(c), .one_by_one = few,
+		                .parts = few || (!many && conv_row_pixels(c) == 1)};
+
+		s.pixels = few || conv_row_pixels(c) == 1 ? 1 : many ? 4 : 3;
+		if (!best.sets || cost_braid(ch->costs, c, &s) < cost_braid(ch->costs, c, &best))
+			best = s;
+	}
+	return best;
+}
+
+/* Sums of several channels in a word less, for flash. */
+static void
+list_braid(Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	BraidShape s;
+
+	if (ch->level != '3' || !braid_sums(c))
+		return;
+	s = best_braid(ch);
+	add_kernel(ch, arena_printf(ch->arena, "braid %dx%d", s.pixels, s.sets * braid_sums(c)),
+	           braid_lower(ch->arena, c, &s), cost_braid(ch->costs, c, &s));
+}
+
 static void
 list_scalar(Chooser *ch)
 {
@@ -268,6 +333,7 @@ list_scalar(Chooser *ch)
 	if (!scalar_fits(ch->conv))
 		return;
 	list_winograd(ch, false, cost_scalar(ch->costs, ch->conv, &s));
+	list_braid(ch);
 	add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
 	           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
 }
@@ -278,12 +344,118 @@ static void
 list_vectors(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool one = conv_is_pointwise(c) ? c->batch * c->out_h * c->out_w == 1 : c->out_w == 1;
+	bool one = conv_row_pixels(c) == 1;
 	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
 	                 .vectors = true};
 
 	add_kernel(ch, arena_printf(ch->arena, "dot16 %dx%d", s.pixels, s.channels),
 	           scalar_lower(ch->arena, c, &s), cost_scalar(ch->costs, c, &s));
+}
+
+/* ---- Floats ---- */
+
+static void
+list_floats(Chooser *ch, const FloatConv *c)
+{
+	const Target *t = ch->options->target;
+	FloatShape s;
+	int64_t cycles = float_planar_shape(c, t, &s);
+
+	ch->reference = node_macs(c->n);
+	if (cycles > 0)
+		add_kernel(ch, arena_printf(ch->arena, "planar %dx%dx%d", s.vectors, s.lanes,
+		                            s.channels),
+		           float_planar_lower(ch->arena, c, &s), cycles);
+}
+
+static void
+list_channels(Chooser *ch, const ChannelConv *c)
+{
+	static const char *const form[] = {
+		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_PAIRS] = " of pairs"};
+	ChannelShape s;
+	int64_t cycles = channel_shape(c, ch->options->target, &s);
+
+	ch->reference = node_macs(c->c.n);
+	if (cycles > 0)
+		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
+		                            s.lanes, form[s.form]),
+		           channel_lower(ch->arena, c, &s), cycles);
+}
+
+/* Operators that are made of operations on vectors. */
+static bool
+has_lanes(Op op)
+{
+	switch ((int)op) {
+	case OP_ADD:
+	case OP_SUB:
+	case OP_MUL:
+	case OP_DIV:
+	case OP_MIN:
+	case OP_MAX:
+	case OP_NEG:
+	case OP_ABS:
+	case OP_RELU:
+	case OP_CLAMP:
+	case OP_LEAKY_RELU:
+	case OP_PRELU:
+	case OP_HARD_SIGMOID:
+	case OP_HARD_SWISH: return true;
+	default: return false;
+	}
+}
+
+/* Outputs by vectors, or sums side by side. */
+static void
+list_lanes(Chooser *ch, const Node *n)
+{
+	int lanes = ch->options->target->vector_bytes / 4;
+	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
+	LFunc *sum = vector_sum_lower(ch->arena, n, lanes);
+	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
+
+	if (f) {
+		ch->reference = count;
+		add_kernel(ch, "vectors", f, (count + lanes - 1) / lanes);
+	}
+	if (sum) {
+		ch->reference = count * 4;
+		add_kernel(ch, "sum by vectors", sum, count * 4 / lanes);
+	}
+	f = node_lower_beside(ch->arena, n, 8);
+	if (f) {
+		ch->reference = type_numel(&n->in[0]->type) * 4;
+		add_kernel(ch, "side by side", f, ch->reference / 4);
+	}
+}
+
+/* Whether there are vectors of floats. */
+static bool
+has_float_vectors(const Target *t)
+{
+	return t->vector_bytes >= 16 && (t->isa & ISA_FLOAT) && !(t->isa & ISA_ARM_MVE);
+}
+
+static void
+list_vectors_of(Chooser *ch, const Node *n)
+{
+	FloatConv f;
+	ChannelConv c;
+	Conv q;
+
+	if (float_conv_read(&f, n)) {
+		c = channel_conv_of_floats(&f);
+		if (f.planar)
+			list_floats(ch, &f);
+		else
+			list_channels(ch, &c);
+	} else if (conv_read(&q, ch->arena, n)) {
+		c = channel_conv_of_int8(&q);
+		list_channels(ch, &c);
+	} else {
+		list_lanes(ch, n);
+	}
 }
 
 /* ---- Sums ---- */
@@ -295,7 +467,9 @@ list_sum(Chooser *ch, const Node *n)
 {
 	const Costs *k = ch->costs;
 	int64_t count = type_numel(&n->out[0]->type);
-	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n);
+	SumShape s = {.at_once = ch->level == '3' ? 4 : 1,
+	              .powers = ch->options->target->isa & ISA_ARM_DSP};
+	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s);
 
 	ch->reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
 	if (f)
@@ -373,6 +547,9 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	ch.conv = is_dot ? &c : NULL;
 	if (ch.costs && is_dot)
 		ch.reference = cost_reference(ch.costs, &c);
+	ch.level = wanted ? (o->every ? '3' : o->level) : 0;
+	if (wanted && !is_small(&ch) && has_float_vectors(o->target))
+		list_vectors_of(&ch, n);
 	for (size_t i = 0; ch.costs && i < (o->every ? strlen(every) : 1); i++) {
 		ch.level = o->every ? every[i] : o->level;
 		list_kernels(&ch, n);
@@ -382,5 +559,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	ch.level = o ? o->level : 0;
 	if (is_dot && (ch.costs || is_small(&ch)))
 		list_compressed(&ch);
+	if (o)
+		skip_kernels(&ch, o->skip);
 	return ch.all;
 }

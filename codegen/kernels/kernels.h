@@ -21,6 +21,9 @@ typedef struct {
 	int64_t code;     /* bytes, an estimate */
 	int64_t constants; /* bytes that it keeps */
 	int64_t scratch;   /* bytes of RAM while it runs */
+	bool is_sparse;    /* leaves out weights of zero */
+	int64_t apart;     /* bytes of outputs that cannot lie over the input, as those of other
+	                    * kernels of the node can */
 } NodeKernel;
 
 typedef VEC(NodeKernel) NodeKernels;
@@ -30,8 +33,15 @@ typedef struct {
 	char level; /* '0' to '3', 's', 'z' */
 	bool every;   /* list what any level would, for a choice by budgets */
 	bool remarks; /* report each choice (R_PASS) */
+	int skip;     /* leave out so many kernels of each node, if others stay: to measure them */
 } KernelOptions;
 
+/* Whether a level asks for few bytes before speed. */
+static inline bool
+level_is_small(char level)
+{
+	return level == 's' || level == 'z';
+}
 
 /* A kernel with all that is known of it; with 0 cycles they are estimated too. */
 NodeKernel kernel_of(const char *name, LFunc *fn, int64_t cycles, const KernelOptions *o);

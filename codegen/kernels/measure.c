@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "codegen/kernels/cost.h"
+#include "codegen/kernels/kernels.h"
 
 /* ---- Counting ---- */
 
@@ -74,6 +75,7 @@ count_expr(Meter *m, const Expr *e, double times)
 		break;
 	case E_PACKED:
 	case E_DOT:
+	case E_SPLAT:
 		count(m, SIZE_PACKED, times);
 		break;
 	}
@@ -172,7 +174,7 @@ int64_t
 measure_code(const Target *t, char level, const LFunc *f)
 {
 	SizeCounts counts = measure_counts(f);
-	bool small = level == 's' || level == 'z';
+	bool small = level_is_small(level);
 	int64_t tenths = 0;
 
 	for (int i = 0; i < SIZE_COUNT; i++)

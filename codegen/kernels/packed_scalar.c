@@ -1,10 +1,11 @@
 /*
- * Convolutions and matrix products with weights of 4 or 2 bits, one product at a time:
- * for machines without packed instructions, and for any machine.
+ * Convolutions and matrix products with weights of 4 or 2 bits, or with few different
+ * weights, one product at a time: for machines without packed instructions, and for any
+ * machine.
  *
- * Weights lie in words, the first in the lowest bits, in the order of use: for each
- * group of channels and run of a row of the kernel, element by element the weights of
- * all channels; a run starts with a new word.  What sums start with, and multipliers and
+ * Weights, or (palette) their numbers in a table, lie in words, the first in the lowest
+ * bits, in the order of use: for each group of channels and run of a row of the kernel,
+ * element by element those of all channels; a run starts with a new word.  What sums start with, and multipliers and
  * shifts, are a second constant, group by group.
  *
  * Pixels come from the input where the kernel has one tap, else from a row buffer of
@@ -12,9 +13,11 @@
  * a test of each tap, so that no memory is needed.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "codegen/kernels/blocks.h"
 #include "codegen/kernels/generate.h"
+#include "codegen/kernels/params.h"
 
 enum { MAX_PIXELS = 4, MAX_CHANNELS = 4, WORD_BITS = 32 };
 
@@ -22,12 +25,14 @@ typedef struct {
 	LowerCtx cx;
 	const Conv *c;
 	PackedShape shape;
-	Scale scale;
+	Params params;
 	Rows rows;
 	int32_t runs, run; /* of a row of the kernel: pieces without gaps, elements of one */
 	int32_t step;      /* elements that a word has the weights of */
-	int32_t run_words, group_words, group_params;
-	LBuf *x, *weights, *params;
+	int32_t run_words, group_words;
+	int8_t color[CONV_MOST_COLORS]; /* the palette */
+	int colors;
+	LBuf *x, *weights, *palette;
 	LVar *sum[MAX_PIXELS][MAX_CHANNELS];
 } Packed;
 
@@ -37,16 +42,18 @@ builder(Packed *d)
 	return &d->cx.b;
 }
 
-static int32_t
-groups_of(const Packed *d)
-{
-	return (d->c->oc - 1) / d->shape.channels + 1;
-}
-
 bool
-packed_scalar_fits(const Conv *c, int bits)
+packed_scalar_fits(const Conv *c, const PackedShape *shape)
 {
-	return c->groups == 1 && conv_weight_bits(c) <= bits;
+	int8_t color[CONV_MOST_COLORS];
+	int colors;
+
+	if (c->groups != 1 || shape->bits * shape->channels > WORD_BITS)
+		return false;
+	if (!shape->palette)
+		return conv_weight_bits(c) <= shape->bits;
+	colors = conv_palette(c, color);
+	return colors > 0 && shape->bits <= 6 && colors <= 1 << shape->bits;
 }
 
 /* ---- Constants ---- */
@@ -55,11 +62,14 @@ static uint32_t
 run_weight(const Packed *d, int32_t oc, int32_t ky, int32_t run, int32_t at)
 {
 	const Conv *c = d->c;
-	int32_t kx = d->runs > 1 ? run : at / c->ic, ic = d->runs > 1 ? at : at % c->ic;
+	int32_t kx = d->runs > 1 ? run : at / c->ic, ic = d->runs > 1 ? at : at % c->ic, w;
 
 	if (oc >= c->oc || at >= d->run)
 		return 0;
-	return (uint32_t)conv_weight(c, oc, ky, kx, ic) & ((1u << d->shape.bits) - 1);
+	w = conv_weight(c, oc, ky, kx, ic);
+	if (d->shape.palette)
+		return (uint32_t)conv_color(d->color, d->colors, w);
+	return (uint32_t)w & ((1u << d->shape.bits) - 1);
 }
 
 static uint32_t
@@ -78,10 +88,10 @@ weights_word(const Packed *d, int32_t group, int32_t ky, int32_t run, int32_t wo
 static void
 make_weights(Packed *d)
 {
-	int32_t n = groups_of(d) * d->group_words;
+	int32_t n = params_groups(&d->params) * d->group_words;
 	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
 
-	for (int32_t g = 0; g < groups_of(d); g++)
+	for (int32_t g = 0; g < params_groups(&d->params); g++)
 		for (int32_t ky = 0; ky < d->c->kh; ky++)
 			for (int32_t run = 0; run < d->runs; run++)
 				for (int32_t word = 0; word < d->run_words; word++)
@@ -90,46 +100,42 @@ make_weights(Packed *d)
 	d->weights = lower_constant(&d->cx, "weights", DT_I32, n, s.word);
 }
 
-/* The sum of a channel's weights times the zero point, which is in the bias, but not
- * where taps beyond the input are left out. */
-static int32_t
-zero_of_taps(const Packed *d, int32_t oc)
+/* Where taps beyond the input are left out, the zero point is not in the bias. */
+static uint32_t
+start_of(void *user, int32_t first, int i)
 {
-	int32_t taps = d->c->kh * d->c->kw * d->c->ic, sum = 0;
+	const Packed *d = user;
+	int32_t taps = d->c->kh * d->c->kw * d->c->ic, sum = 0, oc = first + i;
 
-	for (int32_t i = 0; i < taps; i++)
-		sum += d->c->w[oc * taps + i];
-	return d->shape.tested ? sum * d->c->x_zero : 0;
-}
-
-static void
-make_params(Packed *d)
-{
-	const Conv *c = d->c;
-	int32_t channels = d->shape.channels;
-	int32_t n = scale_header_words(&d->scale) + groups_of(d) * d->group_params;
-	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
-
-	scale_put_header(&d->scale, c, &s);
-	for (int32_t first = 0; first < groups_of(d) * channels; first += channels) {
-		for (int32_t oc = first; oc < first + channels; oc++)
-			stream_put(&s, oc < c->oc ? (uint32_t)c->channel[oc].bias +
-			                                    (uint32_t)zero_of_taps(d, oc)
-			                          : 0);
-		scale_put_channels(&d->scale, c, first, channels, &s);
-	}
-	assert(s.n == n);
-	d->params = lower_constant(&d->cx, "params", DT_I32, n, s.word);
+	for (int32_t k = 0; k < taps; k++)
+		sum += d->c->w[oc * taps + k];
+	return (uint32_t)d->c->channel[oc].bias +
+	       (d->shape.tested ? (uint32_t)sum * (uint32_t)d->c->x_zero : 0);
 }
 
 /* ---- Sums ---- */
 
+/* The palette, with as many elements as there are numbers. */
+static void
+make_palette(Packed *d)
+{
+	int8_t *color = ARENA_ARRAY(d->cx.arena, int8_t, CONV_MOST_COLORS);
+
+	memcpy(color, d->color, (size_t)d->colors);
+	d->palette = lower_table(&d->cx, "palette", DT_I8, 1 << d->shape.bits, color);
+}
+
 static Expr *
-load_i32(Packed *d, LBuf *buf, Expr *at, int32_t more)
+color_of(Packed *d, Expr *word, int which)
 {
 	LBuilder *b = builder(d);
+	int shift = d->shape.bits * which;
 
-	return loop_load_compute(b, buf, loop_add(b, at, loop_idx(b, more)));
+	if (shift > 0)
+		word = loop_op2(b, KOP_SHR, word, loop_int(b, DT_I32, shift));
+	word = loop_op2(b, KOP_AND, word, loop_int(b, DT_I32, (1 << d->shape.bits) - 1));
+	word = loop_let(b, "number", word);
+	return loop_let(b, "wk", params_load(&d->cx, d->palette, loop_cvt(b, DT_IDX, word), 0));
 }
 
 /* Weight `which` of a word, with its sign. */
@@ -138,6 +144,9 @@ weight_of(Packed *d, Expr *word, int which)
 {
 	LBuilder *b = builder(d);
 	int bits = d->shape.bits, above = WORD_BITS - bits * (which + 1);
+
+	if (d->shape.palette)
+		return color_of(d, word, which);
 
 	if (above > 0)
 		word = loop_op2(b, KOP_SHL, word, loop_int(b, DT_I32, above));
@@ -158,7 +167,7 @@ add_word(Packed *d, Expr *x_at, Expr *word, int32_t n, int pixels)
 		for (int i = 0; i < channels; i++)
 			w[i] = weight_of(d, word, k * channels + i);
 		for (int p = 0; p < pixels; p++) {
-			Expr *x = load_i32(d, d->x, x_at, p * c->sx * c->ic + k);
+			Expr *x = params_load(&d->cx, d->x, x_at, p * c->sx * c->ic + k);
 
 			if (d->shape.tested)
 				x = loop_sub(b, x, loop_int(b, DT_I32, c->x_zero));
@@ -182,7 +191,7 @@ add_run(Packed *d, Expr *x_at, Expr *w_at, int pixels)
 		Expr *k = loop_for(b, "k", 0, whole);
 
 		add_word(d, lower_let(&d->cx, "x_k", loop_add(b, x_at, loop_affine(b, k, d->step, 0))),
-		         loop_let(b, "word", load_i32(d, d->weights, loop_add(b, w_at, k), 0)), d->step,
+		         loop_let(b, "word", params_load(&d->cx, d->weights, loop_add(b, w_at, k), 0)), d->step,
 		         pixels);
 		loop_end(b);
 	} else {
@@ -192,7 +201,7 @@ add_run(Packed *d, Expr *x_at, Expr *w_at, int pixels)
 		int32_t left = d->run - k * d->step;
 
 		add_word(d, loop_add(b, x_at, loop_idx(b, k * d->step)),
-		         loop_let(b, "word", load_i32(d, d->weights, w_at, k)),
+		         loop_let(b, "word", params_load(&d->cx, d->weights, w_at, k)),
 		         left < d->step ? left : d->step, pixels);
 	}
 }
@@ -217,57 +226,32 @@ add_window(Packed *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
 
 /* ---- Outputs ---- */
 
-static void
-store_channel(Packed *d, Expr *y_at, Expr *group, Expr *p_at, int i, int pixels)
-{
-	LBuilder *b = builder(d);
-	const Conv *c = d->c;
-	int channels = d->shape.channels, depth = b->depth;
-	Expr *channel = loop_affine(b, group, channels, i), *m = NULL, *shift = NULL;
-
-	if (c->oc % channels != 0 && (c->oc - 1) % channels < i)
-		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, c->oc)));
-	if (scale_is_by_channel(&d->scale)) {
-		m = loop_let(b, "m", load_i32(d, d->params, p_at, channels + 2 * i));
-		shift = loop_let(b, "shift", load_i32(d, d->params, p_at, channels + 2 * i + 1));
-	} else if (d->scale.fast) {
-		m = loop_let(b, "m", load_i32(d, d->params, loop_idx(b, 0), 0));
-		shift = loop_let(b, "shift", load_i32(d, d->params, loop_idx(b, 0), 1));
-	}
-	for (int p = 0; p < pixels; p++) {
-		Expr *sum = loop_get(b, d->sum[p][i]);
-
-		if (d->scale.fast)
-			sum = loop_op2(b, KOP_SHL, sum, loop_int(b, DT_I32, 1));
-		scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, p * c->oc + i)),
-		            channel, sum, m, shift);
-	}
-	lower_end_to(&d->cx, depth);
-}
-
-/* Starts the sums of a group; *p_at is where its params are. */
+/* Starts the sums of a group; the result is where its params are. */
 static Expr *
 begin_group(Packed *d, Expr *group, int pixels)
 {
-	LBuilder *b = builder(d);
-	int32_t header = scale_header_words(&d->scale);
-	Expr *p_at = lower_let(&d->cx, "p_g", loop_affine(b, group, d->group_params, header));
+	Expr *p_at = params_of_group(&d->params, group);
 
 	for (int i = 0; i < d->shape.channels; i++)
 		for (int p = 0; p < pixels; p++)
-			d->sum[p][i] = loop_var(b, "sum", load_i32(d, d->params, p_at, i));
+			d->sum[p][i] = loop_var(builder(d), "sum", params_start(&d->params, p_at, i));
 	return p_at;
 }
 
 static void
 end_group(Packed *d, Expr *group, Expr *p_at, Expr *y_at, int pixels)
 {
+	LBuilder *b = builder(d);
 	int channels = d->shape.channels;
 
-	y_at = lower_let(&d->cx, "y_g",
-	                 loop_add(builder(d), y_at, loop_affine(builder(d), group, channels, 0)));
-	for (int i = 0; i < channels && i < d->c->oc; i++)
-		store_channel(d, y_at, group, p_at, i, pixels);
+	y_at = lower_let(&d->cx, "y_g", loop_add(b, y_at, loop_affine(b, group, channels, 0)));
+	for (int i = 0; i < channels && i < d->c->oc; i++) {
+		Expr *sum[MAX_PIXELS];
+
+		for (int p = 0; p < pixels; p++)
+			sum[p] = params_sum(&d->params, loop_get(b, d->sum[p][i]));
+		params_store(&d->params, group, p_at, y_at, i, sum, pixels);
+	}
 }
 
 static void
@@ -276,7 +260,7 @@ lower_block(void *user, Expr *first, Expr *x_at, Expr *y_at, int pixels)
 	Packed *d = user;
 	LBuilder *b = builder(d);
 	int depth = b->depth;
-	Expr *g = lower_for(&d->cx, "group", groups_of(d)), *p_at = begin_group(d, g, pixels);
+	Expr *g = lower_for(&d->cx, "group", params_groups(&d->params)), *p_at = begin_group(d, g, pixels);
 
 	add_window(d, first, x_at,
 	           lower_let(&d->cx, "w_g", loop_affine(b, g, d->group_words, 0)), pixels);
@@ -326,7 +310,7 @@ lower_tested(Packed *d)
 	LBuilder *b = builder(d);
 	const Conv *c = d->c;
 	Expr *image = lower_for(&d->cx, "n", c->batch), *oy = lower_for(&d->cx, "oy", c->out_h);
-	Expr *ox = lower_for(&d->cx, "ox", c->out_w), *g = lower_for(&d->cx, "group", groups_of(d));
+	Expr *ox = lower_for(&d->cx, "ox", c->out_w), *g = lower_for(&d->cx, "group", params_groups(&d->params));
 	Expr *p_at = begin_group(d, g, 1), *y_at;
 
 	add_tested_window(d, image, oy, ox,
@@ -344,18 +328,21 @@ packed_scalar_lower(Arena *a, const Conv *c, const PackedShape *shape)
 	Blocks bl = {.cx = &d.cx, .c = c, .pixels = shape->pixels, .pixel_units = c->sx * c->ic,
 	             .user = &d, .block = lower_block};
 
-	assert(packed_scalar_fits(c, shape->bits) && shape->pixels <= MAX_PIXELS);
+	assert(packed_scalar_fits(c, shape) && shape->pixels <= MAX_PIXELS);
 	assert(shape->channels == 1 || shape->channels == 2 || shape->channels == 4);
 	lower_begin(&d.cx, a, c->n);
-	d.scale = scale_begin(&d.cx, c);
+	d.params = params_begin(&d.cx, c, shape->channels);
 	d.runs = c->dx > 1 || shape->tested ? c->kw : 1;
 	d.run = d.runs > 1 || c->kw == 1 ? c->ic : c->kw * c->ic;
 	d.step = WORD_BITS / (shape->bits * shape->channels);
 	d.run_words = (d.run - 1) / d.step + 1;
 	d.group_words = c->kh * d.runs * d.run_words;
-	d.group_params = shape->channels * (scale_is_by_channel(&d.scale) ? 3 : 1);
+	if (shape->palette) {
+		d.colors = conv_palette(c, d.color);
+		make_palette(&d);
+	}
 	make_weights(&d);
-	make_params(&d);
+	params_make(&d.params, start_of, &d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	d.x = d.cx.in[0];
 	if (shape->tested) {

@@ -15,8 +15,9 @@
  */
 #include <assert.h>
 
+#include "codegen/kernels/blocks.h"
 #include "codegen/kernels/generate.h"
-#include "codegen/kernels/rows.h"
+#include "codegen/kernels/params.h"
 
 enum { MAX_PIXELS = 4, MAX_CHANNELS = 4, MAX_COLUMNS = 16 };
 
@@ -24,14 +25,14 @@ typedef struct {
 	LowerCtx cx;
 	const Conv *c;
 	ScalarShape shape;
-	Scale scale;
+	Params params;
 	Rows rows;
 	bool depthwise, dual;
 	int32_t x_channels; /* of a pixel */
 	int32_t runs, run;  /* of a row of the kernel: pieces without gaps, and steps of one */
 	int32_t step;       /* elements at once */
-	int32_t group_weights, group_params;
-	LBuf *x, *weights, *params;
+	int32_t group_weights;
+	LBuf *x, *weights;
 	LVar *sum[MAX_PIXELS][MAX_CHANNELS]; /* dual: A and T */
 } Scalar;
 
@@ -39,12 +40,6 @@ static LBuilder *
 builder(Scalar *d)
 {
 	return &d->cx.b;
-}
-
-static int32_t
-groups_of(const Scalar *d)
-{
-	return (d->c->oc - 1) / d->shape.channels + 1;
 }
 
 /* ---- Constants ---- */
@@ -74,10 +69,10 @@ put_lanes(const Scalar *d, Stream *to, int32_t oc, int32_t ky, int32_t run, int3
 static void
 make_lanes(Scalar *d)
 {
-	int32_t n = groups_of(d) * d->group_weights;
+	int32_t n = params_groups(&d->params) * d->group_weights;
 	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
 
-	for (int32_t g = 0; g < groups_of(d); g++)
+	for (int32_t g = 0; g < params_groups(&d->params); g++)
 		for (int32_t ky = 0; ky < d->c->kh; ky++)
 			for (int32_t run = 0; run < d->runs; run++)
 				for (int32_t k = 0; k < d->run; k++)
@@ -100,10 +95,10 @@ static void
 make_weights(Scalar *d)
 {
 	const Conv *c = d->c;
-	int32_t n = groups_of(d) * d->group_weights;
+	int32_t n = params_groups(&d->params) * d->group_weights;
 	int8_t *w = ARENA_ARRAY(d->cx.arena, int8_t, n), *at = w;
 
-	for (int32_t g = 0; g < groups_of(d); g++)
+	for (int32_t g = 0; g < params_groups(&d->params); g++)
 		for (int32_t ky = 0; ky < c->kh; ky++)
 			for (int32_t run = 0; run < d->runs; run++)
 				for (int32_t k = 0; k < d->run; k++)
@@ -112,38 +107,18 @@ make_weights(Scalar *d)
 	d->weights = lower_constant(&d->cx, "weights", DT_I8, n, w);
 }
 
-static void
-make_params(Scalar *d)
+/* Of two channels that share words, T is both. */
+static uint32_t
+start_of(void *user, int32_t first, int i)
 {
-	const Conv *c = d->c;
-	int32_t channels = d->shape.channels;
-	int32_t n = scale_header_words(&d->scale) + groups_of(d) * d->group_params;
-	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
+	const Scalar *d = user;
+	const ConvChannel *channel = &d->c->channel[first];
+	uint32_t bias = (uint32_t)channel[i].bias;
 
-	scale_put_header(&d->scale, c, &s);
-	for (int32_t first = 0; first < groups_of(d) * channels; first += channels) {
-		for (int32_t oc = first; oc < first + channels; oc++) {
-			uint32_t bias = oc < c->oc ? (uint32_t)c->channel[oc].bias : 0;
-
-			if (d->dual && oc > first)
-				bias = bias * 256 + (uint32_t)c->channel[first].bias;
-			stream_put(&s, bias);
-		}
-		scale_put_channels(&d->scale, c, first, channels, &s);
-	}
-	assert(s.n == n);
-	d->params = lower_constant(&d->cx, "params", DT_I32, n, s.word);
+	return d->dual && i == 1 ? bias * 256 + (uint32_t)channel[0].bias : bias;
 }
 
 /* ---- Sums ---- */
-
-static Expr *
-load_i32(Scalar *d, LBuf *buf, Expr *at, int32_t more)
-{
-	LBuilder *b = builder(d);
-
-	return loop_load_compute(b, buf, loop_add(b, at, loop_idx(b, more)));
-}
 
 static void
 add_product(Scalar *d, LVar *sum, Expr *x, Expr *w)
@@ -201,16 +176,16 @@ add_lanes(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
 {
 	LBuilder *b = builder(d);
 	int32_t elements = d->runs > 1 ? d->c->ic : d->c->kw * d->c->ic;
-	Expr *w = loop_let(b, "wk", load_i32(d, d->weights, w_at, k));
+	Expr *w = loop_let(b, "wk", params_load(&d->cx, d->weights, w_at, k));
 
 	for (int p = 0; p < pixels; p++) {
 		int32_t more = p * d->c->sx * d->x_channels + 2 * k;
-		Expr *x = loop_let(b, "xk", load_i32(d, d->x, x_at, more));
+		Expr *x = loop_let(b, "xk", params_load(&d->cx, d->x, x_at, more));
 
 		add_lane(d, p, x, shift(d, KOP_SHR, shift(d, KOP_SHL, w, 16), 16));
 		if (2 * k + 1 == elements)
 			continue;
-		x = loop_let(b, "xk", load_i32(d, d->x, x_at, more + 1));
+		x = loop_let(b, "xk", params_load(&d->cx, d->x, x_at, more + 1));
 		add_lane(d, p, x, shift(d, KOP_SHR, w, 16));
 	}
 }
@@ -232,9 +207,9 @@ add_element(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
 		return;
 	}
 	for (int i = 0; i < channels; i++)
-		w[i] = loop_let(b, "wk", load_i32(d, d->weights, w_at, k * channels + i));
+		w[i] = loop_let(b, "wk", params_load(&d->cx, d->weights, w_at, k * channels + i));
 	for (int p = 0; p < pixels; p++) {
-		Expr *x = loop_let(b, "xk", load_i32(d, d->x, x_at,
+		Expr *x = loop_let(b, "xk", params_load(&d->cx, d->x, x_at,
 		                                     p * d->c->sx * d->x_channels + k));
 
 		for (int i = 0; i < channels; i++)
@@ -278,7 +253,7 @@ add_columns(Scalar *d, Expr *x_at, Expr *w_at, int pixels)
 	Expr *w[MAX_COLUMNS];
 
 	for (int32_t kx = 0; kx < c->kw; kx++)
-		w[kx] = loop_let(b, "wk", load_i32(d, d->weights, w_at, kx));
+		w[kx] = loop_let(b, "wk", params_load(&d->cx, d->weights, w_at, kx));
 	for (int32_t column = 0; column < columns; column++) {
 		Expr *x = NULL;
 
@@ -288,7 +263,7 @@ add_columns(Scalar *d, Expr *x_at, Expr *w_at, int pixels)
 			if (at < 0 || at % c->dx != 0 || at / c->dx >= c->kw)
 				continue;
 			if (!x)
-				x = loop_let(b, "xk", load_i32(d, d->x, x_at, column * d->x_channels));
+				x = loop_let(b, "xk", params_load(&d->cx, d->x, x_at, column * d->x_channels));
 			add_product(d, d->sum[p][0], x, w[at / c->dx]);
 		}
 	}
@@ -336,7 +311,7 @@ add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
 
 /* ---- Outputs ---- */
 
-/* Twice the sum of a channel of the group, or the sum itself where that is wanted. */
+/* The sum of channel i of the group, as params_store() wants it. */
 static Expr *
 sum_of(Scalar *d, int pixel, int i)
 {
@@ -345,100 +320,34 @@ sum_of(Scalar *d, int pixel, int i)
 
 	if (d->dual && i == 1)
 		return shift(d, KOP_SHR, loop_sub(b, sum, loop_get(b, d->sum[pixel][0])),
-		             d->scale.fast ? 7 : 8);
-	return d->scale.fast ? shift(d, KOP_SHL, sum, 1) : sum;
-}
-
-static void
-store_channel(Scalar *d, Expr *y_at, Expr *group, Expr *p_at, int i, int pixels)
-{
-	LBuilder *b = builder(d);
-	const Conv *c = d->c;
-	int channels = d->shape.channels, depth = b->depth;
-	Expr *channel = loop_affine(b, group, channels, i), *m = NULL, *factor_shift = NULL;
-
-	if (c->oc % channels != 0 && (c->oc - 1) % channels < i)
-		loop_if(b, loop_op2(b, KOP_LT, channel, loop_idx(b, c->oc)));
-	if (scale_is_by_channel(&d->scale)) {
-		m = loop_let(b, "m", load_i32(d, d->params, p_at, channels + 2 * i));
-		factor_shift = loop_let(b, "shift", load_i32(d, d->params, p_at, channels + 2 * i + 1));
-	} else if (d->scale.fast) {
-		m = loop_let(b, "m", load_i32(d, d->params, loop_idx(b, 0), 0));
-		factor_shift = loop_let(b, "shift", load_i32(d, d->params, loop_idx(b, 0), 1));
-	}
-	for (int p = 0; p < pixels; p++)
-		scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, p * c->oc + i)),
-		            channel, sum_of(d, p, i), m, factor_shift);
-	lower_end_to(&d->cx, depth);
+		             d->params.scale.twice ? 7 : 8);
+	return params_sum(&d->params, sum);
 }
 
 /* All channels of a block of pixels. */
 static void
-lower_block(Scalar *d, Expr *first, Expr *x_at, Expr *y_at, int pixels)
+lower_block(void *user, Expr *first, Expr *x_at, Expr *y_at, int pixels)
 {
+	Scalar *d = user;
 	LBuilder *b = builder(d);
 	int channels = d->shape.channels, depth = b->depth;
-	int32_t header = scale_header_words(&d->scale);
-	Expr *g = lower_for(&d->cx, "group", groups_of(d)), *p_at;
+	Expr *g = lower_for(&d->cx, "group", params_groups(&d->params));
+	Expr *p_at = params_of_group(&d->params, g), *sum[MAX_PIXELS];
 
-	p_at = lower_let(&d->cx, "p_g", loop_affine(b, g, d->group_params, header));
 	for (int i = 0; i < channels; i++)
 		for (int p = 0; p < pixels; p++)
-			d->sum[p][i] = loop_var(b, "sum", load_i32(d, d->params, p_at, i));
+			d->sum[p][i] = loop_var(b, "sum", params_start(&d->params, p_at, i));
 	if (d->depthwise)
 		x_at = lower_let(&d->cx, "x_g", loop_add(b, x_at, g));
 	add_window(d, first, x_at,
 	           lower_let(&d->cx, "w_g", loop_affine(b, g, d->group_weights, 0)), pixels);
 	y_at = lower_let(&d->cx, "y_g", loop_add(b, y_at, loop_affine(b, g, channels, 0)));
-	for (int i = 0; i < channels && i < d->c->oc; i++)
-		store_channel(d, y_at, g, p_at, i, pixels);
-	lower_end_to(&d->cx, depth);
-}
-
-/* Blocks along `count` pixels: a loop over whole ones, and what is left. */
-static void
-lower_line(Scalar *d, Expr *first, Expr *x_at, Expr *y_at, int32_t count)
-{
-	LBuilder *b = builder(d);
-	const Conv *c = d->c;
-	int32_t pixels = d->shape.pixels, whole = count / pixels * pixels;
-	int32_t step = c->sx * d->x_channels;
-
-	if (whole > 0) {
-		int depth = b->depth;
-		Expr *ox = whole > pixels ? loop_for_step(b, "ox", 0, whole, pixels)
-		                          : loop_idx(b, 0);
-
-		lower_block(d, first,
-		            lower_let(&d->cx, "x_ox", loop_add(b, x_at, loop_affine(b, ox, step, 0))),
-		            lower_let(&d->cx, "y_ox", loop_add(b, y_at, loop_affine(b, ox, c->oc, 0))),
-		            pixels);
-		lower_end_to(&d->cx, depth);
+	for (int i = 0; i < channels && i < d->c->oc; i++) {
+		for (int p = 0; p < pixels; p++)
+			sum[p] = sum_of(d, p, i);
+		params_store(&d->params, g, p_at, y_at, i, sum, pixels);
 	}
-	if (whole < count)
-		lower_block(d, first, loop_add(b, x_at, loop_idx(b, whole * step)),
-		            loop_add(b, y_at, loop_idx(b, whole * c->oc)), count - whole);
-}
-
-static void
-lower_windows(Scalar *d)
-{
-	const Conv *c = d->c;
-	LBuilder *b = builder(d);
-	Expr *image, *oy, *y_at;
-
-	rows_begin(&d->cx, &d->rows);
-	d->x = d->rows.buf;
-	image = lower_for(&d->cx, "n", c->batch);
-	y_at = loop_affine(b, image, c->out_h * c->out_w * c->oc, 0);
-	image = lower_let(&d->cx, "x_n",
-	                  loop_affine(b, image, c->in_h * c->in_w * d->x_channels, 0));
-	oy = lower_for(&d->cx, "oy", c->out_h);
-	rows_fill(&d->cx, &d->rows, image, oy);
-	y_at = loop_add(b, y_at, loop_affine(b, oy, c->out_w * c->oc, 0));
-	lower_line(d, rows_first_slot(&d->cx, &d->rows, oy), loop_idx(b, 0),
-	           lower_let(&d->cx, "y_oy", y_at), c->out_w);
-	lower_end_to(&d->cx, 0);
+	lower_end_to(&d->cx, depth);
 }
 
 bool
@@ -464,40 +373,46 @@ scalar_fits_dual(const Conv *c)
 	return c->groups == 1;
 }
 
+/* Weights of a group, for all rows of the kernel. */
+static int32_t
+count_weights(const Scalar *d)
+{
+	int32_t steps = d->c->kh * d->runs * d->run;
+
+	return d->dual ? steps : steps * d->step * d->shape.channels;
+}
+
 LFunc *
 scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape)
 {
-	Scalar d = {.c = c, .shape = *shape, .depthwise = c->groups > 1};
+	Scalar d = {.c = c, .shape = *shape, .depthwise = c->groups > 1, .dual = shape->dual,
+	            .x_channels = c->groups * c->ic, .runs = c->dx > 1 ? c->kw : 1};
+	Blocks bl = {.cx = &d.cx, .c = c, .pixels = shape->pixels, .user = &d, .block = lower_block,
+	             .pixel_units = c->sx * d.x_channels};
 
 	assert(scalar_fits(c) && shape->pixels <= MAX_PIXELS && shape->channels <= MAX_CHANNELS);
 	assert(!d.depthwise || (shape->channels == 1 && !shape->vectors));
 	assert(!shape->dual || (shape->channels == 2 && !shape->vectors && scalar_fits_dual(c)));
-	d.dual = shape->dual;
 	lower_begin(&d.cx, a, c->n);
-	d.scale = scale_begin(&d.cx, c);
-	d.x_channels = c->groups * c->ic;
-	d.runs = c->dx > 1 ? c->kw : 1;
+	d.params = params_begin(&d.cx, c, shape->channels);
+	if (shape->parts)
+		scale_use_parts(&d.params.scale, c);
 	d.step = shape->vectors ? DOT_ELEMENTS : shape->dual ? 2 : 1;
 	d.run = ((d.runs > 1 ? c->ic : c->kw * c->ic) - 1) / d.step + 1;
-	d.group_weights = c->kh * d.runs * d.run * d.step * shape->channels;
-	if (d.dual)
-		d.group_weights = c->kh * d.runs * d.run;
-	d.group_params = shape->channels * (scale_is_by_channel(&d.scale) ? 3 : 1);
+	d.group_weights = count_weights(&d);
 	if (d.dual)
 		make_lanes(&d);
 	else
 		make_weights(&d);
-	make_params(&d);
+	params_make(&d.params, start_of, &d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
-	if (conv_is_pointwise(c) && (d.dual || c->ic % d.step == 0)) {
-		LBuilder *b = &d.cx.b;
-
-		d.x = d.cx.in[0];
-		lower_line(&d, loop_idx(b, 0), loop_idx(b, 0), loop_idx(b, 0),
-		           c->batch * c->out_h * c->out_w);
-	} else {
-		d.rows = rows_plan_single(c, c->out_w, false);
-		lower_windows(&d);
+	d.x = d.cx.in[0];
+	if (!conv_is_pointwise(c) || (!d.dual && c->ic % d.step != 0)) {
+		d.rows = rows_plan_single(c, c->out_w, 0);
+		rows_begin(&d.cx, &d.rows);
+		bl.rows = &d.rows;
+		d.x = d.rows.buf;
 	}
+	blocks_lower(&bl);
 	return loop_finish(&d.cx.b);
 }

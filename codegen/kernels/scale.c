@@ -14,6 +14,11 @@
  * For n >= 2 the last steps are also the high half, rounded, of v * 2^(32 - n), plus the
  * zero point: one instruction on machines with DSP.
  *
+ * Without a high product m is taken apart, its lowest bits first, into parts so short that
+ * a sum times a part has 32 bits.  Rounding down commutes with adding whole numbers, so
+ * that what a part gives is shifted and added to the next one's product, and no bits are
+ * lost.  The shift after the last part is made together with that by n - 1.
+ *
  * Factors of a half and more (n < 1) take the form of the reference lowering.
  */
 #include "codegen/kernels/conv.h"
@@ -46,9 +51,59 @@ scale_begin(LowerCtx *cx, const Conv *c)
 	Scale s = {.fast = is_fast(c), .single = cx->single_rounding, .uniform = is_uniform(c),
 	           .y_zero = c->y_zero, .range = c->range};
 
+	s.twice = s.fast;
 	if (!s.fast)
 		s.dot = dot_begin(cx, c->n);
 	return s;
+}
+
+/* ---- Multipliers in parts ---- */
+
+enum { MULTIPLIER_BITS = 31, LEAST_PART = 8 };
+
+/* Bits of the highest of all parts. */
+static int
+top_part(const Scale *s)
+{
+	int above = MULTIPLIER_BITS % s->part;
+
+	/* A short rest joins the part below. */
+	return above == 0 ? s->part : above <= 1 ? s->part + above : above;
+}
+
+/* Whether sums times numbers of so many bits, and what is added to that, have 32 bits. */
+static bool
+fits_part(const Conv *c, int bits)
+{
+	for (int32_t i = 0; i < c->oc; i++) {
+		const ConvChannel *channel = &c->channel[i];
+		int64_t most = channel->hi > -channel->lo ? channel->hi : -channel->lo;
+
+		if ((most + 2) << bits > INT32_MAX)
+			return false;
+	}
+	return true;
+}
+
+void
+scale_use_parts(Scale *s, const Conv *c)
+{
+	Scale parts = *s;
+
+	parts.part = 0;
+	for (int bits = 10; bits >= LEAST_PART && s->fast && !parts.part; bits -= 2) {
+		parts.part = bits;
+		if (!fits_part(c, top_part(&parts) > bits ? top_part(&parts) : bits))
+			parts.part = 0;
+	}
+	if (!parts.part)
+		return;
+	for (int32_t i = 0; i < c->oc; i++)
+		if (c->channel[i].by.m != 0 &&
+		    top_part(&parts) - c->channel[i].by.shift - 1 > MULTIPLIER_BITS)
+			return;
+	parts.twice = false;
+	*s = parts;
 }
 
 void
@@ -125,6 +180,8 @@ scale_shift(const Scale *s, const Conv *c, int32_t channel)
 	/* A factor of 0 gives 0 after any shift. */
 	if (c->channel[channel].by.m == 0)
 		return 0;
+	if (s->part)
+		return shift - 1 + top_part(s);
 	return s->powers ? (int32_t)(UINT32_C(1) << (32 - shift)) : shift - 1;
 }
 
@@ -135,10 +192,56 @@ plus(LBuilder *b, Expr *x, int32_t v)
 }
 
 static Expr *
+shifted(LBuilder *b, KOp op, Expr *x, int bits)
+{
+	return bits ? loop_op2(b, op, x, loop_int(b, x->type, bits)) : x;
+}
+
+/* The high product in units of its last bit and as many below as the highest part has. */
+static Expr *
+product_by_parts(LBuilder *b, const Scale *s, Expr *sum, Expr *m)
+{
+	int top = top_part(s), bits = s->part;
+	Expr *v = NULL;
+
+	for (int low = 0; low < MULTIPLIER_BITS; low += bits) {
+		bool last = low + top == MULTIPLIER_BITS;
+		Expr *part = loop_bits(b, DT_U32, m), *product;
+
+		part = shifted(b, KOP_SHL, part, last ? 0 : 32 - low - bits);
+		part = loop_bits(b, DT_I32, shifted(b, KOP_SHR, part, last ? low : 32 - bits));
+		product = loop_mul(b, sum, part);
+		v = v ? loop_add(b, shifted(b, KOP_SHR, v, bits), product) : product;
+		if (last)
+			return s->single ? v : plus(b, v, 1 << (top - 1));
+		v = loop_let(b, "part", v);
+	}
+	return v;
+}
+
+static Expr *
+scale_by_parts(LowerCtx *cx, const Scale *s, Expr *sum, Expr *m, Expr *shift)
+{
+	LBuilder *b = &cx->b;
+	Expr *v = product_by_parts(b, s, sum, m);
+
+	if (!s->single && s->range.lo < s->y_zero) {
+		v = loop_let(b, "v", v);
+		v = loop_add(b, v, shifted(b, KOP_SHL, shifted(b, KOP_SHR, v, 31), top_part(s)));
+	}
+	v = plus(b, loop_op2(b, KOP_SHR, v, shift), 1 + 2 * s->y_zero);
+	return shifted(b, KOP_SHR, v, 1);
+}
+
+static Expr *
 scale_fast(LowerCtx *cx, const Scale *s, Expr *sum2, Expr *m, Expr *shift)
 {
 	LBuilder *b = &cx->b;
-	Expr *v = loop_packed(b, s->single ? POP_MULH : POP_MULH_ROUND, sum2, m, NULL);
+	Expr *v;
+
+	if (s->part)
+		return scale_by_parts(cx, s, sum2, m, shift);
+	v = loop_packed(b, s->single ? POP_MULH : POP_MULH_ROUND, sum2, m, NULL);
 
 	if (!s->single && s->range.lo < s->y_zero) {
 		v = loop_let(b, "v", v);

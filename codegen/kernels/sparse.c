@@ -29,6 +29,7 @@
 
 #include "codegen/kernels/blocks.h"
 #include "codegen/kernels/generate.h"
+#include "codegen/kernels/params.h"
 
 enum { MAX_PIXELS = 8, MAX_PLACES = 255 };
 
@@ -36,13 +37,13 @@ typedef struct {
 	LowerCtx cx;
 	const Conv *c;
 	SparseShape shape;
-	Scale scale;
+	Params params;
 	Rows rows;
 	SparseLists lists;
 	int32_t plane;  /* from a channel to the next, with planes */
 	bool by_table;  /* positions are looked up: from the start of their run */
 	int32_t x_row;  /* from a row to the next, of the buffer or the input */
-	LBuf *x, *counts, *places, *masks, *weights, *params, *table;
+	LBuf *x, *counts, *places, *masks, *weights, *table;
 	LVar *sum[MAX_PIXELS], *at;
 } Sparse;
 
@@ -200,23 +201,6 @@ make_masks(Sparse *d)
 	d->weights = lower_constant(&d->cx, "weights", DT_I8, d->lists.units + 8, m.weights);
 }
 
-static void
-make_params(Sparse *d)
-{
-	const Conv *c = d->c;
-	int32_t each = scale_is_by_channel(&d->scale) ? 3 : 1;
-	int32_t n = scale_header_words(&d->scale) + c->oc * each;
-	Stream s = {.word = ARENA_ARRAY(d->cx.arena, int32_t, n)};
-
-	scale_put_header(&d->scale, c, &s);
-	for (int32_t oc = 0; oc < c->oc; oc++) {
-		stream_put(&s, (uint32_t)c->channel[oc].bias);
-		scale_put_channels(&d->scale, c, oc, 1, &s);
-	}
-	assert(s.n == n);
-	d->params = lower_constant(&d->cx, "params", DT_I32, n, s.word);
-}
-
 /* Where element `at` of a window is. */
 static int32_t
 window_place(const Sparse *d, int32_t at)
@@ -252,14 +236,6 @@ make_table(Sparse *d)
 /* ---- Sums ---- */
 
 static Expr *
-load_i32(Sparse *d, LBuf *buf, Expr *at, int32_t more)
-{
-	LBuilder *b = builder(d);
-
-	return loop_load_compute(b, buf, loop_add(b, at, loop_idx(b, more)));
-}
-
-static Expr *
 load_index(Sparse *d, LBuf *buf, Expr *at)
 {
 	LBuilder *b = builder(d);
@@ -276,10 +252,10 @@ load_weight(Sparse *d, Expr *unit, int k, Expr *bytes[])
 	Expr *w;
 
 	if (bits == 8)
-		return load_i32(d, d->weights, loop_affine(b, unit, d->shape.unit, k), 0);
+		return params_load(&d->cx, d->weights, loop_affine(b, unit, d->shape.unit, k), 0);
 	if (k % each == 0)
 		bytes[k / each] = loop_let(b, "w_b",
-		                           load_i32(d, d->weights,
+		                           params_load(&d->cx, d->weights,
 		                                    loop_affine(b, unit, d->shape.unit / each, k / each), 0));
 	w = loop_op2(b, KOP_SHL, bytes[k / each], loop_int(b, DT_I32, above));
 	return loop_op2(b, KOP_SHR, w, loop_int(b, DT_I32, 32 - bits));
@@ -330,7 +306,7 @@ add_singles(Sparse *d, Expr *x_at, Expr *w, int pixels)
 	LBuilder *b = builder(d);
 
 	for (int p = 0; p < pixels; p++) {
-		Expr *x = load_i32(d, d->x, x_at, p * d->c->sx * d->c->ic);
+		Expr *x = params_load(&d->cx, d->x, x_at, p * d->c->sx * d->c->ic);
 
 		x = loop_add(b, loop_get(b, d->sum[p]), loop_mul(b, x, w));
 		set_sum(d, d->sum[p], x, pixels > 1 && p + 1 == pixels);
@@ -378,14 +354,14 @@ static void
 add_byte(Sparse *d, Expr *mask_at, Expr *x_at, int n, int pixels)
 {
 	LBuilder *b = builder(d);
-	Expr *mask = loop_let(b, "mask", load_i32(d, d->masks, mask_at, 0));
+	Expr *mask = loop_let(b, "mask", params_load(&d->cx, d->masks, mask_at, 0));
 	LVar *at = loop_var_idx(b, "w_at", loop_get(b, d->at), 0, d->lists.units + 8);
 
 	for (int k = 0; k < n; k++) {
 		Expr *bit = loop_op2(b, KOP_AND, mask, loop_int(b, DT_I32, 1 << k)), *w;
 
 		loop_if(b, loop_op2(b, KOP_NE, bit, loop_int(b, DT_I32, 0)));
-		w = loop_let(b, "wk", load_i32(d, d->weights, loop_get(b, at), 0));
+		w = loop_let(b, "wk", params_load(&d->cx, d->weights, loop_get(b, at), 0));
 		loop_set(b, at, loop_add(b, loop_get(b, at), loop_idx(b, 1)));
 		add_singles(d, loop_add(b, x_at, loop_idx(b, k)), w, pixels);
 		loop_end(b);
@@ -469,24 +445,12 @@ static void
 store_sums(Sparse *d, Expr *channel, Expr *p_at, Expr *y_at, int pixels)
 {
 	LBuilder *b = builder(d);
-	Expr *m = NULL, *shift = NULL;
+	Expr *sum[MAX_PIXELS];
 
-	if (scale_is_by_channel(&d->scale)) {
-		m = loop_let(b, "m", load_i32(d, d->params, p_at, 1));
-		shift = loop_let(b, "shift", load_i32(d, d->params, p_at, 2));
-	} else if (d->scale.fast) {
-		m = loop_let(b, "m", load_i32(d, d->params, loop_idx(b, 0), 0));
-		shift = loop_let(b, "shift", load_i32(d, d->params, loop_idx(b, 0), 1));
-	}
+	for (int p = 0; p < pixels; p++)
+		sum[p] = params_sum(&d->params, loop_get(b, d->sum[p]));
 	y_at = lower_let(&d->cx, "y_c", loop_add(b, y_at, channel));
-	for (int p = 0; p < pixels; p++) {
-		Expr *sum = loop_get(b, d->sum[p]);
-
-		if (d->scale.fast)
-			sum = loop_op2(b, KOP_SHL, sum, loop_int(b, DT_I32, 1));
-		scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, p * d->c->oc)), channel,
-		            sum, m, shift);
-	}
+	params_store(&d->params, channel, p_at, y_at, 0, sum, pixels);
 }
 
 static void
@@ -495,7 +459,6 @@ lower_block(void *user, Expr *first, Expr *x_at, Expr *y_at, int pixels)
 	Sparse *d = user;
 	LBuilder *b = builder(d);
 	int sums = d->shape.planes ? pixels + pixels % 2 : pixels, depth = b->depth;
-	int32_t each = scale_is_by_channel(&d->scale) ? 3 : 1;
 	Expr *channel, *p_at;
 
 	if (d->rows.is_block) {
@@ -506,9 +469,9 @@ lower_block(void *user, Expr *first, Expr *x_at, Expr *y_at, int pixels)
 		x_at = lower_let(&d->cx, "x_w", loop_add(b, loop_mul(b, first, loop_idx(b, d->x_row)), x_at));
 	d->at = loop_var_idx(b, "at", loop_idx(b, 0), 0, d->lists.units);
 	channel = lower_for(&d->cx, "channel", d->c->oc);
-	p_at = lower_let(&d->cx, "p_c", loop_affine(b, channel, each, scale_header_words(&d->scale)));
+	p_at = params_of_group(&d->params, channel);
 	for (int p = 0; p < sums; p++)
-		d->sum[p] = loop_var(b, "sum", load_i32(d, d->params, p_at, 0));
+		d->sum[p] = loop_var(b, "sum", params_start(&d->params, p_at, 0));
 	add_window(d, channel, first, x_at, sums);
 	store_sums(d, channel, p_at, y_at, pixels);
 	lower_end_to(&d->cx, depth);
@@ -585,16 +548,16 @@ sparse_lower(Arena *a, const Conv *c, const SparseShape *shape)
 	assert(!shape->planes || shape->pixels % 2 == 0);
 	assert(!shape->mask || (!shape->planes && shape->strip == 0 && shape->unit == 1));
 	lower_begin(&d.cx, a, c->n);
-	d.scale = scale_begin(&d.cx, c);
+	d.params = params_begin(&d.cx, c, 1);
 	if (shape->dsp)
-		scale_use_powers(&d.scale, c);
+		scale_use_powers(&d.params.scale, c);
 	d.lists.units = (int32_t)sparse_units(c, &d.lists, shape->unit);
 	/* A list of all zeros is as good as none, and buffers have some elements. */
 	if (d.lists.units == 0)
 		d.lists.units = 1;
 	d.by_table = d.lists.window || (shape->planes && c->kw > 1);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
-	make_params(&d);
+	params_make(&d.params, NULL, NULL);
 	plan_rows(&d, &bl);
 	if (shape->mask)
 		make_masks(&d);

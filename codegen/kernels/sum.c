@@ -11,7 +11,8 @@ typedef struct {
 	SumFactors f;
 	ConvChannel channel; /* of the sum: its multiplier */
 	Conv c;              /* for scale_begin() */
-	int32_t *table[2];   /* by value + 128; that of a difference's second input negated */
+	int32_t *table[2];   /* by value + 128: twice the term, that of a difference's second
+	                      * input negated */
 } Sum;
 
 /* The terms of input i: its values scaled as the reference lowering does. */
@@ -31,7 +32,7 @@ make_table(Arena *a, const Node *n, const SumFactors *f, int i)
 	x = q_scale(&cx, loop_op2(b, KOP_SHL, x, q_int(&cx, f->left)), f->in[i]);
 	if (n->op == OP_SUB && i == 1)
 		x = loop_op1(b, KOP_NEG, x);
-	loop_store(b, out, k, x);
+	loop_store(b, out, k, loop_op2(b, KOP_SHL, x, q_int(&cx, 1)));
 	loop_end(b);
 	lfunc_run(a, loop_finish(b), (void *[]){table});
 	return table;
@@ -72,35 +73,51 @@ read_sum(Sum *s, Arena *a, const Node *n)
 	              .range = quant_range(y, node_activation(n))};
 	for (int i = 0; i < 2; i++)
 		s->table[i] = make_table(a, n, &s->f, i);
-	return largest(s->table[0]) + largest(s->table[1]) < 1 << 30;
+	return largest(s->table[0]) + largest(s->table[1]) < INT32_MAX;
+}
+
+/* Element i; `table` has the terms of either input. */
+static void
+lower_element(LowerCtx *cx, const Sum *s, const Scale *scale, LBuf *const *table, Expr *i)
+{
+	LBuilder *b = &cx->b;
+	Expr *sum = NULL;
+
+	for (int k = 0; k < 2; k++) {
+		Expr *at = loop_cvt(b, DT_IDX, loop_load_compute(b, cx->in[k], i)), *term;
+
+		term = loop_load(b, table[k], loop_add(b, at, loop_idx(b, VALUES / 2)));
+		sum = k ? loop_add(b, sum, term) : loop_let(b, "term", term);
+	}
+	scale_store(cx, scale, i, loop_idx(b, 0), sum,
+	            loop_int(b, DT_I32, scale_multiplier(&s->c, 0)),
+	            loop_int(b, DT_I32, scale_shift(scale, &s->c, 0)));
 }
 
 LFunc *
-sum_lower(Arena *a, const Node *n)
+sum_lower(Arena *a, const Node *n, const SumShape *shape)
 {
 	Sum s;
 	LowerCtx cx;
 	LBuilder *b = &cx.b;
 	Scale scale;
-	Expr *i, *sum = NULL;
-	LBuf *table;
+	LBuf *table[2];
+	int32_t count, step;
+	Expr *i;
 
 	if (!read_sum(&s, a, n))
 		return NULL;
 	lower_begin(&cx, a, n);
 	scale = scale_begin(&cx, &s.c);
-	i = loop_for(b, "i", 0, type_numel(&n->out[0]->type));
-	for (int k = 0; k < 2; k++) {
-		Expr *at = loop_cvt(b, DT_IDX, loop_load_compute(b, cx.in[k], i)), *term;
-
-		table = lower_constant(&cx, k ? "terms1" : "terms0", DT_I32, VALUES, s.table[k]);
-		term = loop_load(b, table, loop_add(b, at, loop_idx(b, VALUES / 2)));
-		sum = k ? loop_add(b, sum, term) : loop_let(b, "term", term);
-	}
-	scale_store(&cx, &scale, i, loop_idx(b, 0),
-	            loop_op2(b, KOP_SHL, sum, loop_int(b, DT_I32, 1)),
-	            loop_int(b, DT_I32, scale_multiplier(&s.c, 0)),
-	            loop_int(b, DT_I32, scale_shift(&scale, &s.c, 0)));
+	if (shape->powers)
+		scale_use_powers(&scale, &s.c);
+	for (int k = 0; k < 2; k++)
+		table[k] = lower_constant(&cx, k ? "terms1" : "terms0", DT_I32, VALUES, s.table[k]);
+	count = type_numel(&n->out[0]->type);
+	step = count % shape->at_once == 0 ? shape->at_once : 1;
+	i = loop_for_step(b, "i", 0, count, step);
+	for (int32_t k = 0; k < step; k++)
+		lower_element(&cx, &s, &scale, table, loop_add(b, i, loop_idx(b, k)));
 	loop_end(b);
 	return loop_finish(b);
 }

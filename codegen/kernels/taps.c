@@ -8,9 +8,12 @@
  * multiple of four; each is stored once.  Code for whole fours only knows less of other
  * sizes, but its outputs may lie closer to its inputs.
  *
- * Constants are one array of bytes without any to fill up: for each channel the multiplier
- * and, in three or four bytes, what the sum starts with above five bits of the shift; then
- * the weights, tap by tap.
+ * Constants are one array of bytes without any to fill up: the weights, tap by tap; then for
+ * each channel the multiplier and, in three or four bytes, what the sum starts with above
+ * five bits of the shift.
+ *
+ * Indices are made of the sizes of images and pixels, not of rows: the fewer numbers there
+ * are, the fewer a function for several layers has to load (program/merge.c).
  */
 #include <assert.h>
 #include <string.h>
@@ -25,11 +28,11 @@ typedef struct {
 	Scale scale;
 	bool whole;                /* fours of channels */
 	LBuf *bytes;
-	int32_t record;            /* bytes of a channel in front of the weights */
+	int32_t record;            /* bytes of a channel behind the weights */
 	LVar *sum[FOUR];
 	Expr *iy0, *ix0;           /* where the window starts */
 	Expr *y_lo, *y_hi, *x_lo, *x_hi; /* its taps within the input */
-	Expr *image;               /* element that the image starts with */
+	Expr *image;               /* pixel that the image starts with */
 } Taps;
 
 /* Bits in front of the shift, in a word that ends where a record does. */
@@ -74,15 +77,15 @@ make_bytes(Taps *d)
 	int32_t taps = c->kh * c->kw, n = c->oc * (d->record + taps);
 	uint8_t *bytes = ARENA_ARRAY(d->cx.arena, uint8_t, n), *at = bytes;
 
+	for (int32_t tap = 0; tap < taps; tap++)
+		for (int32_t i = 0; i < c->oc; i++)
+			*at++ = (uint8_t)c->w[i * taps + tap];
 	for (int32_t i = 0; i < c->oc; i++, at += d->record) {
 		uint32_t start = (uint32_t)c->channel[i].plain << SHIFT_BITS;
 
 		put_bytes(at, (uint32_t)scale_multiplier(c, i), 4);
 		put_bytes(at + 4, start | scale_packed_shift_of(&d->scale, c, i), d->record - 4);
 	}
-	for (int32_t tap = 0; tap < taps; tap++)
-		for (int32_t i = 0; i < c->oc; i++)
-			*at++ = (uint8_t)c->w[i * taps + tap];
 	assert(at == bytes + n);
 	d->bytes = lower_constant(&d->cx, "weights", DT_I8, n, bytes);
 }
@@ -142,12 +145,12 @@ add_window(Taps *d, Expr *first)
 	Expr *ky, *kx, *x_at, *w_at;
 
 	ky = loop_for_expr(b, "ky", d->y_lo, d->y_hi);
-	x_at = loop_affine(b, loop_add(b, d->iy0, ky), c->in_w * c->oc, 0);
-	x_at = lower_let(&d->cx, "x_ky", loop_add(b, d->image, x_at));
-	w_at = lower_let(&d->cx, "w_ky", loop_affine(b, ky, c->kw * c->oc, c->oc * d->record));
+	x_at = loop_affine(b, loop_add(b, d->iy0, ky), c->in_w, 0);
+	x_at = lower_let(&d->cx, "x_ky", loop_add(b, loop_add(b, d->image, d->ix0), x_at));
+	w_at = lower_let(&d->cx, "w_ky", loop_affine(b, ky, c->kw, 0));
 	kx = loop_for_expr(b, "kx", d->x_lo, d->x_hi);
-	x_at = loop_add(b, x_at, loop_affine(b, loop_add(b, d->ix0, kx), c->oc, 0));
-	w_at = loop_add(b, w_at, loop_affine(b, kx, c->oc, 0));
+	x_at = loop_affine(b, loop_add(b, x_at, kx), c->oc, 0);
+	w_at = loop_affine(b, loop_add(b, w_at, kx), c->oc, 0);
 	add_tap(d, loop_add(b, x_at, first), loop_add(b, w_at, first));
 	loop_end(b);
 	loop_end(b);
@@ -183,7 +186,7 @@ lower_pixel(Taps *d, Expr *y_at)
 
 	first = d->whole ? from : loop_op2(b, KOP_MIN, from, loop_idx(b, c->oc - FOUR));
 	first = lower_let(&d->cx, "first", first);
-	r_at = lower_let(&d->cx, "r_at", loop_affine(b, first, d->record, 0));
+	r_at = lower_let(&d->cx, "r_at", loop_affine(b, first, d->record, c->kh * c->kw * c->oc));
 	for (int i = 0; i < FOUR; i++) {
 		Expr *start = record_word(d, r_at, i, true);
 
@@ -222,16 +225,16 @@ taps_lower(Arena *a, const Conv *c, bool whole)
 	make_bytes(&d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	image = lower_for(&d.cx, "n", c->batch);
-	d.image = lower_let(&d.cx, "x_n", loop_affine(b, image, c->in_h * c->in_w * c->oc, 0));
-	y_at = loop_affine(b, image, c->out_h * c->out_w * c->oc, 0);
+	d.image = lower_let(&d.cx, "x_n", loop_affine(b, image, c->in_h * c->in_w, 0));
+	y_at = loop_affine(b, image, c->out_h * c->out_w, 0);
 	oy = loop_for(b, "oy", 0, c->out_h);
 	d.iy0 = lower_let(&d.cx, "iy", loop_affine(b, oy, c->sy, -c->top));
 	clip(&d, d.iy0, c->kh, c->in_h, &d.y_lo, &d.y_hi);
-	y_at = lower_let(&d.cx, "y_oy", loop_add(b, y_at, loop_affine(b, oy, c->out_w * c->oc, 0)));
+	y_at = lower_let(&d.cx, "y_oy", loop_add(b, y_at, loop_affine(b, oy, c->out_w, 0)));
 	ox = loop_for(b, "ox", 0, c->out_w);
 	d.ix0 = lower_let(&d.cx, "ix", loop_affine(b, ox, c->sx, -c->left));
 	clip(&d, d.ix0, c->kw, c->in_w, &d.x_lo, &d.x_hi);
-	lower_pixel(&d, lower_let(&d.cx, "y_ox", loop_add(b, y_at, loop_affine(b, ox, c->oc, 0))));
+	lower_pixel(&d, lower_let(&d.cx, "y_ox", loop_affine(b, loop_add(b, y_at, ox), c->oc, 0)));
 	lower_end_to(&d.cx, 0);
 	return loop_finish(b);
 }

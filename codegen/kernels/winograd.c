@@ -51,6 +51,7 @@ typedef struct {
 	int32_t group;              /* tiles at a time */
 	int32_t groups;             /* of a strip */
 	bool pairs;                 /* two input channels in a word */
+	bool in_order;              /* the products of a tile behind those of the one before */
 	int32_t words;              /* input channels, or pairs of them */
 	int32_t block;              /* words of scratch of a group and point */
 	int32_t sum_step;           /* from the sums of a point to those of the next */
@@ -313,6 +314,24 @@ add_product(Winograd *d, LVar *sum, Expr *v, Expr *w)
 	loop_set(b, sum, loop_packed(b, POP_KEEP, next, NULL, NULL));
 }
 
+static void
+keep_sum(Winograd *d, LVar *sum)
+{
+	LBuilder *b = builder(d);
+
+	loop_set(b, sum, loop_packed(b, POP_KEEP, loop_get(b, sum), NULL, NULL));
+}
+
+/* Word k of a tile. */
+static Expr *
+tile_word(Winograd *d, Expr *v_at, int32_t k, int tile)
+{
+	LBuilder *b = builder(d);
+	Expr *at = loop_add(b, v_at, loop_idx(b, k * d->group + tile));
+
+	return loop_let(b, "vk", loop_load_compute(b, d->tiles, at));
+}
+
 /* Words k and on of a point. */
 static void
 add_words(Winograd *d, LVar *sum[MOST_TILES][2], Expr *w_at, Expr *v_at, int32_t k, int n)
@@ -327,16 +346,15 @@ add_words(Winograd *d, LVar *sum[MOST_TILES][2], Expr *w_at, Expr *v_at, int32_t
 			                loop_load_compute(b, d->weights,
 			                                  loop_add(b, w_at, loop_idx(b, 2 * (k + i) + o))));
 		for (int t = 0; t < d->group; t++) {
-			int32_t at = (k + i) * d->group + t;
-			Expr *v = loop_let(b, "vk",
-			                   loop_load_compute(b, d->tiles, loop_add(b, v_at, loop_idx(b, at))));
+			Expr *v = tile_word(d, v_at, k + i, t);
 
 			for (int o = 0; o < 2; o++)
 				add_product(d, sum[t][o], v, w[o]);
+			for (int o = 0; o < 2 && d->pairs && d->in_order; o++)
+				keep_sum(d, sum[t][o]);
 		}
-		if (d->pairs)
-			loop_set(b, sum[0][0],
-			         loop_packed(b, POP_KEEP, loop_get(b, sum[0][0]), NULL, NULL));
+		if (d->pairs && !d->in_order)
+			keep_sum(d, sum[0][0]);
 	}
 }
 
@@ -410,17 +428,17 @@ back_columns(Winograd *d, const Output *o, Expr *sums)
 {
 	static const int factor[TILE] = {0, 1, 2, 2};
 	LBuilder *b = builder(d);
-	Expr *j = loop_for(b, "j", 0, POINTS), *m[POINTS], *y[TILE];
+	Expr *j, *m[POINTS], *y[TILE], *all;
 
+	/* Point (1, 1) reaches every output. */
+	all = loop_add(b, sums, loop_idx(b, (POINTS + 1) * d->sum_step));
+	loop_store(b, d->sums, all, loop_add(b, loop_load(b, d->sums, all), o->bias));
+	j = loop_for(b, "j", 0, POINTS);
 	sums = loop_let(b, "m_j", loop_add(b, sums, loop_affine(b, j, d->sum_step, 0)));
 	for (int i = 0; i < POINTS; i++)
 		m[i] = loop_let(b, "mi",
 		                loop_load(b, d->sums,
 		                          loop_add(b, sums, loop_idx(b, i * POINTS * d->sum_step))));
-	/* Point (1, 1) reaches every output. */
-	m[1] = loop_add(b, m[1], loop_select(b, loop_op2(b, KOP_EQ, j, loop_idx(b, 1)), o->bias,
-	                                     loop_int(b, DT_I32, 0)));
-	m[1] = loop_let(b, "mi", m[1]);
 	transform_back(d, m, y);
 	for (int i = 0; i < TILE; i++)
 		loop_store(b, d->back, loop_affine(b, j, 1, i * POINTS), shift_left(d, y[i], factor[i]));
@@ -438,7 +456,7 @@ store_pixel(Winograd *d, const Output *o, Expr *y_at, Expr *y, int j)
 	if (may_end)
 		loop_if(b, loop_op2(b, KOP_LT, o->ox, loop_idx(b, c->out_w - j)));
 	y = loop_mul(b, y, loop_int(b, DT_I32, (int32_t)INVERSE_OF_9));
-	y = loop_op2(b, KOP_SHR, y, loop_int(b, DT_I32, shift[j] + (d->scale.fast ? 0 : 1)));
+	y = loop_op2(b, KOP_SHR, y, loop_int(b, DT_I32, shift[j] + (d->scale.twice ? 0 : 1)));
 	scale_store(&d->cx, &d->scale, loop_add(b, y_at, loop_idx(b, j * c->oc)), o->channel, y,
 	            o->m, o->shift);
 	if (may_end)
@@ -459,6 +477,8 @@ back_rows(Winograd *d, const Output *o)
 	for (int k = 0; k < POINTS; k++)
 		m[k] = loop_let(b, "mi", loop_load(b, d->back, loop_add(b, from, loop_idx(b, k))));
 	transform_back(d, m, y);
+	for (int j = 0; j < TILE; j++)
+		y[j] = loop_let(b, "yj", y[j]);
 	y_at = loop_let(b, "y_i", loop_add(b, o->y_at, loop_affine(b, i, c->out_w * c->oc, 0)));
 	for (int j = 0; j < TILE; j++)
 		store_pixel(d, o, y_at, y[j], j);
@@ -555,7 +575,8 @@ lower_images(Winograd *d)
 LFunc *
 winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape)
 {
-	Winograd d = {.c = c, .view = *c, .pairs = shape->pairs};
+	Winograd d = {.c = c, .view = *c, .pairs = shape->pairs,
+	              .in_order = shape->in_order};
 
 	assert(winograd_fits(c) && shape->tiles <= MOST_TILES);
 	plan_strips(c, shape->tiles, &d.tile_rows, &d.group);
@@ -571,6 +592,8 @@ winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape)
 	d.scale = scale_begin(&d.cx, c);
 	if (d.pairs)
 		scale_use_powers(&d.scale, c);
+	if (shape->parts)
+		scale_use_parts(&d.scale, c);
 	d.rows = d.pairs ? rows_plan_bytes(&d.view, d.tiles_x * TILE, false)
 	                 : rows_plan_single(&d.view, d.tiles_x * TILE, false);
 	make_stream(&d);

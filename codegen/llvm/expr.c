@@ -62,6 +62,33 @@ llvm_type(const LlvmModule *m, DType t)
 }
 
 LLVMTypeRef
+llvm_lanes(LLVMTypeRef t, int lanes)
+{
+	return lanes ? LLVMVectorType(t, (unsigned)lanes) : t;
+}
+
+LLVMValueRef
+llvm_number(LLVMTypeRef t, uint64_t v)
+{
+	LLVMValueRef lane[MAX_VECTOR_LANES];
+	unsigned n;
+
+	if (LLVMGetTypeKind(t) != LLVMVectorTypeKind)
+		return LLVMConstInt(t, v, 0);
+	n = LLVMGetVectorSize(t);
+	for (unsigned i = 0; i < n; i++)
+		lane[i] = LLVMConstInt(LLVMGetElementType(t), v, 0);
+	return LLVMConstVector(lane, n);
+}
+
+/* The type of the value of an expression. */
+static LLVMTypeRef
+type_of(const LlvmModule *m, const Expr *e)
+{
+	return llvm_lanes(llvm_type(m, e->type), e->lanes);
+}
+
+LLVMTypeRef
 llvm_memory_type(const LlvmModule *m, DType t)
 {
 	return t == DT_BOOL ? LLVMInt8TypeInContext(m->context) : llvm_type(m, t);
@@ -135,8 +162,7 @@ static LLVMValueRef
 shift(LlvmFunction *f, const Expr *e, LLVMValueRef x, LLVMValueRef y)
 {
 	LLVMBuilderRef b = builder(f);
-	LLVMTypeRef t = LLVMTypeOf(x);
-	LLVMValueRef mask = LLVMConstInt(t, LLVMGetIntTypeWidth(t) - 1, 0);
+	LLVMValueRef mask = llvm_number(LLVMTypeOf(x), 8 * (unsigned)dtype_info[e->type].bytes - 1);
 
 	y = LLVMBuildAnd(b, y, mask, "");
 	if (e->op == KOP_SHL)
@@ -266,7 +292,7 @@ build_select(LlvmFunction *f, const Expr *e)
 	LLVMValueRef cond = llvm_build_expr(f, e->arg[0]), value[2], phi;
 	LLVMBasicBlockRef arm[2], end;
 
-	if (is_cheap(e->arg[1], 4) && is_cheap(e->arg[2], 4)) {
+	if (e->arg[0]->lanes || (is_cheap(e->arg[1], 4) && is_cheap(e->arg[2], 4))) {
 		value[0] = llvm_build_expr(f, e->arg[1]);
 		value[1] = llvm_build_expr(f, e->arg[2]);
 		return LLVMBuildSelect(b, cond, value[0], value[1], "");
@@ -282,7 +308,7 @@ build_select(LlvmFunction *f, const Expr *e)
 		arm[i] = LLVMGetInsertBlock(b);
 	}
 	LLVMPositionBuilderAtEnd(b, end);
-	phi = LLVMBuildPhi(b, llvm_type(f->m, e->type), "");
+	phi = LLVMBuildPhi(b, type_of(f->m, e), "");
 	LLVMAddIncoming(phi, value, arm, 2);
 	return phi;
 }
@@ -431,12 +457,12 @@ load(LlvmFunction *f, const Expr *e)
 
 	/* No parameter, because nothing comes of what is loaded from it. */
 	if (!f->buf[buf->index])
-		return LLVMConstNull(llvm_type(f->m, e->type));
+		return LLVMConstNull(type_of(f->m, e));
 	at = exchanged_address(f, e);
 	if (!at)
 		at = llvm_element(f, buf->elem, f->buf[buf->index],
 		                  llvm_build_expr(f, e->arg[0]));
-	x = LLVMBuildLoad2(b, llvm_memory_type(f->m, e->type), at, "");
+	x = LLVMBuildLoad2(b, llvm_lanes(llvm_memory_type(f->m, e->type), e->lanes), at, "");
 	LLVMSetAlignment(x, (unsigned)dtype_info[buf->elem].bytes);
 	return buf->elem == DT_BOOL ? is_not_zero(f, DT_U8, x) : x;
 }
@@ -447,7 +473,8 @@ variable(LlvmFunction *f, const LVar *v)
 	if (f->known[v->index])
 		return f->known[v->index];
 	assert(f->slot[v->index]);
-	return LLVMBuildLoad2(builder(f), llvm_type(f->m, v->type), f->slot[v->index], v->name);
+	return LLVMBuildLoad2(builder(f), llvm_lanes(llvm_type(f->m, v->type), v->lanes),
+	                      f->slot[v->index], v->name);
 }
 
 /* Whether the machine has an instruction for the square root, which rounds as the function
@@ -498,6 +525,33 @@ call(LlvmFunction *f, const Expr *e)
 	                      (unsigned)e->nargs, "");
 }
 
+static LLVMValueRef
+splat(LlvmFunction *f, const Expr *e)
+{
+	LLVMBuilderRef b = builder(f);
+	LLVMTypeRef type = type_of(f->m, e), i32 = LLVMInt32TypeInContext(f->m->context);
+	LLVMValueRef x = llvm_build_expr(f, e->arg[0]), none = LLVMGetPoison(type);
+
+	x = LLVMBuildInsertElement(b, none, x, LLVMConstInt(i32, 0, 0), "");
+	return LLVMBuildShuffleVector(b, x, none, LLVMConstNull(llvm_lanes(i32, e->lanes)), "");
+}
+
+/* What vectors are converted between: i32, narrower integers, and to f32. */
+static LLVMValueRef
+convert_lanes(LlvmFunction *f, const Expr *e)
+{
+	LLVMBuilderRef b = builder(f);
+	LLVMValueRef x = llvm_build_expr(f, e->arg[0]);
+	LLVMTypeRef type = type_of(f->m, e);
+	DType from = e->arg[0]->type;
+
+	if (e->type == DT_F32)
+		return LLVMBuildSIToFP(b, x, type, "");
+	if (e->type != DT_I32)
+		return LLVMBuildTrunc(b, x, type, "");
+	return is_signed(from) ? LLVMBuildSExt(b, x, type, "") : LLVMBuildZExt(b, x, type, "");
+}
+
 LLVMValueRef
 llvm_build_expr(LlvmFunction *f, const Expr *e)
 {
@@ -507,13 +561,17 @@ llvm_build_expr(LlvmFunction *f, const Expr *e)
 	case E_LOAD: return load(f, e);
 	case E_KOP: return e->nargs == 2 ? binary(f, e) : unary(f, e);
 	case E_SELECT: return build_select(f, e);
-	case E_CVT: return convert(f, e->arg[0]->type, e->type, llvm_build_expr(f, e->arg[0]));
+	case E_CVT:
+		if (e->lanes)
+			return convert_lanes(f, e);
+		return convert(f, e->arg[0]->type, e->type, llvm_build_expr(f, e->arg[0]));
 	case E_BITS:
 		return LLVMBuildBitCast(builder(f), llvm_build_expr(f, e->arg[0]),
 		                        llvm_type(f->m, e->type), "");
 	case E_CALL: return call(f, e);
 	case E_PACKED: return llvm_build_packed(f, e);
 	case E_DOT: return llvm_build_dot(f, e);
+	case E_SPLAT: return splat(f, e);
 	}
 	return NULL;
 }

@@ -48,7 +48,8 @@ declare(LlvmFunction *f, const LVar *v, LLVMValueRef value)
 		return;
 	}
 	if (!f->slot[v->index])
-		f->slot[v->index] = llvm_new_slot(f, llvm_type(f->m, v->type), v->name);
+		f->slot[v->index] = llvm_new_slot(f, llvm_lanes(llvm_type(f->m, v->type), v->lanes),
+		                                  v->name);
 	LLVMBuildStore(builder(f), value, f->slot[v->index]);
 }
 

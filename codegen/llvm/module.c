@@ -81,15 +81,12 @@ llvm_constant(LlvmModule *m, const char *name, DType t, size_t count, const void
 	return global;
 }
 
-/* The constant of a buffer; those of one name are one. */
+/* The constant of a buffer that is its own base. */
 static LLVMValueRef
 constant_of(LlvmModule *m, const Buffer *b)
 {
 	const char *name = m->symbols.constant[b->index];
 
-	if (m->constant[b->index])
-		return m->constant[b->index];
-	m->constant[b->index] = LLVMGetNamedGlobal(m->module, name);
 	if (!m->constant[b->index])
 		m->constant[b->index] = llvm_constant(m, name, b->type.dtype,
 		                                      (size_t)type_numel(&b->type), b->data);

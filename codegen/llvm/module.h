@@ -134,6 +134,10 @@ LLVMValueRef llvm_call_intrinsic(LlvmFunction *f, const char *name, int ntypes,
 LLVMTypeRef llvm_type(const LlvmModule *m, DType t);
 LLVMTypeRef llvm_memory_type(const LlvmModule *m, DType t);
 
+/* The same for a vector where lanes is not 0, and an integer of such a type, in each lane. */
+LLVMTypeRef llvm_lanes(LLVMTypeRef t, int lanes);
+LLVMValueRef llvm_number(LLVMTypeRef t, uint64_t v);
+
 /* An internal constant with these bytes. */
 LLVMValueRef llvm_constant(LlvmModule *m, const char *name, DType t, size_t count,
                            const void *data);

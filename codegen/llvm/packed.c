@@ -3,6 +3,7 @@
  * plain arithmetic, which LLVM turns into the same instruction where it can.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "codegen/llvm/module.h"
 #include "ir/target.h"
@@ -25,13 +26,14 @@ static const struct {
 typedef struct {
 	LlvmFunction *f;
 	LLVMBuilderRef b;
-	LLVMTypeRef i8, i16, i32, i64;
+	int lanes;                      /* 0: scalars */
+	LLVMTypeRef i8, i16, i32, i64;  /* vectors of them, where there are lanes */
 } Plain;
 
 static LLVMValueRef
 number(const Plain *p, uint32_t v)
 {
-	return LLVMConstInt(p->i32, v, 0);
+	return llvm_number(p->i32, v);
 }
 
 /* Bits of x from `shift` on as a signed number of type `t`, extended. */
@@ -68,6 +70,23 @@ product(const Plain *p, LLVMValueRef a, LLVMValueRef b)
 	return LLVMBuildNSWMul(p->b, a, b, "");
 }
 
+/* The sum of the products of four bytes; those of a may be unsigned. */
+static LLVMValueRef
+bytes(const Plain *p, LLVMValueRef a, LLVMValueRef b, bool is_unsigned)
+{
+	LLVMValueRef sum = NULL;
+
+	for (unsigned shift = 0; shift < 32; shift += 8) {
+		LLVMValueRef x = lane(p, a, shift, p->i8), w = lane(p, b, shift, p->i8);
+
+		if (is_unsigned)
+			x = LLVMBuildAnd(p->b, x, number(p, 0xff), "");
+		x = product(p, x, w);
+		sum = sum ? LLVMBuildAdd(p->b, sum, x, "") : x;
+	}
+	return sum;
+}
+
 /* From products of 16-bit halves, for machines that have no longer ones. */
 static LLVMValueRef
 high_of_halves(const Plain *p, LLVMValueRef a, LLVMValueRef b, bool round)
@@ -99,8 +118,8 @@ high_product(const Plain *p, LLVMValueRef a, LLVMValueRef b, uint64_t more)
 	x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
 	                    LLVMBuildSExt(p->b, b, p->i64, ""), "");
 	if (more)
-		x = LLVMBuildAdd(p->b, x, LLVMConstInt(p->i64, more, 0), "");
-	x = LLVMBuildLShr(p->b, x, LLVMConstInt(p->i64, 32, 0), "");
+		x = LLVMBuildAdd(p->b, x, llvm_number(p->i64, more), "");
+	x = LLVMBuildLShr(p->b, x, llvm_number(p->i64, 32), "");
 	return LLVMBuildTrunc(p->b, x, p->i32, "");
 }
 
@@ -115,18 +134,18 @@ high_sum(const Plain *p, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 	if (!(p->f->m->options->target.isa & ISA_ARM_DSP))
 		return LLVMBuildAdd(p->b, high_product(p, a, b, round), c, "");
 	c = LLVMBuildShl(p->b, LLVMBuildZExt(p->b, c, p->i64, ""),
-	                 LLVMConstInt(p->i64, 32, 0), "");
-	c = LLVMBuildOr(p->b, c, LLVMConstInt(p->i64, round, 0), "");
+	                 llvm_number(p->i64, 32), "");
+	c = LLVMBuildOr(p->b, c, llvm_number(p->i64, round), "");
 	x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
 	                    LLVMBuildSExt(p->b, b, p->i64, ""), "");
-	x = LLVMBuildLShr(p->b, LLVMBuildAdd(p->b, x, c, ""), LLVMConstInt(p->i64, 32, 0), "");
+	x = LLVMBuildLShr(p->b, LLVMBuildAdd(p->b, x, c, ""), llvm_number(p->i64, 32), "");
 	return LLVMBuildTrunc(p->b, x, p->i32, "");
 }
 
 static LLVMValueRef
 even8(const Plain *p, LLVMValueRef x)
 {
-	if (p->f->m->options->target.isa & ISA_ARM_DSP)
+	if (!p->lanes && (p->f->m->options->target.isa & ISA_ARM_DSP))
 		return llvm_call_intrinsic(p->f, "llvm.arm.sxtb16", 0, NULL, 1, &x);
 	return pair(p, lane(p, x, 0, p->i8), lane(p, x, 16, p->i8));
 }
@@ -144,7 +163,7 @@ odd8(const Plain *p, LLVMValueRef x)
 static LLVMValueRef
 sat8(const Plain *p, LLVMValueRef a)
 {
-	LLVMValueRef low[] = {a, LLVMConstInt(p->i32, (unsigned long long)-128, 1)};
+	LLVMValueRef low[] = {a, llvm_number(p->i32, (uint64_t)-128)};
 	LLVMValueRef high[] = {NULL, number(p, 127)};
 	LLVMTypeRef type = p->i32;
 
@@ -178,6 +197,8 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 		return LLVMBuildAdd(build, product(p, lo(p, a), lo(p, b)), c, "");
 	case POP_MAC_TT:
 		return LLVMBuildAdd(build, product(p, hi(p, a), hi(p, b)), c, "");
+	case POP_DOT4: return LLVMBuildAdd(build, bytes(p, a, b, false), c, "");
+	case POP_DOT4U: return LLVMBuildAdd(build, bytes(p, a, b, true), c, "");
 	case POP_MAC_TB:
 		return LLVMBuildAdd(build, product(p, hi(p, a), lo(p, b)), c, "");
 	case POP_EVEN8: return even8(p, a);
@@ -194,27 +215,87 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 	case POP_MULH_ROUND: return high_product(p, a, b, (uint64_t)1 << 31);
 	case POP_MULH_ROUND_ADD: return high_sum(p, a, b, c);
 	case POP_SAT8: return sat8(p, a);
-	case POP_KEEP: return keep(p, a);
+	case POP_KEEP: return p->lanes ? a : keep(p, a);
 	case POP_COUNT: break;
 	}
 	assert(0 && "not a packed operation");
 	return NULL;
 }
 
+/* Operations on vectors of so many lanes that are an instruction of x86. */
+static const struct {
+	POp op;
+	int lanes;
+	unsigned isa; /* 0: all of them have it */
+	const char *name;
+} x86_vectors[] = {
+	{POP_DOT2, 4, 0, "llvm.x86.sse2.pmadd.wd"},
+	{POP_DOT2, 8, ISA_X86_AVX2, "llvm.x86.avx2.pmadd.wd"},
+	{POP_DOT2, 16, ISA_X86_AVX512, "llvm.x86.avx512.pmaddw.d.512"},
+	{POP_DOT4U, 4, ISA_X86_VNNI, "llvm.x86.avx512.vpdpbusd.128"},
+	{POP_DOT4U, 8, ISA_X86_VNNI, "llvm.x86.avx512.vpdpbusd.256"},
+	{POP_DOT4U, 16, ISA_X86_VNNI | ISA_X86_AVX512, "llvm.x86.avx512.vpdpbusd.512"},
+};
+
+/* The intrinsic of x86 for an operation on vectors; NULL: there is none. */
+static const char *
+x86_intrinsic(const LlvmModule *m, const Expr *e)
+{
+	const LlvmTarget *t = &m->options->target;
+
+	if (!e->lanes || strncmp(t->triple, "x86_64", 6) != 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof x86_vectors / sizeof *x86_vectors; i++)
+		if (x86_vectors[i].op == e->u.pop && x86_vectors[i].lanes == e->lanes &&
+		    (t->isa & x86_vectors[i].isa) == x86_vectors[i].isa &&
+		    LLVMLookupIntrinsicID(x86_vectors[i].name, strlen(x86_vectors[i].name)))
+			return x86_vectors[i].name;
+	return NULL;
+}
+
+/* Calls it with vectors of the types that it wants, which differ between versions. */
+static LLVMValueRef
+call_x86(const Plain *p, const char *name, int nargs, LLVMValueRef *arg)
+{
+	unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+	LLVMValueRef fn = LLVMGetIntrinsicDeclaration(p->f->m->module, id, NULL, 0);
+	LLVMTypeRef type = LLVMGlobalGetValueType(fn), param[MAX_POP_ARGS];
+
+	LLVMGetParamTypes(type, param);
+	for (int i = 0; i < nargs; i++)
+		arg[i] = LLVMBuildBitCast(p->b, arg[i], param[i], "");
+	return LLVMBuildBitCast(p->b, LLVMBuildCall2(p->b, type, fn, arg, (unsigned)nargs, ""),
+	                        p->i32, "");
+}
+
+static LLVMValueRef
+build_x86(const Plain *p, const char *name, POp op, LLVMValueRef *arg)
+{
+	LLVMValueRef sum = arg[2], factor[] = {arg[0], arg[1]};
+
+	if (op == POP_DOT2)
+		return LLVMBuildAdd(p->b, call_x86(p, name, 2, factor), sum, "");
+	return call_x86(p, name, 3, (LLVMValueRef[]){sum, arg[0], arg[1]});
+}
+
 LLVMValueRef
 llvm_build_packed(LlvmFunction *f, const Expr *e)
 {
 	LLVMContextRef context = f->m->context;
-	Plain p = {.f = f, .b = f->m->builder, .i8 = LLVMInt8TypeInContext(context),
-	           .i16 = LLVMInt16TypeInContext(context), .i32 = LLVMInt32TypeInContext(context),
-	           .i64 = LLVMInt64TypeInContext(context)};
+	Plain p = {.f = f, .b = f->m->builder, .lanes = e->lanes,
+	           .i8 = llvm_lanes(LLVMInt8TypeInContext(context), e->lanes),
+	           .i16 = llvm_lanes(LLVMInt16TypeInContext(context), e->lanes),
+	           .i32 = llvm_lanes(LLVMInt32TypeInContext(context), e->lanes),
+	           .i64 = llvm_lanes(LLVMInt64TypeInContext(context), e->lanes)};
 	unsigned isa = intrinsic[e->u.pop].isa;
 	LLVMValueRef arg[MAX_POP_ARGS] = {NULL};
 
 	for (int i = 0; i < e->nargs; i++)
 		arg[i] = llvm_build_expr(f, e->arg[i]);
-	if (intrinsic[e->u.pop].name && (f->m->options->target.isa & isa) == isa)
+	if (!e->lanes && intrinsic[e->u.pop].name && (f->m->options->target.isa & isa) == isa)
 		return llvm_call_intrinsic(f, intrinsic[e->u.pop].name, 0, NULL, e->nargs, arg);
+	if (x86_intrinsic(f->m, e))
+		return build_x86(&p, x86_intrinsic(f->m, e), e->u.pop, arg);
 	return plain(&p, e->u.pop, arg[0], arg[1], arg[2]);
 }
 

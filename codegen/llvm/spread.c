@@ -107,7 +107,7 @@ loads_are_near(Spread *s, const Expr *e)
 	bool guarded = s->guarded, near = true;
 	int64_t factor;
 
-	if (e->kind == E_PACKED || e->kind == E_DOT)
+	if (e->kind == E_PACKED || e->kind == E_DOT || e->lanes)
 		return false;
 	if (e->kind == E_LOAD) {
 		if (load_elements(e) > 1 || !factor_of(s, e->arg[0], &factor) || factor < 0)
@@ -200,7 +200,7 @@ find_parts(Spread *s)
 	for (; st && (st->kind == S_COMMENT || (st->kind == S_VAR && st->var->is_const));
 	     st = st->next)
 		continue;
-	if (!st || st->kind != S_VAR || st->var->type == DT_BOOL)
+	if (!st || st->kind != S_VAR || st->var->type == DT_BOOL || st->var->lanes)
 		return false;
 	s->acc = st;
 	s->sum = st->next;

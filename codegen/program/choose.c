@@ -36,7 +36,7 @@ is_small(const Choice *c)
 {
 	const KernelOptions *k = c->plans.options->kernels;
 
-	return !k || k->level == 's' || k->level == 'z';
+	return !k || level_is_small(k->level);
 }
 
 /* ---- Kernels ---- */
@@ -258,7 +258,15 @@ free_memory(const Choice *c, const Layout *l, size_t most)
 
 /* ---- Choices without a budget of flash or cycles ---- */
 
-/* For every node the best kernel whose scratch is at most spare[t] / part. */
+/* Whether a kernel's scratch has room in a part of the free memory, and all that it takes
+ * in the whole of it. */
+static bool
+has_room(const NodeKernel *k, size_t spare, size_t part)
+{
+	return (size_t)k->scratch <= spare / part && (size_t)(k->scratch + k->apart) <= spare;
+}
+
+/* For every node the best kernel that has room in spare[t]. */
 static void
 choose_best(const Choice *c, const size_t *spare, size_t part, int *chosen)
 {
@@ -266,9 +274,9 @@ choose_best(const Choice *c, const size_t *spare, size_t part, int *chosen)
 		const NodeKernels *all = &c->choices[t];
 		int least = least_scratch(all), k = 0;
 
-		while (k < all->n - 1 && (size_t)all->v[k].scratch > spare[t] / part)
+		while (k < all->n - 1 && !has_room(&all->v[k], spare[t], part))
 			k++;
-		chosen[t] = (size_t)all->v[k].scratch > spare[t] / part ? least : k;
+		chosen[t] = has_room(&all->v[k], spare[t], part) ? k : least;
 	}
 }
 
@@ -292,7 +300,7 @@ make_items(const Choice *c, Arena *a, const Layout *l, const size_t *spare, size
 			const NodeKernel *x = &all->v[k];
 			int64_t bytes = x->code + x->constants;
 
-			if (k != least && ((size_t)x->scratch > spare[t] / part || l->no_kernel[t]))
+			if (k != least && (!has_room(x, spare[t], part) || l->no_kernel[t]))
 				continue;
 			if (l->no_kernel[t])
 				way[n] = (PickWay){0};
@@ -368,7 +376,7 @@ wants_small(const Choice *c)
 	return is_small(c) && budget_of(c)->cycles > 0;
 }
 
-/* Kernels whose scratch is at most spare[t] / part, and, with a budget of flash, that take
+/* Kernels that have room in spare[t], and, with a budget of flash, that take
  * `flash` bytes together.  False when an error was reported. */
 static bool
 choose_within(Choice *c, const Layout *l, const size_t *spare, size_t part, int64_t flash)
@@ -768,7 +776,7 @@ make_room(Choice *c)
 	Arena *a = c->plans.arena;
 
 	c->plans.kernel = ARENA_ARRAY(a, Versions *, c->plans.nnodes);
-	c->plans.no_hold = ARENA_ARRAY(a, bool, c->plans.nnodes);
+	c->plans.last_order = ARENA_ARRAY(a, Order, c->plans.nnodes);
 	c->choices = ARENA_ARRAY(a, NodeKernels, c->plans.nnodes);
 	c->chosen = ARENA_ARRAY(a, int, c->plans.nnodes);
 	c->versions = ARENA_ARRAY(a, Versions **, c->plans.nnodes);

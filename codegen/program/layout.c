@@ -317,7 +317,7 @@ order_fits(const Maker *m, int t, Order order, const ArgPairs *pairs)
 	const Policy *policy = &m->l->policy;
 	Versions *k = m->p->kernel[t];
 
-	if (order >= ORDER_HELD && (!policy->hold || m->p->no_hold[t]))
+	if (order > m->p->last_order[t] || (order >= ORDER_HELD && !policy->hold))
 		return false;
 	for (int i = 0; i < pairs->n; i++) {
 		const ArgPair *p = &pairs->v[i];
@@ -825,21 +825,23 @@ is_better(const Layout *a, const Layout *b)
 	return a->result.size < b->result.size;
 }
 
-/* Takes held outputs back where they do not make the arena smaller: holding takes time. */
+/* Takes orders back that do not make the arena smaller: holding takes time, and what runs
+ * forward may share its function with others.  `most` is the last one that may stay. */
 static Layout *
-without_idle_holds(const Plans *p, Layout *best)
+without_idle_orders(const Plans *p, Layout *best, Order most)
 {
 	for (int t = 0; t < p->nnodes && p->nnodes <= PLAN_EXACT_MAX; t++) {
+		Order before = p->last_order[t];
 		Layout *l;
 
-		if (best->order[t] < ORDER_HELD)
+		if (best->order[t] <= most)
 			continue;
-		p->no_hold[t] = true;
+		p->last_order[t] = most;
 		l = make_layout(p, best->policy);
 		if (!is_better(best, l))
 			best = l;
 		else
-			p->no_hold[t] = false;
+			p->last_order[t] = before;
 	}
 	return best;
 }
@@ -859,11 +861,15 @@ layout_choose(const Plans *p)
 	};
 	Layout *best = NULL;
 
+	for (int t = 0; t < p->nnodes; t++)
+		p->last_order[t] = ORDER_COUNT - 1;
 	for (size_t k = 0; k < sizeof policy / sizeof *policy; k++) {
 		Layout *l = make_layout(p, policy[k]);
 
 		if (!best || is_better(l, best))
 			best = l;
 	}
-	return best->policy.hold ? without_idle_holds(p, best) : best;
+	if (best->policy.hold)
+		best = without_idle_orders(p, best, ORDER_BACKWARD);
+	return without_idle_orders(p, best, ORDER_FORWARD);
 }

@@ -54,6 +54,11 @@ ArgPairs versions_pairs(Arena *a, const Node *n);
 /* Steps whose functions differ in numbers only get one function, where that is smaller. */
 void program_merge_functions(Program *p);
 
+/* ---- Constants within constants (constants.c) ---- */
+
+/* Constants that have the bytes of others, or of parts of others, lie in those. */
+void program_share_constants(Program *p);
+
 /* ---- Layouts (layout.c) ---- */
 
 /* What a layout may make use of. */
@@ -70,7 +75,7 @@ typedef struct {
 	int nnodes;
 	const Node **node;
 	Versions **kernel; /* by node */
-	bool *no_hold;     /* by node: outputs are not held, though the policy allows it */
+	Order *last_order; /* by node, for layout_choose(): those behind it are not taken */
 } Plans;
 
 /* All decisions about memory under one policy.  Slots are those of the graph's values by

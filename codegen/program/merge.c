@@ -14,6 +14,9 @@
  * is a linear function of another one takes no element of its own.  Tables of contents
  * that differ become arguments as well.
  *
+ * Where one step holds its outputs (lfunc_hold), because of where they lie, those that
+ * could join it but for that do so too: what is safe as it is is safe later.
+ *
  * Each function was proved in bounds before, with its own numbers; the shared one computes
  * the same accesses, so it is not proved again.  Divisors and the steps of loops have to
  * be equal.
@@ -297,7 +300,8 @@ beside_step(const Beside *s, Expr *e, const Expr *other, bool *fits)
 static bool
 is_same_node(const Beside *s, const Expr *e, const Expr *other)
 {
-	if (e->kind != other->kind || e->type != other->type || e->nargs != other->nargs)
+	if (e->kind != other->kind || e->type != other->type || e->lanes != other->lanes ||
+	    e->nargs != other->nargs)
 		return false;
 	switch (e->kind) {
 	case E_CONST: return expr_equal(e, other);
@@ -309,7 +313,8 @@ is_same_node(const Beside *s, const Expr *e, const Expr *other)
 	case E_SELECT:
 	case E_CVT:
 	case E_BITS:
-	case E_DOT: break;
+	case E_DOT:
+	case E_SPLAT: break;
 	}
 	return true;
 }
@@ -329,8 +334,8 @@ beside(const Beside *s, Expr *e, const Expr *other)
 		return !e && !other;
 	if (is_number(other) && e->type == other->type && (is_number(e) || hole_of(s->family, e)))
 		return beside_number(s, e, other);
-	if ((e->type == DT_IDX || e->type == DT_I32) && e->type == other->type &&
-	    beside_step(s, e, other, &fits))
+	if ((e->type == DT_IDX || e->type == DT_I32) && e->type == other->type && !e->lanes &&
+	    !other->lanes && beside_step(s, e, other, &fits))
 		return fits;
 	if (!is_same_node(s, e, other))
 		return false;
@@ -347,7 +352,7 @@ beside_variable(const Beside *s, LVar *v, const LVar *other)
 {
 	if (!v || !other)
 		return !v && !other;
-	if (v->type != other->type || v->is_const != other->is_const)
+	if (v->type != other->type || v->lanes != other->lanes || v->is_const != other->is_const)
 		return false;
 	if (s->var[other->index] && s->var[other->index] != v)
 		return false;
@@ -402,16 +407,25 @@ have_same_buffers(const LFunc *f, const LFunc *other)
 	return true;
 }
 
+/* Whether a function fits a family. */
+static bool
+fits(Arena *a, Family *m, const LFunc *fn)
+{
+	Beside s = {.arena = a, .family = m, .fn = fn,
+	            .var = ARENA_ARRAY(a, LVar *, fn->vars.n)};
+
+	return have_same_buffers(m->fn, fn) && beside_block(&s, m->fn->body, fn->body);
+}
+
 /* Takes a step into a family; false: it does not fit. */
 static bool
 join(Arena *a, Family *m, Step *step)
 {
 	Beside s = {.arena = a, .family = m, .fn = step->fn,
-	            .var = ARENA_ARRAY(a, LVar *, step->fn->vars.n)};
+	            .var = ARENA_ARRAY(a, LVar *, step->fn->vars.n), .apply = true};
 
-	if (!have_same_buffers(m->fn, step->fn) || !beside_block(&s, m->fn->body, step->fn->body))
+	if (!fits(a, m, step->fn))
 		return false;
-	s.apply = true;
 	beside_block(&s, m->fn->body, step->fn->body);
 	for (int i = 0; i < m->fn->bufs.n; i++)
 		beside_buffer(m, m->fn->bufs.v[i], step->fn->bufs.v[i]);
@@ -656,16 +670,84 @@ add_step(Merge *c, Step *step)
 	VEC_PUSH(c->arena, &c->all, m);
 }
 
+/* ---- Holding what others hold ---- */
+
+/* The functions of all steps of a family with their outputs held, if they fit one that
+ * does so already; else NULL. */
+static LFunc **
+held_functions(Arena *a, const Family *m, Family *held)
+{
+	LFunc **fn = ARENA_ARRAY(a, LFunc *, m->steps.n);
+
+	if (m->steps.v[0]->order != ORDER_FORWARD || held->steps.v[0]->order != ORDER_HELD)
+		return NULL;
+	for (int i = 0; i < m->steps.n; i++) {
+		fn[i] = lfunc_hold(a, m->steps.v[i]->fn);
+		if (!fn[i] || hash_function(fn[i]) != held->hash || !fits(a, held, fn[i]))
+			return NULL;
+	}
+	return fn;
+}
+
+/* Gives a step the version of its function that holds the outputs, in a further buffer. */
+static void
+hold_step(Arena *a, Step *step, LFunc *held)
+{
+	Arg *arg = ARENA_ARRAY(a, Arg, held->bufs.n);
+
+	for (int i = 0; i < step->fn->bufs.n; i++)
+		arg[i] = step->arg[i];
+	step->arg = arg;
+	step->fn = held;
+	step->order = ORDER_HELD;
+}
+
+/* Has the steps of family `m` hold their outputs, if another family does; false: none
+ * does that they fit. */
+static bool
+hold_family(Merge *c, Family *m)
+{
+	for (int k = 0; k < c->all.n; k++) {
+		LFunc **fn = held_functions(c->arena, m, c->all.v[k]);
+
+		for (int i = 0; fn && i < m->steps.n; i++)
+			hold_step(c->arena, m->steps.v[i], fn[i]);
+		if (fn)
+			return true;
+	}
+	return false;
+}
+
+static bool
+hold_families(Merge *c)
+{
+	bool any = false;
+
+	for (int i = 0; i < c->all.n; i++)
+		any |= hold_family(c, c->all.v[i]);
+	return any;
+}
+
+/* Sorts the steps into families, each in the order of the steps. */
+static void
+find_families(Merge *c, Program *p)
+{
+	*c = (Merge){.program = p, .arena = p->arena, .cap = 64};
+	while (c->cap < p->steps.n)
+		c->cap *= 2;
+	c->table = ARENA_ARRAY(c->arena, Family *, c->cap);
+	for (int i = 0; i < p->steps.n; i++)
+		add_step(c, p->steps.v[i]);
+}
+
 void
 program_merge_functions(Program *p)
 {
-	Merge c = {.program = p, .arena = p->arena, .cap = 64};
+	Merge c;
 
-	while (c.cap < p->steps.n)
-		c.cap *= 2;
-	c.table = ARENA_ARRAY(c.arena, Family *, c.cap);
-	for (int i = 0; i < p->steps.n; i++)
-		add_step(&c, p->steps.v[i]);
+	find_families(&c, p);
+	if (hold_families(&c))
+		find_families(&c, p);
 	for (int i = 0; i < c.all.n; i++)
 		use_family(p, c.all.v[i]);
 }

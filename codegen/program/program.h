@@ -7,6 +7,7 @@
  * that has bytes is a Buffer; buffers may lie in each other's memory:
  *
  *  - a reshape, a contiguous slice and the like is a view of its input;
+ *  - a constant lies in another one that has its bytes;
  *  - the inputs of a concat whose pieces are contiguous are computed where the
  *    concat's output wants them;
  *  - a result is computed in place of an input that dies there, when its kernel
@@ -78,7 +79,7 @@ typedef struct Buffer {
 	size_t offset;
 	const struct Buffer *twin; /* the base that is the same memory for the caller: of a
 	                            * state as it is next, the state as it was; or NULL */
-	const void *data; /* BUFFER_CONST that is its own base */
+	const void *data; /* BUFFER_CONST: its bytes, wherever it lies */
 	int region;       /* BUFFER_ARENA: in Program.region */
 	int first, last;  /* the steps between which its bytes are needed; -1 and
 	                   * nsteps stand for before and after the call */

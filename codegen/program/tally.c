@@ -2,26 +2,16 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "codegen/kernels/measure.h"
 
 /* ---- Constants ---- */
-
-static uint64_t
-hash_bytes(const Bytes *b)
-{
-	const unsigned char *p = b->data;
-	uint64_t h = 14695981039346656037u;
-
-	for (size_t i = 0; i < b->size; i++)
-		h = (h ^ p[i]) * 1099511628211u;
-	return h;
-}
 
 /* Its place, or the free one where it belongs. */
 static Bytes *
 place_of(const Tally *t, const Bytes *b)
 {
-	size_t i = (size_t)hash_bytes(b) & (t->room - 1);
+	size_t i = (size_t)hash_bytes(HASH_START, b->data, b->size) & (t->room - 1);
 
 	while (t->constant[i].data &&
 	       (t->constant[i].size != b->size ||
@@ -59,13 +49,13 @@ tally_constant(Tally *t, const void *data, size_t size)
 	t->cost.constants += size;
 }
 
+/* ---- Functions ---- */
+
 static size_t
 table_size(const LBuf *b)
 {
 	return (size_t)b->count * (size_t)dtype_info[b->elem].bytes;
 }
-
-/* ---- Functions ---- */
 
 static void
 add_function(Tally *t, const LFunc *f, const char *key)

@@ -425,6 +425,35 @@ resolve_suffixes(Resolver *r, const char *option, const char *word)
 	return true;
 }
 
+/* Whether a list of features, "+avx,+avx2", has one. */
+static bool
+has_feature(const char *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	const char *start = list;
+
+	while ((list = strstr(list, name)) != NULL) {
+		if (list > start && list[-1] == '+' && (list[n] == ',' || list[n] == '\0'))
+			return true;
+		list += n;
+	}
+	return false;
+}
+
+/* What the vectors of this machine, an x86, can do. */
+static unsigned
+native_isa(const char *features)
+{
+	bool wide = has_feature(features, "avx512f") && has_feature(features, "avx512bw") &&
+	            has_feature(features, "avx512dq") && has_feature(features, "avx512vl");
+	unsigned isa = has_feature(features, "avx2") ? ISA_X86_AVX2 : 0;
+
+	if (has_feature(features, "avxvnni") || (wide && has_feature(features, "avx512vnni")))
+		isa |= ISA_X86_VNNI;
+	return wide ? isa | ISA_X86_AVX512 : isa;
+}
+
 static bool
 take_native(Resolver *r)
 {
@@ -433,6 +462,8 @@ take_native(Resolver *r)
 		             llvm_host_triple(r->arena), target_info[r->id].name);
 	r->out->llvm.cpu = llvm_host_cpu(r->arena);
 	target_add_features(r, llvm_host_features(r->arena));
+	if (target_info[r->id].family == FAMILY_X86)
+		r->out->facts.isa |= native_isa(llvm_host_features(r->arena));
 	return true;
 }
 
@@ -456,6 +487,9 @@ resolve_plain(Resolver *r)
 	r->out->llvm.cpu = target_info[r->id].cpu;
 	if (q->target && is_level_of_x86(q->target))
 		r->out->llvm.cpu = q->target;
+	if (family == FAMILY_X86)
+		r->out->facts.isa |= target_find_cpu(r->out->llvm.cpu,
+		                                     strlen(r->out->llvm.cpu))->extensions;
 	if (is_native(q))
 		return take_native(r) && target_apply_attrs(r);
 	if (is_arm64 && q->arch &&
@@ -469,6 +503,8 @@ resolve_plain(Resolver *r)
 	if (!info)
 		return false;
 	r->out->llvm.cpu = info->name;
+	if (family == FAMILY_X86)
+		r->out->facts.isa |= info->extensions;
 	return (!is_arm64 || resolve_suffixes(r, option, cpu)) && target_apply_attrs(r);
 }
 
@@ -571,6 +607,18 @@ take_generic(Resolver *r)
 	                       .code_model = ""};
 }
 
+/* Sizes and numbers of vector registers. */
+static void
+set_vectors(const Resolver *r, Target *t)
+{
+	if (t->vector_bytes || !(t->isa & ISA_VECTOR))
+		return;
+	t->vector_bytes = t->isa & ISA_X86_AVX512 ? 64 : t->isa & ISA_X86_AVX2 ? 32 : 16;
+	t->vector_registers = t->isa & ISA_ARM_MVE ? 8 : 32;
+	if (target_info[r->id].family == FAMILY_X86 && !(t->isa & ISA_X86_AVX512))
+		t->vector_registers = 16;
+}
+
 static bool
 says_nothing(const TargetRequest *q)
 {
@@ -626,8 +674,7 @@ target_resolve(Arena *a, const TargetRequest *q, Machine *out, Diag *d)
 		return USAGE(&r, "'%s' is an option of 32-bit Arm", q->thumb ? "-mthumb" : "-marm");
 	if (!resolve_family(&r) || !resolve_tune(&r) || !resolve_models(&r))
 		return false;
-	if (!out->facts.vector_bytes && (out->facts.isa & ISA_VECTOR))
-		out->facts.vector_bytes = 16;
+	set_vectors(&r, &out->facts);
 	out->llvm.features = r.features.s;
 	out->llvm.isa = out->facts.isa;
 	out->facts.cpu = out->llvm.cpu;

@@ -27,18 +27,24 @@ fits_axis(ONode *n, const Value *x, const Value *v, int axis)
 	                  type_text(n->r->arena, &x->type));
 }
 
-Value *
-onnx_quantize(ONode *n, Value *x, Value *scale, Value *zero, int axis, DType to)
+/* The operator of x, a scale and perhaps a zero point, which may be vectors along the axis. */
+static Node *
+scaled(ONode *n, Op op, Value *x, Value *scale, Value *zero, int axis)
 {
-	Node *k;
-
 	if (!x || !scale)
 		return NULL;
 	scale = plain(n, scale);
 	zero = plain(n, zero);
 	if (!scale || !fits_axis(n, x, scale, axis) || !fits_axis(n, x, zero, axis))
 		return NULL;
-	k = onnx_node(n, OP_QUANTIZE, zero ? 3 : 2, (Value *[]){x, scale, zero}, 1);
+	return onnx_node(n, op, zero ? 3 : 2, (Value *[]){x, scale, zero}, 1);
+}
+
+Value *
+onnx_quantize(ONode *n, Value *x, Value *scale, Value *zero, int axis, DType to)
+{
+	Node *k = scaled(n, OP_QUANTIZE, x, scale, zero, axis);
+
 	if (k)
 		*(Attr_QUANTIZE *)k->attr =
 			(Attr_QUANTIZE){.axis = axis, .to = zero ? zero->type.dtype : to};
@@ -48,15 +54,8 @@ onnx_quantize(ONode *n, Value *x, Value *scale, Value *zero, int axis, DType to)
 Value *
 onnx_dequantize(ONode *n, Value *x, Value *scale, Value *zero, int axis)
 {
-	Node *k;
+	Node *k = scaled(n, OP_DEQUANTIZE, x, scale, zero, axis);
 
-	if (!x || !scale)
-		return NULL;
-	scale = plain(n, scale);
-	zero = plain(n, zero);
-	if (!scale || !fits_axis(n, x, scale, axis) || !fits_axis(n, x, zero, axis))
-		return NULL;
-	k = onnx_node(n, OP_DEQUANTIZE, zero ? 3 : 2, (Value *[]){x, scale, zero}, 1);
 	if (k)
 		((Attr_DEQUANTIZE *)k->attr)->axis = axis;
 	return onnx_finish(n, k);

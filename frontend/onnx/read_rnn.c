@@ -89,6 +89,21 @@ recurrent(ONode *n, bool *batch_first)
 	return onnx_node(n, n->info->op, n->nins, in, n->nouts);
 }
 
+static Direction
+read_direction(ONode *n)
+{
+	return (Direction)onnx_word(n, "direction", directions, 0);
+}
+
+static void
+read_activations(ONode *n, const char **names, Floats *alpha, Floats *beta)
+{
+	if (onnx_has(n, "activations"))
+		*names = onnx_strs(n, "activations");
+	*alpha = onnx_floats(n, "activation_alpha");
+	*beta = onnx_floats(n, "activation_beta");
+}
+
 bool
 onnx_read_lstm(ONode *n)
 {
@@ -97,11 +112,8 @@ onnx_read_lstm(ONode *n)
 	Attr_LSTM *a = k ? k->attr : NULL;
 
 	if (a) {
-		a->direction = (Direction)onnx_word(n, "direction", directions, 0);
-		a->activations = onnx_has(n, "activations") ? onnx_strs(n, "activations")
-		                                            : a->activations;
-		a->alpha = onnx_floats(n, "activation_alpha");
-		a->beta = onnx_floats(n, "activation_beta");
+		a->direction = read_direction(n);
+		read_activations(n, &a->activations, &a->alpha, &a->beta);
 		a->clip = onnx_float(n, "clip", HUGE_VAL);
 		a->input_forget = onnx_flag(n, "input_forget", false);
 	}
@@ -116,11 +128,8 @@ onnx_read_gru(ONode *n)
 	Attr_GRU *a = k ? k->attr : NULL;
 
 	if (a) {
-		a->direction = (Direction)onnx_word(n, "direction", directions, 0);
-		a->activations = onnx_has(n, "activations") ? onnx_strs(n, "activations")
-		                                            : a->activations;
-		a->alpha = onnx_floats(n, "activation_alpha");
-		a->beta = onnx_floats(n, "activation_beta");
+		a->direction = read_direction(n);
+		read_activations(n, &a->activations, &a->alpha, &a->beta);
 		a->clip = onnx_float(n, "clip", HUGE_VAL);
 		a->linear_before_reset = onnx_flag(n, "linear_before_reset", false);
 	}
@@ -135,11 +144,8 @@ onnx_read_rnn(ONode *n)
 	Attr_RNN *a = k ? k->attr : NULL;
 
 	if (a) {
-		a->direction = (Direction)onnx_word(n, "direction", directions, 0);
-		a->activations = onnx_has(n, "activations") ? onnx_strs(n, "activations")
-		                                            : a->activations;
-		a->alpha = onnx_floats(n, "activation_alpha");
-		a->beta = onnx_floats(n, "activation_beta");
+		a->direction = read_direction(n);
+		read_activations(n, &a->activations, &a->alpha, &a->beta);
 		a->clip = onnx_float(n, "clip", HUGE_VAL);
 	}
 	return finish(n, k, batch_first);

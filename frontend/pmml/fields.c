@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "frontend/pmml/pmml.h"
 
 typedef enum { ENTRY_VALUE, ENTRY_DATA, ENTRY_MINING, ENTRY_DERIVED } EntryKind;
@@ -41,11 +42,8 @@ struct Scope {
 static int *
 entry_slot(const Scope *s, const char *name)
 {
-	uint32_t h = 2166136261u, mask = (uint32_t)s->nslots - 1;
+	uint32_t mask = (uint32_t)s->nslots - 1, h = (uint32_t)hash_text(name) & mask;
 
-	for (const char *c = name; *c; c++)
-		h = (h ^ (unsigned char)*c) * 16777619u;
-	h &= mask;
 	while (s->slot[h] && strcmp(s->v.v[s->slot[h] - 1]->name, name) != 0)
 		h = (h + 1) & mask;
 	return &s->slot[h];

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/date.h"
+#include "base/hash.h"
 #include "frontend/pmml/pmml.h"
 #include "ir/num.h"
 
@@ -22,20 +23,10 @@ labels_new(Pmml *p)
 	return ARENA_NEW(p->a, Labels);
 }
 
-static uint32_t
-hash_text(const char *s)
-{
-	uint32_t h = 2166136261u;
-
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * 16777619u;
-	return h;
-}
-
 static int *
 label_slot(const Labels *l, const char *text)
 {
-	uint32_t mask = (uint32_t)l->nslots - 1, i = hash_text(text) & mask;
+	uint32_t mask = (uint32_t)l->nslots - 1, i = (uint32_t)hash_text(text) & mask;
 
 	while (l->slot[i] && strcmp(l->v.v[l->slot[i] - 1], text) != 0)
 		i = (i + 1) & mask;

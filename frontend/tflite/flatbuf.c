@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "frontend/tflite/bytes.h"
+
 typedef enum {
 	KIND_bool, KIND_i8, KIND_u8, KIND_i32, KIND_u32, KIND_i64, KIND_u64, KIND_f32,
 	KIND_string, KIND_table,
@@ -54,15 +56,11 @@ fail(Fb *f, size_t where, const char *error)
 	return false;
 }
 
-/* An unsigned number of up to eight bytes, little endian; in bounds. */
+/* In bounds. */
 static uint64_t
 number(const Fb *f, size_t at, int bytes)
 {
-	uint64_t v = 0;
-
-	for (int i = bytes; i-- > 0;)
-		v = v << 8 | f->bytes[at + (size_t)i];
-	return v;
+	return bytes_number(f->bytes + at, (size_t)bytes);
 }
 
 static bool

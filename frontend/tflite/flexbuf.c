@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "frontend/tflite/bytes.h"
+
 enum {
 	FLEX_INT = 1, FLEX_UINT = 2, FLEX_INDIRECT_INT = 6, FLEX_INDIRECT_UINT = 7,
 	FLEX_MAP = 9, FLEX_VECTOR = 10, FLEX_BOOL = 26
@@ -13,15 +15,11 @@ has(const FlexMap *m, size_t at, uint64_t count)
 	return at <= m->size && count <= m->size - at;
 }
 
-/* Little endian, in bounds. */
+/* In bounds. */
 static uint64_t
 number(const FlexMap *m, size_t at, int bytes)
 {
-	uint64_t v = 0;
-
-	for (int i = bytes; i-- > 0;)
-		v = v << 8 | m->bytes[at + (size_t)i];
-	return v;
+	return bytes_number(m->bytes + at, (size_t)bytes);
 }
 
 static int64_t

@@ -10,19 +10,22 @@ enum { CODE_PLACEHOLDER = 127, CODE_CUSTOM = 32 };
 static const TfliteOp tfl_ops[] = {
 #define TFL_OP(code, name, options, table, lo, hi, outs_lo, outs_hi, reader, op) \
 	[code] = {name,    options, FB_##table, lo, hi, outs_lo, outs_hi, tfl_read_##reader, \
-	          op, false, false},
+	          op, false, OPTIONS_TABLE},
 #define TFL_STATE(code, name, options, table, lo, hi, outs_lo, outs_hi, reader) \
 	[code] = {name,     options, FB_##table, lo, hi, outs_lo, outs_hi, tfl_read_##reader, \
-	          OP_COUNT, true, false},
+	          OP_COUNT, true, OPTIONS_TABLE},
 #define TFL_REFUSED(code, name) \
-	[code] = {name, 0, FB_NoOptions, 0, 0, 0, 0, NULL, OP_COUNT, false, false},
+	[code] = {name, 0, FB_NoOptions, 0, 0, 0, 0, NULL, OP_COUNT, false, OPTIONS_TABLE},
 #include "frontend/tflite/ops.def"
 };
 
 static const TfliteOp custom_ops[] = {
 #define TFL_CUSTOM(name, lo, hi, outs_lo, outs_hi, reader) \
 	{name, 0, FB_NoOptions, lo, hi, outs_lo, outs_hi, tfl_read_##reader, OP_COUNT, false, \
-	 true},
+	 OPTIONS_MAP},
+#define TFL_RAW(name, lo, hi, outs_lo, outs_hi, reader) \
+	{name, 0, FB_NoOptions, lo, hi, outs_lo, outs_hi, tfl_read_##reader, OP_COUNT, false, \
+	 OPTIONS_RAW},
 #include "frontend/tflite/ops.def"
 };
 
@@ -179,10 +182,15 @@ check_types(TNode *n)
 static bool
 read_options(TNode *n, const FbOperator *op)
 {
-	if (n->info->is_custom && op->custom_options.count > 0 &&
-	    !flex_read(&n->custom, n->r->fb.bytes + op->custom_options.at,
-	               op->custom_options.count))
+	const unsigned char *custom = n->r->fb.bytes + op->custom_options.at;
+
+	if (n->info->form == OPTIONS_MAP && op->custom_options.count > 0 &&
+	    !flex_read(&n->custom, custom, op->custom_options.count))
 		return tfl_error(n, E_MALFORMED, "its options cannot be read");
+	if (n->info->form == OPTIONS_RAW && op->custom_options.count > 0) {
+		n->raw = custom;
+		n->nraw = op->custom_options.count;
+	}
 	if (n->info->options == 0)
 		return fb_read(&n->r->fb, n->info->table, (FbRef){0}, &n->options);
 	if (op->builtin_options_type != 0 && op->builtin_options_type != n->info->options)

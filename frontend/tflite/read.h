@@ -67,7 +67,7 @@ typedef struct {
 	TfliteReadFn *read; /* NULL: not supported */
 	Op op;
 	bool takes_resources;
-	bool is_custom;
+	enum { OPTIONS_TABLE, OPTIONS_MAP, OPTIONS_RAW } form;
 } TfliteOp;
 
 /* Room for the options of any operator. */
@@ -84,7 +84,9 @@ struct TNode {
 	Tensor **in; /* NULL: absent */
 	Tensor **out;
 	Options options;
-	FlexMap custom; /* the options of a custom operator */
+	FlexMap custom; /* the options of a custom operator: OPTIONS_MAP */
+	const unsigned char *raw; /* OPTIONS_RAW */
+	size_t nraw;
 };
 
 #define TFL_OP(code, name, options, table, lo, hi, outs_lo, outs_hi, reader, op) \
@@ -92,6 +94,7 @@ struct TNode {
 #define TFL_STATE(code, name, options, table, lo, hi, outs_lo, outs_hi, reader) \
 	TfliteReadFn tfl_read_##reader;
 #define TFL_CUSTOM(name, lo, hi, outs_lo, outs_hi, reader) TfliteReadFn tfl_read_##reader;
+#define TFL_RAW(name, lo, hi, outs_lo, outs_hi, reader) TfliteReadFn tfl_read_##reader;
 #include "frontend/tflite/ops.def"
 
 /* The most elements of a result that the frontend makes itself. */
@@ -213,8 +216,12 @@ bool tfl_result_reshaped(TNode *n, Value *x, int k);
 /* ---- Weights of 8 bits for floats (read_hybrid.c) ---- */
 
 /* Whether operand x is of floats and operand i holds constant weights of 8 bits, with
- * which TFLite has hybrid operators. */
+ * which TFLite has hybrid operators, and these are wanted. */
 bool tfl_is_hybrid(const TNode *n, int x, int i);
+
+/* Operand i, by which operand x is multiplied: where x is of floats, floats, or with
+ * `has_hybrid` codes if these are wanted. */
+Value *tfl_weights(TNode *n, int x, int i, bool has_hybrid);
 
 /* x [rows, k] times w [m, k]; a convolution; x [.., m, k] times operand 1.  The node of
  * the result is not inferred so far. */

@@ -26,6 +26,8 @@ tfl_is_hybrid(const TNode *n, int x, int i)
 	const Tensor *w = n->in[i];
 	const Quant *q = w->type.q;
 
+	if (n->r->file->options->plain_weights)
+		return false;
 	if (!dtype_is_float(tfl_type(n, x)->dtype) || !q || !w->data ||
 	    dtype_info[w->type.dtype].bytes != 1)
 		return false;

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "frontend/tflite/bytes.h"
 #include "frontend/tflite/read.h"
 #include "ir/num.h"
 
@@ -106,10 +107,8 @@ tfl_dequantized(TNode *n, int i)
 	return out ? graph_const(n->r->g, w->name, t, out) : NULL;
 }
 
-/* The weights that floats are multiplied by: floats, or codes where TFLite has a hybrid
- * operator. */
-static Value *
-weights(TNode *n, int x, int i, bool has_hybrid)
+Value *
+tfl_weights(TNode *n, int x, int i, bool has_hybrid)
 {
 	if (!dtype_is_float(tfl_type(n, x)->dtype) || !tfl_type(n, i)->q ||
 	    (has_hybrid && tfl_is_hybrid(n, x, i)))
@@ -121,7 +120,7 @@ weights(TNode *n, int x, int i, bool has_hybrid)
 static Value *
 depthwise_weights(TNode *n)
 {
-	Value *w = weights(n, 0, 1, true), *v;
+	Value *w = tfl_weights(n, 0, 1, true), *v;
 	Type t;
 	size_t bytes, taps, channels;
 	const char *from;
@@ -232,7 +231,7 @@ tfl_read_conv(TNode *n)
 	if (f->dim[3] < 1 || x->dim[3] % f->dim[3] != 0)
 		return tfl_error(n, E_SHAPE, "weights for %d channels do not fit %d of the input",
 		                 f->dim[3], x->dim[3]);
-	return conv(n, &w, x->dim[3] / f->dim[3], weights(n, 0, 1, true), o->activation,
+	return conv(n, &w, x->dim[3] / f->dim[3], tfl_weights(n, 0, 1, true), o->activation,
 	            o->quantized_bias_type);
 }
 
@@ -271,6 +270,37 @@ transposed_axis(TNode *n, int64_t padding, int64_t in, int64_t out, int64_t kern
 	return in > 0 || tfl_error(n, E_SHAPE, "the input is empty");
 }
 
+/* A transpose convolution of input `x` by input 1; attr has its paddings. */
+static bool
+transpose_conv(TNode *n, int x, Value *bias, const int64_t *stride, Attr_CONV_TRANSPOSE *attr)
+{
+	Value *in[3] = {tfl_in(n, x), tfl_weights(n, x, 1, false), bias};
+	Node *node;
+
+	if (!in[1])
+		return false;
+	attr->strides = tfl_list(n, 2, stride);
+	attr->layout = LAYOUT_nhwc;
+	node = tfl_node(n, OP_CONV_TRANSPOSE, 3, in);
+	if (node)
+		*(Attr_CONV_TRANSPOSE *)node->attr = *attr;
+	return tfl_result(n, node);
+}
+
+/* Whether weights (input 1), input `x` and output are those of a transpose convolution. */
+static bool
+check_transposed(TNode *n, int x, const int64_t *stride, int64_t *kernel)
+{
+	if (!filter_size(n, tfl_type(n, 1), kernel))
+		return false;
+	if (tfl_type(n, x)->rank != 4 || tfl_out_type(n)->rank != 4)
+		return tfl_error(n, E_SHAPE, "the rank of input and output must be 4");
+	for (int i = 0; i < 2; i++)
+		if (stride[i] < 1 || stride[i] > MAX_STEP || kernel[i] < 1)
+			return tfl_error(n, E_ATTRIBUTE, "stride or kernel out of range");
+	return true;
+}
+
 /* Operands: the output's shape, weights, input, bias. */
 bool
 tfl_read_transpose_conv(TNode *n)
@@ -278,36 +308,59 @@ tfl_read_transpose_conv(TNode *n)
 	const FbTransposeConvOptions *o = &n->options.as_TransposeConvOptions;
 	Attr_CONV_TRANSPOSE attr =
 		*(const Attr_CONV_TRANSPOSE *)op_info[OP_CONV_TRANSPOSE].attr_default;
-	const Type *f = tfl_type(n, 1), *x = tfl_type(n, 2), *y = tfl_out_type(n);
 	int64_t stride[2] = {o->stride_h, o->stride_w}, kernel[2], pads[4], more[2];
-	Value *in[3] = {tfl_in(n, 2), NULL, tfl_has(n, 3) ? tfl_in(n, 3) : NULL};
-	Node *node;
 
-	if (!filter_size(n, f, kernel) || !tfl_activation(n, o->activation, &attr.activation))
+	if (!check_transposed(n, 2, stride, kernel) ||
+	    !tfl_activation(n, o->activation, &attr.activation))
 		return false;
-	if (x->rank != 4 || y->rank != 4)
-		return tfl_error(n, E_SHAPE, "the rank of input and output must be 4");
 	for (int i = 0; i < 2; i++) {
 		Pads p;
 
-		if (stride[i] < 1 || stride[i] > MAX_STEP || kernel[i] < 1)
-			return tfl_error(n, E_ATTRIBUTE, "stride or kernel out of range");
-		if (!transposed_axis(n, o->padding, x->dim[1 + i], y->dim[1 + i], kernel[i],
-		                     stride[i], &p, &more[i]))
+		if (!transposed_axis(n, o->padding, tfl_type(n, 2)->dim[1 + i],
+		                     tfl_out_type(n)->dim[1 + i], kernel[i], stride[i], &p,
+		                     &more[i]))
 			return false;
 		pads[i] = p.before;
 		pads[2 + i] = p.after;
 	}
-	if (!(in[1] = weights(n, 2, 1, false)))
-		return false;
-	attr.strides = tfl_list(n, 2, stride);
 	attr.pads = tfl_list(n, 4, pads);
 	attr.output_padding = tfl_list(n, 2, more);
-	attr.layout = LAYOUT_nhwc;
-	node = tfl_node(n, OP_CONV_TRANSPOSE, 3, in);
-	if (node)
-		*(Attr_CONV_TRANSPOSE *)node->attr = attr;
-	return tfl_result(n, node);
+	return transpose_conv(n, 2, tfl_has(n, 3) ? tfl_in(n, 3) : NULL, stride, &attr);
+}
+
+/* MediaPipe's operator: input, weights, bias.  The options are a struct of TFLite's C
+ * interface: padding, stride in x and y, and in newer files the activation, 32 bits each.
+ * The padding says how large the output is. */
+bool
+tfl_read_transpose_conv_bias(TNode *n)
+{
+	enum { RAW_SAME = 1, RAW_VALID = 2, RAW_BYTES = 12 };
+	Attr_CONV_TRANSPOSE attr =
+		*(const Attr_CONV_TRANSPOSE *)op_info[OP_CONV_TRANSPOSE].attr_default;
+	int64_t option[4] = {0}, stride[2], kernel[2], pads[4];
+
+	for (size_t i = 0; i < 4 && 4 * i + 4 <= n->nraw; i++)
+		option[i] = (int32_t)bytes_number(n->raw + 4 * i, 4);
+	if (n->nraw < RAW_BYTES || (option[0] != RAW_SAME && option[0] != RAW_VALID))
+		return tfl_error(n, E_MALFORMED, "its options cannot be read");
+	stride[0] = option[2];
+	stride[1] = option[1];
+	if (!check_transposed(n, 0, stride, kernel) ||
+	    !tfl_activation(n, option[3], &attr.activation))
+		return false;
+	if (tfl_type(n, 0)->dtype != DT_F32)
+		return tfl_error(n, E_UNSUPPORTED, "its input must be f32");
+	for (int i = 0; i < 2; i++) {
+		int64_t in = tfl_type(n, 0)->dim[1 + i], total;
+
+		if (in < 1)
+			return tfl_error(n, E_SHAPE, "the input is empty");
+		total = option[0] == RAW_SAME ? kernel[i] - (in - 1) % stride[i] - 1 : 0;
+		pads[i] = total > 0 ? total / 2 : 0;
+		pads[2 + i] = total > 0 ? total - total / 2 : 0;
+	}
+	attr.pads = tfl_list(n, 4, pads);
+	return transpose_conv(n, 0, tfl_in(n, 2), stride, &attr);
 }
 
 /* ---- Pooling ---- */
@@ -432,7 +485,7 @@ static Node *
 fully_connected(TNode *n, Value *x, Activation activation)
 {
 	const FbFullyConnectedOptions *o = &n->options.as_FullyConnectedOptions;
-	Value *in[3] = {x, weights(n, 0, 1, true), NULL};
+	Value *in[3] = {x, tfl_weights(n, 0, 1, true), NULL};
 	Attr_GEMM *a;
 	Node *node;
 
@@ -499,6 +552,6 @@ tfl_read_batch_matmul(TNode *n)
 
 	if (tfl_is_hybrid(n, 0, 1))
 		return tfl_result(n, tfl_hybrid_matmul(n, x, o->adj_y, o->asymmetric));
-	y = tfl_adjoint(n, weights(n, 0, 1, false), o->adj_y);
+	y = tfl_adjoint(n, tfl_weights(n, 0, 1, false), o->adj_y);
 	return tfl_result(n, tfl_node(n, OP_MATMUL, 2, (Value *[]){x, y}));
 }

@@ -234,7 +234,8 @@ tfl_read_svdf(TNode *n)
 	    !tfl_activation(n, o->activation, &activation) || !(state = own_state(n, 4)))
 		return false;
 	for (int i = 0; i < 4; i++)
-		in[i] = tfl_in(n, i);
+		in[i] = i == 1 || i == 2 ? tfl_weights(n, 0, i, tfl_is_hybrid(n, 0, 1))
+		                         : tfl_in(n, i);
 	if (tfl_is_hybrid(n, 0, 1) && !hybrid_features(n, in))
 		return false;
 	in[4] = state->held;
@@ -270,7 +271,8 @@ tfl_read_sequence_lstm(TNode *n)
 		if (!(state[i] = own_state(n, 18 + i)))
 			return false;
 	for (int i = 0; i < 13; i++)
-		in[i] = tfl_in(n, i < 9 ? i : i + 3);
+		in[i] = i > 0 && i < 9 ? tfl_weights(n, 0, i, true)
+		                       : tfl_in(n, i < 9 ? i : i + 3);
 	in[13] = state[0]->held;
 	in[14] = state[1]->held;
 	node = stateful_node(n, OP_SEQUENCE_LSTM, 15, in, 3);

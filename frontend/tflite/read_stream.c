@@ -13,9 +13,13 @@ enum { MAX_STREAM = 1 << 20 };
 static Variable *
 history(TNode *n, const Type *t)
 {
-	void *initial = tfl_alloc(n, type_bytes(t) + 1);
+	void *initial;
 
-	if (!initial)
+	if (!type_is_representable(t)) {
+		tfl_error(n, E_SIZE, "what is kept between calls is larger than 2 GiB");
+		return NULL;
+	}
+	if (!(initial = tfl_alloc(n, type_bytes(t) + 1)))
 		return NULL;
 	memset(initial, t->q && dtype_info[t->dtype].bytes == 1 ? t->q->zero[0] : 0, type_bytes(t));
 	return tfl_own_variable(n, "history", t, initial);
@@ -98,10 +102,14 @@ static Value *
 frames(TNode *n, Value *all, int64_t first, int64_t step, int64_t size, int32_t count)
 {
 	Type t = type_make(DT_I32, 2, (int32_t[]){count, (int32_t)size});
-	int32_t *at = tfl_alloc(n, type_bytes(&t));
+	int32_t *at;
 	Node *node;
 
-	if (!at)
+	if (!type_is_representable(&t)) {
+		tfl_error(n, E_SIZE, "the frames are larger than 2 GiB");
+		return NULL;
+	}
+	if (!(at = tfl_alloc(n, type_bytes(&t))))
 		return NULL;
 	for (int32_t i = 0; i < count; i++)
 		for (int32_t k = 0; k < size; k++)
@@ -355,8 +363,8 @@ tfl_read_circular_buffer(TNode *n)
 		return tfl_error(n, E_SHAPE, "input and output must be [1, 1, 1, c] and [1, n, 1, c]");
 	t = *x;
 	t.dim[1] = y->dim[1] - 1;
-	if (!type_is_representable(&t) || !(state = history(n, &t)))
-		return tfl_error(n, E_SIZE, "the buffer is too large");
+	if (!(state = history(n, &t)))
+		return false;
 	node = tfl_node(n, OP_CONCAT, 2, (Value *[]){state->held, tfl_in(n, 0)});
 	if (node)
 		((Attr_CONCAT *)node->attr)->axis = 1;

@@ -192,8 +192,8 @@ collect(Aliases *x, const Stmt *s)
 		case S_STORE:
 			collect_expr(x, s->index);
 			collect_expr(x, s->value);
-			if (s->buf == x->out)
-				VEC_PUSH(x->arena, &x->stores, access_at(x, s->index, 0));
+			for (int i = 0; s->buf == x->out && i < store_elements(s); i++)
+				VEC_PUSH(x->arena, &x->stores, access_at(x, s->index, i));
 			break;
 		case S_COMMENT: break;
 		}

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "ir/loop/loop.h"
 #include "ir/loop/math.h"
 #include "ir/num.h"
@@ -22,6 +23,16 @@ const KOpInfo kop_info[KOP_COUNT] = {
 #undef SAME
 #undef BOOL
 };
+
+bool
+kop_has_vectors(KOp op, DType t)
+{
+	bool is_division = op == KOP_DIV || op == KOP_REM;
+
+	if (t != DT_I32 && t != DT_F32)
+		return false;
+	return (kop_info[op].operands >> t & 1) && !(is_division && t == DT_I32);
+}
 
 /* ---- Functions, buffers, variables ---- */
 
@@ -58,12 +69,8 @@ struct LName {
 static struct LName *
 name_slot(struct LName *table, int cap, const char *name)
 {
-	uint32_t h = 2166136261u;
-	int i;
+	int i = (int)(hash_text(name) & (uint64_t)(cap - 1));
 
-	for (const char *c = name; *c; c++)
-		h = (h ^ (unsigned char)*c) * 16777619u;
-	i = (int)(h & (uint32_t)(cap - 1));
 	while (table[i].name && strcmp(table[i].name, name) != 0)
 		i = (i + 1) & (cap - 1);
 	return &table[i];
@@ -175,24 +182,7 @@ loop_int(LBuilder *b, DType t, int64_t v)
 	if (dtype_is_float(t))
 		return loop_const(b, t, (double)v);
 	e = new_expr(b, E_CONST, t);
-	switch (t) {
-	case DT_BOOL: v = v != 0; break;
-	case DT_I8: v = (int8_t)v; break;
-	case DT_U8: v = (uint8_t)v; break;
-	case DT_I16: v = (int16_t)v; break;
-	case DT_U16: v = (uint16_t)v; break;
-	case DT_I32:
-	case DT_IDX: v = (int32_t)v; break;
-	case DT_U32: v = (uint32_t)v; break;
-	case DT_I64:
-	case DT_U64:
-	case DT_F16:
-	case DT_BF16:
-	case DT_F32:
-	case DT_F64:
-	case DT_COUNT: break;
-	}
-	e->u.i = v;
+	e->u.i = num_wrap(t, v);
 	return e;
 }
 
@@ -348,8 +338,10 @@ loop_op2(LBuilder *b, KOp op, Expr *x, Expr *y)
 		e = neutral(b, op, x, y);
 	if (e)
 		return e;
+	assert(x->lanes == y->lanes);
 	e = new_expr(b, E_KOP, info->to_bool ? DT_BOOL : x->type);
 	e->op = op;
+	e->lanes = x->lanes;
 	e->nargs = 2;
 	e->arg[0] = x;
 	e->arg[1] = y;
@@ -370,6 +362,7 @@ loop_op1(LBuilder *b, KOp op, Expr *x)
 		return loop_int(b, x->type, x->type == DT_BOOL ? !x->u.i : ~x->u.i);
 	e = new_expr(b, E_KOP, x->type);
 	e->op = op;
+	e->lanes = x->lanes;
 	e->nargs = 1;
 	e->arg[0] = x;
 	return e;
@@ -408,10 +401,12 @@ loop_select(LBuilder *b, Expr *cond, Expr *x, Expr *y)
 {
 	Expr *e;
 
-	assert(cond->type == DT_BOOL && x->type == y->type);
+	assert(cond->type == DT_BOOL && x->type == y->type && x->lanes == y->lanes);
 	if (is_int_const(cond))
 		return cond->u.i ? x : y;
+	assert(cond->lanes == 0 || cond->lanes == x->lanes);
 	e = new_expr(b, E_SELECT, x->type);
+	e->lanes = x->lanes;
 	e->nargs = 3;
 	e->arg[0] = cond;
 	e->arg[1] = x;
@@ -426,13 +421,14 @@ loop_cvt(LBuilder *b, DType to, Expr *x)
 
 	if (x->type == to)
 		return x;
-	/* Back from the compute type of an unchanged narrow value. */
-	if (x->kind == E_CVT && x->arg[0]->type == to && x->type == dtype_compute(to))
+	/* Back from the compute type of an unchanged narrow value; of vectors there are none. */
+	if (x->kind == E_CVT && !x->lanes && x->arg[0]->type == to && x->type == dtype_compute(to))
 		return x->arg[0];
 	if (is_int_const(x) && dtype_info[to].class != CLASS_FLOAT &&
 	    (to != DT_IDX || (x->u.i >= INT32_MIN && x->u.i <= INT32_MAX)))
 		return loop_int(b, to, x->u.i);
 	e = new_expr(b, E_CVT, to);
+	e->lanes = x->lanes;
 	e->nargs = 1;
 	e->arg[0] = x;
 	return e;
@@ -484,6 +480,42 @@ loop_load_wide(LBuilder *b, LBuf *buf, Expr *index)
 }
 
 Expr *
+loop_load_lanes(LBuilder *b, LBuf *buf, Expr *index, int lanes)
+{
+	Expr *e = loop_load(b, buf, index);
+
+	assert(lanes == 0 || (lanes >= 2 && lanes <= MAX_VECTOR_LANES && (lanes & (lanes - 1)) == 0));
+	e->lanes = lanes;
+	return e;
+}
+
+Expr *
+loop_load_wide_lanes(LBuilder *b, LBuf *buf, Expr *index, int lanes)
+{
+	Expr *e = loop_load_lanes(b, buf, index, lanes);
+
+	assert(dtype_has_wide_load(buf->elem));
+	e->type = DT_I32;
+	return e;
+}
+
+Expr *
+loop_splat(LBuilder *b, Expr *x, int lanes)
+{
+	Expr *e;
+
+	assert(x->lanes == 0 && (x->type == DT_I32 || x->type == DT_F32));
+	if (lanes == 0)
+		return x;
+	assert(lanes >= 2 && lanes <= MAX_VECTOR_LANES && (lanes & (lanes - 1)) == 0);
+	e = new_expr(b, E_SPLAT, x->type);
+	e->lanes = lanes;
+	e->nargs = 1;
+	e->arg[0] = x;
+	return e;
+}
+
+Expr *
 loop_packed(LBuilder *b, POp op, Expr *x, Expr *y, Expr *z)
 {
 	const POpInfo *info = &pop_info[op];
@@ -491,9 +523,10 @@ loop_packed(LBuilder *b, POp op, Expr *x, Expr *y, Expr *z)
 
 	e->u.pop = op;
 	e->nargs = info->nargs;
+	e->lanes = x->lanes;
 	for (int i = 0; i < MAX_POP_ARGS; i++) {
 		assert((arg[i] != NULL) == (i < info->nargs));
-		assert(!arg[i] || arg[i]->type == info->arg[i]);
+		assert(!arg[i] || (arg[i]->type == info->arg[i] && arg[i]->lanes == x->lanes));
 		e->arg[i] = arg[i];
 	}
 	return e;
@@ -552,6 +585,7 @@ loop_get(LBuilder *b, LVar *v)
 {
 	Expr *e = new_expr(b, E_VAR, v->type);
 
+	e->lanes = v->lanes;
 	e->u.var = v;
 	return e;
 }
@@ -653,6 +687,7 @@ loop_let(LBuilder *b, const char *name, Expr *value)
 		return value;
 	s = add_stmt(b, S_VAR);
 	s->var = new_var(b, name, value->type, true, INT32_MIN, INT32_MAX);
+	s->var->lanes = value->lanes;
 	s->value = value;
 	return loop_get(b, s->var);
 }
@@ -662,7 +697,7 @@ loop_let_var(LBuilder *b, LVar *v, Expr *value)
 {
 	Stmt *s = add_stmt(b, S_VAR);
 
-	assert(v->is_const && v->type == value->type);
+	assert(v->is_const && v->type == value->type && v->lanes == value->lanes);
 	s->var = v;
 	s->value = value;
 }
@@ -673,6 +708,7 @@ loop_var_idx(LBuilder *b, const char *name, Expr *init, int64_t lo, int64_t hi)
 	Stmt *s = add_stmt(b, S_VAR);
 
 	s->var = new_var(b, name, init->type, false, lo, hi);
+	s->var->lanes = init->lanes;
 	s->value = init;
 	return s->var;
 }
@@ -689,7 +725,7 @@ loop_set(LBuilder *b, LVar *v, Expr *value)
 {
 	Stmt *s = add_stmt(b, S_SET);
 
-	assert(!v->is_const && v->type == value->type);
+	assert(!v->is_const && v->type == value->type && v->lanes == value->lanes);
 	s->var = v;
 	s->value = value;
 }
@@ -786,7 +822,8 @@ expr_equal(const Expr *a, const Expr *b)
 {
 	if (a == b)
 		return true;
-	if (a->kind != b->kind || a->type != b->type || a->nargs != b->nargs)
+	if (a->kind != b->kind || a->type != b->type || a->lanes != b->lanes ||
+	    a->nargs != b->nargs)
 		return false;
 	switch (a->kind) {
 	case E_CONST:
@@ -820,7 +857,8 @@ expr_equal(const Expr *a, const Expr *b)
 	case E_SELECT:
 	case E_CVT:
 	case E_BITS:
-	case E_DOT: break;
+	case E_DOT:
+	case E_SPLAT: break;
 	}
 	for (int i = 0; i < a->nargs; i++)
 		if (!expr_equal(a->arg[i], b->arg[i]))

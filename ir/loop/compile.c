@@ -632,6 +632,7 @@ compile_expr(Compiler *c, const Expr *e)
 	case E_CALL: return compile_call(c, e);
 	case E_PACKED: return compile_packed(c, e);
 	case E_DOT: return compile_dot(c, e);
+	case E_SPLAT: break; /* there are no vectors here */
 	}
 	assert(0 && "not an expression");
 	return (Place){0};
@@ -845,6 +846,7 @@ lfunc_compile(Arena *a, const LFunc *fn)
 	LCode *out = c.out;
 	Unit unit;
 
+	fn = lfunc_without_lanes(a, fn);
 	new_reg(&c); /* register 0 is no constant: 0 is empty in their table */
 	unit = compile_func(&c, fn);
 	out->fn = fn;

@@ -521,3 +521,39 @@ lex_int(Lexer *x, int64_t lo, int64_t hi, int64_t *value)
 	*value = e.u.i;
 	return true;
 }
+
+bool
+lex_lanes(Lexer *x, const Token *at, size_t skip, int *lanes)
+{
+	int v = 0;
+
+	for (size_t i = skip; i < at->n; i++) {
+		if (at->s[i] < '0' || at->s[i] > '9' || v > MAX_VECTOR_LANES)
+			v = MAX_VECTOR_LANES;
+		v = 10 * v + (at->s[i] - '0');
+	}
+	*lanes = v;
+	for (v = MAX_VECTOR_LANES; v > 1; v /= 2)
+		if (v == *lanes)
+			return true;
+	return lex_fail(x, at, E_TYPE, "a vector has 2, 4, 8, 16, 32 or 64 lanes");
+}
+
+bool
+lex_var_type(Lexer *x, DType *t, int *lanes)
+{
+	Token at = x->tok;
+	size_t n = 0;
+
+	*lanes = 0;
+	while (n < at.n && at.s[n] != 'x')
+		n++;
+	/* idx has an x as well. */
+	if (at.kind != T_WORD || n + 1 >= at.n || dtype_find(at.s, n) == DT_COUNT)
+		return lex_type(x, t);
+	*t = dtype_find(at.s, n);
+	if (!lex_lanes(x, &at, n + 1, lanes))
+		return false;
+	lex_next(x);
+	return true;
+}

@@ -56,6 +56,12 @@ bool lex_expect(Lexer *x, const char *s);
 /* The type that the token names; skips it, or fails. */
 bool lex_type(Lexer *x, DType *t);
 
+/* The same of a variable, which may be a vector: f32x8. */
+bool lex_var_type(Lexer *x, DType *t, int *lanes);
+
+/* The number of lanes that `at` has behind its first `skip` characters: the 8 of splat.8. */
+bool lex_lanes(Lexer *x, const Token *at, size_t skip, int *lanes);
+
 /* A whole number in [lo, hi] with an optional sign. */
 bool lex_int(Lexer *x, int64_t lo, int64_t hi, int64_t *value);
 

@@ -15,6 +15,14 @@
  * Narrower types (i8 u8 i16 u16 f16 bf16) exist only in buffers and constants:
  * a load gives the narrow type and a store takes it; in between a narrow value
  * may be chosen by select, and only `cvt` computes with it.
+ *
+ * Vectors: a value of i32 or f32 may have 2, 4, … or MAX_VECTOR_LANES lanes.  An operation on
+ * vectors is that operation on each lane (lanes.c says so in loop IR without vectors); all
+ * its operands have as many lanes, and `splat` makes a vector of a scalar.  A load or store
+ * of a vector takes as many neighbouring elements, all of which are loaded before any is
+ * stored.  Vectors of other types exist only where a narrow integer is loaded and at once
+ * converted to i32 or the other way round, and as the condition of a select, which is a
+ * comparison.  There are no vectors in calls, `bits` and `dot`, and no integer division.
  */
 #ifndef MCC_IR_LOOP_LOOP_H
 #define MCC_IR_LOOP_LOOP_H
@@ -118,6 +126,7 @@ typedef struct LVar {
 	bool is_const;   /* never assigned again: lets, loop variables, parameters */
 	int64_t lo, hi;  /* idx: the range that all its values are in, both ends included */
 	int index;       /* in LFunc.vars */
+	int lanes;       /* 0: a scalar */
 } LVar;
 
 typedef enum {
@@ -130,15 +139,17 @@ typedef enum {
 	E_BITS,
 	E_CALL,
 	E_PACKED,
-	E_DOT
+	E_DOT,
+	E_SPLAT
 } ExprKind;
 
-enum { MAX_CALL_ARGS = 4 };
+enum { MAX_CALL_ARGS = 4, MAX_VECTOR_LANES = 64 };
 
 struct Expr {
 	ExprKind kind;
-	DType type;
-	KOp op; /* E_KOP */
+	DType type; /* of a lane */
+	int lanes;  /* 0: a scalar */
+	KOp op;     /* E_KOP */
 	union {
 		int64_t i;     /* E_CONST of bool, integers (u64: its bits) and idx */
 		double f;      /* E_CONST of f32 (exact) and f64 */
@@ -152,7 +163,8 @@ struct Expr {
 	int nargs;
 	struct Expr *arg[MAX_CALL_ARGS]; /* E_SELECT: condition, then, else; E_DOT: what the
 	                                  * sum starts with (i32), and a load (i8) of the
-	                                  * first of DOT_ELEMENTS factors on either side */
+	                                  * first of DOT_ELEMENTS factors on either side;
+	                                  * E_SPLAT: the scalar */
 };
 
 enum { DOT_ELEMENTS = 16 };
@@ -180,12 +192,36 @@ typedef struct Stmt {
 	const char *text;   /* S_COMMENT: one line */
 } Stmt;
 
+/* How many lanes; a scalar counts as one. */
+static inline int
+expr_lanes(const Expr *e)
+{
+	return e->lanes ? e->lanes : 1;
+}
+
+/* How many elements of the buffer a lane of a load reads: more than one of a wide load. */
+static inline int
+load_elements_of_lane(const Expr *e)
+{
+	return dtype_info[e->type].bytes / dtype_info[e->u.buf->elem].bytes;
+}
+
 /* How many elements a load reads. */
 static inline int
 load_elements(const Expr *e)
 {
-	return dtype_info[e->type].bytes / dtype_info[e->u.buf->elem].bytes;
+	return expr_lanes(e) * load_elements_of_lane(e);
 }
+
+/* How many elements a S_STORE writes. */
+static inline int
+store_elements(const Stmt *s)
+{
+	return expr_lanes(s->value);
+}
+
+/* Whether an operation has a form for vectors of that type. */
+bool kop_has_vectors(KOp op, DType t);
 
 /* Whether a buffer of that type can be read by wide loads. */
 static inline bool
@@ -280,6 +316,11 @@ Expr *loop_clamp_idx(LBuilder *b, Expr *x, int64_t lo, int64_t hi);
 Expr *loop_load(LBuilder *b, LBuf *buf, Expr *index);
 /* A wide load: several elements from `index` on, packed in an i32. */
 Expr *loop_load_wide(LBuilder *b, LBuf *buf, Expr *index);
+/* Vectors: of the elements from `index` on, in a wide load four or two of them a lane;
+ * and of one scalar. */
+Expr *loop_load_lanes(LBuilder *b, LBuf *buf, Expr *index, int lanes);
+Expr *loop_load_wide_lanes(LBuilder *b, LBuf *buf, Expr *index, int lanes);
+Expr *loop_splat(LBuilder *b, Expr *x, int lanes);
 /* loop_load() converted to the compute type of the buffer's element type. */
 Expr *loop_load_compute(LBuilder *b, LBuf *buf, Expr *index);
 void loop_store(LBuilder *b, LBuf *buf, Expr *index, Expr *value);
@@ -330,6 +371,11 @@ __attribute__((format(printf, 2, 3))) void loop_comment(LBuilder *b, const char 
 
 /* Whether anything is loaded from the buffer or stored there. */
 bool lfunc_uses(const LFunc *f, const LBuf *buf);
+
+/* Whether there are vectors in it, and the same function without them: lane by lane.  The
+ * function itself where there are none (lanes.c). */
+bool lfunc_has_lanes(const LFunc *f);
+const LFunc *lfunc_without_lanes(Arena *a, const LFunc *f);
 
 /* Structural equality of expressions. */
 bool expr_equal(const Expr *a, const Expr *b);

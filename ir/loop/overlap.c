@@ -95,12 +95,22 @@ combine(Form x, Form y, int64_t factor, Range hull)
 	return f;
 }
 
+/* Whether the smaller, or the larger, of the two is always x. */
+static bool
+is_first(KOp op, Form x, Form y)
+{
+	return op == KOP_MIN ? x.hull.hi <= y.hull.lo : op == KOP_MAX && x.hull.lo >= y.hull.hi;
+}
+
 static Form
 apply(KOp op, DType t, Form x, Form y)
 {
 	static const Form zero = {0};
 	bool exact;
 	Range hull = range_kop(op, t, x.hull, y.hull, &exact);
+
+	if (is_first(op, x, y) || is_first(op, y, x))
+		return is_first(op, x, y) ? x : y;
 
 	if (!exact || (x.c == 0 && y.c == 0))
 		return range_form(hull);
@@ -293,7 +303,8 @@ value_of(Walk *w, const Expr *e)
 	case E_DOT: return dot_value(w, e);
 	case E_BITS:
 	case E_CALL:
-	case E_PACKED: break;
+	case E_PACKED:
+	case E_SPLAT: break;
 	}
 	for (int i = 0; i < e->nargs; i++)
 		value_of(w, e->arg[i]);
@@ -495,7 +506,8 @@ walk(Walk *w, const Stmt *s)
 		case S_STORE:
 			value_of(w, s->value);
 			if (s->buf == w->out)
-				access_at(w, value_of(w, s->index), true);
+				access_at(w, widened(value_of(w, s->index), store_elements(s)),
+				          true);
 			else
 				value_of(w, s->index);
 			break;

@@ -52,6 +52,20 @@ product(int32_t a, int32_t b)
 	return (uint32_t)(a * b);
 }
 
+/* The sum of the products of four bytes; those of a may be unsigned. */
+static uint32_t
+bytes(int32_t a, int32_t b, bool is_unsigned)
+{
+	int32_t sum = 0;
+
+	for (int i = 0; i < 4; i++) {
+		int32_t x = byte(a, i);
+
+		sum += (is_unsigned ? x & 0xff : x) * byte(b, i);
+	}
+	return (uint32_t)sum;
+}
+
 static uint32_t
 high(int32_t a, int32_t b, uint64_t more)
 {
@@ -65,6 +79,8 @@ bits_of(POp op, int32_t a, int32_t b, int32_t c)
 	case POP_DOT2: return product(lo(a), lo(b)) + product(hi(a), hi(b)) + (uint32_t)c;
 	case POP_MAC_BB: return product(lo(a), lo(b)) + (uint32_t)c;
 	case POP_MAC_TT: return product(hi(a), hi(b)) + (uint32_t)c;
+	case POP_DOT4: return bytes(a, b, false) + (uint32_t)c;
+	case POP_DOT4U: return bytes(a, b, true) + (uint32_t)c;
 	case POP_MAC_TB: return product(hi(a), lo(b)) + (uint32_t)c;
 	case POP_EVEN8: return pair(byte(a, 0), byte(a, 2));
 	case POP_ODD8: return pair(byte(a, 1), byte(a, 3));

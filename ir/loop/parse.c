@@ -194,6 +194,9 @@ make(Parser *p, const Token *at, ExprKind kind, DType type, int nargs, const Tre
 	t.e->kind = kind;
 	t.e->type = type;
 	t.e->nargs = nargs;
+	/* The last argument of all operations is a vector where the result is. */
+	if (nargs > 0 && kind != E_LOAD && kind != E_SPLAT)
+		t.e->lanes = arg[nargs - 1].e->lanes;
 	for (int i = 0; i < nargs; i++) {
 		t.e->arg[i] = arg[i].e;
 		if (arg[i].height >= t.height)
@@ -358,6 +361,25 @@ parse_wide(Parser *p)
 	return arg[0];
 }
 
+/* splat.LANES(x) */
+static Tree
+parse_splat(Parser *p)
+{
+	Token at = p->x.tok;
+	Tree arg[MAX_CALL_ARGS], t;
+	int lanes;
+
+	if (!lex_lanes(&p->x, &at, 6, &lanes))
+		return failed;
+	lex_next(&p->x);
+	if (parse_args(p, 1, arg) < 0)
+		return failed;
+	t = make(p, &at, E_SPLAT, arg[0].e->type, 1, arg);
+	if (t.e)
+		t.e->lanes = lanes;
+	return t;
+}
+
 /* dot(sum, load, load) */
 static Tree
 parse_dot(Parser *p)
@@ -431,6 +453,8 @@ parse_word(Parser *p)
 		return parse_wide(p);
 	if (lex_is(&p->x, "dot"))
 		return parse_dot(p);
+	if (starts_with(&p->x.tok, "splat."))
+		return parse_splat(p);
 	if (starts_with(&p->x.tok, "cvt."))
 		return parse_conversion(p, E_CVT);
 	if (starts_with(&p->x.tok, "bits."))
@@ -438,16 +462,26 @@ parse_word(Parser *p)
 	return parse_function_op(p);
 }
 
+/* [index], or of a vector [index, lanes]. */
 static bool
-parse_index(Parser *p, Tree *index)
+parse_index(Parser *p, Tree *index, int *lanes)
 {
 	Token at;
 
+	*lanes = 0;
 	if (!lex_expect(&p->x, "["))
 		return false;
 	at = p->x.tok;
 	*index = parse_expr(p);
-	return index->e && has_type(p, &at, index->e, DT_IDX) && lex_expect(&p->x, "]");
+	if (!index->e || !has_type(p, &at, index->e, DT_IDX))
+		return false;
+	if (lex_accept(&p->x, ",")) {
+		at = p->x.tok;
+		if (!take(p, T_NUMBER, "a number of lanes", &at) ||
+		    !lex_lanes(&p->x, &at, 0, lanes))
+			return false;
+	}
+	return lex_expect(&p->x, "]");
 }
 
 static Tree
@@ -456,6 +490,7 @@ parse_name(Parser *p)
 	Token at = p->x.tok;
 	const Named *named = lookup(p, &at);
 	Tree index, t;
+	int lanes;
 
 	if (!named)
 		return failed;
@@ -463,13 +498,16 @@ parse_name(Parser *p)
 	if (named->var) {
 		t = make(p, &at, E_VAR, named->var->type, 0, NULL);
 		t.e->u.var = named->var;
+		t.e->lanes = named->var->lanes;
 		return t;
 	}
-	if (!parse_index(p, &index))
+	if (!parse_index(p, &index, &lanes))
 		return failed;
 	t = make(p, &at, E_LOAD, named->buf->elem, 1, &index);
-	if (t.e)
+	if (t.e) {
 		t.e->u.buf = named->buf;
+		t.e->lanes = lanes;
+	}
 	return t;
 }
 
@@ -598,10 +636,11 @@ parse_declaration(Parser *p, bool is_const)
 	int64_t lo = INT32_MIN, hi = INT32_MAX;
 	Token name;
 	DType type;
+	int lanes;
 
 	lex_next(&p->x);
 	if (!take(p, T_VAR, "a variable", &name) || !lex_expect(&p->x, ":") ||
-	    !lex_type(&p->x, &type))
+	    !lex_var_type(&p->x, &type, &lanes))
 		return NULL;
 	if (type == DT_IDX && lex_accept(&p->x, "in") && !parse_range(p, &lo, &hi))
 		return NULL;
@@ -610,6 +649,7 @@ parse_declaration(Parser *p, bool is_const)
 	s->var = declare_var(p, &name, type, is_const);
 	if (!s->var)
 		return NULL;
+	s->var->lanes = lanes;
 	s->var->lo = lo;
 	s->var->hi = hi;
 	return s;
@@ -667,6 +707,7 @@ parse_assignment(Parser *p)
 	const Named *named = lookup(p, &at);
 	Stmt *s;
 	Tree index;
+	int lanes;
 
 	if (!named)
 		return NULL;
@@ -678,13 +719,19 @@ parse_assignment(Parser *p)
 		lex_fail(&p->x, &at, E_NAME, "'%s' cannot be assigned", named->name);
 		return NULL;
 	}
-	if (s->buf && !parse_index(p, &index))
+	if (s->buf && !parse_index(p, &index, &lanes))
 		return NULL;
 	if (s->buf)
 		s->index = index.e;
 	if (!lex_expect(&p->x, "="))
 		return NULL;
+	at = p->x.tok;
 	s->value = parse_typed(p, s->var ? s->var->type : s->buf->elem);
+	if (s->value && s->buf && s->value->lanes != lanes) {
+		lex_fail(&p->x, &at, E_TYPE, "a value with %d lanes where %d are stored",
+		         expr_lanes(s->value), lanes ? lanes : 1);
+		return NULL;
+	}
 	return s->value ? s : NULL;
 }
 

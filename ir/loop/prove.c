@@ -311,7 +311,7 @@ combine(Prover *p, const Expr *e, const Range *arg)
 		r = p->env[e->u.var->index];
 		return def ? meet_facts(p, def, r) : r;
 	case E_LOAD:
-		if (load_elements(e) == 1)
+		if (load_elements_of_lane(e) == 1)
 			r = loaded(p, e->u.buf);
 		break;
 	case E_KOP:
@@ -320,6 +320,7 @@ combine(Prover *p, const Expr *e, const Range *arg)
 	case E_SELECT: r = range_join(arg[1], arg[2]); break;
 	case E_CVT: r = converted(e->arg[0]->type, e->type, arg[0], &exact); break;
 	case E_BITS: r = reinterpreted(e->arg[0]->type, e->type, arg[0]); break;
+	case E_SPLAT: r = arg[0]; break;
 	case E_CALL:
 	case E_PACKED:
 	case E_DOT: break;
@@ -386,7 +387,8 @@ narrow(Prover *p, const Expr *e, Range r)
 	case E_BITS:
 	case E_CALL:
 	case E_PACKED:
-	case E_DOT: break;
+	case E_DOT:
+	case E_SPLAT: break;
 	}
 	if (e->kind == E_KOP && !dtype_is_float(e->type) && e->type != DT_BOOL)
 		return narrow_operands(p, e, both);
@@ -459,7 +461,7 @@ check_index(Prover *p, const LBuf *b, const Expr *index, int count)
 	if (!p->error && !is_proven_in(p, index, r, (Range){0, (int64_t)b->count - count}))
 		fail(p, "the index %s is in [%" PRId64 ", %" PRId64 "], but '%s' has %" PRId32
 		        " elements%s", text_of(p, index), r.lo, r.hi + count - 1, b->name, b->count,
-		     count > 1 ? ", several of which are loaded" : "");
+		     count > 1 ? ", several of which are taken" : "");
 }
 
 static Range
@@ -713,7 +715,7 @@ run_stmt(Prover *p, const Stmt *s)
 		set_range(p, s->var, r);
 		return true;
 	case S_STORE:
-		check_index(p, s->buf, s->index, 1);
+		check_index(p, s->buf, s->index, store_elements(s));
 		eval(p, s->value);
 		return true;
 	case S_RETURN: eval(p, s->value); return false;

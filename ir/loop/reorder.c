@@ -23,7 +23,15 @@ typedef struct {
 	bool is_store, is_certain; /* no condition, and no loop that may be empty, around it */
 	Linear at;                 /* if known */
 	bool is_known;
+	bool is_guarded;           /* if is_certain, then only where */
+	Linear guard;              /* this is not negative */
 } Access;
+
+/* Under which conditions a statement runs, as in Access. */
+typedef struct {
+	bool is_certain, is_guarded;
+	Linear guard;
+} When;
 
 typedef struct {
 	Arena *arena;
@@ -93,58 +101,90 @@ note_vars(Reorder *x, const Stmt *s)
 
 /* ---- What a block accesses ---- */
 
+/* Adds c * e, as a form over variables only. */
+static bool
+add_form(const Reorder *x, Linear *l, const Expr *e, int64_t c)
+{
+	if (!linear_add(l, e, c, x->def))
+		return false;
+	for (int i = 0; i < l->n; i++)
+		if (l->atom[i]->kind != E_VAR)
+			return false;
+	return true;
+}
+
 /* An access to element index + more. */
 static void
 add_access(Reorder *x, const LBuf *buf, const Expr *index, int more, bool is_store,
-           bool is_certain)
+           const When *when)
 {
-	Access a = {.buf = buf, .is_store = is_store, .is_certain = is_certain};
+	Access a = {.buf = buf, .is_store = is_store, .is_certain = when->is_certain,
+	            .is_guarded = when->is_guarded, .guard = when->guard};
 
 	a.at.k = more;
-	a.is_known = linear_add(&a.at, index, 1, x->def);
-	for (int i = 0; i < a.at.n; i++)
-		a.is_known = a.is_known && a.at.atom[i]->kind == E_VAR;
+	a.is_known = add_form(x, &a.at, index, 1);
 	VEC_PUSH(x->arena, &x->accesses, a);
 }
 
+/* When the body of an `if` runs: the first condition on the way that is understood, which
+ * is a < b, is the guard. */
+static When
+when_true(const Reorder *x, const Expr *cond, const When *outer)
+{
+	When when = {true, true, {.k = -1}};
+
+	if (!outer->is_certain || outer->is_guarded || cond->kind != E_KOP || cond->op != KOP_LT ||
+	    cond->arg[0]->type != DT_IDX || !add_form(x, &when.guard, cond->arg[1], 1) ||
+	    !add_form(x, &when.guard, cond->arg[0], -1))
+		return (When){0};
+	return when;
+}
+
 static void
-scan_expr(Reorder *x, const Expr *e, bool is_certain)
+scan_expr(Reorder *x, const Expr *e, const When *when)
 {
 	if (!e)
 		return;
 	for (int i = 0; i < e->nargs; i++)
-		scan_expr(x, e->arg[i], is_certain);
+		scan_expr(x, e->arg[i], when);
 	/* The first of the elements of either side has been added with the arguments. */
 	for (int k = 1; e->kind == E_DOT && k <= 2; k++)
 		for (int i = 1; !lbuf_is_read_only(e->arg[k]->u.buf) && i < DOT_ELEMENTS; i++)
-			add_access(x, e->arg[k]->u.buf, e->arg[k]->arg[0], i, false, is_certain);
+			add_access(x, e->arg[k]->u.buf, e->arg[k]->arg[0], i, false, when);
 	if (e->kind != E_LOAD || lbuf_is_read_only(e->u.buf))
 		return;
 	for (int i = 0; i < load_elements(e); i++)
-		add_access(x, e->u.buf, e->arg[0], i, false, is_certain);
+		add_access(x, e->u.buf, e->arg[0], i, false, when);
 }
 
 static void
-scan(Reorder *x, const Stmt *s, bool is_certain)
+scan(Reorder *x, const Stmt *s, const When *when)
 {
+	const When never = {0};
+	When inner;
+
 	for (; s; s = s->next) {
-		scan_expr(x, s->lo, is_certain);
-		scan_expr(x, s->hi, is_certain);
-		scan_expr(x, s->cond, is_certain);
-		scan_expr(x, s->value, is_certain);
-		scan_expr(x, s->index, is_certain);
+		scan_expr(x, s->lo, when);
+		scan_expr(x, s->hi, when);
+		scan_expr(x, s->cond, when);
+		scan_expr(x, s->value, when);
+		scan_expr(x, s->index, when);
 		switch (s->kind) {
 		case S_FOR:
 			x->inside[s->var->index] = true;
-			scan(x, s->body, is_certain && has_const_bounds(s) && !s->cond);
+			scan(x, s->body, has_const_bounds(s) && !s->cond ? when : &never);
 			break;
 		case S_IF:
-			scan(x, s->body, false);
-			scan(x, s->other, false);
+			inner = when_true(x, s->cond, when);
+			scan(x, s->body, &inner);
+			scan(x, s->other, &never);
 			break;
 		case S_VAR: x->inside[s->var->index] = true; break;
 		case S_SET: x->is_tied = x->is_tied || !x->inside[s->var->index]; break;
-		case S_STORE: add_access(x, s->buf, s->index, 0, true, is_certain); break;
+		case S_STORE:
+			for (int i = 0; i < store_elements(s); i++)
+				add_access(x, s->buf, s->index, i, true, when);
+			break;
 		case S_RETURN: x->is_tied = true; break;
 		case S_COMMENT: break;
 		}
@@ -157,7 +197,7 @@ scan_block(Reorder *x, const Stmt *block)
 	memset(x->inside, 0, (size_t)x->f->vars.n * sizeof *x->inside);
 	x->accesses.n = 0;
 	x->is_tied = false;
-	scan(x, block, true);
+	scan(x, block, &(When){.is_certain = true});
 }
 
 /* ---- Indices ---- */
@@ -188,6 +228,27 @@ factor_of(const Linear *l, const LVar *v)
 		if (l->atom[i]->u.var == v)
 			return l->c[i];
 	return 0;
+}
+
+/* What they add where an access takes place: an index is not above the sum of itself and
+ * a guard. */
+static Range
+access_part(const Reorder *x, const Access *a)
+{
+	Range r = inner_part(x, &a->at);
+	Linear sum = a->at;
+	int64_t most;
+
+	if (!a->is_guarded)
+		return r;
+	for (int i = 0; i < a->guard.n; i++)
+		if (!x->inside[a->guard.atom[i]->u.var->index] ||
+		    !linear_add(&sum, a->guard.atom[i], a->guard.c[i], x->def))
+			return r;
+	if (__builtin_add_overflow(sum.k, a->guard.k, &sum.k))
+		return r;
+	most = inner_part(x, &sum).hi;
+	return (Range){r.lo, most < r.hi && most >= r.lo ? most : r.hi};
 }
 
 /* Whether the variables outside of the block have the same factors in both. */
@@ -223,7 +284,7 @@ common_part(const Reorder *x, const LBuf *buf, bool stores, const Linear **first
 			continue;
 		if (!a->is_known || (*first && !same_outer_part(x, *first, &a->at)))
 			return false;
-		*inner = *first ? range_join(*inner, inner_part(x, &a->at)) : inner_part(x, &a->at);
+		*inner = *first ? range_join(*inner, access_part(x, a)) : access_part(x, a);
 		*first = *first ? *first : &a->at;
 	}
 	return true;
@@ -234,22 +295,40 @@ common_part(const Reorder *x, const LBuf *buf, bool stores, const Linear **first
 enum { MAX_COVER = 65536 };
 
 /* Marks the elements that a store reaches over all iterations of the loops inside the
- * block, from the atom `i` of its index on. */
+ * block, from the atom `i` of its index on; the guard is `guard` by then. */
 static void
-mark(const Reorder *x, const Linear *l, int i, int64_t at, const Range *all, char *seen)
+mark(const Reorder *x, const Access *a, int i, int64_t at, int64_t guard, const Range *all,
+     char *seen)
 {
+	const Linear *l = &a->at;
+	const LVar *var;
 	Range r;
 
 	while (i < l->n && !x->inside[l->atom[i]->u.var->index])
 		i++;
 	if (i == l->n) {
-		if (at >= all->lo && at <= all->hi)
+		if (at >= all->lo && at <= all->hi && guard >= 0)
 			seen[at - all->lo] = 1;
 		return;
 	}
-	r = x->range[l->atom[i]->u.var->index];
-	for (int64_t v = r.lo; v <= r.hi; v += x->step[l->atom[i]->u.var->index])
-		mark(x, l, i + 1, at + l->c[i] * v, all, seen);
+	var = l->atom[i]->u.var;
+	r = x->range[var->index];
+	for (int64_t v = r.lo; v <= r.hi; v += x->step[var->index])
+		mark(x, a, i + 1, at + l->c[i] * v, guard + factor_of(&a->guard, var) * v, all,
+		     seen);
+}
+
+/* Whether the index of an access has all that its guard depends on. */
+static bool
+has_guard_variables(const Reorder *x, const Access *a)
+{
+	for (int i = 0; a->is_guarded && i < a->guard.n; i++) {
+		const LVar *v = a->guard.atom[i]->u.var;
+
+		if (!x->inside[v->index] || factor_of(&a->at, v) == 0)
+			return false;
+	}
+	return true;
 }
 
 /* How often mark() would be called; too often where a variable is no loop's. */
@@ -288,8 +367,8 @@ stores_cover(const Reorder *x, const LBuf *buf, int n, Range all)
 		const Access *a = &x->accesses.v[i];
 
 		if (a->buf == buf && a->is_store && a->is_certain && a->is_known &&
-		    mark_count(x, &a->at) <= MAX_COVER)
-			mark(x, &a->at, 0, a->at.k, &all, seen);
+		    has_guard_variables(x, a) && mark_count(x, &a->at) <= MAX_COVER)
+			mark(x, a, 0, a->at.k, a->is_guarded ? a->guard.k : 0, &all, seen);
 	}
 	return memchr(seen, 0, (size_t)count) == NULL;
 }

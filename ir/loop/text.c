@@ -81,6 +81,7 @@ text_is_reserved(const char *word, size_t length)
 		    memcmp(kop_info[i].name, word, length) == 0)
 			return true;
 	return (length > 4 && memcmp(word, "cvt.", 4) == 0) ||
+	       (length > 6 && memcmp(word, "splat.", 6) == 0) ||
 	       (length > 5 && memcmp(word, "bits.", 5) == 0);
 }
 
@@ -276,6 +277,17 @@ print_call(Str *s, const Expr *e)
 	print_args(s, e);
 }
 
+/* [index], or of a vector [index, lanes]. */
+static void
+print_index(Str *s, const Expr *index, int lanes)
+{
+	str_putc(s, '[');
+	print_expr(s, index, PREC_LOWEST);
+	if (lanes)
+		str_printf(s, ", %d", lanes);
+	str_putc(s, ']');
+}
+
 static void
 print_load(Str *s, const Expr *e)
 {
@@ -283,9 +295,8 @@ print_load(Str *s, const Expr *e)
 
 	str_puts(s, is_wide ? "wide(" : "");
 	print_buf_name(s, e->u.buf);
-	str_putc(s, '[');
-	print_expr(s, e->arg[0], PREC_LOWEST);
-	str_puts(s, is_wide ? "])" : "]");
+	print_index(s, e->arg[0], e->lanes);
+	str_puts(s, is_wide ? ")" : "");
 }
 
 static void
@@ -310,6 +321,10 @@ print_expr(Str *s, const Expr *e, int least)
 		print_args(s, e);
 		break;
 	case E_CALL: print_call(s, e); break;
+	case E_SPLAT:
+		str_printf(s, "splat.%d", e->lanes);
+		print_args(s, e);
+		break;
 	case E_DOT:
 		str_puts(s, "dot");
 		print_args(s, e);
@@ -337,6 +352,8 @@ print_declaration(Str *s, const LVar *v)
 	if (!v)
 		return;
 	str_printf(s, ": %s", type_name(v->type));
+	if (v->lanes)
+		str_printf(s, "x%d", v->lanes);
 	if (v->type == DT_IDX && (v->lo != INT32_MIN || v->hi != INT32_MAX))
 		str_printf(s, " in [%" PRId64 ", %" PRId64 "]", v->lo, v->hi);
 }
@@ -388,9 +405,8 @@ stmt_print_head(Str *s, const Stmt *st)
 		break;
 	case S_STORE:
 		print_buf_name(s, st->buf);
-		str_putc(s, '[');
-		expr_print(s, st->index);
-		str_puts(s, "] = ");
+		print_index(s, st->index, st->value ? st->value->lanes : 0);
+		str_puts(s, " = ");
 		expr_print(s, st->value);
 		break;
 	case S_RETURN:

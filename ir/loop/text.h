@@ -27,6 +27,10 @@
  * wide(%x[%i]) is a wide load; packed operations (pops.def) are functions.  dot(%sum,
  * %x[%i], %w[%k]) adds the products of the 16 elements from there on.
  *
+ * Vectors: %x[%i, 8] are the 8 elements from there on, wide(%x[%i, 8]) 8 wide loads,
+ * splat.8(%s) a vector of a scalar; %y[%i, 8] = … stores one, and let %v: f32x8 = … names
+ * it.
+ *
  * Literals carry their type: 12 is idx, 1.5f and 1e9f f32, 1.5 f64, true and
  * false bool, any other is NUMBER:type.  inf:f32 and nan:f64 are numbers too.
  * Integers may be hexadecimal; for a float type that gives its bits.  C's

@@ -51,8 +51,9 @@ type_name(DType t)
 	return t < DT_COUNT ? dtype_info[t].name : "no type";
 }
 
+/* A scalar of that type, or a vector. */
 static bool
-has_type(Verifier *v, const Expr *e, DType want, const char *what)
+has_lane_type(Verifier *v, const Expr *e, DType want, const char *what)
 {
 	if (e && e->type == want)
 		return true;
@@ -61,9 +62,103 @@ has_type(Verifier *v, const Expr *e, DType want, const char *what)
 }
 
 static bool
+has_type(Verifier *v, const Expr *e, DType want, const char *what)
+{
+	if (e && e->lanes)
+		return fail(v, "%s is a vector", what);
+	return has_lane_type(v, e, want, what);
+}
+
+static bool
 is_narrow(DType t)
 {
 	return !(KSET_ANY >> t & 1);
+}
+
+/* ---- Vectors ---- */
+
+static bool
+is_lane_type(DType t)
+{
+	return t == DT_I32 || t == DT_F32;
+}
+
+static bool
+is_small_int(DType t)
+{
+	return t == DT_I8 || t == DT_U8 || t == DT_I16 || t == DT_U16;
+}
+
+/* A narrow vector is what a conversion takes from memory, or gives to it. */
+static bool
+is_memory_lane(const Expr *e)
+{
+	return is_small_int(e->type) &&
+	       (e->kind == E_LOAD || (e->kind == E_CVT && e->arg[0]->type == DT_I32));
+}
+
+/* Arguments that are vectors have as many lanes as the value, which is one then. */
+static bool
+check_lanes(Verifier *v, const Expr *e)
+{
+	if (e->lanes < 0 || e->lanes == 1 || e->lanes > MAX_VECTOR_LANES || (e->lanes & (e->lanes - 1)))
+		return fail(v, "an expression with %d lanes", e->lanes);
+	for (int i = 0; i < e->nargs; i++) {
+		bool scalar = e->kind == E_SPLAT || e->kind == E_LOAD ||
+		              (e->kind == E_SELECT && i == 0 && e->arg[0]->lanes == 0);
+
+		if (e->arg[i]->lanes != (scalar ? 0 : e->lanes))
+			return fail(v, "an argument with %d lanes for a value with %d",
+			            expr_lanes(e->arg[i]), expr_lanes(e));
+	}
+	if (e->kind == E_SPLAT && !e->lanes)
+		return fail(v, "'splat' gives a vector");
+	if (e->lanes && (e->kind == E_CONST || e->kind == E_BITS || e->kind == E_CALL ||
+	                 e->kind == E_DOT))
+		return fail(v, "there is no such vector");
+	return true;
+}
+
+static bool
+check_vector_conversion(Verifier *v, const Expr *e)
+{
+	DType from = e->arg[0]->type;
+
+	return (from == DT_I32 && (e->type == DT_F32 || is_small_int(e->type))) ||
+	       (e->type == DT_I32 && e->arg[0]->kind == E_LOAD && is_small_int(from)) ||
+	       fail(v, "vectors of %s are not converted to %s", type_name(from),
+	            type_name(e->type));
+}
+
+/* A comparison is the condition of a choice between vectors of the type it compares. */
+static bool
+check_vector_choice(Verifier *v, const Expr *e)
+{
+	const Expr *c = e->arg[0];
+
+	return !c->lanes || (c->kind == E_KOP && c->arg[0]->type == e->type) ||
+	       fail(v, "a choice of %s by a comparison of another type", type_name(e->type));
+}
+
+/* What a vector may be, and of what. */
+static bool
+check_vector(Verifier *v, const Expr *e)
+{
+	bool compares = e->kind == E_KOP && kop_info[e->op].to_bool;
+
+	if (!compares && !is_lane_type(e->type) && !is_memory_lane(e))
+		return fail(v, "a vector of %s", type_name(e->type));
+	if (e->kind == E_KOP && !kop_has_vectors(e->op, e->arg[0]->type))
+		return fail(v, "'%s' of vectors of %s", kop_info[e->op].name,
+		            type_name(e->arg[0]->type));
+	for (int i = 0; i < e->nargs; i++)
+		if (e->arg[i]->lanes && !is_lane_type(e->arg[i]->type) &&
+		    !(e->kind == E_CVT && e->arg[i]->kind == E_LOAD) &&
+		    !(e->kind == E_SELECT && i == 0))
+			return fail(v, "a vector of %s is an operand", type_name(e->arg[i]->type));
+	if (e->kind == E_SELECT)
+		return check_vector_choice(v, e);
+	return e->kind != E_CVT || check_vector_conversion(v, e);
 }
 
 /* ---- Expressions ---- */
@@ -86,7 +181,7 @@ check_const(Verifier *v, const Expr *e)
 }
 
 static bool
-check_var(Verifier *v, const LVar *var, DType type)
+check_var(Verifier *v, const LVar *var, DType type, int lanes)
 {
 	if (!var || var->index < 0 || var->index >= v->f->vars.n ||
 	    v->f->vars.v[var->index] != var)
@@ -95,7 +190,8 @@ check_var(Verifier *v, const LVar *var, DType type)
 		return fail(v, "'%s' is used before its declaration", var->name);
 	if (v->var[var->index] == VAR_GONE)
 		return fail(v, "'%s' is used outside of its block", var->name);
-	return var->type == type || fail(v, "'%s' is used with a wrong type", var->name);
+	return (var->type == type && var->lanes == lanes) ||
+	       fail(v, "'%s' is used with a wrong type", var->name);
 }
 
 static bool
@@ -221,7 +317,7 @@ check_packed(Verifier *v, const Expr *e)
 	if (e->nargs != info->nargs)
 		return fail(v, "'%s' with %d operands", info->name, e->nargs);
 	for (int i = 0; i < e->nargs; i++)
-		if (!has_type(v, e->arg[i], info->arg[i], "an operand"))
+		if (!has_lane_type(v, e->arg[i], info->arg[i], "an operand"))
 			return false;
 	return e->type == info->result || fail(v, "'%s' gives %s", info->name,
 	                                       type_name(e->type));
@@ -254,20 +350,22 @@ check_kind(Verifier *v, const Expr *e, int depth)
 {
 	switch (e->kind) {
 	case E_CONST: return check_args(v, e, 0, depth) && check_const(v, e);
-	case E_VAR: return check_args(v, e, 0, depth) && check_var(v, e->u.var, e->type);
+	case E_VAR: return check_args(v, e, 0, depth) && check_var(v, e->u.var, e->type, e->lanes);
 	case E_LOAD: return check_args(v, e, 1, depth) && check_load(v, e);
 	case E_KOP:
 		return check_args(v, e, e->nargs == 1 ? 1 : 2, depth) && check_kop(v, e);
 	case E_SELECT:
 		return check_args(v, e, 3, depth) &&
-		       has_type(v, e->arg[0], DT_BOOL, "a condition") &&
-		       has_type(v, e->arg[1], e->type, "a choice") &&
-		       has_type(v, e->arg[2], e->type, "a choice");
+		       has_lane_type(v, e->arg[0], DT_BOOL, "a condition") &&
+		       has_lane_type(v, e->arg[1], e->type, "a choice") &&
+		       has_lane_type(v, e->arg[2], e->type, "a choice");
 	case E_CVT: return check_args(v, e, 1, depth);
 	case E_BITS: return check_args(v, e, 1, depth) && check_bits(v, e);
 	case E_CALL: return check_args(v, e, e->nargs, depth) && check_call(v, e);
 	case E_PACKED: return check_args(v, e, e->nargs, depth) && check_packed(v, e);
 	case E_DOT: return check_args(v, e, 3, depth) && check_dot(v, e);
+	case E_SPLAT:
+		return check_args(v, e, 1, depth) && has_type(v, e->arg[0], e->type, "a lane");
 	}
 	return fail(v, "an expression of unknown kind");
 }
@@ -281,7 +379,7 @@ check_expr(Verifier *v, const Expr *e, int depth)
 		return fail(v, "an expression is nested too deeply");
 	if (e->type >= DT_COUNT)
 		return fail(v, "an expression has no type");
-	return check_kind(v, e, depth + 1);
+	return check_kind(v, e, depth + 1) && check_lanes(v, e) && (!e->lanes || check_vector(v, e));
 }
 
 static bool
@@ -304,6 +402,8 @@ declare(Verifier *v, LVar *var, const char *what)
 		return fail(v, "'%s' is declared twice", var->name);
 	if (is_narrow(var->type))
 		return fail(v, "%s '%s' cannot be %s", what, var->name, type_name(var->type));
+	if (var->lanes && !is_lane_type(var->type))
+		return fail(v, "'%s' is a vector of %s", var->name, type_name(var->type));
 	if (var->type == DT_IDX &&
 	    (var->lo > var->hi || var->lo < INT32_MIN || var->hi > INT32_MAX))
 		return fail(v, "'%s' has an impossible range", var->name);
@@ -369,21 +469,31 @@ check_if(Verifier *v, const Stmt *s, int depth, bool *returns)
 	return true;
 }
 
+/* As many lanes as the variable. */
+static bool
+has_var_type(Verifier *v, const Expr *e, const LVar *var)
+{
+	if (e->lanes != var->lanes)
+		return fail(v, "a value with %d lanes for '%s' with %d", expr_lanes(e), var->name,
+		            var->lanes ? var->lanes : 1);
+	return has_lane_type(v, e, var->type, "the value");
+}
+
 static bool
 check_declaration(Verifier *v, const Stmt *s)
 {
 	return check_expr(v, s->value, 0) && declare(v, s->var, "the variable") &&
-	       has_type(v, s->value, s->var->type, "the value");
+	       has_var_type(v, s->value, s->var);
 }
 
 static bool
 check_set(Verifier *v, const Stmt *s)
 {
-	if (!s->var || !check_var(v, s->var, s->var->type))
+	if (!s->var || !check_var(v, s->var, s->var->type, s->var->lanes))
 		return fail(v, "an assignment to no variable");
 	if (s->var->is_const)
 		return fail(v, "'%s' cannot be assigned", s->var->name);
-	return check_typed(v, s->value, s->var->type, "the value");
+	return check_expr(v, s->value, 0) && has_var_type(v, s->value, s->var);
 }
 
 static bool
@@ -394,7 +504,9 @@ check_store(Verifier *v, const Stmt *s)
 	if (lbuf_is_read_only(s->buf))
 		return fail(v, "'%s' is read only and cannot be stored to", s->buf->name);
 	return check_typed(v, s->index, DT_IDX, "the index") &&
-	       check_typed(v, s->value, s->buf->elem, "the value");
+	       check_expr(v, s->value, 0) && has_lane_type(v, s->value, s->buf->elem, "the value") &&
+	       (!s->value->lanes || s->value->kind != E_LOAD || is_lane_type(s->value->type) ||
+	        fail(v, "a vector of %s is copied", type_name(s->value->type)));
 }
 
 static bool

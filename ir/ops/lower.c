@@ -228,6 +228,70 @@ lower_elementwise(LowerCtx *cx, const Node *n)
 	lower_end_to(cx, 0);
 }
 
+/* One step of the loop over the last axis of a nest: `lanes` elements, or with 0 one. */
+static void
+lower_step(LowerCtx *cx, const Node *n, const Nest *nest, Expr *const *outer, Expr *at, int lanes)
+{
+	LBuilder *b = &cx->b;
+	Expr *x[MAX_ELEMENTWISE], *y, *index;
+
+	for (int k = 0; k < n->nins; k++) {
+		int32_t stride = nest->axis[nest->n - 1].stride[k];
+
+		index = stride ? loop_add(b, outer[k], at) : outer[k];
+		x[k] = stride ? loop_load_lanes(b, cx->in[k], index, lanes)
+		              : loop_splat(b, loop_load(b, cx->in[k], index), lanes);
+	}
+	y = lower_activation(cx, n, op_info[n->op].scalar(b, n, x));
+	loop_store(b, cx->out[0], loop_add(b, outer[n->nins], at), y);
+}
+
+static bool
+is_plain_f32(const Node *n)
+{
+	for (int k = 0; k < n->nins; k++)
+		if (!n->in[k] || n->in[k]->type.dtype != DT_F32)
+			return false;
+	return n->out[0] && n->out[0]->type.dtype == DT_F32 && !node_is_quantized(n) &&
+	       op_info[n->op].kind == OP_ELEMENTWISE;
+}
+
+LFunc *
+node_lower_lanes(Arena *a, const Node *n, int lanes)
+{
+	LowerCtx cx;
+	LBuilder *b = &cx.b;
+	Expr *index[MAX_ELEMENTWISE + 1], *at;
+	Nest nest;
+	int32_t length, whole;
+
+	if (!is_plain_f32(n) || type_numel(&n->out[0]->type) == 0)
+		return NULL;
+	nest = make_nest(n);
+	length = nest.n ? nest.axis[nest.n - 1].length : 1;
+	while (lanes > length)
+		lanes /= 2;
+	if (lanes < 2)
+		return NULL;
+	whole = length / lanes * lanes;
+	lower_begin(&cx, a, n);
+	for (int k = 0; k <= n->nins; k++)
+		index[k] = loop_idx(b, 0);
+	for (int i = 0; i < nest.n - 1; i++) {
+		at = loop_for(b, arena_printf(a, "i%d", i), 0, nest.axis[i].length);
+		for (int k = 0; k <= n->nins; k++)
+			index[k] = loop_add(b, index[k], loop_affine(b, at, nest.axis[i].stride[k], 0));
+	}
+	lower_step(&cx, n, &nest, index, loop_for_step(b, "i", 0, whole, lanes), lanes);
+	loop_end(b);
+	if (whole < length) {
+		lower_step(&cx, n, &nest, index, loop_for(b, "i", whole, length), 0);
+		loop_end(b);
+	}
+	lower_end_to(&cx, 0);
+	return loop_finish(b);
+}
+
 /* Whether no output has an element, so that there is nothing to do. */
 static bool
 outputs_are_empty(const LowerCtx *cx, const Node *n)

@@ -67,6 +67,8 @@ typedef struct {
 	int32_t count; /* elements that are reduced to one */
 } Axes;
 
+enum { MAX_BESIDE = 8 };
+
 static Axes
 merge_axes(const Type *t, const Ints *reduced)
 {
@@ -241,6 +243,59 @@ lower_reduce(LowerCtx *cx, const Node *n)
 	v = loop_cvt(b, dtype_compute(n->in[0]->type.dtype), v);
 	loop_store_cvt(b, cx->out[0], output_index(cx, &axes), v);
 	close_loops(cx, &axes, false);
+}
+
+/* Outputs from `first` on, each the sum of `length` neighbours. */
+static void
+lower_sums_beside(LowerCtx *cx, const Node *n, Expr *first, int outputs, int32_t length)
+{
+	LBuilder *b = &cx->b;
+	LVar *sum[MAX_BESIDE];
+	Expr *at = lower_let(cx, "x_o", loop_affine(b, first, length, 0)), *i;
+
+	for (int k = 0; k < outputs; k++)
+		sum[k] = loop_var(b, "sum", start_value(b, n));
+	i = loop_for(b, "i", 0, length);
+	for (int k = 0; k < outputs; k++) {
+		Expr *x = loop_add(b, at, loop_affine(b, i, 1, k * length));
+
+		loop_set(b, sum[k], accumulate(b, n, loop_get(b, sum[k]), loop_load(b, cx->in[0], x)));
+	}
+	loop_end(b);
+	for (int k = 0; k < outputs; k++)
+		loop_store(b, cx->out[0], loop_add(b, first, loop_idx(b, k)),
+		           finish(b, n, loop_get(b, sum[k]), length));
+}
+
+LFunc *
+node_lower_beside(Arena *a, const Node *n, int outputs)
+{
+	LowerCtx cx;
+	LBuilder *b = &cx.b;
+	Attr_REDUCE attr;
+	Axes axes;
+	int32_t count, whole;
+
+	if ((n->op != OP_REDUCE_SUM && n->op != OP_REDUCE_MEAN) || node_is_quantized(n) ||
+	    n->in[0]->type.dtype != DT_F32 || work_type(n) != DT_F32 ||
+	    type_numel(&n->in[0]->type) == 0 || outputs > MAX_BESIDE)
+		return NULL;
+	attr = reduce_attr(n);
+	axes = merge_axes(&n->in[0]->type, &attr.axes);
+	if (axes.n != 2 || axes.axis[0].reduced)
+		return NULL;
+	count = axes.axis[0].length;
+	whole = count / outputs * outputs;
+	lower_begin(&cx, a, n);
+	if (whole) {
+		lower_sums_beside(&cx, n, loop_for_step(b, "o", 0, whole, outputs), outputs,
+		                  axes.axis[1].length);
+		loop_end(b);
+	}
+	if (whole < count)
+		lower_sums_beside(&cx, n, loop_idx(b, whole), (int)(count - whole),
+		                  axes.axis[1].length);
+	return loop_finish(b);
 }
 
 /* ---- Sums and extrema of quantised numbers ---- */

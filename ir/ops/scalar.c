@@ -11,7 +11,9 @@ scalar_named(LBuilder *b, const char *name, Expr *x)
 Expr *
 scalar_number(LBuilder *b, const Expr *x, double v)
 {
-	return loop_const(b, x->type, v);
+	Expr *c = loop_const(b, x->type, v);
+
+	return x->lanes ? loop_splat(b, c, x->lanes) : c;
 }
 
 Expr *

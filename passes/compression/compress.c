@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "ir/num.h"
 #include "passes/compression/agreement.h"
 #include "passes/compression/judge.h"
 #include "passes/compression/samples.h"
@@ -27,32 +28,13 @@ check_names(const Graph *g, const CompressOptions *o, Diag *d)
 	return true;
 }
 
-/* An 8-bit type without sign of the same numbers. */
-static Type
-unsigned_type(Arena *a, const Type *t)
-{
-	Type u = *t;
-
-	u.dtype = DT_U8;
-	u.q = plan_quant(a, (double)t->q->scale[0], t->q->zero[0] + 128);
-	return u;
-}
-
 /* Of an input or output that is planned as `plan`. */
 static Type
 outer_type(Arena *a, const Value *v, const Type *plan, DType wanted)
 {
 	if (!plan_is_float(v) || wanted == DT_F32)
 		return v->type;
-	return wanted == DT_U8 ? unsigned_type(a, plan) : *plan;
-}
-
-static Value *
-no_value(Emit *e, const Value *v)
-{
-	(void)e;
-	(void)v;
-	return NULL;
+	return plan_outer(a, plan, wanted);
 }
 
 static const void *
@@ -86,9 +68,10 @@ add_inputs(Emit *e, const Graph *g, const CompressOptions *o)
 	/* After all inputs are made: a node may not stand between them. */
 	for (int i = 0; i < plain; i++) {
 		const Value *v = g->inputs.v[i];
+		const Type *plan = &e->plan[v->id];
 
-		if (e->map[v->id]->type.q && o->input == DT_U8)
-			e->map[v->id] = emit_convert(e, e->map[v->id], DT_I8, e->plan[v->id].q);
+		if (e->map[v->id]->type.q && o->input != plan->dtype)
+			e->map[v->id] = emit_convert(e, e->map[v->id], plan->dtype, plan->q);
 	}
 }
 
@@ -113,9 +96,9 @@ add_outputs(Emit *e, const Graph *g, const CompressOptions *o)
 			y = emit_plain(e, v);
 		} else {
 			y = emit_coded(e, v);
-			if (y && o->output == DT_U8)
-				y = emit_convert(e, y, DT_U8,
-				                 unsigned_type(e->to->arena, &y->type).q);
+			if (y && o->output != y->type.dtype)
+				y = emit_convert(e, y, o->output,
+				                 plan_outer(e->to->arena, &y->type, o->output).q);
 		}
 		if (!y)
 			return false;
@@ -215,7 +198,7 @@ plain_biases(const NewWeights *w, int32_t rows, Arena *a)
 		return w->bias;
 	v = ARENA_ARRAY(a, float, rows + 1);
 	for (int32_t r = 0; r < rows; r++)
-		v[r] = (float)(((const int32_t *)w->bias)[r] * w->x_scale *
+		v[r] = (float)(num_load(w->bias_type, w->bias, (size_t)r) * w->x_scale *
 		               (double)q->scale[q->n == 1 ? 0 : r]);
 	return v;
 }
@@ -263,9 +246,8 @@ compress(Graph *g, const CompressOptions *o, const Samples *all, const Executor 
 
 	if (!of || (shared && !share_out(&shares, g, o, &used, states, exec, scratch, d)))
 		return NULL;
-	plan = o->weights.most ? plan_make(g, of, o->ranges, g->arena) : plan_floats(g, g->arena);
+	plan = o->weights.most ? plan_make(g, of, o->ranges, o->codes, g->arena) : plan_floats(g, g->arena);
 	emit_init(&e, q, g, plan, d);
-	e.missing = no_value;
 	add_inputs(&e, g, o);
 	if (!walk_nodes(g, &e, o, shared ? &hooks : NULL, &used, states, exec, r, d) || !add_outputs(&e, g, o))
 		return NULL;

@@ -19,7 +19,8 @@ typedef enum { RANGE_MSE, RANGE_MIN_MAX, RANGE_PERCENTILE, RANGE_KL } RangeMetho
 typedef struct {
 	RangeMethod ranges;   /* how the ranges of values are chosen */
 	WeightOptions weights; /* with most = 0 the whole graph stays float */
-	DType input, output;  /* DT_I8, DT_U8, or DT_F32 for numbers that stay float */
+	DType codes;          /* of values between layers: DT_I8, or DT_I16 for more precision */
+	DType input, output;  /* DT_I8, DT_U8, DT_I16, or DT_F32 for numbers that stay float */
 	struct Survey *survey; /* what earlier calls with this graph and these samples measured, and
 	                        * this one will, when it is of use (survey.h); or NULL */
 	bool measure_shares;  /* of the layers in the error: takes a run of the network for each */

@@ -100,7 +100,7 @@ emit_as_is(Emit *e, Value *v)
 			e->plain[v->id] = constant(e, v->name, v->type, v->data);
 		return e->plain[v->id];
 	}
-	if (!e->map[v->id])
+	if (!e->map[v->id] && e->missing)
 		e->map[v->id] = e->missing(e, v);
 	return e->map[v->id];
 }
@@ -262,7 +262,7 @@ emit_linear(Emit *e, const Node *n, const NewWeights *w)
 	in[0] = coded ? emit_coded(e, n->in[0]) : emit_plain(e, n->in[0]);
 	in[1] = constant(e, n->in[1]->name, w->type, w->w);
 	in[2] = constant(e, has_bias ? n->in[2]->name : NULL,
-	                 type_make(coded ? DT_I32 : DT_F32, 1, &y->dim[axis]), w->bias);
+	                 type_make(w->bias_type, 1, &y->dim[axis]), w->bias);
 	return copy_node(e, n, 3, in, coded ? e->plan : NULL);
 }
 

@@ -14,7 +14,8 @@ typedef struct Emit {
 	Value **map;       /* by the same: what stands for the value, or NULL */
 	Value **plain, **coded; /* copies of constants, and other forms of values, or NULL */
 	size_t bytes;      /* of the constants made so far */
-	/* Called for a value that is not in `map`; its result is put there. */
+	/* Called for a value that is not in `map`; its result is put there.  NULL: there is no
+	 * other. */
 	Value *(*missing)(struct Emit *e, const Value *v);
 	void *user;
 } Emit;

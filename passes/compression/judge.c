@@ -102,14 +102,6 @@ add_outputs(const Graph *g, Emit *e)
 	return true;
 }
 
-static Value *
-no_value(Emit *e, const Value *v)
-{
-	(void)e;
-	(void)v;
-	return NULL;
-}
-
 static bool
 build_model(Judge *j, const Samples *s, Diag *d)
 {
@@ -122,7 +114,6 @@ build_model(Judge *j, const Samples *s, Diag *d)
 	j->in = ARENA_ARRAY(j->a, CallArray, g->inputs.n + 2 * most + 1);
 	j->layer = ARENA_ARRAY(j->a, const Node *, most + 1);
 	emit_init(&e, to, g, plan_floats(g, j->a), d);
-	e.missing = no_value;
 	for (int i = 0; i < plain; i++) {
 		e.map[g->inputs.v[i]->id] = graph_input(to, NULL, g->inputs.v[i]->type);
 		j->in[i] = s->in[i];

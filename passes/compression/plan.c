@@ -78,9 +78,37 @@ plan_affine(Arena *a, Range r)
 	return plan_quant(a, scale, (int32_t)zero);
 }
 
-static const Quant *
-fixed_quant(Arena *a, Op op)
+const Quant *
+plan_symmetric(Arena *a, Range r)
 {
+	return plan_quant(a, fmax(fmax(-r.lo, r.hi) / INT16_MAX, LEAST_SCALE), 0);
+}
+
+Type
+plan_outer(Arena *a, const Type *plan, DType t)
+{
+	double scale = (double)plan->q->scale[0];
+	int32_t zero = plan->q->zero[0];
+	Type outer = *plan;
+
+	if (t == plan->dtype)
+		return outer;
+	outer.dtype = t;
+	if (t == DT_I16)
+		outer.q = plan_symmetric(a, (Range){scale * (-128 - zero), scale * (127 - zero)});
+	else if (plan->dtype == DT_I16)
+		outer.q = plan_quant(a, scale * INT16_MAX / 127, t == DT_U8 ? 128 : 0);
+	else
+		outer.q = plan_quant(a, scale, zero + 128);
+	return outer;
+}
+
+/* As the operators of TFLite have it. */
+static const Quant *
+fixed_quant(Arena *a, Op op, DType codes)
+{
+	if (codes == DT_I16 && (op == OP_SIGMOID || op == OP_TANH || op == OP_SOFTMAX))
+		return plan_quant(a, 0x1p-15, 0);
 	switch ((int)op) {
 	case OP_LOG_SOFTMAX: return plan_quant(a, 0x1p-4, 127);
 	case OP_TANH:
@@ -98,6 +126,7 @@ typedef struct {
 	int *leader;           /* by Value.id: another one of the class, or itself */
 	const Quant **fixed;   /* by leader */
 	bool *repeats;         /* a value that shows nothing new */
+	DType codes;
 	const Graph *g;
 	Arena *a;
 } Classes;
@@ -191,7 +220,7 @@ unite_node(Classes *c, const Node *n)
 		unite_inputs(c, n, x);
 		break;
 	case KIND_FIXED:
-		c->fixed[leader_of(c, y)] = fixed_quant(c->a, n->op);
+		c->fixed[leader_of(c, y)] = fixed_quant(c->a, n->op, c->codes);
 		break;
 	case KIND_LSTM:
 		unite_lstm(c, n);
@@ -205,9 +234,9 @@ unite_node(Classes *c, const Node *n)
 }
 
 static Classes
-find_classes(const Graph *g, Arena *a)
+find_classes(const Graph *g, DType codes, Arena *a)
 {
-	Classes c = {.g = g, .a = a};
+	Classes c = {.g = g, .codes = codes, .a = a};
 	int plain = graph_plain_inputs(g), outputs = graph_plain_outputs(g);
 
 	c.leader = ARENA_ARRAY(a, int, g->values.n + 1);
@@ -249,10 +278,19 @@ cell_quant(Arena *a, const Quant *usual, const Observed *o)
 	return plan_quant(a, scale, 0);
 }
 
-Type *
-plan_make(const Graph *g, Observed *of, RangeMethod method, Arena *a)
+/* Of a class that no operator has one for. */
+static const Quant *
+seen_quant(const Observed *o, RangeMethod method, DType codes, Arena *a)
 {
-	Classes c = find_classes(g, a);
+	if (codes == DT_I16)
+		return plan_symmetric(a, observe_range(o, method, 1 << 16, a));
+	return plan_affine(a, observe_range(o, method, 1 << 8, a));
+}
+
+Type *
+plan_make(const Graph *g, Observed *of, RangeMethod method, DType codes, Arena *a)
+{
+	Classes c = find_classes(g, codes, a);
 	Type *type = ARENA_ARRAY(a, Type, g->values.n + 1);
 	Observed *class = ARENA_ARRAY(a, Observed, g->values.n + 1);
 	const Quant **q = ARENA_ARRAY(a, const Quant *, g->values.n + 1);
@@ -273,9 +311,8 @@ plan_make(const Graph *g, Observed *of, RangeMethod method, Arena *a)
 			q[leader] = cell ? cell_quant(a, c.fixed[leader], &class[leader])
 			            : c.fixed[leader]
 			                    ? c.fixed[leader]
-			                    : plan_affine(a, observe_range(&class[leader],
-			                                                   method, 256, a));
-		type[i].dtype = cell ? DT_I16 : DT_I8;
+			                    : seen_quant(&class[leader], method, codes, a);
+		type[i].dtype = cell ? DT_I16 : codes;
 		type[i].q = q[leader];
 	}
 	return type;

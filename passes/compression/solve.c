@@ -177,16 +177,28 @@ solve_target(const Problem *p, const float *w, double *target, Arena *scratch)
 
 /* ---- Rounding ---- */
 
-static double
-nearest(double x, int most)
+double
+grid_nearest(const Grid *g, double x)
 {
-	return fmin(fmax(rint(x), -most), most);
+	int lo = 0, hi = g->n - 1;
+
+	if (g->n == 0)
+		return fmin(fmax(rint(x), -g->most), g->most);
+	while (hi - lo > 1) {
+		int middle = (lo + hi) / 2;
+
+		if (g->code[middle] <= x)
+			lo = middle;
+		else
+			hi = middle;
+	}
+	return x - g->code[lo] <= g->code[hi] - x ? g->code[lo] : g->code[hi];
 }
 
 /* GPTQ: each column is rounded, and those behind it make up for the error. */
 static void
-round_in_order(const Problem *p, const double *start, const bool *keep, int most, double scale,
-               double *code, Arena *scratch)
+round_in_order(const Problem *p, const double *start, const bool *keep, const Grid *grid,
+               double scale, double *code, Arena *scratch)
 {
 	size_t n = (size_t)p->d;
 	double *w = ARENA_ARRAY(scratch, double, n + 1);
@@ -198,7 +210,7 @@ round_in_order(const Problem *p, const double *start, const bool *keep, int most
 		const double *u = &p->upper[i * n];
 		double e;
 
-		code[column] = keep && !keep[column] ? 0 : nearest(w[i] / scale, most);
+		code[column] = keep && !keep[column] ? 0 : grid_nearest(grid, w[i] / scale);
 		e = (w[i] - scale * code[column]) / u[i];
 		for (size_t j = i + 1; j < n; j++)
 			w[j] -= e * u[j];
@@ -223,7 +235,7 @@ find_gradient(const Problem *p, const double *target, double scale, const double
 
 /* Moves single codes while that makes the error less. */
 static bool
-improve_codes(const Problem *p, const bool *keep, int most, double scale, double *code,
+improve_codes(const Problem *p, const bool *keep, const Grid *grid, double scale, double *code,
               double *gradient)
 {
 	size_t n = (size_t)p->d;
@@ -234,7 +246,7 @@ improve_codes(const Problem *p, const bool *keep, int most, double scale, double
 
 		if (keep && !keep[i])
 			continue;
-		to = nearest(code[i] - gradient[i] / (scale * hii), most);
+		to = grid_nearest(grid, code[i] - gradient[i] / (scale * hii));
 		step = scale * (to - code[i]);
 		if (step == 0 || 2 * step * gradient[i] + step * step * hii >= 0)
 			continue;
@@ -263,19 +275,62 @@ best_scale(const Problem *p, const double *target, const double *code, double sc
 
 void
 solve_round(const Problem *p, const double *target, const double *start, const bool *keep,
-            int most, bool refit, double *scale, double *code, Arena *scratch)
+            const Grid *grid, bool refit, double *scale, double *code, Arena *scratch)
 {
 	double *gradient = ARENA_ARRAY(scratch, double, p->d + 1);
 
-	round_in_order(p, start, keep, most, *scale, code, scratch);
+	round_in_order(p, start, keep, grid, *scale, code, scratch);
 	for (int fit = 0; fit <= (refit ? REFITS : 0); fit++) {
 		if (fit > 0)
 			*scale = best_scale(p, target, code, *scale);
 		find_gradient(p, target, *scale, code, gradient);
 		for (int i = 0; i < SWEEPS; i++)
-			if (!improve_codes(p, keep, most, *scale, code, gradient))
+			if (!improve_codes(p, keep, grid, *scale, code, gradient))
 				break;
 	}
+}
+
+/* ---- Colors ---- */
+
+void
+solve_add_colors(const Problem *p, const double *target, const int *color, int n, double scale,
+                 double *m, double *y, Arena *scratch)
+{
+	size_t d = (size_t)p->d;
+	double *part = ARENA_ARRAY(scratch, double, n + 1); /* of a row of H, by color */
+
+	for (size_t i = 0; i < d; i++) {
+		double pull = 0;
+
+		if (color[i] < 0)
+			continue;
+		memset(part, 0, (size_t)n * sizeof *part);
+		for (size_t j = 0; j < d; j++) {
+			pull += p->h[i * d + j] * target[j];
+			if (color[j] >= 0)
+				part[color[j]] += p->h[i * d + j];
+		}
+		for (int k = 0; k < n; k++)
+			m[color[i] * n + k] += scale * scale * part[k];
+		y[color[i]] += scale * pull;
+	}
+}
+
+bool
+solve_positive(const double *m, double *y, int32_t n, Arena *scratch)
+{
+	size_t size = (size_t)n * (size_t)n;
+	double *copy = arena_copy(scratch, m, size * sizeof *m), mean = 0;
+	double *l = ARENA_ARRAY(scratch, double, size + 1);
+
+	for (int32_t i = 0; i < n; i++)
+		mean += m[i * n + i] / n;
+	for (int32_t i = 0; i < n; i++)
+		copy[i * n + i] += 1e-6 * mean + 1e-30;
+	if (!factor(copy, l, n))
+		return false;
+	solve_factored(l, n, y);
+	return true;
 }
 
 /* ---- Dropping ---- */

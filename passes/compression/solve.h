@@ -26,6 +26,15 @@
 
 #include "base/arena.h"
 
+/* The codes that weights may have: all whole numbers from -most to most, or n of them. */
+typedef struct {
+	int most;
+	int n;              /* 0: all */
+	const double *code; /* ascending */
+} Grid;
+
+double grid_nearest(const Grid *g, double x);
+
 /* Wider layers than this are not worth their moments. */
 enum { SOLVE_MOST_COLUMNS = 2048 };
 
@@ -49,12 +58,24 @@ bool solve_prepare(Problem *p, const double *h, const double *g, int32_t d, bool
 void solve_target(const Problem *p, const float *w, double *target, Arena *scratch);
 
 /*
- * Codes from -most to most for the row `target` on the scale *scale, 0 where `keep` is
+ * Codes of the grid for the row `target` on the scale *scale, 0 where `keep` is
  * false (NULL: nowhere).  `start` is the best row that is not rounded: the target, or with
  * `keep` what solve_kept() gives.  With `refit` the scale is improved too.
  */
 void solve_round(const Problem *p, const double *target, const double *start, const bool *keep,
-                 int most, bool refit, double *scale, double *code, Arena *scratch);
+                 const Grid *grid, bool refit, double *scale, double *code, Arena *scratch);
+
+/*
+ * Adds what a row says about the best value of each of n colors: with values v, the sum of
+ * the rows' errors is v M v' - 2 v y' and something that does not depend on v.  The row is
+ * scale * v[color[j]] at column j, or 0 where color[j] is negative.
+ */
+void solve_add_colors(const Problem *p, const double *target, const int *color, int n,
+                      double scale, double *m, double *y, Arena *scratch);
+
+/* x of m x = y for a matrix that is made positive by a part of its diagonal; false when
+ * it cannot be. */
+bool solve_positive(const double *m, double *y, int32_t n, Arena *scratch);
 
 /*
  * Which of a row's weights to drop, one after the other: order[k] is the k-th of `count`

@@ -47,14 +47,6 @@ look_at_layer(void *user, const Layer *l, const Moments *m, Arena *a)
 	VEC_PUSH(look->a, &look->out->layers, loss);
 }
 
-static Value *
-no_value(Emit *e, const Value *v)
-{
-	(void)e;
-	(void)v;
-	return NULL;
-}
-
 bool
 survey_layers(Survey *out, Graph *g, const CompressOptions *options, const Samples *s,
               const CallArray *states, const Executor *exec, Arena *a, Diag *d)
@@ -74,7 +66,6 @@ survey_layers(Survey *out, Graph *g, const CompressOptions *options, const Sampl
 	*out = (Survey){.nshares = SHARES, .share = shares};
 	floats.weights = (WeightOptions){0};
 	emit_init(&e, to, g, plan_floats(g, work), d);
-	e.missing = no_value;
 	for (int i = 0; i < g->inputs.n; i++)
 		e.map[g->inputs.v[i]->id] = graph_input(to, NULL, g->inputs.v[i]->type);
 	ok = judge_begin(&judge, g, &judged, SHARES, exec, work, d) &&

@@ -291,19 +291,8 @@ constant_bytes(const Node *n)
 	return bytes;
 }
 
-/* Of codes from -most to most. */
-static int
-bits_of(int most)
-{
-	int bits = 1;
-
-	for (; most > 0; most >>= 1)
-		bits++;
-	return bits;
-}
-
 static LayerReport
-report_of(const Node *n, const NewWeights *weights, int most, bool in_float)
+report_of(const Node *n, const NewWeights *weights, const WeightOptions *o, bool in_float)
 {
 	bool linear = plan_kind(n) == KIND_LINEAR;
 
@@ -312,7 +301,7 @@ report_of(const Node *n, const NewWeights *weights, int most, bool in_float)
 		.weights = weights,
 		.name = name_of(n),
 		.integer = !in_float || !plan_has_float(n),
-		.bits = weights && weights->type.q ? bits_of(most)
+		.bits = weights && weights->type.q ? weights_bits(o)
 		        : linear                   ? 32
 		                                   : 0,
 		.sparsity = weights ? weights->sparsity : 0,
@@ -406,8 +395,7 @@ choose_weights(Walk *w, const Node *n, const WeightOptions *o, Arena *a)
 
 	if (weights_need_moments(&l, o, &cut))
 		note_rank(w, &l, &m);
-	*out = weights_choose(&l, &m, o, &cut, coded->q ? (double)coded->q->scale[0] : 1,
-	                      w->main->to->arena);
+	*out = weights_choose(&l, &m, o, &cut, coded, w->main->to->arena);
 	return out;
 }
 
@@ -452,7 +440,7 @@ walk_node(Walk *w, const Node *n)
 	}
 	if (!ok)
 		diag_report(w->d, &n->loc, E_INTERNAL, "'%s' cannot be written in float", name_of(n));
-	r = report_of(n, weights, o.most, in_float);
+	r = report_of(n, weights, &o, in_float);
 	ok = ok && run_trial(&t, n, a) && emit_node(w->main, n, weights, in_float);
 	if (ok) {
 		measure(w, n, &r, a);

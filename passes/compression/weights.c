@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "ir/num.h"
+#include "passes/compression/cluster.h"
 #include "passes/compression/solve.h"
 
 enum {
@@ -17,19 +19,36 @@ static const double least_part = 0.7, least_part_of_few = 0.25, step = 0.02;
 /* Far below any weight, so that a row of zeros has a scale too. */
 #define LEAST_SCALE 0x1p-40
 
-static double
-code_of(double w, int most, double scale)
+/* Codes of powers of 2. */
+static const double powers[] = {-64, -32, -16, -8, -4, -2, -1, 0, 1, 2, 4, 8, 16, 32, 64};
+
+static Grid
+grid_of(const WeightOptions *o)
 {
-	return fmin(fmax(rint(w / scale), -most), most);
+	int n = o->powers ? (int)(sizeof powers / sizeof *powers) : 0;
+
+	return (Grid){.most = o->most, .n = n, .code = powers};
+}
+
+int
+weights_bits(const WeightOptions *o)
+{
+	enum { POWER_BITS = 4 };
+	int bits = 1;
+
+	for (int most = o->most; most > 0; most >>= 1)
+		bits++;
+	bits = o->powers ? POWER_BITS : bits;
+	return o->cluster && o->cluster < bits ? o->cluster : bits;
 }
 
 static double
-error_of(const double *w, size_t n, int most, double scale)
+error_of(const double *w, size_t n, const Grid *grid, double scale)
 {
 	double sum = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		double e = code_of(w[i], most, scale) * scale - w[i];
+		double e = grid_nearest(grid, w[i] / scale) * scale - w[i];
 
 		sum += e * e;
 	}
@@ -38,16 +57,17 @@ error_of(const double *w, size_t n, int most, double scale)
 
 /* The scale that rounds n weights with the least square error. */
 static double
-best_scale(const double *w, size_t n, int most)
+best_scale(const double *w, size_t n, const Grid *grid)
 {
 	double greatest = 0, best, least = HUGE_VAL;
+	int most = grid->most;
 	double down_to = most < EIGHT_BITS ? least_part_of_few : least_part;
 
 	for (size_t i = 0; i < n; i++)
 		greatest = fmax(greatest, fabs(w[i]));
 	best = greatest / most;
 	for (int i = 0; greatest > 0 && 1 - i * step >= down_to; i++) {
-		double scale = greatest / most * (1 - i * step), e = error_of(w, n, most, scale);
+		double scale = greatest / most * (1 - i * step), e = error_of(w, n, grid, scale);
 
 		if (e < least) {
 			least = e;
@@ -83,6 +103,9 @@ typedef struct {
 	double *target;      /* rows as they should be */
 	double *start;       /* rows as they are best without rounding */
 	bool *keep;          /* by row and column; NULL: all */
+	Grid grid;           /* of the codes */
+	double *scale;       /* of each row, or of all */
+	bool by_row;
 	Arena *a;            /* of the work */
 } Choice;
 
@@ -102,7 +125,8 @@ bool
 weights_need_moments(const Layer *l, const WeightOptions *o, const Cut *cut)
 {
 	return l->columns <= SOLVE_MOST_COLUMNS &&
-	       (drops(l, o) || cut->drop > 0 || (o->most > 0 && o->most < EIGHT_BITS));
+	       (drops(l, o) || cut->drop > 0 || o->cluster > 0 ||
+	        (o->most > 0 && o->most < EIGHT_BITS));
 }
 
 static const Problem *
@@ -341,27 +365,36 @@ drop_channels(Choice *c)
 
 /* ---- Codes ---- */
 
-/* A bias beyond int32 would have no code: then the scale must be larger. */
+/* A bias beyond int32, or with 16-bit inputs beyond what their sums may be, would have no
+ * code: then the scale must be larger. */
 static double
-scale_for_bias(double scale, double bias, double x_scale)
+scale_for_bias(double scale, double bias, const Type *x)
 {
-	return fmax(scale, fabs(bias) / x_scale / 0x1p30);
+	double most = x->dtype == DT_I16 ? 0x1p40 : 0x1p30;
+
+	return fmax(scale, fabs(bias) / (double)x->q->scale[0] / most);
 }
 
-/* The codes of a row, on *scale, which may become better. */
+static double *
+scale_of(const Choice *c, int32_t row)
+{
+	return &c->scale[c->by_row ? row : 0];
+}
+
+/* The codes of a row, on its scale, which may become better. */
 static void
-choose_codes(const Choice *c, int32_t row, bool refit, double *scale, double *code)
+choose_codes(const Choice *c, int32_t row, bool refit, double *code)
 {
 	size_t at = (size_t)row * c->columns;
-	int most = c->o->most;
+	double *scale = scale_of(c, row);
 	Arena *scratch = arena_child(c->a);
 
 	if (c->problem && weights_need_moments(c->l, c->o, c->cut))
 		solve_round(problem_of(c, row), c->target + at, c->start + at,
-		            c->keep ? c->keep + at : NULL, most, refit, scale, code, scratch);
+		            c->keep ? c->keep + at : NULL, &c->grid, refit, scale, code, scratch);
 	else
 		for (size_t j = 0; j < c->columns; j++)
-			code[j] = code_of(c->start[at + j], most, *scale);
+			code[j] = grid_nearest(&c->grid, c->start[at + j] / *scale);
 	arena_free(scratch);
 }
 
@@ -372,52 +405,152 @@ bias_of(const Layer *l, int32_t row)
 }
 
 /* The scale of each row, or one for all. */
-static double *
-choose_scales(const Choice *c, bool by_row, double x_scale)
+static void
+choose_scales(Choice *c, const Type *x)
 {
 	const Layer *l = c->l;
-	int32_t n = by_row ? l->rows : 1;
-	size_t of_each = by_row ? c->columns : c->columns * (size_t)l->rows;
-	double *scale = ARENA_ARRAY(c->a, double, n + 1);
+	int32_t n = c->by_row ? l->rows : 1;
+	size_t of_each = c->by_row ? c->columns : c->columns * (size_t)l->rows;
 
+	c->scale = ARENA_ARRAY(c->a, double, n + 1);
 	for (int32_t i = 0; i < n; i++)
-		scale[i] = best_scale(c->start + (size_t)i * of_each, of_each, c->o->most);
-	for (int32_t r = 0; r < l->rows; r++) {
-		double *s = &scale[by_row ? r : 0];
-
-		*s = scale_for_bias(*s, bias_of(l, r), x_scale);
-	}
-	return scale;
+		c->scale[i] = best_scale(c->start + (size_t)i * of_each, of_each, &c->grid);
+	for (int32_t r = 0; r < l->rows; r++)
+		*scale_of(c, r) = scale_for_bias(*scale_of(c, r), bias_of(l, r), x);
 }
 
+/* ---- Palettes ---- */
+
+/* The palette for the weights as they are before they are rounded, which count as much as
+ * what they meet varies. */
+static int
+first_palette(const Choice *c, double *color)
+{
+	Cluster *all = cluster_new(c->o->most, c->a);
+
+	for (int32_t r = 0; r < c->l->rows; r++) {
+		const Problem *p = problem_of(c, r);
+		double scale = *scale_of(c, r);
+
+		for (size_t j = 0; j < c->columns; j++) {
+			size_t at = (size_t)r * c->columns + j;
+			double h = p ? p->h[j * c->columns + j] : 1;
+
+			if (!c->keep || c->keep[at])
+				cluster_add(all, c->start[at] / scale, scale * scale * h);
+		}
+	}
+	return cluster_find(all, 1 << c->o->cluster, c->keep != NULL, color, c->a);
+}
+
+/* The best colors for the codes that all rows choose from the palette. */
+static int
+better_palette(const Choice *c, double *color)
+{
+	int n = c->grid.n;
+	double *m = ARENA_ARRAY(c->a, double, n * n + 1), *y = ARENA_ARRAY(c->a, double, n + 1);
+	double *code = ARENA_ARRAY(c->a, double, c->columns + 1);
+	int *number = ARENA_ARRAY(c->a, int, c->columns + 1);
+
+	for (int32_t r = 0; r < c->l->rows; r++) {
+		size_t at = (size_t)r * c->columns;
+		Arena *scratch = arena_child(c->a);
+
+		choose_codes(c, r, false, code);
+		for (size_t j = 0; j < c->columns; j++) {
+			number[j] = c->keep && !c->keep[at + j] ? -1 : 0;
+			while (number[j] >= 0 && color[number[j]] != code[j])
+				number[j]++;
+		}
+		solve_add_colors(problem_of(c, r), c->target + at, number, n, *scale_of(c, r), m, y,
+		                 scratch);
+		arena_free(scratch);
+	}
+	/* A color that nothing has any more stays. */
+	for (int i = 0; i < n; i++)
+		if (!(m[i * n + i] > 0)) {
+			m[i * n + i] = 1;
+			y[i] = color[i];
+		}
+	if (solve_positive(m, y, n, c->a))
+		for (int i = 0; i < n; i++)
+			color[i] = y[i];
+	return cluster_round(color, n, c->o->most, c->keep != NULL);
+}
+
+static void
+choose_palette(Choice *c)
+{
+	enum { ROUNDS = 2 };
+	double *color = ARENA_ARRAY(c->a, double, CLUSTER_MOST_COLORS);
+
+	c->grid = (Grid){.most = c->o->most, .n = first_palette(c, color), .code = color};
+	for (int i = 0; i < ROUNDS && c->problem; i++)
+		c->grid.n = better_palette(c, color);
+}
+
+/* ---- Layers of codes ---- */
+
+/* The greatest that a sum of products of codes with inputs of 16 bits can be. */
+static double
+greatest_sum(const double *code, int32_t n)
+{
+	double sum = 0;
+
+	for (int32_t i = 0; i < n; i++)
+		sum += fabs(code[i]);
+	return sum * -INT16_MIN;
+}
+
+static void
+store_biases(NewWeights *out, const double *b, int32_t n, DType t, Arena *a)
+{
+	void *bias = arena_calloc(a, (size_t)n + 1, (size_t)dtype_info[t].bytes);
+	double lo = t == DT_I64 ? -0x1p62 : INT32_MIN, hi = t == DT_I64 ? 0x1p62 : INT32_MAX;
+
+	for (int32_t r = 0; r < n; r++)
+		num_store_int(t, bias, (size_t)r, (int64_t)fmin(fmax(rint(b[r]), lo), hi));
+	out->bias_type = t;
+	out->bias = bias;
+}
+
+/* 16-bit inputs have sums of 32 bits where these are sure to be enough, as they are shorter. */
 static NewWeights
-as_codes(const Choice *c, double x_scale, Arena *a)
+as_codes(Choice *c, const Type *x, Arena *a)
 {
 	const Layer *l = c->l;
-	bool by_row = layer_row_axis(l) >= 0;
+	bool by_row = layer_row_axis(l) >= 0, refit;
 	int32_t n = by_row ? l->rows : 1;
-	double *scale = choose_scales(c, by_row, x_scale);
 	double *code = ARENA_ARRAY(c->a, double, c->columns + 1);
 	float *scales = ARENA_ARRAY(a, float, n + 1);
 	int8_t *w = arena_alloc(a, (size_t)l->rows * c->columns + 1);
-	int32_t *bias = ARENA_ARRAY(a, int32_t, l->rows + 1);
+	double *bias = ARENA_ARRAY(c->a, double, l->rows + 1), most = 0;
 	Quant *q = ARENA_NEW(a, Quant);
-	NewWeights out = {.type = l->n->in[1]->type, .w = w, .bias = bias, .x_scale = x_scale};
+	NewWeights out = {.type = l->n->in[1]->type, .w = w, .x_scale = (double)x->q->scale[0]};
 
+	c->by_row = by_row;
+	c->grid = grid_of(c->o);
+	choose_scales(c, x);
+	if (c->o->cluster)
+		choose_palette(c);
+	refit = by_row && (c->o->most <= FEW_CODES || c->o->powers);
 	for (int32_t r = 0; r < l->rows; r++) {
-		double *s = &scale[by_row ? r : 0], b;
+		double *s = scale_of(c, r), sum;
 
-		choose_codes(c, r, by_row && c->o->most <= FEW_CODES, s, code);
-		*s = scale_for_bias(*s, bias_of(l, r), x_scale);
+		choose_codes(c, r, refit, code);
+		*s = scale_for_bias(*s, bias_of(l, r), x);
 		scales[by_row ? r : 0] = (float)*s;
+		sum = greatest_sum(code, l->columns);
 		for (int32_t j = 0; j < l->columns; j++) {
 			w[layer_weight(l, r, j)] = (int8_t)code[j];
 			code[j] *= (double)(float)*s;
 		}
-		b = matched_bias(l, c->m, r, c->w + (size_t)r * c->columns, code);
-		b /= x_scale * (double)(float)*s;
-		bias[r] = (int32_t)fmin(fmax(rint(b), INT32_MIN), INT32_MAX);
+		bias[r] = matched_bias(l, c->m, r, c->w + (size_t)r * c->columns, code) /
+		          (out.x_scale * (double)(float)*s);
+		most = fmax(most, sum + fabs(bias[r]));
 	}
+	store_biases(&out, bias, l->rows,
+	             x->dtype == DT_I16 && most >= INT32_MAX ? DT_I64 : DT_I32, a);
 	*q = (Quant){.axis = by_row ? layer_row_axis(l) : 0, .n = n, .scale = scales};
 	q->zero = ARENA_ARRAY(a, int32_t, n + 1);
 	out.type.dtype = DT_I8;
@@ -439,7 +572,7 @@ as_floats(const Choice *c, Arena *a)
 			w[layer_weight(l, r, j)] = (float)c->start[at + (size_t)j];
 		bias[r] = (float)matched_bias(l, c->m, r, c->w + at, c->start + at);
 	}
-	return (NewWeights){.type = l->n->in[1]->type, .w = w, .bias = bias};
+	return (NewWeights){.type = l->n->in[1]->type, .w = w, .bias_type = DT_F32, .bias = bias};
 }
 
 static double
@@ -454,7 +587,7 @@ part_of_zeros(const NewWeights *w)
 
 NewWeights
 weights_choose(const Layer *l, const Moments *m, const WeightOptions *o, const Cut *cut,
-               double x_scale, Arena *a)
+               const Type *x, Arena *a)
 {
 	Arena *scratch = arena_child(a);
 	Choice c = {.l = l, .m = m, .o = o, .cut = cut, .columns = (size_t)l->columns,
@@ -469,7 +602,7 @@ weights_choose(const Layer *l, const Moments *m, const WeightOptions *o, const C
 		drop_channels(&c);
 	else if (drops(l, o))
 		drop_weights(&c);
-	out = o->most ? as_codes(&c, x_scale, a) : as_floats(&c, a);
+	out = o->most ? as_codes(&c, x, a) : as_floats(&c, a);
 	out.sparsity = part_of_zeros(&out);
 	arena_free(scratch);
 	return out;

@@ -23,7 +23,6 @@ import collections
 import os
 import re
 import sys
-import tempfile
 
 import numpy as np
 
@@ -41,6 +40,10 @@ RECIPES = {
     "channel:50%": "-fprune=channel:50% -fquantize=int8",
     "int4": "-fquantize=int4",
     "ternary": "-fquantize=ternary",
+    "pow2": "-fquantize=pow2",
+    "cluster4": "-fquantize=int8 -fcluster=4",
+    "cluster3": "-fquantize=int8 -fcluster=3",
+    "cluster2": "-fquantize=int8 -fcluster=2",
     "80%+int4": "-fprune=layer:80% -fquantize=int4",
     "90%+int4": "-fprune=layer:90% -fquantize=int4",
     "2:4+int4": "-fprune=2:4 -fquantize=int4",
@@ -144,15 +147,10 @@ def main():
     args = p.parse_args()
     args.mcc = os.path.abspath(args.mcc)
 
-    missing = emulated.missing_tools("m")
-    if missing or not os.path.isdir(args.models):
-        print(f"skipped: no {', '.join(missing) or args.models}")
-        return 77
-    with tempfile.TemporaryDirectory(prefix="mcc-bench-") as folder:
-        sim, built = emulated.prepare_simulator(folder)
-        if "cycles.so" not in built:
+    with mcu.workplace(args) as place:
+        if not place:
             return 77
-        bench = Bench(args, sim, folder)
+        bench = Bench(args, *place)
         print(f"{args.core} -O{args.level}\nmodel    recipe         flash   cycles  of dense     "
               "predicted                   forms", flush=True)
         for name in args.model or MODELS:

@@ -2,6 +2,7 @@
 """Measures the MLPerf Tiny int8 models on emulated microcontrollers and prints one table.
 
     tests/bench/mcu.py [--core m4]... [--model kws]... [-O3] [--way gcc]... [--layers]
+    tests/bench/mcu.py --variants [--core m4]... [--model kws]... [--way gcc]...
 
 Other models are named by their folder in ../shared/models, as in --model mcunet_vww_i8.
 
@@ -18,10 +19,13 @@ that the object file for this machine gives.  A line of the table is one build:
                     the cycles of all layers
     goal            million cycles that the better of gcc and clang has to reach
 
-With --layers the functions that take most cycles follow.  Needs ../shared/models and
+With --layers each layer follows: its cycles, and the estimate of its kernel by them.  With
+--variants each layer is measured with each of its kernels (-fkernel=N); it counts as well
+chosen when no other takes 3 % less.  Both measure builds of C.  Needs ../shared/models and
 the tools of tests/mcusim/README.md; without them the exit status is 77.
 """
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -53,7 +57,7 @@ WAYS = ["gcc", "clang", "object"]
 def simulate(sim, core, compiler, files, folder, opt):
     """The result of one run, with its outputs in it."""
     command = [os.path.join(sim, "mcusim"), "--core", core, "--cc", compiler, "-I", folder,
-               "--json", "--show-output", "--opt=" + opt, "--top", "12",
+               "--json", "--show-output", "--opt=" + opt,
                "--cflags=-std=gnu11 -ffp-contract=off -fomit-frame-pointer", *files]
     done = harness.run(command, timeout=900)
     if done.returncode != 0:
@@ -61,13 +65,45 @@ def simulate(sim, core, compiler, files, folder, opt):
     line = next(t for t in done.stdout.splitlines() if t.startswith("{"))
     result = json.loads(line)
     result["outputs"] = dict(re.findall(r"^(out\d+)=([0-9a-f]*)\r?$", done.stdout, re.M))
-    result["top"] = re.findall(r"^ *[\d.]+% +(\d+) cycles +(\d+) instructions  (\w+)",
-                               done.stdout, re.M)
     return result
 
 
 def flash_of(result):
     return result["size"]["text"] + result["size"]["rodata"]
+
+
+def c_name(name):
+    """How the start of a value's name reads in C."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:40]
+
+
+def mark_calls(source):
+    """Makes each call of a layer a region of its own; the texts of the calls."""
+    text = open(source).read()
+    start = re.search(r"^int model_run\(", text, re.M).start()
+    calls = []
+
+    def mark(m):
+        calls.append(m.group(1))
+        return f'\tmcu_begin("layer");\n{m.group(0)}\tmcu_end();\n'
+
+    body = re.sub(r"^\t(model_\w+\([^;]*\));\n", mark, text[start:], flags=re.M)
+    with open(source, "w") as f:
+        f.write('#include "mcusim.h"\n' + text[:start] + body)
+    return calls
+
+
+@contextlib.contextmanager
+def workplace(args):
+    """The simulator and a folder to work in; None where tools or models are missing."""
+    missing = emulated.missing_tools("m")
+    if missing or not os.path.isdir(args.models):
+        print(f"skipped: no {', '.join(missing) or args.models}")
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="mcc-bench-") as folder:
+        sim, built = emulated.prepare_simulator(folder)
+        yield (sim, folder) if "cycles.so" in built else None
 
 
 class Bench:
@@ -86,43 +122,97 @@ class Bench:
             self.empty[core, compiler] = flash_of(result)
         return self.empty[core, compiler]
 
-    def build(self, name, core, way, folder):
+    def options(self, core, nth):
+        return emulated.CORES[core].split() + ["-fprefix=model", "-O" + self.args.level,
+                                               f"-fkernel={nth}"]
+
+    def model(self, name):
+        folder = MODELS[name][0] if name in MODELS else name
+        return os.path.join(self.args.models, folder, "model.tflite")
+
+    def build(self, name, core, way, folder, nth=1):
         """The files of one build, its compiler and its header."""
-        folder_name = MODELS[name][0] if name in MODELS else name
-        model = os.path.join(self.args.models, folder_name, "model.tflite")
-        options = emulated.CORES[core].split() + ["-fprefix=model", "-O" + self.args.level]
         suffix = ".o" if way == "object" else ".c"
-        target, header = harness.compile_model(self.args.mcc, model, folder, options,
-                                               f"{way}_{core}", suffix)
-        return model, target, header, "clang" if way == "clang" else "gcc"
+        target, header = harness.compile_model(self.args.mcc, self.model(name), folder,
+                                               self.options(core, nth), f"{way}_{core}", suffix)
+        return target, header, "clang" if way == "clang" else "gcc"
 
-    def estimate(self, model, core, folder):
-        """Million cycles, by the cost tables."""
-        command = [self.args.mcc, *emulated.CORES[core].split(), "-O" + self.args.level,
-                   "-Rpass=kernels", model, "-o", os.path.join(folder, "estimate.c")]
+    def estimates(self, name, core, folder, nth=1):
+        """Of each layer that has kernels: its name, the kernel's and its cycles."""
+        command = [self.args.mcc, *self.options(core, nth), "-Rpass=kernels", self.model(name),
+                   "-o", os.path.join(folder, "estimate.c")]
         text = harness.run(command).stderr
-        return sum(map(int, re.findall(r"kernels: .*?: about (\d+) cycles", text))) / 1e6
+        return re.findall(r"op \d+ '([^']*)'.*kernels: (.*?): about (\d+) cycles", text)
 
-    def measure(self, name, core, way):
-        folder = os.path.join(self.folder, f"{name}_{core}_{way}")
-        os.mkdir(folder)
+    def run(self, name, core, way, folder, nth=1, layers=False):
+        """A run's result, and the calls that are its regions."""
         opt = "-Os" if self.args.level in "sz" else "-O2"
-        model, target, header, compiler = self.build(name, core, way, folder)
-        interface, inputs, wanted = emulated.host_outputs(self.args, model, folder, None, header)
+        target, header, compiler = self.build(name, core, way, folder, nth)
+        interface, inputs, wanted = emulated.host_outputs(self.args, self.model(name), folder,
+                                                          None, header)
         main = os.path.join(folder, "main.c")
         emulated.write_main(main, interface, inputs, os.path.basename(header))
+        calls = mark_calls(target) if layers else []
+        if layers:
+            text = re.sub(r"\bmcu_(begin|end)\([^)]*\);", "", open(main).read())
+            with open(main, "w") as f:
+                f.write(text)
         result = simulate(self.sim, core, compiler, [main, target], folder, opt)
-        text = open(header).read()
-        result["weights"] = int(re.search(r"Constants: (\d+) bytes", text).group(1))
-        result["macs"] = int(re.search(r"of one call: (\d+)", text).group(1)) / 1e6
-        result["estimate"] = self.estimate(model, core, folder)
-        result["arena"] = interface.arena
-        inputs_size = sum(x.nbytes for x in inputs)
-        result["flash"] = flash_of(result) - self.empty_flash(core, compiler, opt) - inputs_size
         for k, y in enumerate(wanted):
             if result["outputs"].get(f"out{k}") != y.tobytes().hex():
                 raise harness.Failure(f"output {k} differs from this machine's")
+        text = open(header).read()
+        result["weights"] = int(re.search(r"Constants: (\d+) bytes", text).group(1))
+        result["macs"] = int(re.search(r"of one call: (\d+)", text).group(1)) / 1e6
+        result["arena"] = interface.arena
+        inputs_size = sum(x.nbytes for x in inputs)
+        result["flash"] = flash_of(result) - self.empty_flash(core, compiler, opt) - inputs_size
+        return result, calls
+
+    def fresh(self, *words):
+        return tempfile.mkdtemp(prefix="_".join(words) + "_", dir=self.folder)
+
+    def measure(self, name, core, way):
+        folder = self.fresh(name, core, way)
+        result, _ = self.run(name, core, way, folder)
+        estimates = self.estimates(name, core, folder)
+        result["estimate"] = sum(int(cycles) for _, _, cycles in estimates) / 1e6
         return result
+
+    def layers(self, name, core, way, nth=1):
+        """Of each layer that has kernels: name, kernel, estimate, cycles, instructions."""
+        folder = self.fresh(name, core, way)
+        result, calls = self.run(name, core, way, folder, nth, layers=True)
+        rows, at = [], 0
+        for layer, kernel, cycles in self.estimates(name, core, folder, nth):
+            while at < len(calls) and c_name(layer) not in calls[at]:
+                at += 1
+            if at == len(calls):
+                break
+            region = result["regions"][at]
+            rows.append((layer, kernel, int(cycles), region["cycles"], region["instructions"]))
+            at += 1
+        return rows
+
+    def print_layers(self, name, core, way):
+        for layer, kernel, estimate, cycles, instructions in self.layers(name, core, way):
+            print(f"    {layer[:24]:24} {kernel:24} {instructions:9} instr {cycles:9} cycles "
+                  f"{estimate / cycles:5.2f}", flush=True)
+
+    def print_variants(self, name, core, way):
+        """How many layers have the best of their kernels, of how many."""
+        kernels = {}  # of a layer, in the order of the estimates
+        for nth in range(1, 5):
+            for place, row in enumerate(self.layers(name, core, way, nth)):
+                kernels.setdefault((place, row[0]), {})[row[1]] = row[3]
+        good = 0
+        for (_, layer), found in kernels.items():
+            cycles = list(found.values())
+            is_good = cycles[0] <= 1.03 * min(cycles)
+            good += is_good
+            texts = ", ".join(f"{kernel} {c}" for kernel, c in found.items())
+            print(f"    {' ' if is_good else '!'} {layer[:24]:24} {texts}", flush=True)
+        print(f"{name:4} {core:4} {way:6} {good} of {len(kernels)} layers well chosen", flush=True)
 
     def print_row(self, name, core, way):
         macs, goals = MODELS[name][1:] if name in MODELS else (None, {})
@@ -139,9 +229,8 @@ class Bench:
         print(f"{name:4} {core:4} {way:6} {region['instructions'] / 1e6:9.3f} {million:9.3f} "
               f"{million / (macs or r['macs']):7.3f} {r['flash']:7} {r['weights']:7} {r['arena']:6} "
               f"{r['values'].get('stack', '?'):>5} {r['estimate'] / million:4.2f} {verdict}", flush=True)
-        for cycles, instructions, function in r["top"] if self.args.layers else ():
-            print(f"        {int(cycles) / 1e6:9.3f} cycles {int(instructions) / 1e6:9.3f} instr  "
-                  f"{function}")
+        if self.args.layers and way != "object":
+            self.print_layers(name, core, way)
 
 
 def main():
@@ -152,19 +241,21 @@ def main():
     p.add_argument("--model", action="append")
     p.add_argument("--way", action="append", choices=WAYS)
     p.add_argument("-O", dest="level", default="3", choices=list("0123sz"))
-    p.add_argument("--layers", action="store_true", help="print the hottest functions too")
+    p.add_argument("--layers", action="store_true", help="print each layer too")
+    p.add_argument("--variants", action="store_true", help="measure all kernels of each layer")
     args = p.parse_args()
     args.mcc = os.path.abspath(args.mcc)
 
-    missing = emulated.missing_tools("m")
-    if missing or not os.path.isdir(args.models):
-        print(f"skipped: no {', '.join(missing) or args.models}")
-        return 77
-    with tempfile.TemporaryDirectory(prefix="mcc-bench-") as folder:
-        sim, built = emulated.prepare_simulator(folder)
-        if "cycles.so" not in built:
+    with workplace(args) as place:
+        if not place:
             return 77
-        bench = Bench(args, sim, folder)
+        bench = Bench(args, *place)
+        if args.variants:
+            for name in args.model or MODELS:
+                for core in args.core or CORES:
+                    for way in args.way or WAYS[:1]:
+                        bench.print_variants(name, core, way)
+            return 0
         print(f"-O{args.level}\nmodel core way        instr    cycles cyc/MAC   flash weights  "
               "arena stack cost   goal", flush=True)
         for name in args.model or MODELS:

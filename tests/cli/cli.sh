@@ -2,7 +2,7 @@
 # The command line of mcc and mcc-run: exit statuses, what is printed where, and
 # which files appear.
 #
-#     cli.sh MCC MCC-RUN ROOT
+#     cli.sh MCC MCC-RUN ROOT [CASE...]
 #
 # Each case is a function; its name says what must hold.  Cases run in an empty
 # folder of their own.
@@ -13,6 +13,7 @@ set -u
 MCC=$(realpath "$1")
 RUN=$(realpath "$2")
 ROOT=$(realpath "$3")
+shift 3
 MODEL=$ROOT/samples/digits/model.onnx
 export LC_ALL=C
 unset NO_COLOR
@@ -559,6 +560,17 @@ the_command_is_shown_and_does_the_same() {
 	sed 's/ -fprefix=x//' x.c | cmp -s - first.c || problem "the command does something else"
 }
 
+every_option_for_code_is_in_the_command() {
+	for option in -finput-shape=x:1x4 -finput-value=x:1.0,2.0 -fhosted -fio=arena \
+		-fclobber-input -mregion=fast:100 --max-ram=100 --max-flash=200 --max-cycles=300 \
+		-fsingle-rounding -ntree-limit=5 -ftrees=walk -fprune-trees=0.5 \
+		-fselect-trees=0.5 -fquantize-trees=8 -fbatch -fno-batch -fprune=2:4 \
+		-fkernel=2 -passes=dce -fprefix=p -mthumb -mattr=+dsp; do
+		mcc 0 -### -mcpu=cortex-m4 -fcalib=x.npy "$option" "$MODEL"
+		says " $option"
+	done
+}
+
 temporary_files_are_kept_on_request() {
 	mkdir out
 	mcc 0 "$MODEL" -o out/x.c -save-temps
@@ -686,6 +698,64 @@ no_calls_give_empty_outputs() {
 		mcc_run 0 --engine=$engine model.mcc -i x.npy -o y.npy
 		silent
 		grep -q "'shape': (0, 2, 3)" y.npy || problem "the output's shape is wrong"
+	done
+}
+
+what_stays_in_floats_is_reported() {
+	cat >model.mcc <<-'END'
+		graph @m(%x: i8[1,4], %s: f32[1], %f: f32[1,4]) {
+		  %xs: f32[1] = const [0.5]
+		  %ys: f32[1] = const [0.25]
+		  %zs: f32[1] = const [0.125]
+		  %1 = dequantize(%x, %xs)
+		  %2 = mod(%1, %1) {fmod=true}
+		  %a = quantize(%2, %ys) {to=i8}
+		  %3 = mul(%1, %1)
+		  %b = quantize(%3, %ys) {to=i8}
+		  %4 = add(%3, %1)
+		  %c = quantize(%4, %zs) {to=i8}
+		  %5 = dequantize(%x, %s)
+		  %6 = relu(%5)
+		  %d = quantize(%6, %ys) {to=i8}
+		  %7 = add(%1, %f)
+		  %e = quantize(%7, %ys) {to=i8}
+		  %8 = mul(%1, %1)
+		  %g = quantize(%8, %ys) {to=i8}
+		  %10 = sin(%1)
+		  %h = quantize(%10, %ys) {to=i8}
+		  return %a, %b, %c, %d, %e, %g, %h, %10
+		}
+	END
+	mcc 0 model.mcc -Rpass-missed=fuse-qdq -E
+	says "model.mcc:6:8: remark: fuse-qdq: 'mod' stays in floats: not with these attributes and types"
+	says "'mul' stays in floats: 'add' takes its result in floats"
+	says "'add' stays in floats: its input '3' stays in floats"
+	says "'relu' stays in floats: what dequantises its input '5' computes its scale"
+	says "'add' stays in floats: its input 'f' was never quantised"
+	says "'sin' stays in floats: its result is an output in floats too"
+	[ "$(grep -c remark "$scratch/err")" = 6 ] || problem "not six remarks"
+	mcc 2 model.mcc -Rpass-missed=dce -o m.c
+	says "only 'fuse-qdq' can tell"
+}
+
+constants_within_constants_work_with_all_engines() {
+	cat >model.mcc <<-'END'
+		graph @m(%x: f32[2,4]) {
+		  %a: f32[2,4] = const [1, 2, 3, 4, 5, 6, 7, 8]
+		  %b: f32[4] = const [4, 5, 6, 7]
+		  %1 = mul(%x, %a)
+		  %2 = add(%1, %b)
+		  return %2
+		}
+	END
+	npy_header "'<f4'" '(2, 4)' >x.npy
+	head -c 32 /dev/zero >>x.npy
+	mcc 0 model.mcc -o m.c
+	grep -q 'm_a + 3,' m.c || problem "the smaller constant is not in the larger one"
+	for engine in interp c jit; do
+		[ $engine != jit ] || has_llvm || continue
+		mcc_run 0 --engine=$engine model.mcc -i x.npy -o $engine.npy
+		cmp -s $engine.npy interp.npy || problem "$engine gives something else"
 	done
 }
 
@@ -992,6 +1062,9 @@ quantised_models_take_integers_or_what_is_asked_for() {
 		"$MODEL" -o u.c
 	grep -q 'const uint8_t \*' u.h || problem "the input is not of uint8"
 	grep -q 'float \*' u.h || problem "the output is not of float"
+	mcc 0 -fquantize=int16x8 -fcalib="$data/calib_x.npy" --verify "$MODEL" -o w.c
+	grep -q 'const int16_t \*' w.h || problem "the input is not of int16"
+	! grep -qw 'float' w.c || problem "something computes in float"
 	mkdir again
 	mcc 0 -fquantize=int8 -fcalib="$data/calib_x.npy" "$MODEL" -o again/q.c
 	cmp -s q.c again/q.c || problem "the same samples give other code"
@@ -1578,7 +1651,9 @@ recorded_rows_of_a_model_are_verified() {
 
 # ---- All of them ----
 
-for case in $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0"); do
+# shellcheck disable=SC2046 # words
+[ $# != 0 ] || set -- $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0")
+for case; do
 	case $case in
 	stateful | problem | expect_status | mcc | mcc_run | says | prints | silent | files | has_line | graph | \
 		npy_header | wait_for_temporary | has_llvm) continue ;;

@@ -26,6 +26,7 @@ DIGITS = os.path.normpath(os.path.join(HERE, "../../samples/digits"))
 # network, options, points of accuracy that may be lost, part of the quick run
 CASES = [
     ("digits", "-fquantize=int8", 0.3, True),
+    ("digits", "-fquantize=int16x8", 0.1, True),
     ("digits", "-fquantize=int4", 0.6, True),
     ("digits", "-fprune=50% -fquantize=int8", 0.6, True),
     ("digits", "-fprune=channel:25% -fquantize=int8", 1.5, True),
@@ -33,6 +34,8 @@ CASES = [
     ("lenet5", "-fquantize=int8", 0.1, True),
     ("dscnn", "-fquantize=int8", 0.1, False),
     ("resnet8", "-fquantize=int8", 0.5, False),
+    ("lenet5", "-fquantize=int16x8", 0.05, True),
+    ("resnet8", "-fquantize=int16x8", 0.1, False),
     ("lenet5", "-fquantize=int4", 0.1, True),
     ("dscnn", "-fquantize=int4", 0.2, False),
     ("resnet8", "-fquantize=int4", 1.5, False),

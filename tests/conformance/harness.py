@@ -56,6 +56,19 @@ def compile_model(mcc, model, folder, options=(), name="model", suffix=".c"):
     return source, source[:-2] + ".h"
 
 
+def check_integer_only(source, but=()):
+    """Whether the C computes without floats, but for layers of the operators `but`."""
+    text = open(source).read()
+    for layer in re.finditer(r"/\*((?:(?!\*/).)*)\*/\n\w+_LAYER .*?^}$", text, re.M | re.S):
+        operator = re.search(r"\((\w+)\): ", layer.group(1))
+        if but and re.search(r"\b(float|double)\b", layer.group(0)) and \
+                operator.group(1) not in but:
+            raise Failure(f"the C of an integer model has floats in {operator.group(1)}")
+    found = re.search(r"\b(float|double)\b", re.sub(r"/\*.*?\*/", "", text, flags=re.S))
+    if found and not but:
+        raise Failure(f"the C of an integer model has {found.group(0)}")
+
+
 class Interface:
     """The API that a generated header declares."""
 

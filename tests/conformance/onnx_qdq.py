@@ -32,13 +32,6 @@ RECORDED = os.path.join(HERE, "onnx_qdq.npz")
 CHAIN_STEPS = 3
 
 
-def check_integer_only(source):
-    text = re.sub(r"/\*.*?\*/", "", open(source).read(), flags=re.S)
-    found = re.search(r"\b(float|double)\b", text)
-    if found:
-        raise harness.Failure(f"the C of an integer model has {found.group(0)}")
-
-
 def run_case(args, name, case, folder):
     """Steps of the largest difference."""
     model = os.path.join(folder, "m.onnx")
@@ -50,7 +43,7 @@ def run_case(args, name, case, folder):
         source, header = harness.compile_model(args.mcc, model, folder, [level])
         floats = any(x.dtype.kind == "f" for x in inputs + wants)
         if not floats and "dynamic" not in name:
-            check_integer_only(source)
+            harness.check_integer_only(source)
         library = harness.build_shared(source, args.cc, ["-std=c99", "-O1", "-w"], folder,
                                        "m" + level[1:])
         interface = harness.Interface(header)

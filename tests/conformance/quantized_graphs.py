@@ -24,6 +24,7 @@ WAYS = {
     "plain": ["-O2"],
     "m4": ["-O2", "--target=armv7em"],
     "small": ["-Os", "--target=armv6m"],
+    "small_m4": ["-Os", "--target=armv7em"],
 }
 
 

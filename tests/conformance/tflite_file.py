@@ -5,6 +5,10 @@ to, so that every offset leads forward.
 """
 import struct
 
+import numpy as np
+
+f32 = np.float32
+
 
 class Table:
     def __init__(self, **slots):
@@ -139,3 +143,19 @@ F32, I32, U8, I64, BOOL, I16, I8, U64, U32, I4 = 0, 2, 3, 4, 6, 7, 9, 12, 15, 17
 
 def ints(*v):
     return struct.pack(f"<{len(v)}i", *v)
+
+
+ANYTHING = None  # an output that has no defined value
+
+
+class Case:
+    """A model, calls of it one after the other, and what they give."""
+
+    def __init__(self, name, data, calls, results, tolerance=0.0):
+        self.name, self.data, self.calls, self.results = name, data, calls, results
+        self.tolerance = tolerance
+        self.options = []
+
+
+def floats(x):
+    return np.asarray(x, f32).tobytes()

@@ -124,7 +124,7 @@ compress_with(const char *text, const CompressOptions *o)
 static Graph *
 compress(const char *text)
 {
-	return compress_with(text, &(CompressOptions){.weights = {.most = 127}, .input = DT_I8, .output = DT_I8});
+	return compress_with(text, &(CompressOptions){.codes = DT_I8, .weights = {.most = 127}, .input = DT_I8, .output = DT_I8});
 }
 
 static void
@@ -274,7 +274,7 @@ START_TEST(the_bias_keeps_the_mean)
 			x[i][j] = (int8_t)fmin(rint((double)x0[i][j] * 64) + 3, 127);
 		}
 	m = moments_collect(&l, N, &a0, &a, &t, false, arena);
-	w = weights_choose(&l, &m, &(WeightOptions){.most = 127}, &(Cut){0}, 1.0 / 64, arena);
+	w = weights_choose(&l, &m, &(WeightOptions){.most = 127}, &(Cut){0}, &t, arena);
 	for (int i = 0; i < N; i++) {
 		double unit = (double)w.type.q->scale[0] / 64, sum = ((const int32_t *)w.bias)[0];
 
@@ -415,6 +415,67 @@ START_TEST(graphs_become_integer_and_stay_near)
 }
 END_TEST
 
+START_TEST(sixteen_bits_lose_less)
+{
+	const CompressOptions o = {.codes = DT_I16, .weights = {.most = 127},
+	                           .input = DT_I16, .output = DT_I16};
+	double error;
+	Graph *q;
+
+	compress(graphs[_i]);
+	error = report.agreement.rmse;
+	q = compress_with(graphs[_i], &o);
+	for (int i = 0; i < graph_plain_outputs(q); i++) {
+		ck_assert_int_eq(q->outputs.v[i]->type.dtype, DT_I16);
+		ck_assert_int_eq(q->outputs.v[i]->type.q->zero[0], 0);
+	}
+	ck_assert_double_le(report.agreement.rmse, error);
+}
+END_TEST
+
+/* The types at the border are of the same numbers. */
+START_TEST(the_border_may_have_other_types)
+{
+	static const DType types[] = {DT_I8, DT_U8, DT_I16, DT_F32};
+	const CompressOptions o = {.codes = _i % 2 ? DT_I16 : DT_I8, .weights = {.most = 127},
+	                           .input = types[_i / 2], .output = types[3 - _i / 2]};
+	Graph *q = compress_with(graphs[0], &o);
+
+	ck_assert_int_eq(q->inputs.v[0]->type.dtype, o.input);
+	ck_assert_int_eq(q->outputs.v[0]->type.dtype, o.output);
+	ck_assert_double_lt(report.agreement.rmse, 0.02 * report.agreement.float_rms + 0.005);
+}
+END_TEST
+
+/* Sums of 16-bit codes that may leave 32 bits have biases of 64. */
+START_TEST(long_rows_have_long_sums)
+{
+	enum { D = 1024, N = 20 };
+	Graph *g = parse("graph @g(%x: f32[1,1024], %w: f32[1,1024]) {\n"
+	                 "  %y = gemm(%x, %w) {trans_b=true}\n  return %y\n}\n");
+	static float w[D], x0[N][D];
+	static int16_t x[N][D];
+	Type t = type_make(DT_I16, 2, (int32_t[]){1, D});
+	CallArray a0 = {x0, sizeof *x0}, a = {x, sizeof *x};
+	NewWeights made[2];
+
+	t.q = plan_symmetric(arena, (Range){-1, 1});
+	g->inputs.v[1]->data = w;
+	for (int k = 0; k < 2; k++) {
+		Layer l = layer_read(g->last);
+		Moments m;
+
+		/* All weights have the greatest code, or one of them. */
+		for (int i = 0; i < D; i++)
+			w[i] = k && i ? 0.001f : 1;
+		m = moments_collect(&l, N, &a0, &a, &t, false, arena);
+		made[k] = weights_choose(&l, &m, &(WeightOptions){.most = 127}, &(Cut){0}, &t, arena);
+	}
+	ck_assert_int_eq(made[0].bias_type, DT_I64);
+	ck_assert_int_eq(made[1].bias_type, DT_I32);
+}
+END_TEST
+
 START_TEST(the_same_samples_give_the_same_graph)
 {
 	Str a, b;
@@ -430,7 +491,7 @@ END_TEST
 START_TEST(layers_that_are_named_stay_float)
 {
 	const char *const keep[] = {"2"};
-	Graph *q = compress_with(graphs[0], &(CompressOptions){.weights = {.most = 127}, .input = DT_F32, .output = DT_U8,
+	Graph *q = compress_with(graphs[0], &(CompressOptions){.codes = DT_I8, .weights = {.most = 127}, .input = DT_F32, .output = DT_U8,
 	                                                       .nkeep = 1, .keep = keep});
 	bool found = false;
 
@@ -474,7 +535,7 @@ channels_left(const char *middle, DType type)
 		       "  %%f: f32[2,4] = const [0.5, -0.6, 0.7, 0.2, 0.9, 0.8, -0.1, 0.3]\n"
 		       "  %%1 = conv(%%x, %%w) {activation=relu}\n%s}\n", middle);
 	Graph *q = compress_with(text, &(CompressOptions){
-		.weights = {.most = type == DT_F32 ? 0 : 127, .channels = 0.5},
+		.codes = DT_I8, .weights = {.most = type == DT_F32 ? 0 : 127, .channels = 0.5},
 		.input = type, .output = type});
 	const PassInfo *dead = pass_find("dead-channels");
 	PassCtx cx;
@@ -596,7 +657,7 @@ code_for(float value, size_t n, const char *keep)
 {
 	Graph *g = parse(small);
 	Samples s = samples_of(g);
-	const CompressOptions o = {.weights = {.most = 127}, .input = DT_I8, .output = DT_I8, .nkeep = keep != NULL,
+	const CompressOptions o = {.codes = DT_I8, .weights = {.most = 127}, .input = DT_I8, .output = DT_I8, .nkeep = keep != NULL,
 	                           .keep = &keep};
 
 	if (value != 0)
@@ -641,7 +702,7 @@ START_TEST(layers_with_more_inputs_than_samples_show_are_warned_of)
 		arena, "graph @g(%%x: f32[1,%d]) {\n  %%o: f32[1] = const [1.0]\n"
 		       "  %%w = expand(%%o) {shape=[2,%d]}\n"
 		       "  %%y = gemm(%%x, %%w) {trans_b=true}\n  return %%y\n}\n", _i, _i);
-	const CompressOptions o = {.weights = {.most = 7}, .input = DT_I8, .output = DT_I8};
+	const CompressOptions o = {.codes = DT_I8, .weights = {.most = 7}, .input = DT_I8, .output = DT_I8};
 
 	compress_with(text, &o);
 	ck_assert_int_eq(diag.warnings, _i > 20);
@@ -660,7 +721,7 @@ START_TEST(values_that_overflow_on_samples_are_reported)
 {
 	Graph *g = parse("graph @g(%x: f32[1,4]) {\n  %1 = log(%x)\n  return %1\n}\n");
 	Samples s = samples_of(g);
-	const CompressOptions o = {.weights = {.most = 127}, .input = DT_I8, .output = DT_I8};
+	const CompressOptions o = {.codes = DT_I8, .weights = {.most = 127}, .input = DT_I8, .output = DT_I8};
 
 	ck_assert_ptr_null(compress_graph(g, &o, &s, &exec, &report, &diag));
 	ck_assert_int_eq(diag.first->code, E_CALIBRATION);
@@ -681,6 +742,9 @@ main(void)
 	tcase_add_test(tc, the_bias_keeps_the_mean);
 	tcase_add_test(tc, moments_are_those_of_the_columns);
 	tcase_add_loop_test(tc, graphs_become_integer_and_stay_near, 0, COUNT(graphs));
+	tcase_add_loop_test(tc, sixteen_bits_lose_less, 0, COUNT(graphs));
+	tcase_add_loop_test(tc, the_border_may_have_other_types, 0, 8);
+	tcase_add_test(tc, long_rows_have_long_sums);
 	tcase_add_test(tc, the_same_samples_give_the_same_graph);
 	tcase_add_test(tc, layers_that_are_named_stay_float);
 	tcase_add_test(tc, what_has_no_integer_form_stays_float_with_a_warning);

@@ -103,7 +103,7 @@ gen_leaf(DType t)
 	DType s = (DType)random_below(NTYPES);
 
 	for (int i = named.n - 1; i >= 0; i--)
-		if (named.v[i]->type == t && random_below(3) == 0)
+		if (named.v[i]->type == t && !named.v[i]->lanes && random_below(3) == 0)
 			return named.v[i];
 	if (random_below(4) == 0)
 		return gen_const(t);
@@ -238,6 +238,79 @@ gen(DType t, int depth)
 	}
 }
 
+/* ---- Vectors ---- */
+
+static int lanes;
+
+static Expr *
+gen_vector_leaf(DType t)
+{
+	static const DType narrow[] = {DT_I8, DT_U8, DT_I16, DT_U16};
+	Expr *at = loop_op2(&b, KOP_MIN, gen_index(1), loop_idx(&b, COUNT - lanes));
+	LBuf *buf = in_buf[narrow[random_below(4)]];
+
+	for (int i = named.n - 1; i >= 0; i--)
+		if (named.v[i]->type == t && named.v[i]->lanes && random_below(2))
+			return named.v[i];
+	if (random_below(3) == 0)
+		return loop_splat(&b, gen(t, 1), lanes);
+	if (t == DT_F32 || random_below(3) == 0)
+		return loop_load_lanes(&b, in_buf[t], at, lanes);
+	if (lanes > 8 || random_below(2) || !dtype_has_wide_load(buf->elem))
+		return loop_cvt(&b, DT_I32, loop_load_lanes(&b, buf, at, lanes));
+	at = loop_op2(&b, KOP_MIN, gen_index(1), loop_idx(&b, COUNT - 4 * lanes));
+	return loop_load_wide_lanes(&b, buf, at, lanes);
+}
+
+static Expr *
+gen_vector(DType t, int depth)
+{
+	KOp op = (KOp)random_below(KOP_COUNT);
+	POp pop = (POp)random_below(POP_COUNT);
+	Expr *x[4] = {NULL};
+
+	if (depth <= 0)
+		return gen_vector_leaf(t);
+	if (t == DT_I32 && random_below(3) == 0) {
+		for (int i = 0; i < pop_info[pop].nargs; i++)
+			x[i] = gen_vector(t, depth - 1);
+		return loop_packed(&b, pop, x[0], x[1], x[2]);
+	}
+	if (t == DT_F32 && random_below(8) == 0)
+		return loop_cvt(&b, t, gen_vector(DT_I32, depth - 1));
+	for (int i = 0; i < 4; i++)
+		x[i] = gen_vector(t, depth - 1);
+	while (!kop_has_vectors(op, t))
+		op = (KOp)random_below(KOP_COUNT);
+	if (kop_info[op].to_bool)
+		return loop_select(&b, random_below(4) ? loop_op2(&b, op, x[0], x[1]) : gen(DT_BOOL, 2),
+		                   x[2], x[3]);
+	return kop_info[op].arity == 1 ? loop_op1(&b, op, x[0]) : loop_op2(&b, op, x[0], x[1]);
+}
+
+/* Stores to `lanes` elements from out[i] on. */
+static void
+gen_vector_body(LBuf *out)
+{
+	DType t = out->elem == DT_F32 ? DT_F32 : DT_I32;
+	LVar *v;
+
+	VEC_PUSH(arena, &named, loop_let(&b, "w", gen_vector(DT_F32, 2)));
+	VEC_PUSH(arena, &named, loop_let(&b, "w", gen_vector(DT_I32, 2)));
+	v = loop_var(&b, "acc", gen_vector(t, 2));
+	VEC_PUSH(arena, &named, loop_get(&b, v));
+	loop_for(&b, "n", 0, 2);
+	loop_set(&b, v, gen_vector(t, 2));
+	loop_end(&b);
+	loop_store_cvt(&b, out, loop_index, gen_vector(t, 1 + (int)random_below(2)));
+}
+
+static bool
+has_vectors(DType t)
+{
+	return t == DT_F32 || t == DT_I32 || t == DT_I8 || t == DT_U8 || t == DT_I16 || t == DT_U16;
+}
+
 /* One of several shapes of statements that store to out[i]. */
 static void
 gen_body(LBuf *out)
@@ -291,8 +364,12 @@ random_kernel(int number)
 		                     COUNT, LBUF_IN, NULL);
 	out = loop_buf(&b, "y", (DType)(number % NTYPES), COUNT, LBUF_OUT, NULL);
 	named.n = 0;
-	loop_index = loop_for(&b, "i", 0, COUNT);
-	gen_body(out);
+	lanes = has_vectors(out->elem) && random_below(2) ? 2 << random_below(4) : 0;
+	loop_index = loop_for_step(&b, "i", 0, COUNT, lanes ? lanes : 1);
+	if (lanes)
+		gen_vector_body(out);
+	else
+		gen_body(out);
 	loop_end(&b);
 	fn = loop_finish(&b);
 	problem = lfunc_verify(fn);
@@ -463,7 +540,9 @@ run_in_memory(const Program *p, int level, void *const *in, void *const *expecte
 static void
 compare_with_compilers(const Program *p)
 {
-	static const char *const compiler[] = {"gcc -O0", "gcc -O3", "clang -O0", "clang -O3"};
+	static const char *const compiler[] = {
+		"gcc -O0", "gcc -O3", "clang -O0", "clang -O3",
+		"gcc -O3 -march=native", "clang -O1 -march=native", "gcc -O1 -march=native -mno-avx512f"};
 	void *in[NTYPES];
 	void **expected = ARENA_ARRAY(arena, void *, p->graph->outputs.n);
 

@@ -703,6 +703,36 @@ START_TEST(wide_loads_take_the_first_element_lowest)
 }
 END_TEST
 
+/* A store takes effect after all loads of its value. */
+START_TEST(vectors_are_computed_lane_by_lane)
+{
+	static const int8_t x[] = {1, -2, 3, -4, 5, 6, 7, 8};
+	int32_t y[5] = {10, 20, 30, 40, 50};
+	LBuf *in, *out;
+	Expr *v;
+	LVar *sum;
+
+	loop_begin(&b, arena, "vectors");
+	in = loop_buf(&b, "x", DT_I8, 8, LBUF_IN, NULL);
+	out = loop_buf(&b, "y", DT_I32, 5, LBUF_OUT, NULL);
+	v = loop_cvt(&b, DT_I32, loop_load_lanes(&b, in, loop_idx(&b, 0), 4));
+	v = loop_let(&b, "v", loop_mul(&b, v, loop_splat(&b, loop_int(&b, DT_I32, 100), 4)));
+	sum = loop_var(&b, "sum", v);
+	loop_set(&b, sum, loop_add(&b, loop_get(&b, sum), loop_get(&b, sum)));
+	loop_store(&b, out, loop_idx(&b, 0), loop_get(&b, sum));
+	loop_store(&b, out, loop_idx(&b, 1), loop_load_lanes(&b, out, loop_idx(&b, 0), 4));
+	v = loop_load_wide_lanes(&b, in, loop_idx(&b, 0), 2);
+	loop_store(&b, out, loop_idx(&b, 3), loop_packed(&b, POP_EVEN8, v, NULL, NULL));
+	ck_assert_ptr_null(lfunc_verify(loop_finish(&b)));
+	lfunc_run(arena, loop_finish(&b), (void *[]){(void *)(uintptr_t)x, y});
+	ck_assert_int_eq(y[0], 200);
+	ck_assert_int_eq(y[1], 200);
+	ck_assert_int_eq(y[2], -400);
+	ck_assert_uint_eq((uint32_t)y[3], 0x00030001);
+	ck_assert_uint_eq((uint32_t)y[4], 0x00070005);
+}
+END_TEST
+
 /* ---- Calls ---- */
 
 static Expr *
@@ -815,6 +845,7 @@ evaluate(const State *s, const Expr *e)
 	case E_BITS:
 	case E_PACKED:
 	case E_DOT:
+	case E_SPLAT:
 	case E_CALL: break;
 	}
 	ck_abort();
@@ -932,6 +963,7 @@ main(void)
 	tcase_add_test(tc, scratch_tables_and_constant_inputs_need_no_memory);
 	tcase_add_test(tc, packed_operations_have_their_definitions);
 	tcase_add_test(tc, wide_loads_take_the_first_element_lowest);
+	tcase_add_test(tc, vectors_are_computed_lane_by_lane);
 	tcase_add_test(tc, running_stops_when_the_allowance_is_used_up);
 	tcase_add_test(tc, calls_nest_and_return_from_loops);
 	tcase_add_loop_test(tc, values_that_move_out_of_loops_keep_their_meaning, 0, 2000);

@@ -9,6 +9,7 @@
 
 #include "codegen/kernels/generate.h"
 #include "codegen/kernels/kernels.h"
+#include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 #include "tests/unit/unit_arena.h"
 
@@ -25,7 +26,11 @@ draw(int32_t n)
 }
 
 /* What kind of numbers a layer has. */
-typedef enum { RANDOM, EXTREME, LEAST, KINDS, BITS4, BITS2, SPARSE, ALL_KINDS } Kind;
+typedef enum { RANDOM, EXTREME, LEAST, KINDS, BITS4, BITS2, SPARSE, PALETTE, ALL_KINDS } Kind;
+
+/* What the weights of the kind PALETTE are taken from. */
+static int8_t palette[64];
+static int32_t colors = 1;
 
 static int8_t
 draw_i8(Kind kind)
@@ -36,6 +41,8 @@ draw_i8(Kind kind)
 		return (int8_t)(kind == BITS4 ? draw(16) - 8 : draw(4) - 2);
 	if (kind == SPARSE)
 		return (int8_t)(draw(sparsity) ? 0 : draw(256) - 128);
+	if (kind == PALETTE)
+		return palette[draw(colors)];
 	if (kind == RANDOM)
 		return (int8_t)(draw(255) - 127);
 	return kind == EXTREME ? extreme[1 + draw(5)] : extreme[draw(6)];
@@ -199,6 +206,7 @@ static void
 expect_same_sum(const LFunc *f, const Node *n)
 {
 	const LFunc *reference = node_lower(arena, n);
+	size_t count = (size_t)type_numel(&n->out[0]->type);
 
 	ck_assert_ptr_null(lfunc_verify(f));
 	for (int shift = 0; shift < 256; shift += 5) {
@@ -212,7 +220,7 @@ expect_same_sum(const LFunc *f, const Node *n)
 		lfunc_run(arena, f, bufs);
 		bufs[2] = y[1];
 		lfunc_run(arena, reference, bufs);
-		ck_assert(memcmp(y[0], y[1], sizeof y[0]) == 0);
+		ck_assert(memcmp(y[0], y[1], count) == 0);
 	}
 }
 
@@ -226,11 +234,12 @@ check_dense(const Conv *c, const Node *n, const Layer *l)
 
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		DenseShape s = {.pixels = pixels, .pairs = pixels == 1 ? 1 + draw(4) : 1 + draw(2),
-		                .step = 2, .body = 2 << draw(3), .unroll = draw(2) * draw(30),
+		                .step = 1 + draw(2), .body = 2 << draw(3), .unroll = draw(2) * draw(30),
 		                .strip = draw(c->out_h + 1), .at_once = draw(4), .split = draw(2),
 		                .packed = draw(2), .uniform = draw(2)};
 
 		s.direct = direct && (s.split || total % pixels == 0) && draw(3);
+		s.step = s.direct ? 2 : s.step;
 		expect_same(dense_lower(arena, c, &s), arena_printf(arena, "dense %dx%d", pixels, s.pairs),
 		            n, l);
 	}
@@ -263,10 +272,31 @@ check_scalar(const Conv *c, const Node *n, const Layer *l)
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		ScalarShape s = {.pixels = pixels, .channels = c->groups > 1 ? 1 : 1 + draw(4),
 		                 .body = 1 + draw(4), .unroll = draw(2) * 9,
-		                 .vectors = c->groups == 1 && draw(2)};
+		                 .vectors = c->groups == 1 && draw(2), .parts = draw(2)};
 
 		expect_same(scalar_lower(arena, c, &s),
 		            arena_printf(arena, "scalar %dx%d", pixels, s.channels), n, l);
+	}
+}
+
+/* By vectors of output channels, on machines with and without products of bytes. */
+static void
+check_channels(const Conv *c, const Node *n, const Layer *l)
+{
+	static const Target machines[] = {
+		{.name = "sse", .vector_bytes = 16, .vector_registers = 16},
+		{.name = "avx vnni", .vector_bytes = 32, .vector_registers = 16, .isa = ISA_X86_VNNI},
+		{.name = "avx512", .vector_bytes = 64, .vector_registers = 32},
+		{.name = "avx512 vnni", .vector_bytes = 64, .vector_registers = 32,
+		 .isa = ISA_X86_VNNI},
+	};
+	ChannelConv conv = channel_conv_of_int8(c);
+
+	for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
+		ChannelShape s;
+
+		if (channel_shape(&conv, &machines[m], &s) > 0)
+			expect_same(channel_lower(arena, &conv, &s), machines[m].name, n, l);
 	}
 }
 
@@ -274,9 +304,22 @@ static void
 check_dual(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 2; pixels++) {
-		ScalarShape s = {.pixels = pixels, .channels = 2, .body = 1 + draw(4), .dual = true};
+		ScalarShape s = {.pixels = pixels, .channels = 2, .body = 1 + draw(4), .dual = true,
+		                 .parts = draw(2)};
 
 		expect_same(scalar_lower(arena, c, &s), "scalar, dual", n, l);
+	}
+}
+
+static void
+check_braid(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		BraidShape s = {.pixels = pixels, .sets = 1 + draw(3), .body = 1 + draw(4),
+		                .strip = draw(2) ? 1 + draw(c->out_h) : 0,
+		                .one_by_one = draw(2), .parts = draw(2)};
+
+		expect_same(braid_lower(arena, c, &s), "braid", n, l);
 	}
 }
 
@@ -299,6 +342,28 @@ check_packed(const Conv *c, const Node *n, const Layer *l)
 		s.pixels = 1;
 		expect_same(packed_scalar_lower(arena, c, &s), "packed", n, l);
 	}
+}
+
+static void
+check_palette(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 4; pixels++)
+		for (int bits = 1; bits <= 6; bits++) {
+			PackedShape s = {.bits = bits, .palette = true, .pixels = pixels,
+			                 .channels = pixels == 1 ? 1 + draw(6) : 1 + draw(2),
+			                 .body = 1 + draw(3), .strip = draw(2) ? 1 + draw(c->out_h) : 0};
+
+			if (palette_fits(c, bits))
+				expect_same(palette_lower(arena, c, &s), "palette", n, l);
+			s.channels = 1 << draw(3);
+			if (packed_scalar_fits(c, &s))
+				expect_same(packed_scalar_lower(arena, c, &s), "packed palette", n, l);
+			s.tested = true;
+			s.pixels = 1;
+			if (packed_scalar_fits(c, &s))
+				expect_same(packed_scalar_lower(arena, c, &s), "palette without buffer",
+				            n, l);
+		}
 }
 
 static void
@@ -335,8 +400,11 @@ check_node(const Node *n, const Layer *l)
 		check_packed(&c, n, l);
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
+	check_channels(&c, n, l);
 	if (scalar_fits_dual(&c))
 		check_dual(&c, n, l);
+	if (braid_sums(&c))
+		check_braid(&c, n, l);
 	if (c.groups == 1)
 		check_dense(&c, n, l);
 	else
@@ -417,7 +485,8 @@ START_TEST(winograd_has_the_reference_bytes)
 		ck_assert(conv_read(&c, arena, n));
 		ck_assert(winograd_fits(&c));
 		for (int pairs = 0; pairs < 2; pairs++) {
-			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4)};
+			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4), .in_order = draw(2),
+			                   .parts = !pairs && draw(2)};
 
 			expect_same(winograd_lower(arena, &c, &s), "winograd", n, &l);
 		}
@@ -446,11 +515,11 @@ END_TEST
 
 START_TEST(sums_have_the_reference_bytes)
 {
-	int made = 0, kernels = 0;
+	int made = 0, kernels = 0, vectors = 0;
 
 	for (seed = 400; made < 60;) {
 		Graph *g = graph_new(arena, "g");
-		Type t = type_make(DT_I8, 2, (int32_t[]){16, 16});
+		Type t = type_make(DT_I8, 2, (int32_t[]){16, 14 + draw(3)});
 		Value *in[2];
 		Node *n;
 		LFunc *f;
@@ -466,12 +535,17 @@ START_TEST(sums_have_the_reference_bytes)
 		if (!node_infer(n, &diag))
 			continue;
 		made++;
-		f = sum_lower(arena, n);
+		f = sum_lower(arena, n, &(SumShape){.at_once = 1 + draw(5), .powers = draw(2)});
 		if (f)
 			expect_same_sum(f, n);
 		kernels += f != NULL;
+		f = vector_sum_lower(arena, n, 4 << draw(3));
+		if (f)
+			expect_same_sum(f, n);
+		vectors += f != NULL;
 	}
 	ck_assert_int_gt(kernels, 20);
+	ck_assert_int_gt(vectors, 20);
 }
 END_TEST
 
@@ -493,6 +567,31 @@ START_TEST(packed_weights_have_the_reference_bytes)
 			continue;
 		ck_assert(conv_read(&c, arena, n));
 		check_packed(&c, n, &l);
+		made++;
+	}
+}
+END_TEST
+
+/* Of 1 to 64 different weights, with or without a zero. */
+START_TEST(palettes_have_the_reference_bytes)
+{
+	static const int32_t counts[] = {1, 2, 4, 15, 16, 64};
+	int made = 0;
+
+	colors = counts[_i];
+	for (seed = 71000u + 1000u * (uint32_t)_i; made < 15;) {
+		Layer l = draw_layer();
+		Node *n;
+		Conv c;
+
+		for (int i = 0; i < 64; i++)
+			palette[i] = draw_i8(draw(2) ? RANDOM : LEAST);
+		l.kind = PALETTE;
+		n = draw(3) ? make_conv(&l) : make_gemm(&l);
+		if (!n)
+			continue;
+		ck_assert(conv_read(&c, arena, n));
+		check_palette(&c, n, &l);
 		made++;
 	}
 }
@@ -580,6 +679,39 @@ START_TEST(large_sums_are_exact)
 }
 END_TEST
 
+/* Sums of as many bits as share words by two, three and four, and of one bit more. */
+START_TEST(braids_hold_the_largest_sums)
+{
+	static const struct {
+		int32_t elements;
+		int sums;
+	} rows[] = {{1, 2}, {2, 2}, {3, 3}, {64, 3}, {65, 4}, {257, 4}, {259, 0}};
+
+	seed = 77;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		Layer l = {.batch = 3, .h = 1, .w = 1, .ic = rows[i].elements, .groups = 1, .oc = 7,
+		           .kh = 1, .kw = 1, .sy = 1, .sx = 1, .dy = 1, .dx = 1, .kind = LEAST};
+		Node *n = make_gemm(&l);
+		int8_t *w = ARENA_ARRAY(arena, int8_t, l.ic * l.oc);
+		Conv c;
+
+		/* Channels of both signs, all of the greatest weight. */
+		n->nins = 2;
+		((Attr_GEMM *)n->attr)->trans_b = true;
+		n->in[1]->type.dim[0] = l.oc;
+		n->in[1]->type.dim[1] = l.ic;
+		for (int32_t k = 0; k < l.ic * l.oc; k++)
+			w[k] = k / l.ic % 3 == 1 ? -127 : 127;
+		n->in[1]->data = w;
+		n->in[0]->type.q = quant(1, 0.02, false, 0);
+		ck_assert(conv_read(&c, arena, n));
+		ck_assert_int_eq(braid_sums(&c), rows[i].sums);
+		if (rows[i].sums)
+			check_braid(&c, n, &l);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -592,9 +724,11 @@ main(void)
 	tcase_add_loop_test(tc, depthwise_convolutions_have_the_reference_bytes, 0, 3);
 	tcase_add_loop_test(tc, winograd_has_the_reference_bytes, 0, 4);
 	tcase_add_loop_test(tc, packed_weights_have_the_reference_bytes, 0, 4);
+	tcase_add_loop_test(tc, palettes_have_the_reference_bytes, 0, 6);
 	tcase_add_loop_test(tc, sparse_weights_have_the_reference_bytes, 0, 5);
 	tcase_add_test(tc, one_weight_has_the_reference_bytes);
 	tcase_add_test(tc, winograd_refuses_large_sums);
+	tcase_add_test(tc, braids_hold_the_largest_sums);
 	tcase_add_test(tc, sums_have_the_reference_bytes);
 	tcase_add_test(tc, products_have_the_reference_bytes);
 	tcase_add_test(tc, large_sums_are_exact);

@@ -62,6 +62,11 @@ static const struct {
 	 "} }"},
 	{false, "for %a in 0..4 { for %b in 0..10 { %y[%a * 9 + %b] = %x[%a * 9 + %b] } }"},
 	{false, "for %a in 0..10 { for %b in 0..10 { %y[%a * 10 + %b] = %x[%b * 10 + %a] } }"},
+	/* vectors */
+	{true, "for %i in 0..30 { %y[%i * 8, 8] = %x[%i * 8, 8] }"},
+	{true, "for %i in 0..29 { %y[%i * 8, 8] = %x[%i * 8 + 1, 8] }"},
+	{false, "for %i in 0..29 { %y[%i * 8 + 1, 8] = %x[%i * 8, 8] }"},
+	{false, "for %i in 0..232 { %y[%i, 8] = %x[%i, 8] }"},
 	/* rows that are read several times before they are written */
 	{true, "for %r in 0..24 { var %m: i32 = %x[%r * 10]\n"
 	       "for %a in 1..10 { %m = max(%m, %x[%r * 10 + %a]) }\n"

@@ -152,6 +152,9 @@ static const struct {
 	{"for %i in 0..239 { %y[%i] = %x[%i + 1] }", {1, 240}, {-238, 1}},
 	{"for %i in 0..120 { %y[%i] = %x[%i * 2 + 1] }", {2, 240}, {-119, 119}},
 	{"for %i in 0..120 { %y[%i * 2] = %x[%i] }", {-118, 120}, {-239, -1}},
+	{"for %i in 0..30 { %y[%i * 8, 8] = cvt.i8(cvt.i32(%x[%i * 8, 8])) }", {0, 240}, {-240, 0}},
+	{"for %i in 0..29 { %y[%i * 8, 8] = cvt.i8(cvt.i32(%x[%i * 8 + 1, 8])) }", {1, 233},
+	 {-231, 1}},
 	/* two dimensions, of which the inner one is read as a whole */
 	{"for %r in 0..24 { for %a in 0..10 {\n"
 	 "var %s: i32 = 0:i32\n for %b in 0..10 { %s = %s + cvt.i32(%x[%r * 10 + %b]) }\n"
@@ -182,6 +185,13 @@ static const struct {
 	/* an index that is looked up */
 	{"for %i in 0..24 { %y[%i] = %x[min(max(cvt.idx(%w[%i]), 0), 23)] }",
 	 {-23, 24}, {-24, 23}},
+	/* a bound that no iteration reaches */
+	{"for %i in 0..240 { let %j: idx = min(%i, 239)\n%y[%j] = %x[max(0, %j)] }", {0, 240},
+	 {NOTHING, 0}},
+	/* the second of a pair, if there is one */
+	{"for %r in 0..24 { for %g in 0..3 {\n%y[%r * 5 + %g * 2] = %x[%r * 5 + %g * 2]\n"
+	 "if %g * 2 + 1 < 5 { %y[%r * 5 + %g * 2 + 1] = %x[%r * 5 + %g * 2 + 1] } } }",
+	 {-1, 121}, {-121, 2}},
 	/* all is read first */
 	{"var %s: i32 = 0:i32\nfor %i in 0..240 { %s = %s + cvt.i32(%x[%i]) }\n"
 	 "for %k in 0..240 { %y[%k] = cvt.i8(%s) }", {240, -240}, {240, -240}},
@@ -200,6 +210,26 @@ START_TEST(distances_of_kernels_are_the_known_ones)
 	d = distance(b);
 	ck_assert_msg(d.below == cases[_i].backward.below && d.above == cases[_i].backward.above,
 	              "backward %d %d\n%s", (int)d.below, (int)d.above, cases[_i].body);
+}
+END_TEST
+
+/* Rows of five outputs in pairs, of which `guard` has the second. */
+static const LFunc *
+held_pairs(const char *guard)
+{
+	return lfunc_hold(arena, kernel(arena_printf(arena,
+		"for %%r in 0..24 { for %%g in 0..3 {\n%%y[%%r * 5 + %%g * 2] = %%x[%%r * 5]\n"
+		"if %s { %%y[%%r * 5 + %%g * 2 + 1] = %%x[%%r * 5 + %%g] } } }", guard)));
+}
+
+START_TEST(outputs_are_held_where_conditions_leave_none_out)
+{
+	ck_assert_ptr_nonnull(held_pairs("%g * 2 + 1 < 5"));
+	ck_assert_ptr_nonnull(held_pairs("%g < 5"));
+	ck_assert_ptr_null(held_pairs("%g * 2 + 1 < 3"));
+	ck_assert_ptr_null(held_pairs("%r * 2 + 1 < 5"));
+	ck_assert_ptr_null(held_pairs("cvt.i32(%x[%g]) < 5:i32"));
+	ck_assert_int_eq(lfunc_local_bytes(held_pairs("%g * 2 + 1 < 5")), 5);
 }
 END_TEST
 
@@ -273,6 +303,7 @@ main(void)
 	TCase *tc = tcase_create("overlap");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, outputs_are_held_where_conditions_leave_none_out);
 	tcase_add_loop_test(tc, distances_of_kernels_are_the_known_ones, 0,
 	                    sizeof cases / sizeof *cases);
 	tcase_add_loop_test(tc, kernels_give_the_same_where_distances_allow_it, 0,

@@ -95,6 +95,11 @@ START_TEST(all_statements_round_trip)
 	           "  }\n"
 	           "  for %j in %k..%small {\n"
 	           "  }\n"
+	           "  let %s: f32x8 = splat.8(%acc) * %x[%small, 8]\n"
+	           "  var %v: i32x4 = cvt.i32(%t[%small, 4])\n"
+	           "  %v = dot4(%v, wide(%t[0, 4]), select(%v < -%v, %v, splat.4(1:i32)))\n"
+	           "  %t[%small, 4] = cvt.i8(%v)\n"
+	           "  %y[%small, 8] = %s\n"
 	           "}\n");
 }
 END_TEST
@@ -315,6 +320,12 @@ static const struct {
 	{K "  for %i in 0..1.5 {", 2, 16, "this is f64 where idx is needed"},
 	{K "  %y[0] = 1.0", 2, 11, "this is f64 where f32 is needed"},
 	{K "  %y[0] = cvt.f32(wide(%x[0]))", 2, 19, "'wide' needs a load of i8, u8 or i16"},
+	{K "  let %v: f32x3 = %x[0, 3]", 2, 11, "a vector has 2, 4, 8, 16, 32 or 64 lanes"},
+	{K "  let %v: f32x99999999999 = %x[0]", 2, 11, "a vector has 2, 4, 8, 16, 32 or 64 lanes"},
+	{K "  %y[0] = %x[0, 128]", 2, 17, "a vector has 2, 4, 8, 16, 32 or 64 lanes"},
+	{K "  %y[0] = %x[0, 4]", 2, 11, "a value with 4 lanes where 1 are stored"},
+	{K "  %y[0, 4] = %x[0]", 2, 14, "a value with 1 lanes where 4 are stored"},
+	{K "  %y[0, 4] = splat.5(%x[0])", 2, 14, "a vector has 2, 4, 8, 16, 32 or 64 lanes"},
 	{K "  %y[0] = cvt.f32(dot2(1:i32, 2:i32, %x[0]))", 2, 19,
 	 "this is f32 where i32 is needed"},
 	{K "  %y[0] = cvt.f32(even8(1:i32, 2:i32))", 2, 30, "too many arguments"},

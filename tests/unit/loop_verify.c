@@ -46,6 +46,10 @@ static const char *const good[] = {
 	/* four elements at once */
 	"for %i in 0..97 { %y[0] = cvt.f32(wide(%q[%i])) }",
 	/* sixteen */
+	"for %i in 0..93 { %y[%i, 8] = %x[%i, 8] }",
+	"for %i in 0..85 { %y[0, 4] = cvt.f32(wide(%q[%i, 4])) }",
+	"%y[0] = 2.0f\n let %v: f32x4 = cvt.f32(cvt.i32(%q[96, 4]))\n"
+	"%y[96, 4] = select(%v > splat.4(1.0f), %v, select(%y[0] > 1.0f, %x[0, 4], %v))",
 	"for %i in 0..85 { %y[0] = cvt.f32(dot(1:i32, %q[%i], %q[84 - %i])) }",
 	/* never entered */
 	"for %i in 5..5 { %y[%i + 1000] = 0.0f }",
@@ -143,7 +147,26 @@ static const struct {
 	{"for %i in 0..100 { %y[0] = %x[%i + 1] }",
 	 "`%y[0] = %x[%i + 1]`: the index %i + 1 is in [1, 100], but 'x' has 100 elements"},
 	{"for %i in 0..98 { %y[0] = cvt.f32(wide(%q[%i])) }",
-	 "the index %i is in [0, 100], but 'q' has 100 elements, several of which are loaded"},
+	 "the index %i is in [0, 100], but 'q' has 100 elements, several of which are taken"},
+	{"for %i in 0..94 { %y[%i, 8] = %x[0, 8] }",
+	 "the index %i is in [0, 100], but 'y' has 100 elements, several of which are taken"},
+	{"for %i in 0..94 { %y[0, 8] = %x[%i, 8] }", "is in [0, 100], but 'x' has"},
+	{"for %i in 0..86 { %y[0, 4] = cvt.f32(wide(%q[%i, 4])) }", "is in [0, 100], but 'q'"},
+	/* vectors */
+	{"%y[0, 8] = %x[0, 4] + %x[0, 8]", "an argument with 4 lanes for a value with 8"},
+	{"%y[0, 4] = %x[0] + %x[0, 4]", "an argument with 1 lanes for a value with 4"},
+	{"let %v: f32x4 = %x[0, 8]", "a value with 8 lanes for 'v' with 4"},
+	{"let %v: f32x4 = %x[0]", "a value with 1 lanes for 'v' with 4"},
+	{"let %v: i64x4 = %n[0, 4]", "a vector of i64"},
+	{"let %v: i32x4 = splat.4(1:i32) / splat.4(2:i32)", "'div' of vectors of i32"},
+	{"let %v: i32x4 = bits.i32(%x[0, 4])", "there is no such vector"},
+	{"let %v: i32x4 = cvt.i32(%x[0, 4])", "vectors of f32 are not converted to i32"},
+	{"let %v: f32x4 = cvt.f32(%q[0, 4])", "vectors of i8 are not converted to f32"},
+	{"let %v: i32x4 = splat.4(splat.4(1:i32))", "a lane is a vector"},
+	{"for %i in 0..4 { if %x[0, 4] < %x[4, 4] { %y[0] = 1.0f } }", "the condition is a vector"},
+	{"let %v: f32x4 = select(splat.4(1:i32) < splat.4(2:i32), %x[0, 4], %x[4, 4])",
+	 "a choice of f32 by a comparison of another type"},
+	{"var %v: f32x4 = %x[0, 4]\n %v = %x[0]", "a value with 1 lanes for 'v' with 4"},
 	{"for %i in 0..86 { %y[0] = cvt.f32(dot(1:i32, %q[0], %q[%i])) }", "is in [0, 100]"},
 	{"for %i in 0..100 { %y[%i - 1] = 0.0f }", "is in [-1, 98]"},
 	{"for %i in 0..100 step 8 { %y[%i + 4] = 0.0f }", "is in [4, 100]"},

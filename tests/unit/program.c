@@ -684,6 +684,76 @@ START_TEST(what_is_read_most_lies_in_the_first_region)
 }
 END_TEST
 
+/* ---- Constants within constants (constants.c) ---- */
+
+/* y = x times one constant, plus others. */
+static Graph *
+sums(const char *constants)
+{
+	return parse(arena_printf(arena, "graph @g(%%x: f32[2,6]) {\n%s"
+	                                 "  %%1 = mul(%%x, %%a)\n  %%2 = add(%%1, %%b)\n"
+	                                 "  %%3 = add(%%2, %%c)\n  return %%3\n}\n", constants));
+}
+
+START_TEST(a_constant_lies_in_one_that_has_its_bytes)
+{
+	Program *p = build_and_check(sums("  %a: f32[2,6] = const [1,2,3,4,5,6,7,8,9,10,11,12]\n"
+	                                  "  %b: f32[6] = const [3,4,5,6,7,8]\n"
+	                                  "  %c: f32[2,1] = const [11, 12]\n"),
+	                             (ProgramOptions){0});
+	const Buffer *a = buffer_named(p, "a"), *b = buffer_named(p, "b");
+
+	ck_assert_ptr_eq(a->base, a);
+	ck_assert_ptr_eq(b->base, a);
+	ck_assert_uint_eq(b->offset, 8);
+	ck_assert_ptr_eq(buffer_named(p, "c")->base, a);
+	ck_assert_uint_eq(buffer_named(p, "c")->offset, 40);
+	ck_assert_uint_eq(program_const_bytes(p), 48);
+}
+END_TEST
+
+/* The second of two that are equal is nowhere but in the first, and moves with it. */
+START_TEST(equal_constants_lie_in_a_third_one)
+{
+	Program *p = build_and_check(sums("  %b: f32[6] = const [3,4,5,6,7,8]\n"
+	                                  "  %c: f32[6] = const [3,4,5,6,7,8]\n"
+	                                  "  %a: f32[2,6] = const [1,2,3,4,5,6,7,8,9,10,11,12]\n"),
+	                             (ProgramOptions){0});
+
+	ck_assert_uint_eq(program_const_bytes(p), 48);
+	ck_assert_ptr_eq(buffer_named(p, "c")->base, buffer_named(p, "a"));
+	ck_assert_uint_eq(buffer_named(p, "c")->offset, 8);
+	p = build_and_check(sums("  %a: f32[6] = const [1,2,3,4,5,6]\n"
+	                         "  %b: f32[6] = const [3,4,5,6,7,8]\n"
+	                         "  %c: f32[6] = const [3,4,5,6,7,8]\n"), (ProgramOptions){0});
+	ck_assert_uint_eq(program_const_bytes(p), 48);
+}
+END_TEST
+
+/* Nearly equal, of another type, or between two elements. */
+START_TEST(constants_with_other_bytes_stay_apart)
+{
+	Program *p = build_and_check(sums("  %a: f32[2,6] = const [1,2,3,4,5,6,7,8,9,10,11,12]\n"
+	                                  "  %b: f32[6] = const [7,8,9,10,11,13]\n"
+	                                  "  %c: f32[6] = const [12,1,2,3,4,5]\n"),
+	                             (ProgramOptions){0});
+
+	ck_assert_uint_eq(program_const_bytes(p), 96);
+	p = build_and_check(parse("graph @g(%x: i16[8], %u: i8[8]) {\n"
+	                          "  %a: i16[8] = const [258,258,258,258,3,258,258,258]\n"
+	                          "  %b: i8[8] = const [2,1,2,1,2,1,2,1]\n"
+	                          "  %1 = add(%x, %a)\n  %2 = add(%u, %b)\n"
+	                          "  return %1, %2\n}\n"), (ProgramOptions){0});
+	ck_assert_uint_eq(program_const_bytes(p), 24);
+	p = build_and_check(parse("graph @g(%x: i16[8], %u: i16[4]) {\n"
+	                          "  %a: i16[8] = const [513,1027,1541,2055,2569,3083,3597,4111]\n"
+	                          "  %b: i16[4] = const [770,1284,1798,2312]\n"
+	                          "  %1 = add(%x, %a)\n  %2 = add(%u, %b)\n"
+	                          "  return %1, %2\n}\n"), (ProgramOptions){0});
+	ck_assert_uint_eq(program_const_bytes(p), 24);
+}
+END_TEST
+
 /* ---- One function for several layers (merge.c) ---- */
 
 static const KernelOptions for_size = {.level = 's'};
@@ -737,6 +807,26 @@ START_TEST(layers_that_differ_in_tables_are_one_function)
 
 	ck_assert_int_eq(p->steps.n, 2);
 	ck_assert_int_eq(count_functions(p), 1);
+}
+END_TEST
+
+/* The output of the second lies over all of the arena, so pixels have to be held. */
+START_TEST(layers_hold_their_outputs_where_one_of_them_has_to)
+{
+	Graph *g = parse("graph @g(%x: i8[1,4,4,2] q(0.05, -128)) {\n"
+	                 "  %u: i8[2,1,1,2] q[0](0.01, 0.2) = const [7, 100, -3, 4]\n"
+	                 "  %v: i8[4,1,1,2] q[0](0.5, 0.2, 0.3, 0.1) = const [1, 2, 3, 4, 5, 6, 7, 8]\n"
+	                 "  %1: i8[1,4,4,2] q(0.1, -128) = conv(%x, %u) {layout=nhwc}\n"
+	                 "  %2: i8[1,4,4,4] q(0.2, -128) = conv(%1, %v) {layout=nhwc}\n"
+	                 "  %3: i8[1,2,2,4] q(0.2, -128) = max_pool(%2) {kernel=[2,2], strides=[2,2], layout=nhwc}\n"
+	                 "  return %3\n"
+	                 "}\n");
+	Program *p = build_and_check(g, (ProgramOptions){.kernels = &for_size, .io = IO_ARENA});
+
+	ck_assert_int_eq(p->steps.n, 3);
+	ck_assert_uint_eq(p->arena_size, 64);
+	ck_assert_int_eq(p->steps.v[0]->order, ORDER_HELD);
+	ck_assert_int_eq(count_functions(p), 2);
 }
 END_TEST
 
@@ -797,8 +887,12 @@ main(void)
 	tcase_add_loop_test(tc, random_graphs_compute_the_same_in_several_regions, 0, 200);
 	tcase_add_test(tc, regions_that_are_too_small_are_refused);
 	tcase_add_test(tc, what_is_read_most_lies_in_the_first_region);
+	tcase_add_test(tc, a_constant_lies_in_one_that_has_its_bytes);
+	tcase_add_test(tc, equal_constants_lie_in_a_third_one);
+	tcase_add_test(tc, constants_with_other_bytes_stay_apart);
 	tcase_add_test(tc, layers_that_differ_in_sizes_are_one_function);
 	tcase_add_test(tc, layers_that_differ_in_tables_are_one_function);
+	tcase_add_test(tc, layers_hold_their_outputs_where_one_of_them_has_to);
 	tcase_add_test(tc, layers_with_other_divisors_stay_apart);
 	tcase_add_loop_test(tc, random_graphs_compute_the_same_with_shared_functions, 0, 200);
 	suite_add_tcase(s, tc);

@@ -124,7 +124,7 @@ START_TEST(rounding_together_beats_rounding_each)
 		double t[D], code[D], each[D], v[D], scale = 1.0 / most[k % 3], fixed = scale;
 
 		make_row(t);
-		solve_round(&p, t, t, NULL, most[k % 3], false, &scale, code, arena);
+		solve_round(&p, t, t, NULL, &(Grid){.most = most[k % 3]}, false, &scale, code, arena);
 		ck_assert(scale == fixed);
 		for (int i = 0; i < D; i++) {
 			ck_assert(code[i] == rint(code[i]) && fabs(code[i]) <= most[k % 3]);
@@ -147,10 +147,10 @@ START_TEST(fitting_the_scale_does_not_make_it_worse)
 		double t[D], code[D], v[D], fitted[D], scale = 0.6, fit = 0.6;
 
 		make_row(t);
-		solve_round(&p, t, t, NULL, 1, false, &scale, code, arena);
+		solve_round(&p, t, t, NULL, &(Grid){.most = 1}, false, &scale, code, arena);
 		for (int i = 0; i < D; i++)
 			v[i] = code[i] * scale;
-		solve_round(&p, t, t, NULL, 1, true, &fit, code, arena);
+		solve_round(&p, t, t, NULL, &(Grid){.most = 1}, true, &fit, code, arena);
 		for (int i = 0; i < D; i++)
 			fitted[i] = code[i] * fit;
 		ck_assert_double_le(error_of(&p, fitted, t), error_of(&p, v, t) * (1 + 1e-9));
@@ -251,7 +251,7 @@ START_TEST(degenerate_moments_are_damped)
 			h[i * D + j] = 1;
 	ck_assert(solve_prepare(&p, h, h, D, true, arena));
 	make_row(t);
-	solve_round(&p, t, t, NULL, 7, false, &scale, code, arena);
+	solve_round(&p, t, t, NULL, &(Grid){.most = 7}, false, &scale, code, arena);
 	for (int i = 0; i < D; i++)
 		ck_assert(isfinite(code[i]));
 	memset(h, 0, sizeof h);

@@ -1,0 +1,86 @@
+/*
+ * Kernels for machines with vectors of floats: what they share.
+ *
+ * Sums are taken in the order of the reference lowering, one rounding for a product and
+ * one for an addition, so results are the same bit for bit; lanes are different outputs.
+ * Where the reference lowering leaves padding out, kernels add products with zero, which
+ * changes nothing while weights are finite and no sum starts with minus zero.
+ */
+#ifndef MCC_CODEGEN_KERNELS_VECTOR_H
+#define MCC_CODEGEN_KERNELS_VECTOR_H
+
+#include "codegen/kernels/conv.h"
+#include "ir/lower.h"
+#include "ir/target.h"
+
+/* A convolution of floats with constant weights. */
+typedef struct {
+	const Node *n;
+	bool planar; /* the layout nchw */
+	int32_t batch, in_h, in_w, out_h, out_w;
+	int32_t groups;
+	int32_t ic, oc; /* input channels of a group, output channels of all */
+	int32_t kh, kw, sy, sx, dy, dx;
+	int32_t top, left; /* padding */
+	bool padded;       /* there is some, on any side */
+	const float *w;    /* as the node has it: [oc][ic][kh][kw], or nhwc [oc][kh][kw][ic] */
+} FloatConv;
+
+/* Reads a node; false where it is no such convolution, or zeros cannot stand for padding. */
+bool float_conv_read(FloatConv *c, const Node *n);
+
+static inline bool
+float_conv_is_depthwise(const FloatConv *c)
+{
+	return c->groups > 1 && c->ic == 1;
+}
+
+/* Outputs that are computed at a time. */
+typedef struct {
+	int lanes, vectors; /* along a line of pixels */
+	int channels;
+} FloatShape;
+
+/* The best shape on a machine, with an estimate of the cycles; 0: there is none. */
+int64_t float_planar_shape(const FloatConv *c, const Target *t, FloatShape *best);
+
+/* A convolution of the layout nchw with one group, or depthwise (vector_planar.c). */
+LFunc *float_planar_lower(Arena *a, const FloatConv *c, const FloatShape *shape);
+
+/* What the lanes of a product of the layout nhwc are made of. */
+typedef enum {
+	LANES_F32,   /* a float each */
+	LANES_BYTES, /* four bytes, those of x unsigned: for machines with such a product */
+	LANES_PAIRS  /* two numbers of 16 bits */
+} LaneForm;
+
+/* Outputs that are computed at a time: pixels by vectors of output channels. */
+typedef struct {
+	LaneForm form;
+	int lanes, vectors, pixels;
+} ChannelShape;
+
+/* A convolution or product of the layout nhwc: of floats, or c->w NULL and of `q`. */
+typedef struct {
+	FloatConv c;
+	const Conv *q; /* NULL: of floats */
+} ChannelConv;
+
+ChannelConv channel_conv_of_floats(const FloatConv *c);
+ChannelConv channel_conv_of_int8(const Conv *q);
+
+/* The best shape on a machine with an estimate of the cycles; 0: there is none. */
+int64_t channel_shape(const ChannelConv *c, const Target *t, ChannelShape *best);
+
+/* With one group, or depthwise with as many outputs as inputs (vector_channels.c). */
+LFunc *channel_lower(Arena *a, const ChannelConv *c, const ChannelShape *shape);
+
+/* Vectors of i32, of which x2 is twice the value, times m / 2^31 / 2^n, rounded as the
+ * graph does, plus `zero`.  `less` is n - 1, or NULL where n is 0 (vector_scale.c). */
+Expr *vector_scale(LowerCtx *cx, Expr *x2, Expr *m, Expr *less, int32_t zero);
+Expr *vector_clamp(LowerCtx *cx, Expr *x, QRange r);
+
+/* A sum or difference of int8 tensors of one shape; NULL where n is none. */
+LFunc *vector_sum_lower(Arena *a, const Node *n, int lanes);
+
+#endif

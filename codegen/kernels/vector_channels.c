@@ -1,0 +1,612 @@
+/*
+ * Convolutions and products of the layout nhwc: lanes are neighbouring output channels.
+ *
+ * Blocks of pixels by vectors of channels: a vector of weights is loaded once for all
+ * pixels, and an element of the input once for all vectors.  Floats are taken one by one in
+ * the reference order.  Of int8 a lane takes four products at once where the machine has
+ * them, with 128 added to x and taken from the bias, or two of numbers of 16 bits.  In a
+ * depthwise convolution lanes of the input meet lanes of weights.
+ *
+ * The input is read as it is where no window leaves it, else from a copy with padding.
+ * Channels that make up no vector go into shorter ones; less than a shortest one overlaps
+ * the vector before.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "codegen/kernels/vector.h"
+#include "ir/num.h"
+#include "ir/op.h"
+
+enum { MAX_VECTORS = 4, MAX_PIXELS = 8, LEAST_LANES = 4, BODY = 4 };
+
+/* Output channels from `first` on: `blocks` of so many vectors. */
+typedef struct {
+	int32_t first, blocks;
+	int lanes, vectors;
+	int32_t weights; /* where those of the first block start */
+} Part;
+
+typedef struct {
+	LowerCtx cx;
+	const FloatConv *c;
+	const Conv *q;
+	ChannelShape shape;
+	bool depthwise, direct;
+	int each;            /* elements of x that a lane takes at once */
+	int32_t step;        /* from those of a step to those of the next */
+	int32_t x_channels;  /* of a pixel */
+	int32_t runs, run;   /* of a row of the kernel: pieces without gaps, and steps of one */
+	int32_t row;         /* elements from row to row of what is read */
+	VEC(Part) parts;
+	LBuf *x, *weights, *bias, *multipliers, *shifts;
+	LVar *sum[MAX_PIXELS * MAX_VECTORS];
+} Channels;
+
+static LBuilder *
+builder(Channels *d)
+{
+	return &d->cx.b;
+}
+
+/* All pixels in one line, where windows are pixels. */
+static void
+join_pixels(FloatConv *c)
+{
+	if (c->kh > 1 || c->kw > 1 || c->sy > 1 || c->sx > 1 || c->top || c->left ||
+	    c->in_h != c->out_h || c->in_w != c->out_w)
+		return;
+	c->in_w = c->out_w = c->batch * c->in_h * c->in_w;
+	c->batch = c->in_h = c->out_h = 1;
+}
+
+ChannelConv
+channel_conv_of_floats(const FloatConv *c)
+{
+	ChannelConv d = {.c = *c};
+
+	join_pixels(&d.c);
+	return d;
+}
+
+ChannelConv
+channel_conv_of_int8(const Conv *q)
+{
+	ChannelConv d = {.q = q};
+
+	d.c = (FloatConv){.n = q->n, .batch = q->batch, .in_h = q->in_h, .in_w = q->in_w,
+	                  .out_h = q->out_h, .out_w = q->out_w, .groups = q->groups, .ic = q->ic,
+	                  .oc = q->oc, .kh = q->kh, .kw = q->kw, .sy = q->sy, .sx = q->sx,
+	                  .dy = q->dy, .dx = q->dx, .top = q->top, .left = q->left};
+	join_pixels(&d.c);
+	return d;
+}
+
+/* ---- Shapes ---- */
+
+static int32_t
+columns_of(const FloatConv *c)
+{
+	return (c->out_w - 1) * c->sx + (c->kw - 1) * c->dx + 1;
+}
+
+static int32_t
+rows_of(const FloatConv *c)
+{
+	return (c->out_h - 1) * c->sy + (c->kh - 1) * c->dy + 1;
+}
+
+static int
+elements_at_once(LaneForm form, bool depthwise)
+{
+	return depthwise || form == LANES_F32 ? 1 : form == LANES_BYTES ? 4 : 2;
+}
+
+/* Cycles of a block: products one a cycle, loads two, but no step ends before the
+ * additions of the last one; then outputs. */
+static int64_t
+block_cost(const FloatConv *c, const ChannelShape *s, int64_t pixels)
+{
+	enum { LATENCY = 4, START = 8, FLOAT_OUTPUT = 2, INT8_OUTPUT = 10 };
+	bool depthwise = float_conv_is_depthwise(c);
+	int64_t taps = (int64_t)c->kh * c->kw * c->ic, block = pixels * s->vectors;
+	int64_t loads = ((depthwise ? block : pixels) + s->vectors + 1) / 2;
+	int64_t step = block > loads ? block : loads;
+	int each = elements_at_once(s->form, depthwise);
+
+	step = step > LATENCY ? step : LATENCY;
+	return (taps + each - 1) / each * step + START +
+	       block * (s->form == LANES_F32 ? FLOAT_OUTPUT : INT8_OUTPUT);
+}
+
+static int64_t
+shape_cost(const FloatConv *c, const ChannelShape *s)
+{
+	int64_t groups = (c->oc - 1) / (s->lanes * s->vectors) + 1, last = c->out_w % s->pixels;
+	int64_t line = c->out_w / s->pixels * block_cost(c, s, s->pixels);
+
+	if (last)
+		line += block_cost(c, s, last);
+	return line * c->out_h * c->batch * groups;
+}
+
+/* Sums, weights of a step, what they meet, and a product. */
+static bool
+fits_registers(const ChannelShape *s, const Target *t)
+{
+	return s->pixels * s->vectors + s->vectors + 2 <= t->vector_registers;
+}
+
+static bool
+fits(const ChannelConv *d)
+{
+	const FloatConv *c = &d->c;
+	bool depthwise = float_conv_is_depthwise(c) && c->oc == c->groups;
+
+	if (c->planar || (c->groups != 1 && !depthwise) || c->oc < LEAST_LANES)
+		return false;
+	for (int32_t i = 0; d->q && i < c->oc; i++)
+		if (d->q->channel[i].by.m != 0 && (d->q->channel[i].by.shift > -1 ||
+		                                   d->q->channel[i].by.shift < -31))
+			return false;
+	return true;
+}
+
+int64_t
+channel_shape(const ChannelConv *d, const Target *t, ChannelShape *best)
+{
+	const FloatConv *c = &d->c;
+	bool bytes = (t->isa & ISA_X86_VNNI) && !float_conv_is_depthwise(c);
+	int64_t least = 0;
+
+	if (!fits(d))
+		return 0;
+	for (int lanes = t->vector_bytes / 4; lanes >= LEAST_LANES; lanes /= 2)
+		for (int vectors = 1; vectors <= MAX_VECTORS; vectors++)
+			for (int pixels = 1; pixels <= MAX_PIXELS; pixels++) {
+				ChannelShape s = {!d->q ? LANES_F32 : bytes ? LANES_BYTES : LANES_PAIRS,
+				                  lanes, vectors, pixels};
+				int64_t cost = shape_cost(c, &s);
+
+				if (!fits_registers(&s, t) || lanes > c->oc || pixels > c->out_w ||
+				    (vectors > 1 && lanes * vectors > c->oc) ||
+				    (least && cost >= least))
+					continue;
+				least = cost;
+				*best = s;
+			}
+	return least;
+}
+
+/* ---- Constants ---- */
+
+static int32_t
+block_weights(const Channels *d, const Part *p)
+{
+	return d->c->kh * d->runs * d->run * p->lanes * p->vectors * d->each;
+}
+
+static void
+add_part(Channels *d, int32_t first, int32_t blocks, int lanes, int vectors)
+{
+	Part p = {.first = first, .blocks = blocks, .lanes = lanes, .vectors = vectors};
+
+	if (d->parts.n > 0) {
+		const Part *before = &d->parts.v[d->parts.n - 1];
+
+		p.weights = before->weights + before->blocks * block_weights(d, before);
+	}
+	if (blocks > 0)
+		VEC_PUSH(d->cx.arena, &d->parts, p);
+}
+
+static void
+split_channels(Channels *d)
+{
+	int lanes = d->shape.lanes, block = lanes * d->shape.vectors;
+	int32_t oc = d->c->oc, at = oc / block * block;
+
+	add_part(d, 0, oc / block, lanes, d->shape.vectors);
+	for (; oc - at >= LEAST_LANES; lanes /= 2) {
+		int vectors = (int)(oc - at) / lanes;
+
+		if (vectors == 0)
+			continue;
+		add_part(d, at, 1, lanes, vectors);
+		at += vectors * lanes;
+	}
+	if (at < oc)
+		add_part(d, oc - LEAST_LANES, 1, LEAST_LANES, 1);
+}
+
+/* The weight of element e of a run; 0 behind its end. */
+static double
+weight_of(const Channels *d, int32_t oc, int32_t ky, int32_t run, int32_t e)
+{
+	const FloatConv *c = d->c;
+	int32_t kx = d->runs > 1 ? run : e / c->ic, ic = d->runs > 1 ? e : e % c->ic;
+
+	if (kx >= c->kw || ic >= c->ic)
+		return 0;
+	return d->q ? conv_weight(d->q, oc, ky, kx, ic)
+	            : (double)c->w[((oc * c->kh + ky) * c->kw + kx) * c->ic + ic];
+}
+
+static void
+make_weights(Channels *d)
+{
+	const Part *last = &d->parts.v[d->parts.n - 1];
+	int32_t n = last->weights + last->blocks * block_weights(d, last), at = 0;
+	DType t = d->shape.form == LANES_F32 ? DT_F32
+	          : d->shape.form == LANES_BYTES ? DT_I8
+	          : d->depthwise ? DT_I32 : DT_I16;
+	void *w = arena_calloc(d->cx.arena, (size_t)n, (size_t)dtype_info[t].bytes);
+
+	for (int i = 0; i < d->parts.n; i++) {
+		const Part *p = &d->parts.v[i];
+		int32_t block = p->lanes * p->vectors, steps = d->c->kh * d->runs * d->run;
+
+		for (int32_t k = 0; k < p->blocks * steps * block * d->each; k++) {
+			int32_t e = k % d->each, oc = k / d->each % block, step = k / d->each / block;
+			int32_t ky = step / (d->runs * d->run) % d->c->kh, run = step / d->run % d->runs;
+			double v = weight_of(d, p->first + step / steps * block + oc, ky, run,
+			                     step % d->run * d->each + e);
+
+			/* A pair of the weight and 0. */
+			num_store(t, w, (size_t)at++, t == DT_I32 && v < 0 ? v + 65536 : v);
+		}
+	}
+	d->weights = lower_constant(&d->cx, "weights", t, n, w);
+}
+
+static void
+make_params(Channels *d)
+{
+	const FloatConv *c = d->c;
+	int32_t *bias, *m, *shift, taps = c->kh * c->kw * c->ic;
+
+	if (!d->q) {
+		d->bias = c->n->nins > 2 ? d->cx.in[2] : NULL;
+		return;
+	}
+	bias = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
+	m = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
+	shift = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
+	for (int32_t i = 0; i < c->oc; i++) {
+		const Multiplier by = d->q->channel[i].by;
+		uint32_t start;
+		int32_t sum = 0;
+
+		for (int32_t k = 0; d->shape.form == LANES_BYTES && k < taps; k++)
+			sum += d->q->w[i * taps + k];
+		start = (uint32_t)d->q->channel[i].bias - 128u * (uint32_t)sum;
+		memcpy(&bias[i], &start, sizeof start);
+		m[i] = by.m;
+		/* A factor of 0 gives 0 after any shift. */
+		shift[i] = by.m == 0 ? 0 : -by.shift - 1;
+	}
+	d->bias = lower_constant(&d->cx, "start", DT_I32, c->oc, bias);
+	d->multipliers = lower_constant(&d->cx, "multipliers", DT_I32, c->oc, m);
+	d->shifts = lower_constant(&d->cx, "shifts", DT_I32, c->oc, shift);
+}
+
+/* ---- A copy with padding ---- */
+
+/* `count` elements, by vectors and one by one. */
+static void
+copy_elements(Channels *d, Expr *from, Expr *to, int32_t count)
+{
+	LBuilder *b = builder(d);
+	int lanes = d->shape.lanes;
+	int32_t whole = count / lanes * lanes;
+
+	for (int rest = 0; rest < 2; rest++) {
+		int32_t lo = rest ? whole : 0, hi = rest ? count : whole;
+		int vector = rest ? 0 : lanes;
+		Expr *i, *v;
+
+		if (lo == hi)
+			continue;
+		i = loop_for_step(b, "i", lo, hi, rest ? 1 : lanes);
+		v = loop_load_lanes(b, d->cx.in[0], loop_add(b, from, i), vector);
+		v = loop_cvt(b, d->q ? DT_I32 : DT_F32, v);
+		loop_store_cvt(b, d->x, loop_add(b, to, i), v);
+		loop_end(b);
+	}
+}
+
+static void
+fill_image(Channels *d)
+{
+	LBuilder *b = builder(d);
+	int lanes = d->shape.lanes;
+	int32_t count = d->x->count, whole = count / lanes * lanes;
+	Expr *zero = d->q ? loop_int(b, DT_I32, d->q->x_zero) : loop_float(b, DT_F32, 0), *i;
+
+	for (int rest = 0; rest < 2; rest++) {
+		int32_t lo = rest ? whole : 0, hi = rest ? count : whole;
+
+		if (lo == hi)
+			continue;
+		i = loop_for_step(b, "i", lo, hi, rest ? 1 : lanes);
+		loop_store_cvt(b, d->x, i, loop_splat(b, zero, rest ? 0 : lanes));
+		loop_end(b);
+	}
+}
+
+static void
+copy_image(Channels *d, Expr *x_at)
+{
+	const FloatConv *c = d->c;
+	LBuilder *b = builder(d);
+	int32_t rows = rows_of(c) - c->top, columns = columns_of(c) - c->left;
+	int depth = b->depth;
+	Expr *iy;
+
+	fill_image(d);
+	rows = rows < c->in_h ? rows : c->in_h;
+	columns = columns < c->in_w ? columns : c->in_w;
+	if (rows <= 0 || columns <= 0)
+		return;
+	iy = lower_for(&d->cx, "iy", rows);
+	copy_elements(d,
+	              lower_let(&d->cx, "from",
+	                        loop_add(b, x_at, loop_affine(b, iy, c->in_w * d->x_channels, 0))),
+	              lower_let(&d->cx, "to",
+	                        loop_affine(b, iy, d->row,
+	                                    c->top * d->row + c->left * d->x_channels)),
+	              columns * d->x_channels);
+	lower_end_to(&d->cx, depth);
+}
+
+/* ---- Sums ---- */
+
+static Expr *
+plus(Channels *d, Expr *x, int64_t more)
+{
+	return loop_add(builder(d), x, loop_idx(builder(d), more));
+}
+
+static Expr *
+load_weights(Channels *d, Expr *at, int lanes)
+{
+	LBuilder *b = builder(d);
+
+	return d->each > 1 ? loop_load_wide_lanes(b, d->weights, at, lanes)
+	                   : loop_load_lanes(b, d->weights, at, lanes);
+}
+
+/* What meets the weights, of the elements from `at` on. */
+static Expr *
+load_x(Channels *d, Expr *at, int lanes)
+{
+	LBuilder *b = builder(d);
+	Expr *x;
+
+	if (d->depthwise)
+		return loop_cvt(b, d->q ? DT_I32 : DT_F32, loop_load_lanes(b, d->x, at, lanes));
+	x = d->each > 1 ? loop_load_wide(b, d->x, at) : loop_load(b, d->x, at);
+	x = loop_splat(b, x, lanes);
+	if (d->shape.form != LANES_BYTES)
+		return x;
+	return loop_op2(b, KOP_XOR, x,
+	                loop_splat(b, loop_int(b, DT_I32, (int32_t)-0x7f7f7f80), lanes));
+}
+
+static void
+add_product(Channels *d, LVar *sum, Expr *x, Expr *w)
+{
+	LBuilder *b = builder(d);
+	Expr *old = loop_get(b, sum);
+
+	switch (d->shape.form) {
+	case LANES_F32: loop_set(b, sum, loop_add(b, old, loop_mul(b, x, w))); break;
+	case LANES_BYTES: loop_set(b, sum, loop_packed(b, POP_DOT4U, x, w, old)); break;
+	case LANES_PAIRS: loop_set(b, sum, loop_packed(b, POP_DOT2, x, w, old)); break;
+	}
+}
+
+/* Step k of a run. */
+static void
+add_step(Channels *d, const Part *p, Expr *x_at, Expr *w_at, int32_t k, int pixels)
+{
+	LBuilder *b = builder(d);
+	Expr *w[MAX_VECTORS];
+	int32_t pixel = d->c->sx * d->x_channels;
+
+	for (int v = 0; v < p->vectors; v++)
+		w[v] = loop_let(b, "wv",
+		                load_weights(d, plus(d, w_at, (k * p->vectors + v) * p->lanes * d->each),
+		                             p->lanes));
+	for (int i = 0; i < pixels; i++) {
+		Expr *x = NULL;
+
+		for (int v = 0; v < p->vectors; v++) {
+			int32_t at = i * pixel + k * d->step + (d->depthwise ? v * p->lanes : 0);
+
+			if (v == 0 || d->depthwise)
+				x = loop_let(b, "xv", load_x(d, plus(d, x_at, at), p->lanes));
+			add_product(d, d->sum[i * p->vectors + v], x, w[v]);
+		}
+	}
+}
+
+static void
+add_run(Channels *d, const Part *p, Expr *x_at, Expr *w_at, int pixels)
+{
+	LBuilder *b = builder(d);
+	int32_t whole = d->run / BODY * BODY, block = p->vectors * p->lanes * d->each;
+
+	if (whole > BODY) {
+		Expr *k = loop_for_step(b, "k", 0, whole, BODY);
+		Expr *x = lower_let(&d->cx, "x_k", loop_add(b, x_at, loop_affine(b, k, d->step, 0)));
+		Expr *w = lower_let(&d->cx, "w_k", loop_add(b, w_at, loop_affine(b, k, block, 0)));
+
+		for (int32_t i = 0; i < BODY; i++)
+			add_step(d, p, x, w, i, pixels);
+		loop_end(b);
+	} else {
+		whole = 0;
+	}
+	for (int32_t i = whole; i < d->run; i++)
+		add_step(d, p, x_at, w_at, i, pixels);
+}
+
+/* ---- Outputs ---- */
+
+/* The output of a sum, for factors of less than a half. */
+static Expr *
+scaled(Channels *d, Expr *sum, Expr *channel, int lanes)
+{
+	LBuilder *b = builder(d);
+	Expr *m = loop_load_lanes(b, d->multipliers, channel, lanes);
+	Expr *shift = loop_load_lanes(b, d->shifts, channel, lanes);
+
+	sum = loop_op2(b, KOP_SHL, sum, loop_splat(b, loop_int(b, DT_I32, 1), lanes));
+	return vector_clamp(&d->cx, vector_scale(&d->cx, sum, m, shift, d->q->y_zero),
+	                    d->q->range);
+}
+
+static void
+store_block(Channels *d, const Part *p, Expr *y_at, Expr *channel, int pixels)
+{
+	LBuilder *b = builder(d);
+
+	for (int i = 0; i < pixels; i++)
+		for (int v = 0; v < p->vectors; v++) {
+			Expr *sum = loop_get(b, d->sum[i * p->vectors + v]);
+			Expr *y = d->q ? scaled(d, sum, plus(d, channel, v * p->lanes), p->lanes)
+			               : lower_activation(&d->cx, d->c->n, sum);
+
+			loop_store_cvt(b, d->cx.out[0],
+			               plus(d, y_at, i * d->c->oc + v * p->lanes), y);
+		}
+}
+
+/* A block: x_at and y_at are where its first pixel is. */
+static void
+lower_block(Channels *d, const Part *p, Expr *x_at, Expr *w_at, Expr *channel, Expr *y_at,
+            int pixels)
+{
+	const FloatConv *c = d->c;
+	LBuilder *b = builder(d);
+	int32_t run = d->run * p->vectors * p->lanes * d->each;
+	int depth = b->depth;
+	Expr *ky, *kx;
+
+	for (int i = 0; i < pixels * p->vectors; i++) {
+		Expr *at = plus(d, channel, i % p->vectors * p->lanes);
+		Expr *start = d->bias ? loop_load_lanes(b, d->bias, at, p->lanes)
+		                      : loop_splat(b, loop_float(b, DT_F32, 0), p->lanes);
+
+		d->sum[i] = loop_var(b, "sum", start);
+	}
+	if (d->depthwise)
+		x_at = loop_add(b, x_at, channel);
+	ky = lower_for(&d->cx, "ky", c->kh);
+	kx = lower_for(&d->cx, "kx", d->runs);
+	x_at = loop_add(b, x_at, loop_affine(b, ky, c->dy * d->row, 0));
+	x_at = loop_add(b, x_at, loop_affine(b, kx, c->dx * d->x_channels, 0));
+	w_at = loop_add(b, w_at, loop_affine(b, ky, d->runs * run, 0));
+	w_at = loop_add(b, w_at, loop_affine(b, kx, run, 0));
+	add_run(d, p, lower_let(&d->cx, "x_ky", x_at), lower_let(&d->cx, "w_ky", w_at), pixels);
+	lower_end_to(&d->cx, depth);
+	store_block(d, p, y_at, channel, pixels);
+}
+
+static void
+lower_line(Channels *d, const Part *p, Expr *x_at, Expr *w_at, Expr *channel, Expr *y_at)
+{
+	const FloatConv *c = d->c;
+	LBuilder *b = builder(d);
+	int pixels = d->shape.pixels;
+	int32_t whole = c->out_w / pixels * pixels, step = c->sx * d->x_channels;
+	Expr *ox = loop_for_step(b, "ox", 0, whole, pixels);
+
+	lower_block(d, p, lower_let(&d->cx, "x_ox", loop_add(b, x_at, loop_affine(b, ox, step, 0))),
+	            w_at, channel,
+	            lower_let(&d->cx, "y_ox", loop_add(b, y_at, loop_affine(b, ox, c->oc, 0))),
+	            pixels);
+	loop_end(b);
+	if (whole < c->out_w)
+		lower_block(d, p, plus(d, x_at, whole * step), w_at, channel,
+		            plus(d, y_at, whole * c->oc), (int)(c->out_w - whole));
+}
+
+static void
+lower_part(Channels *d, const Part *p, Expr *x_at, Expr *y_at)
+{
+	const FloatConv *c = d->c;
+	LBuilder *b = builder(d);
+	int depth = b->depth;
+	Expr *block = lower_for(&d->cx, "block", p->blocks), *oy, *channel, *w_at;
+
+	channel = lower_let(&d->cx, "oc", loop_affine(b, block, p->lanes * p->vectors, p->first));
+	w_at = lower_let(&d->cx, "w_oc", loop_affine(b, block, block_weights(d, p), p->weights));
+	oy = lower_for(&d->cx, "oy", c->out_h);
+	x_at = loop_add(b, x_at, loop_affine(b, oy, c->sy * d->row, 0));
+	y_at = loop_add(b, y_at, loop_affine(b, oy, c->out_w * c->oc, 0));
+	lower_line(d, p, lower_let(&d->cx, "x_oy", x_at), w_at, channel,
+	           lower_let(&d->cx, "y_oy", loop_add(b, y_at, channel)));
+	lower_end_to(&d->cx, depth);
+}
+
+static void
+plan(Channels *d)
+{
+	const FloatConv *c = d->c;
+	int32_t length;
+
+	d->x_channels = c->groups * c->ic;
+	d->runs = c->dx > 1 && !d->depthwise ? c->kw : 1;
+	length = d->runs > 1 ? c->ic : c->kw * c->ic;
+	d->each = elements_at_once(d->shape.form, d->depthwise);
+	d->step = d->depthwise ? c->dx * d->x_channels : d->each;
+	d->run = (length - 1) / d->each + 1;
+	d->direct = c->top == 0 && c->left == 0 && rows_of(c) <= c->in_h &&
+	            columns_of(c) <= c->in_w && length % d->each == 0 &&
+	            (d->shape.form != LANES_PAIRS || d->depthwise);
+	d->row = (d->direct ? c->in_w : columns_of(c)) * d->x_channels;
+	split_channels(d);
+}
+
+static void
+make_copy(Channels *d)
+{
+	const FloatConv *c = d->c;
+	DType t = !d->q ? DT_F32 : d->each == 2 ? DT_I16 : DT_I8;
+
+	d->x = d->cx.in[0];
+	if (!d->direct)
+		d->x = lower_scratch(&d->cx, "image", t, rows_of(c) * d->row + d->each - 1);
+}
+
+LFunc *
+channel_lower(Arena *a, const ChannelConv *conv, const ChannelShape *shape)
+{
+	const FloatConv *c = &conv->c;
+	Channels d = {.c = c, .q = conv->q, .shape = *shape};
+	Expr *image, *x_at, *y_at;
+	LBuilder *b = &d.cx.b;
+
+	assert(shape->pixels <= MAX_PIXELS && shape->vectors <= MAX_VECTORS);
+	d.depthwise = float_conv_is_depthwise(c);
+	lower_begin(&d.cx, a, c->n);
+	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
+	plan(&d);
+	make_copy(&d);
+	make_weights(&d);
+	make_params(&d);
+	image = lower_for(&d.cx, "n", c->batch);
+	x_at = loop_affine(b, image, c->in_h * c->in_w * d.x_channels, 0);
+	x_at = lower_let(&d.cx, "x_n", x_at);
+	y_at = lower_let(&d.cx, "y_n", loop_affine(b, image, c->out_h * c->out_w * c->oc, 0));
+	if (!d.direct) {
+		copy_image(&d, x_at);
+		x_at = loop_idx(b, 0);
+	}
+	for (int i = 0; i < d.parts.n; i++)
+		lower_part(&d, &d.parts.v[i], x_at, y_at);
+	lower_end_to(&d.cx, 0);
+	return loop_finish(b);
+}
