@@ -423,12 +423,9 @@ make_program(Build *b)
 	finish_buffers(b);
 	if (is_for_size(b))
 		program_merge_functions(p);
-<<<<<<< HEAD
-	else if (b->choice.plans.options->batch)
-		program_plan_batch(p);
-=======
 	program_share_constants(p);
->>>>>>> main
+	if (b->choice.plans.options->batch && !is_for_size(b))
+		program_plan_batch(p);
 	return true;
 }
 
