@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "codegen/llvm/compat.h"
 #include "codegen/llvm/module.h"
 
 static const char *
@@ -40,6 +41,7 @@ void
 llvm_finish_function(const LlvmModule *m, LLVMValueRef fn, const char *name)
 {
 	const LlvmTarget *t = &m->options->target;
+	const char *tuning = compat_tuning(t->triple), *comma = *tuning && *t->features ? "," : "";
 	LLVMAttributeIndex function = (LLVMAttributeIndex)LLVMAttributeFunctionIndex;
 
 	llvm_add_attribute(m, fn, function, "nounwind");
@@ -54,8 +56,9 @@ llvm_finish_function(const LlvmModule *m, LLVMValueRef fn, const char *name)
 		add_text_attribute(m, fn, "target-cpu", t->cpu);
 	if (*t->tune)
 		add_text_attribute(m, fn, "tune-cpu", t->tune);
-	if (*t->features)
-		add_text_attribute(m, fn, "target-features", t->features);
+	if (*t->features || *tuning)
+		add_text_attribute(m, fn, "target-features",
+		                   arena_printf(m->arena, "%s%s%s", tuning, comma, t->features));
 	if (m->has_sections)
 		LLVMSetSection(fn, text(m, name, ".text."));
 }
