@@ -469,6 +469,7 @@ add_program(Output *out)
 
 	kernels.remarks = pipeline_remarks_kernels(o);
 	plan.remarks = pipeline_remarks_plan(o);
+	plan.batch = job_wants_batch(j);
 	if (o->batch > 0 && j->graph->states.n)
 		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
 		                   "a model with a state cannot have -fbatch");

@@ -191,14 +191,14 @@ cost_palette(const Costs *k, const Conv *c, const PackedShape *s)
 }
 
 /* Unpacking takes two shifts, or one where fields of bits can be taken out: about as long
- * as a product where there are no fast ones; a palette takes a load more. */
+ * as a product where there are no fast ones; a palette takes its address and a load more. */
 int64_t
 cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s)
 {
 	bool flat = conv_is_pointwise(c);
 	int64_t step = 32 / (s->bits * s->channels), runs = s->tested ? c->kw : 1;
 	int64_t run = divide_up(c->kw * c->ic, runs), words = c->kh * runs * divide_up(run, step);
-	int64_t taps = c->kh * runs * run, unpack = k->op + (s->palette ? k->load : 0), block;
+	int64_t taps = c->kh * runs * run, unpack = k->op + (s->palette ? 2 * k->load : 0), block;
 
 	block = words * (k->load + k->loop) + taps * s->channels * unpack;
 	block += taps * s->pixels * (k->load + s->channels * k->op);
@@ -248,6 +248,18 @@ cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLis
 	else if (!conv_is_pointwise(c))
 		blocks += cost_rows(k, c);
 	return blocks / 10;
+}
+
+/* A weight that is no power of two is brought to a register first. */
+int64_t
+cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s)
+{
+	int64_t pixels = (int64_t)c->batch * c->out_h * c->out_w, pixel;
+	UnrolledCount n = unrolled_count(c, s->channels);
+
+	pixel = n.loads * k->load + n.powers * k->op + n.products * 2 * k->op + k->loop;
+	pixel += c->oc * (2 * k->load + k->output);
+	return (pixels * pixel + (conv_is_unpadded(c) ? 0 : cost_rows(k, c))) / 10;
 }
 
 int64_t

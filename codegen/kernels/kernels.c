@@ -217,6 +217,25 @@ list_dense(Chooser *ch)
 		add_dense(ch, &direct);
 }
 
+/* ---- Vectors of output channels ---- */
+
+static void
+list_channels(Chooser *ch, const ChannelConv *c)
+{
+	static const char *const form[] = {
+		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_PAIRS] = " of pairs",
+		[LANES_WORDS] = ""};
+	ChannelShape s;
+	int64_t cycles = channel_shape(c, ch->options->target, &s);
+
+	if (!ch->costs)
+		ch->reference = node_macs(c->c.n);
+	if (cycles > 0)
+		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
+		                            s.lanes, form[s.form]),
+		           channel_lower(ch->arena, c, &s), cycles);
+}
+
 /* ---- Depthwise convolutions ---- */
 
 static void
@@ -243,6 +262,7 @@ static void
 list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
+	ChannelConv vectors = channel_conv_of_int8(c);
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch), .packed = ch->level != '3'};
 
@@ -253,6 +273,8 @@ list_depthwise(Chooser *ch)
 			           cost_taps(ch->costs, c));
 		return;
 	}
+	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE))
+		list_channels(ch, &vectors);
 	if (!is_small(ch))
 		list_planar(ch);
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
@@ -368,19 +390,21 @@ list_floats(Chooser *ch, const FloatConv *c)
 		           float_planar_lower(ch->arena, c, &s), cycles);
 }
 
+/* Of the layout nchw: along pixels or along channels, the better one first. */
 static void
-list_channels(Chooser *ch, const ChannelConv *c)
+list_planes(Chooser *ch, const FloatConv *f, const ChannelConv *c)
 {
-	static const char *const form[] = {
-		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_PAIRS] = " of pairs"};
-	ChannelShape s;
-	int64_t cycles = channel_shape(c, ch->options->target, &s);
+	const Target *t = ch->options->target;
+	FloatShape along;
+	ChannelShape across;
+	int64_t cycles = float_planar_shape(f, t, &along), other = channel_shape(c, t, &across);
+	bool is_better = other && (!cycles || other < cycles);
 
-	ch->reference = node_macs(c->c.n);
-	if (cycles > 0)
-		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
-		                            s.lanes, form[s.form]),
-		           channel_lower(ch->arena, c, &s), cycles);
+	if (is_better)
+		list_channels(ch, c);
+	list_floats(ch, f);
+	if (!is_better)
+		list_channels(ch, c);
 }
 
 /* Operators that are made of operations on vectors. */
@@ -412,7 +436,7 @@ list_lanes(Chooser *ch, const Node *n)
 {
 	int lanes = ch->options->target->vector_bytes / 4;
 	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
-	LFunc *sum = vector_sum_lower(ch->arena, n, lanes);
+	LFunc *sum = vector_sum_lower(ch->arena, n, &(SumShape){.at_once = lanes});
 	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
 
 	if (f) {
@@ -447,7 +471,7 @@ list_vectors_of(Chooser *ch, const Node *n)
 	if (float_conv_read(&f, n)) {
 		c = channel_conv_of_floats(&f);
 		if (f.planar)
-			list_floats(ch, &f);
+			list_planes(ch, &f, &c);
 		else
 			list_channels(ch, &c);
 	} else if (conv_read(&q, ch->arena, n)) {
@@ -469,9 +493,14 @@ list_sum(Chooser *ch, const Node *n)
 	int64_t count = type_numel(&n->out[0]->type);
 	SumShape s = {.at_once = ch->level == '3' ? 4 : 1,
 	              .powers = ch->options->target->isa & ISA_ARM_DSP};
-	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s);
+	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s), *vectors = NULL;
 
 	ch->reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
+	s.at_once = 4;
+	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE))
+		vectors = vector_sum_lower(ch->arena, n, &s);
+	if (vectors)
+		add_kernel(ch, "sum by vectors", vectors, count * (6 * k->load + k->loop) / 10);
 	if (f)
 		add_kernel(ch, "sum by tables", f,
 		           count * (4 * k->load + k->output + k->loop) / 10);

@@ -9,7 +9,7 @@
 #ifndef MCC_CODEGEN_KERNELS_VECTOR_H
 #define MCC_CODEGEN_KERNELS_VECTOR_H
 
-#include "codegen/kernels/conv.h"
+#include "codegen/kernels/generate.h"
 #include "ir/lower.h"
 #include "ir/target.h"
 
@@ -51,7 +51,8 @@ LFunc *float_planar_lower(Arena *a, const FloatConv *c, const FloatShape *shape)
 typedef enum {
 	LANES_F32,   /* a float each */
 	LANES_BYTES, /* four bytes, those of x unsigned: for machines with such a product */
-	LANES_PAIRS  /* two numbers of 16 bits */
+	LANES_PAIRS, /* two numbers of 16 bits */
+	LANES_WORDS  /* a number of 32 bits; of depthwise convolutions */
 } LaneForm;
 
 /* Outputs that are computed at a time: pixels by vectors of output channels. */
@@ -69,18 +70,27 @@ typedef struct {
 ChannelConv channel_conv_of_floats(const FloatConv *c);
 ChannelConv channel_conv_of_int8(const Conv *q);
 
-/* The best shape on a machine with an estimate of the cycles; 0: there is none. */
+/* The best shape on a machine with an estimate of the cycles; 0: there is none.  With MVE
+ * for depthwise convolutions of int8 alone. */
 int64_t channel_shape(const ChannelConv *c, const Target *t, ChannelShape *best);
 
 /* With one group, or depthwise with as many outputs as inputs (vector_channels.c). */
 LFunc *channel_lower(Arena *a, const ChannelConv *c, const ChannelShape *shape);
 
-/* Vectors of i32, of which x2 is twice the value, times m / 2^31 / 2^n, rounded as the
- * graph does, plus `zero`.  `less` is n - 1, or NULL where n is 0 (vector_scale.c). */
-Expr *vector_scale(LowerCtx *cx, Expr *x2, Expr *m, Expr *less, int32_t zero);
-Expr *vector_clamp(LowerCtx *cx, Expr *x, QRange r);
+/* How vectors of i32 become outputs. */
+typedef struct {
+	int32_t zero;
+	QRange range; /* of values that are stored; all of i32: they are not clamped */
+	bool powers;  /* the last shift is a multiplication, by 2^(32 - n); for n >= 2 */
+} VectorScale;
 
-/* A sum or difference of int8 tensors of one shape; NULL where n is none. */
-LFunc *vector_sum_lower(Arena *a, const Node *n, int lanes);
+/* x2 / 2 times m / 2^31 / 2^n, rounded as the graph does, plus the zero point, clamped.
+ * `shift` is what vector_scale_shift() gives, or NULL where n is 0 (vector_scale.c). */
+Expr *vector_scale(LowerCtx *cx, const VectorScale *s, Expr *x2, Expr *m, Expr *shift);
+int32_t vector_scale_shift(const VectorScale *s, Multiplier by);
+
+/* A sum or difference of int8 tensors of one shape, at_once elements at a time; NULL where
+ * n is none. */
+LFunc *vector_sum_lower(Arena *a, const Node *n, const SumShape *shape);
 
 #endif

@@ -1,11 +1,14 @@
 /*
- * Convolutions and products of the layout nhwc: lanes are neighbouring output channels.
+ * Convolutions and products with lanes that are neighbouring output channels.
  *
  * Blocks of pixels by vectors of channels: a vector of weights is loaded once for all
  * pixels, and an element of the input once for all vectors.  Floats are taken one by one in
  * the reference order.  Of int8 a lane takes four products at once where the machine has
  * them, with 128 added to x and taken from the bias, or two of numbers of 16 bits.  In a
  * depthwise convolution lanes of the input meet lanes of weights.
+ *
+ * In the layout nchw outputs of a block go to a tile first, which is then turned: for
+ * images of few pixels, which make no whole vectors (vector_planar.c).
  *
  * The input is read as it is where no window leaves it, else from a copy with padding.
  * Channels that make up no vector go into shorter ones; less than a shortest one overlaps
@@ -34,12 +37,16 @@ typedef struct {
 	ChannelShape shape;
 	bool depthwise, direct;
 	int each;            /* elements of x that a lane takes at once */
-	int32_t step;        /* from those of a step to those of the next */
-	int32_t x_channels;  /* of a pixel */
-	int32_t runs, run;   /* of a row of the kernel: pieces without gaps, and steps of one */
-	int32_t row;         /* elements from row to row of what is read */
+	int32_t x_channels;  /* of all groups */
+	int32_t outer, runs; /* a window: pieces in two loops, with distances, */
+	int32_t outer_step, runs_step;
+	int32_t run, step;   /* and the steps of a piece */
+	int32_t pixel;       /* elements from pixel to pixel of what is read, */
+	int32_t row, plane;  /* from row to row, and nchw: from channel to channel */
+	int32_t y_pixel, y_channel;
 	VEC(Part) parts;
-	LBuf *x, *weights, *bias, *multipliers, *shifts;
+	LBuf *x, *weights, *bias, *multipliers, *shifts, *tile;
+	VectorScale scale;
 	LVar *sum[MAX_PIXELS * MAX_VECTORS];
 } Channels;
 
@@ -56,8 +63,9 @@ join_pixels(FloatConv *c)
 	if (c->kh > 1 || c->kw > 1 || c->sy > 1 || c->sx > 1 || c->top || c->left ||
 	    c->in_h != c->out_h || c->in_w != c->out_w)
 		return;
-	c->in_w = c->out_w = c->batch * c->in_h * c->in_w;
-	c->batch = c->in_h = c->out_h = 1;
+	c->in_w = c->out_w = (c->planar ? 1 : c->batch) * c->in_h * c->in_w;
+	c->batch = c->planar ? c->batch : 1;
+	c->in_h = c->out_h = 1;
 }
 
 ChannelConv
@@ -119,15 +127,34 @@ block_cost(const FloatConv *c, const ChannelShape *s, int64_t pixels)
 	       block * (s->form == LANES_F32 ? FLOAT_OUTPUT : INT8_OUTPUT);
 }
 
+/* The same with MVE, where an instruction takes two cycles of its unit, and one of others. */
+static int64_t
+words_cost(const FloatConv *c, const ChannelShape *s, int64_t pixels)
+{
+	enum { START = 25, OUTPUT = 16 };
+	int64_t block = pixels * s->vectors, loads = block + s->vectors, all = loads + 2 * block;
+	int64_t step = 2 * loads > all ? 2 * loads : all;
+
+	return (int64_t)c->kh * c->kw * step + START + block * OUTPUT;
+}
+
 static int64_t
 shape_cost(const FloatConv *c, const ChannelShape *s)
 {
+	int64_t (*block_cost_of)(const FloatConv *, const ChannelShape *, int64_t) =
+		s->form == LANES_WORDS ? words_cost : block_cost;
 	int64_t groups = (c->oc - 1) / (s->lanes * s->vectors) + 1, last = c->out_w % s->pixels;
-	int64_t line = c->out_w / s->pixels * block_cost(c, s, s->pixels);
+	int64_t line = c->out_w / s->pixels * block_cost_of(c, s, s->pixels);
 
 	if (last)
-		line += block_cost(c, s, last);
-	return line * c->out_h * c->batch * groups;
+		line += block_cost_of(c, s, last);
+	if (c->planar)
+		line += (int64_t)c->out_w * s->vectors * s->lanes;
+	line *= c->out_h * groups;
+	/* An element of the copy takes a cycle. */
+	if (s->form == LANES_WORDS)
+		line += (int64_t)c->in_h * c->in_w * c->oc;
+	return line * c->batch;
 }
 
 /* Sums, weights of a step, what they meet, and a product. */
@@ -143,7 +170,7 @@ fits(const ChannelConv *d)
 	const FloatConv *c = &d->c;
 	bool depthwise = float_conv_is_depthwise(c) && c->oc == c->groups;
 
-	if (c->planar || (c->groups != 1 && !depthwise) || c->oc < LEAST_LANES)
+	if ((c->groups != 1 && (c->planar || !depthwise)) || c->oc < LEAST_LANES)
 		return false;
 	for (int32_t i = 0; d->q && i < c->oc; i++)
 		if (d->q->channel[i].by.m != 0 && (d->q->channel[i].by.shift > -1 ||
@@ -157,15 +184,18 @@ channel_shape(const ChannelConv *d, const Target *t, ChannelShape *best)
 {
 	const FloatConv *c = &d->c;
 	bool bytes = (t->isa & ISA_X86_VNNI) && !float_conv_is_depthwise(c);
+	LaneForm form = !d->q                      ? LANES_F32
+	                : t->isa & ISA_ARM_MVE     ? LANES_WORDS
+	                : bytes                    ? LANES_BYTES
+	                                           : LANES_PAIRS;
 	int64_t least = 0;
 
-	if (!fits(d))
+	if (!fits(d) || (form == LANES_WORDS && !float_conv_is_depthwise(c)))
 		return 0;
 	for (int lanes = t->vector_bytes / 4; lanes >= LEAST_LANES; lanes /= 2)
 		for (int vectors = 1; vectors <= MAX_VECTORS; vectors++)
 			for (int pixels = 1; pixels <= MAX_PIXELS; pixels++) {
-				ChannelShape s = {!d->q ? LANES_F32 : bytes ? LANES_BYTES : LANES_PAIRS,
-				                  lanes, vectors, pixels};
+				ChannelShape s = {form, lanes, vectors, pixels};
 				int64_t cost = shape_cost(c, &s);
 
 				if (!fits_registers(&s, t) || lanes > c->oc || pixels > c->out_w ||
@@ -183,7 +213,7 @@ channel_shape(const ChannelConv *d, const Target *t, ChannelShape *best)
 static int32_t
 block_weights(const Channels *d, const Part *p)
 {
-	return d->c->kh * d->runs * d->run * p->lanes * p->vectors * d->each;
+	return d->outer * d->runs * d->run * p->lanes * p->vectors * d->each;
 }
 
 static void
@@ -221,11 +251,15 @@ split_channels(Channels *d)
 
 /* The weight of element e of a run; 0 behind its end. */
 static double
-weight_of(const Channels *d, int32_t oc, int32_t ky, int32_t run, int32_t e)
+weight_of(const Channels *d, int32_t oc, int32_t outer, int32_t run, int32_t e)
 {
 	const FloatConv *c = d->c;
-	int32_t kx = d->runs > 1 ? run : e / c->ic, ic = d->runs > 1 ? e : e % c->ic;
+	int32_t ky = outer, kx = d->runs > 1 ? run : e / c->ic, ic = d->runs > 1 ? e : e % c->ic;
 
+	/* A run is all channels of one tap, or a row of taps of one channel. */
+	if (c->planar)
+		return (double)(d->outer > 1 ? c->w[((oc * c->ic + outer) * c->kh + run) * c->kw + e]
+		                             : c->w[(oc * c->ic * c->kh + run) * c->kw + e]);
 	if (kx >= c->kw || ic >= c->ic)
 		return 0;
 	return d->q ? conv_weight(d->q, oc, ky, kx, ic)
@@ -239,17 +273,18 @@ make_weights(Channels *d)
 	int32_t n = last->weights + last->blocks * block_weights(d, last), at = 0;
 	DType t = d->shape.form == LANES_F32 ? DT_F32
 	          : d->shape.form == LANES_BYTES ? DT_I8
+	          : d->shape.form == LANES_WORDS ? DT_I8
 	          : d->depthwise ? DT_I32 : DT_I16;
 	void *w = arena_calloc(d->cx.arena, (size_t)n, (size_t)dtype_info[t].bytes);
 
 	for (int i = 0; i < d->parts.n; i++) {
 		const Part *p = &d->parts.v[i];
-		int32_t block = p->lanes * p->vectors, steps = d->c->kh * d->runs * d->run;
+		int32_t block = p->lanes * p->vectors, steps = d->outer * d->runs * d->run;
 
 		for (int32_t k = 0; k < p->blocks * steps * block * d->each; k++) {
 			int32_t e = k % d->each, oc = k / d->each % block, step = k / d->each / block;
-			int32_t ky = step / (d->runs * d->run) % d->c->kh, run = step / d->run % d->runs;
-			double v = weight_of(d, p->first + step / steps * block + oc, ky, run,
+			int32_t outer = step / (d->runs * d->run) % d->outer, run = step / d->run % d->runs;
+			double v = weight_of(d, p->first + step / steps * block + oc, outer, run,
 			                     step % d->run * d->each + e);
 
 			/* A pair of the weight and 0. */
@@ -269,6 +304,9 @@ make_params(Channels *d)
 		d->bias = c->n->nins > 2 ? d->cx.in[2] : NULL;
 		return;
 	}
+	d->scale = (VectorScale){d->q->y_zero, d->q->range, d->shape.form == LANES_WORDS};
+	for (int32_t i = 0; i < c->oc; i++)
+		d->scale.powers &= d->q->channel[i].by.m == 0 || d->q->channel[i].by.shift <= -2;
 	bias = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
 	m = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
 	shift = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
@@ -282,8 +320,7 @@ make_params(Channels *d)
 		start = (uint32_t)d->q->channel[i].bias - 128u * (uint32_t)sum;
 		memcpy(&bias[i], &start, sizeof start);
 		m[i] = by.m;
-		/* A factor of 0 gives 0 after any shift. */
-		shift[i] = by.m == 0 ? 0 : -by.shift - 1;
+		shift[i] = vector_scale_shift(&d->scale, by);
 	}
 	d->bias = lower_constant(&d->cx, "start", DT_I32, c->oc, bias);
 	d->multipliers = lower_constant(&d->cx, "multipliers", DT_I32, c->oc, m);
@@ -340,22 +377,23 @@ copy_image(Channels *d, Expr *x_at)
 	const FloatConv *c = d->c;
 	LBuilder *b = builder(d);
 	int32_t rows = rows_of(c) - c->top, columns = columns_of(c) - c->left;
+	int32_t planes = c->planar ? c->ic : 1, width = c->planar ? 1 : d->x_channels;
 	int depth = b->depth;
-	Expr *iy;
+	Expr *iy, *plane, *to;
 
 	fill_image(d);
 	rows = rows < c->in_h ? rows : c->in_h;
 	columns = columns < c->in_w ? columns : c->in_w;
 	if (rows <= 0 || columns <= 0)
 		return;
+	plane = lower_for(&d->cx, "ic", planes);
 	iy = lower_for(&d->cx, "iy", rows);
-	copy_elements(d,
-	              lower_let(&d->cx, "from",
-	                        loop_add(b, x_at, loop_affine(b, iy, c->in_w * d->x_channels, 0))),
-	              lower_let(&d->cx, "to",
-	                        loop_affine(b, iy, d->row,
-	                                    c->top * d->row + c->left * d->x_channels)),
-	              columns * d->x_channels);
+	x_at = loop_add(b, x_at, loop_affine(b, plane, c->in_h * c->in_w, 0));
+	x_at = loop_add(b, x_at, loop_affine(b, iy, c->in_w * width, 0));
+	to = loop_affine(b, iy, d->row, c->top * d->row + c->left * width);
+	to = loop_add(b, loop_affine(b, plane, d->plane, 0), to);
+	copy_elements(d, lower_let(&d->cx, "from", x_at), lower_let(&d->cx, "to", to),
+	              columns * width);
 	lower_end_to(&d->cx, depth);
 }
 
@@ -372,8 +410,9 @@ load_weights(Channels *d, Expr *at, int lanes)
 {
 	LBuilder *b = builder(d);
 
-	return d->each > 1 ? loop_load_wide_lanes(b, d->weights, at, lanes)
-	                   : loop_load_lanes(b, d->weights, at, lanes);
+	if (d->each > 1)
+		return loop_load_wide_lanes(b, d->weights, at, lanes);
+	return loop_cvt(b, d->q ? DT_I32 : DT_F32, loop_load_lanes(b, d->weights, at, lanes));
 }
 
 /* What meets the weights, of the elements from `at` on. */
@@ -400,7 +439,8 @@ add_product(Channels *d, LVar *sum, Expr *x, Expr *w)
 	Expr *old = loop_get(b, sum);
 
 	switch (d->shape.form) {
-	case LANES_F32: loop_set(b, sum, loop_add(b, old, loop_mul(b, x, w))); break;
+	case LANES_F32:
+	case LANES_WORDS: loop_set(b, sum, loop_add(b, old, loop_mul(b, x, w))); break;
 	case LANES_BYTES: loop_set(b, sum, loop_packed(b, POP_DOT4U, x, w, old)); break;
 	case LANES_PAIRS: loop_set(b, sum, loop_packed(b, POP_DOT2, x, w, old)); break;
 	}
@@ -412,7 +452,6 @@ add_step(Channels *d, const Part *p, Expr *x_at, Expr *w_at, int32_t k, int pixe
 {
 	LBuilder *b = builder(d);
 	Expr *w[MAX_VECTORS];
-	int32_t pixel = d->c->sx * d->x_channels;
 
 	for (int v = 0; v < p->vectors; v++)
 		w[v] = loop_let(b, "wv",
@@ -422,7 +461,7 @@ add_step(Channels *d, const Part *p, Expr *x_at, Expr *w_at, int32_t k, int pixe
 		Expr *x = NULL;
 
 		for (int v = 0; v < p->vectors; v++) {
-			int32_t at = i * pixel + k * d->step + (d->depthwise ? v * p->lanes : 0);
+			int32_t at = i * d->pixel + k * d->step + (d->depthwise ? v * p->lanes : 0);
 
 			if (v == 0 || d->depthwise)
 				x = loop_let(b, "xv", load_x(d, plus(d, x_at, at), p->lanes));
@@ -463,8 +502,21 @@ scaled(Channels *d, Expr *sum, Expr *channel, int lanes)
 	Expr *shift = loop_load_lanes(b, d->shifts, channel, lanes);
 
 	sum = loop_op2(b, KOP_SHL, sum, loop_splat(b, loop_int(b, DT_I32, 1), lanes));
-	return vector_clamp(&d->cx, vector_scale(&d->cx, sum, m, shift, d->q->y_zero),
-	                    d->q->range);
+	return vector_scale(&d->cx, &d->scale, sum, m, shift);
+}
+
+/* The tile of a block to the output, a channel after the other. */
+static void
+turn_tile(Channels *d, const Part *p, Expr *y_at, int pixels)
+{
+	LBuilder *b = builder(d);
+	int32_t block = p->lanes * p->vectors;
+	Expr *c = loop_for(b, "c", 0, block);
+
+	y_at = lower_let(&d->cx, "y_c", loop_add(b, y_at, loop_affine(b, c, d->y_channel, 0)));
+	for (int i = 0; i < pixels; i++)
+		loop_store(b, d->cx.out[0], plus(d, y_at, i), loop_load(b, d->tile, plus(d, c, i * block)));
+	loop_end(b);
 }
 
 static void
@@ -478,9 +530,14 @@ store_block(Channels *d, const Part *p, Expr *y_at, Expr *channel, int pixels)
 			Expr *y = d->q ? scaled(d, sum, plus(d, channel, v * p->lanes), p->lanes)
 			               : lower_activation(&d->cx, d->c->n, sum);
 
-			loop_store_cvt(b, d->cx.out[0],
-			               plus(d, y_at, i * d->c->oc + v * p->lanes), y);
+			if (d->tile)
+				loop_store(b, d->tile, loop_idx(b, (i * p->vectors + v) * p->lanes), y);
+			else
+				loop_store_cvt(b, d->cx.out[0],
+				               plus(d, y_at, i * d->y_pixel + v * p->lanes), y);
 		}
+	if (d->tile)
+		turn_tile(d, p, y_at, pixels);
 }
 
 /* A block: x_at and y_at are where its first pixel is. */
@@ -488,11 +545,10 @@ static void
 lower_block(Channels *d, const Part *p, Expr *x_at, Expr *w_at, Expr *channel, Expr *y_at,
             int pixels)
 {
-	const FloatConv *c = d->c;
 	LBuilder *b = builder(d);
 	int32_t run = d->run * p->vectors * p->lanes * d->each;
 	int depth = b->depth;
-	Expr *ky, *kx;
+	Expr *outer, *runs;
 
 	for (int i = 0; i < pixels * p->vectors; i++) {
 		Expr *at = plus(d, channel, i % p->vectors * p->lanes);
@@ -503,13 +559,13 @@ lower_block(Channels *d, const Part *p, Expr *x_at, Expr *w_at, Expr *channel, E
 	}
 	if (d->depthwise)
 		x_at = loop_add(b, x_at, channel);
-	ky = lower_for(&d->cx, "ky", c->kh);
-	kx = lower_for(&d->cx, "kx", d->runs);
-	x_at = loop_add(b, x_at, loop_affine(b, ky, c->dy * d->row, 0));
-	x_at = loop_add(b, x_at, loop_affine(b, kx, c->dx * d->x_channels, 0));
-	w_at = loop_add(b, w_at, loop_affine(b, ky, d->runs * run, 0));
-	w_at = loop_add(b, w_at, loop_affine(b, kx, run, 0));
-	add_run(d, p, lower_let(&d->cx, "x_ky", x_at), lower_let(&d->cx, "w_ky", w_at), pixels);
+	outer = lower_for(&d->cx, "outer", d->outer);
+	runs = lower_for(&d->cx, "runs", d->runs);
+	x_at = loop_add(b, x_at, loop_affine(b, outer, d->outer_step, 0));
+	x_at = loop_add(b, x_at, loop_affine(b, runs, d->runs_step, 0));
+	w_at = loop_add(b, w_at, loop_affine(b, outer, d->runs * run, 0));
+	w_at = loop_add(b, w_at, loop_affine(b, runs, run, 0));
+	add_run(d, p, lower_let(&d->cx, "x_run", x_at), lower_let(&d->cx, "w_run", w_at), pixels);
 	lower_end_to(&d->cx, depth);
 	store_block(d, p, y_at, channel, pixels);
 }
@@ -520,17 +576,17 @@ lower_line(Channels *d, const Part *p, Expr *x_at, Expr *w_at, Expr *channel, Ex
 	const FloatConv *c = d->c;
 	LBuilder *b = builder(d);
 	int pixels = d->shape.pixels;
-	int32_t whole = c->out_w / pixels * pixels, step = c->sx * d->x_channels;
+	int32_t whole = c->out_w / pixels * pixels, step = d->pixel;
 	Expr *ox = loop_for_step(b, "ox", 0, whole, pixels);
 
 	lower_block(d, p, lower_let(&d->cx, "x_ox", loop_add(b, x_at, loop_affine(b, ox, step, 0))),
 	            w_at, channel,
-	            lower_let(&d->cx, "y_ox", loop_add(b, y_at, loop_affine(b, ox, c->oc, 0))),
+	            lower_let(&d->cx, "y_ox", loop_add(b, y_at, loop_affine(b, ox, d->y_pixel, 0))),
 	            pixels);
 	loop_end(b);
 	if (whole < c->out_w)
 		lower_block(d, p, plus(d, x_at, whole * step), w_at, channel,
-		            plus(d, y_at, whole * c->oc), (int)(c->out_w - whole));
+		            plus(d, y_at, whole * d->y_pixel), (int)(c->out_w - whole));
 }
 
 static void
@@ -545,28 +601,65 @@ lower_part(Channels *d, const Part *p, Expr *x_at, Expr *y_at)
 	w_at = lower_let(&d->cx, "w_oc", loop_affine(b, block, block_weights(d, p), p->weights));
 	oy = lower_for(&d->cx, "oy", c->out_h);
 	x_at = loop_add(b, x_at, loop_affine(b, oy, c->sy * d->row, 0));
-	y_at = loop_add(b, y_at, loop_affine(b, oy, c->out_w * c->oc, 0));
+	y_at = loop_add(b, y_at, loop_affine(b, oy, c->out_w * d->y_pixel, 0));
 	lower_line(d, p, lower_let(&d->cx, "x_oy", x_at), w_at, channel,
-	           lower_let(&d->cx, "y_oy", loop_add(b, y_at, channel)));
+	           lower_let(&d->cx, "y_oy",
+	                     loop_add(b, y_at, loop_affine(b, channel, d->y_channel, 0))));
 	lower_end_to(&d->cx, depth);
+}
+
+/* The pieces of a window in the order of the reference lowering: of nhwc rows of taps, or
+ * with gaps single taps, of all channels; of nchw rows of taps of a channel, or all
+ * channels of one tap. */
+static void
+plan_window(Channels *d)
+{
+	const FloatConv *c = d->c;
+	bool is_pixel = c->kh == 1 && c->kw == 1;
+	int32_t length;
+
+	if (c->planar) {
+		d->outer = is_pixel ? 1 : c->ic;
+		d->outer_step = d->plane;
+		d->runs = c->kh;
+		d->runs_step = c->dy * d->row;
+		d->run = is_pixel ? c->ic : c->kw;
+		d->step = is_pixel ? d->plane : c->dx;
+		return;
+	}
+	d->outer = c->kh;
+	d->outer_step = c->dy * d->row;
+	d->runs = c->dx > 1 && !d->depthwise ? c->kw : 1;
+	d->runs_step = c->dx * d->x_channels;
+	length = d->runs > 1 ? c->ic : c->kw * c->ic;
+	d->run = (length - 1) / d->each + 1;
+	d->step = d->depthwise ? c->dx * d->x_channels : d->each;
+}
+
+static bool
+is_direct(const Channels *d)
+{
+	const FloatConv *c = d->c;
+	int32_t length = c->dx > 1 && !d->depthwise ? c->ic : c->kw * c->ic;
+
+	return c->top == 0 && c->left == 0 && rows_of(c) <= c->in_h && columns_of(c) <= c->in_w &&
+	       length % d->each == 0 && (d->shape.form != LANES_PAIRS || d->depthwise);
 }
 
 static void
 plan(Channels *d)
 {
 	const FloatConv *c = d->c;
-	int32_t length;
 
 	d->x_channels = c->groups * c->ic;
-	d->runs = c->dx > 1 && !d->depthwise ? c->kw : 1;
-	length = d->runs > 1 ? c->ic : c->kw * c->ic;
 	d->each = elements_at_once(d->shape.form, d->depthwise);
-	d->step = d->depthwise ? c->dx * d->x_channels : d->each;
-	d->run = (length - 1) / d->each + 1;
-	d->direct = c->top == 0 && c->left == 0 && rows_of(c) <= c->in_h &&
-	            columns_of(c) <= c->in_w && length % d->each == 0 &&
-	            (d->shape.form != LANES_PAIRS || d->depthwise);
-	d->row = (d->direct ? c->in_w : columns_of(c)) * d->x_channels;
+	d->direct = is_direct(d);
+	d->pixel = c->sx * (c->planar ? 1 : d->x_channels);
+	d->row = (d->direct ? c->in_w : columns_of(c)) * (c->planar ? 1 : d->x_channels);
+	d->plane = (d->direct ? c->in_h : rows_of(c)) * d->row;
+	d->y_pixel = c->planar ? 1 : c->oc;
+	d->y_channel = c->planar ? c->out_h * c->out_w : 1;
+	plan_window(d);
 	split_channels(d);
 }
 
@@ -578,7 +671,11 @@ make_copy(Channels *d)
 
 	d->x = d->cx.in[0];
 	if (!d->direct)
-		d->x = lower_scratch(&d->cx, "image", t, rows_of(c) * d->row + d->each - 1);
+		d->x = lower_scratch(&d->cx, "image", t,
+		                     d->plane * (c->planar ? c->ic : 1) + d->each - 1);
+	if (c->planar)
+		d->tile = lower_scratch(&d->cx, "tile", DT_F32,
+		                        d->shape.pixels * d->shape.vectors * d->shape.lanes);
 }
 
 LFunc *

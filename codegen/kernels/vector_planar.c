@@ -16,7 +16,7 @@
 #include "codegen/kernels/vector.h"
 #include "ir/op.h"
 
-enum { MAX_VECTORS = 8, MAX_BLOCK = 24, MAX_PHASES = 16, MAX_UNROLLED = 32 };
+enum { MAX_VECTORS = 8, MAX_BLOCK = 32, MAX_PHASES = 16, MAX_UNROLLED = 32 };
 
 typedef struct {
 	LowerCtx cx;
@@ -112,10 +112,16 @@ shape_cost(const FloatConv *c, const FloatShape *s)
 	return c->batch * blocks * cost;
 }
 
+/* Sums, the input of a tap, a weight and a product. */
+static bool
+fits_registers(int vectors, int channels, const Target *t)
+{
+	return vectors * channels + vectors + 2 <= t->vector_registers;
+}
+
 int64_t
 float_planar_shape(const FloatConv *c, const Target *t, FloatShape *best)
 {
-	int most = t->vector_registers * 3 / 4;
 	int64_t least = 0;
 
 	if (!c->planar || (c->groups != 1 && !float_conv_is_depthwise(c)) ||
@@ -123,7 +129,7 @@ float_planar_shape(const FloatConv *c, const Target *t, FloatShape *best)
 		return 0;
 	for (int lanes = t->vector_bytes / 4; lanes >= 4; lanes /= 2)
 		for (int vectors = 1; vectors <= MAX_VECTORS; vectors++)
-			for (int channels = 1; channels * vectors <= most; channels++) {
+			for (int channels = 1; fits_registers(vectors, channels, t); channels++) {
 				FloatShape s = {lanes, vectors, channels};
 				int64_t cost = shape_cost(c, &s);
 

@@ -23,42 +23,58 @@ plus(LowerCtx *cx, Expr *x, int64_t v)
 	return v == 0 ? x : loop_add(&cx->b, x, number(cx, v, x->lanes));
 }
 
-Expr *
-vector_scale(LowerCtx *cx, Expr *x2, Expr *m, Expr *less, int32_t zero)
+/* v / 2^n, rounded half up, plus the zero point. */
+static Expr *
+shift_rounded(LowerCtx *cx, const VectorScale *s, Expr *v, Expr *shift)
 {
 	LBuilder *b = &cx->b;
-	bool single = cx->single_rounding && less;
-	Expr *v = loop_packed(b, single ? POP_MULH : POP_MULH_ROUND, x2, m, NULL);
 
-	if (!less)
-		return plus(cx, v, zero);
-	if (!single) {
-		v = loop_let(b, "v", v);
-		v = loop_add(b, v, shifted(cx, KOP_SHR, v, 31));
-	}
-	v = plus(cx, loop_op2(b, KOP_SHR, v, less), 1 + 2 * zero);
+	if (s->powers)
+		return plus(cx, loop_packed(b, POP_MULH_ROUND, v, shift, NULL), s->zero);
+	v = plus(cx, loop_op2(b, KOP_SHR, v, shift), 1 + 2 * s->zero);
 	return shifted(cx, KOP_SHR, v, 1);
 }
 
 Expr *
-vector_clamp(LowerCtx *cx, Expr *x, QRange r)
+vector_scale(LowerCtx *cx, const VectorScale *s, Expr *x2, Expr *m, Expr *shift)
 {
 	LBuilder *b = &cx->b;
+	bool single = cx->single_rounding && shift;
+	Expr *v = loop_packed(b, single ? POP_MULH : POP_MULH_ROUND, x2, m, NULL);
 
-	x = loop_op2(b, KOP_MAX, x, number(cx, r.lo, x->lanes));
-	return loop_op2(b, KOP_MIN, x, number(cx, r.hi, x->lanes));
+	if (!single && shift && s->range.lo < s->zero) {
+		v = loop_let(b, "v", v);
+		v = loop_add(b, v, shifted(cx, KOP_SHR, v, 31));
+	}
+	v = shift ? shift_rounded(cx, s, v, shift) : plus(cx, v, s->zero);
+	if (s->range.lo > INT32_MIN)
+		v = loop_op2(b, KOP_MAX, v, number(cx, s->range.lo, v->lanes));
+	if (s->range.hi < INT32_MAX)
+		v = loop_op2(b, KOP_MIN, v, number(cx, s->range.hi, v->lanes));
+	return v;
+}
+
+int32_t
+vector_scale_shift(const VectorScale *s, Multiplier by)
+{
+	/* A factor of 0 gives 0 after any shift. */
+	if (by.m == 0)
+		return 0;
+	return s->powers ? (int32_t)(UINT32_C(1) << (32 + by.shift)) : -by.shift - 1;
 }
 
 /* ---- Sums ---- */
 
 /* By one factor. */
 static Expr *
-scale_by(LowerCtx *cx, Expr *x2, Multiplier by, int32_t zero)
+scale_by(LowerCtx *cx, VectorScale s, Expr *x2, Multiplier by)
 {
-	Expr *m = number(cx, by.m, x2->lanes);
+	Expr *m = number(cx, by.m, x2->lanes), *shift = NULL;
 
-	return vector_scale(cx, x2, m, by.shift == 0 ? NULL : number(cx, -by.shift - 1, x2->lanes),
-	                    zero);
+	s.powers = s.powers && by.shift <= -2;
+	if (by.shift < 0)
+		shift = number(cx, vector_scale_shift(&s, by), x2->lanes);
+	return vector_scale(cx, &s, x2, m, shift);
 }
 
 static bool
@@ -93,29 +109,33 @@ fits(const Node *n, Multiplier *by)
 
 /* Elements from i on. */
 static void
-add_elements(LowerCtx *cx, const Node *n, const Multiplier *by, Expr *i, int lanes)
+add_elements(LowerCtx *cx, const Node *n, const Multiplier *by, Expr *i, const SumShape *shape,
+             int lanes)
 {
 	LBuilder *b = &cx->b;
 	int left = q_sum_factors(n).left;
 	const Type *y = &n->out[0]->type;
+	VectorScale term = {.range = {INT32_MIN, INT32_MAX}, .powers = shape->powers};
+	VectorScale out = {quant_zero(y), quant_range(y, node_activation(n)), shape->powers};
 	Expr *x[2];
 
 	for (int k = 0; k < 2; k++) {
 		x[k] = loop_cvt(b, DT_I32, loop_load_lanes(b, cx->in[k], i, lanes));
 		x[k] = shifted(cx, KOP_SHL, plus(cx, x[k], -quant_zero(&n->in[k]->type)), left + 1);
-		x[k] = loop_let(b, "term", scale_by(cx, x[k], by[k], 0));
+		x[k] = loop_let(b, "term", scale_by(cx, term, x[k], by[k]));
 	}
 	x[0] = n->op == OP_SUB ? loop_sub(b, x[0], x[1]) : loop_add(b, x[0], x[1]);
-	x[0] = scale_by(cx, shifted(cx, KOP_SHL, x[0], 1), by[2], quant_zero(y));
-	loop_store_cvt(b, cx->out[0], i, vector_clamp(cx, x[0], quant_range(y, node_activation(n))));
+	x[0] = scale_by(cx, out, shifted(cx, KOP_SHL, x[0], 1), by[2]);
+	loop_store_cvt(b, cx->out[0], i, x[0]);
 }
 
 LFunc *
-vector_sum_lower(Arena *a, const Node *n, int lanes)
+vector_sum_lower(Arena *a, const Node *n, const SumShape *shape)
 {
 	Multiplier by[3];
 	LowerCtx cx;
-	int32_t count;
+	int lanes = shape->at_once;
+	int32_t count, whole;
 
 	if (!fits(n, by))
 		return NULL;
@@ -124,11 +144,12 @@ vector_sum_lower(Arena *a, const Node *n, int lanes)
 		lanes /= 2;
 	if (lanes < 4)
 		return NULL;
+	whole = count / lanes * lanes;
 	lower_begin(&cx, a, n);
-	add_elements(&cx, n, by, loop_for_step(&cx.b, "i", 0, count / lanes * lanes, lanes), lanes);
+	add_elements(&cx, n, by, loop_for_step(&cx.b, "i", 0, whole, lanes), shape, lanes);
 	loop_end(&cx.b);
-	if (count % lanes != 0) {
-		add_elements(&cx, n, by, loop_for(&cx.b, "i", count / lanes * lanes, count), 0);
+	if (whole < count) {
+		add_elements(&cx, n, by, loop_for(&cx.b, "i", whole, count), shape, 0);
 		loop_end(&cx.b);
 	}
 	return loop_finish(&cx.b);

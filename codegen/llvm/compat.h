@@ -4,6 +4,8 @@
 #ifndef MCC_CODEGEN_LLVM_COMPAT_H
 #define MCC_CODEGEN_LLVM_COMPAT_H
 
+#include <string.h>
+
 #include <llvm-c/Core.h>
 #include <llvm-c/Orc.h>
 #include <llvm-c/TargetMachine.h>
@@ -36,6 +38,19 @@ compat_target_machine(LLVMTargetRef target, const LlvmTarget *t, LLVMCodeGenOptL
 	machine = LLVMCreateTargetMachineWithOptions(target, t->triple, o);
 	LLVMDisposeTargetMachineOptions(o);
 	return machine;
+#endif
+}
+
+/* Features that only say what is slow: LLVM would turn copies of rows into gathers and
+ * scatters, one element at a time.  LLVM 16 has no words for it. */
+static inline const char *
+compat_tuning(const char *triple)
+{
+#if LLVM_VERSION_MAJOR < 17
+	(void)triple;
+	return "";
+#else
+	return strncmp(triple, "x86_64", 6) == 0 ? "+prefer-no-gather,+prefer-no-scatter" : "";
 #endif
 }
 

@@ -287,6 +287,7 @@ check_channels(const Conv *c, const Node *n, const Layer *l)
 		{.name = "sse", .vector_bytes = 16, .vector_registers = 16},
 		{.name = "avx vnni", .vector_bytes = 32, .vector_registers = 16, .isa = ISA_X86_VNNI},
 		{.name = "avx512", .vector_bytes = 64, .vector_registers = 32},
+		{.name = "mve", .vector_bytes = 16, .vector_registers = 8, .isa = ISA_ARM_MVE},
 		{.name = "avx512 vnni", .vector_bytes = 64, .vector_registers = 32,
 		 .isa = ISA_X86_VNNI},
 	};
@@ -382,6 +383,11 @@ check_sparse(const Conv *c, const Node *n, const Layer *l)
 				continue;
 			expect_same(sparse_lower(arena, c, &s), planes ? "planes" : "sparse", n, l);
 		}
+	for (int channels = 1; channels <= 8 && unrolled_fits(c); channels++) {
+		UnrolledShape s = {.channels = channels, .dsp = draw(2)};
+
+		expect_same(unrolled_lower(arena, c, &s), "unrolled", n, l);
+	}
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		SparseShape s = {.mask = true, .pixels = pixels, .unit = 1, .bits = 8, .dsp = draw(2)};
 
@@ -539,7 +545,7 @@ START_TEST(sums_have_the_reference_bytes)
 		if (f)
 			expect_same_sum(f, n);
 		kernels += f != NULL;
-		f = vector_sum_lower(arena, n, 4 << draw(3));
+		f = vector_sum_lower(arena, n, &(SumShape){.at_once = 4 << draw(3), .powers = draw(2)});
 		if (f)
 			expect_same_sum(f, n);
 		vectors += f != NULL;
