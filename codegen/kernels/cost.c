@@ -59,16 +59,29 @@ cost_rows(const Costs *k, const Conv *c)
 	return elements / 4 * (k->load + 6 * k->op + k->loop / 2) + cleared / 4 * (k->op + k->loop);
 }
 
+/* A load of a run (codegen/target/arm_products.h) beside as many as there are registers for
+ * besides sums and addresses; of others one that stands alone. */
+static int64_t
+run_load(const Costs *k, int64_t sums)
+{
+	int64_t temps = 10 - sums;
+
+	if (k->isa != ISA_ARM_DSP || k->dual_issue || temps < 2)
+		return k->load;
+	return k->op + 2 * (k->load - k->op) / temps;
+}
+
 /* A block of `pixels`, in tenths.  Elements of the input itself are unpacked for every
  * group of channels, which takes registers, too. */
 static int64_t
 dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
 {
 	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
-	int64_t x = s->direct ? k->load / 2 + 2 * k->op : k->load;
+	int64_t load = s->direct ? k->load : run_load(k, 2 * s->pairs * pixels);
+	int64_t x = s->direct ? k->load / 2 + 2 * k->op : load;
 
 	words = (int64_t)c->kh * divide_up((int64_t)c->kw * c->ic, 2);
-	word = s->pairs * (k->load + k->op) + pixels * (x + 2 * s->pairs * k->op);
+	word = s->pairs * (load + k->op) + pixels * (x + 2 * s->pairs * k->op);
 	group = words * word + s->pairs * (4 * k->load + pixels * 2 * k->output) + 2 * k->loop;
 	/* Rows in a ring take a pointer each, so that registers are short, or a loop. */
 	if (words > s->unroll)
@@ -268,7 +281,7 @@ cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 	int64_t tiles = divide_up(c->out_w, 4) * divide_up(c->out_h, 4) * c->batch, products, in, out;
 	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic;
 
-	products = (2 + s->tiles) * k->load + 2 * s->tiles * k->op;
+	products = (2 + s->tiles) * run_load(k, 2 * s->tiles) + 2 * s->tiles * k->op;
 	products = 36 * words * divide_up(c->oc, 2) * (products + k->loop / 2) / s->tiles;
 	in = words * (81 * (k->load + k->op) + 400 * k->op);
 	out = c->oc * (80 * (k->load + k->op) + 250 * k->op + 16 * k->output);
