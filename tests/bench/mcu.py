@@ -51,6 +51,7 @@ MODELS = {
     "sww": ("mlperf_sww_i8", 0.826368, {}),
 }
 CORES = ["m0", "m3", "m4", "m7", "m33", "m55"]
+MORE_CORES = ["rv32imac"]  # measured when named; built by gcc, and as objects
 WAYS = ["gcc", "clang", "object"]
 
 
@@ -237,7 +238,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--mcc", default="build/mcc")
     p.add_argument("--models", default=os.path.join(HERE, "../../../shared/models"))
-    p.add_argument("--core", action="append", choices=CORES)
+    p.add_argument("--core", action="append", choices=CORES + MORE_CORES)
     p.add_argument("--model", action="append")
     p.add_argument("--way", action="append", choices=WAYS)
     p.add_argument("-O", dest="level", default="3", choices=list("0123sz"))

@@ -25,6 +25,7 @@ import run as emulated  # noqa: E402
 from run import harness  # noqa: E402
 
 CORES = ["m0", "m3", "m4", "m7", "m33", "m55"]
+MORE_CORES = ["rv32imac"]  # swept when named
 CHANNELS = [1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 31, 32, 64, 70]
 KINDS = ["conv", "pointwise", "depthwise", "3x3", "product", "sum"]
 
@@ -155,7 +156,7 @@ def run_graph(args, sim, name, model, folder):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--mcc", default="build/mcc")
-    p.add_argument("--core", action="append", choices=CORES)
+    p.add_argument("--core", action="append", choices=CORES + MORE_CORES)
     p.add_argument("--graphs", type=int, default=3)
     p.add_argument("--seed", type=int, default=1)
     args = p.parse_args()
