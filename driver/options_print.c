@@ -139,7 +139,9 @@ print_compression(Str *s, const Options *o)
 	if (o->has_max_drop)
 		print_joined(s, "--max-drop=", arena_printf(s->arena, "%g", o->max_drop));
 	if (o->weights.sparsity > 0)
-		print_joined(s, o->weights.each_layer ? "-fprune=layer:" : "-fprune=",
+		print_joined(s, o->weights.blocks       ? "-fprune=block:"
+		                : o->weights.each_layer ? "-fprune=layer:"
+		                                        : "-fprune=",
 		             arena_printf(s->arena, "%g", o->weights.sparsity));
 	if (o->weights.channels > 0)
 		print_joined(s, "-fprune=channel:", arena_printf(s->arena, "%g", o->weights.channels));

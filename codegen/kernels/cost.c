@@ -250,6 +250,30 @@ cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLis
 	return blocks / 10;
 }
 
+/* A block of `pixels`, in tenths. */
+static int64_t
+quads_block(const Costs *k, const Conv *c, const QuadShape *s, int64_t units, int64_t pixels)
+{
+	bool direct = conv_is_pointwise(c);
+	int64_t lists = (int64_t)c->oc * c->kh * (c->dx > 1 ? c->kw : 1), each, sum;
+
+	each = 2 * k->load + 3 * k->op + pixels * (direct ? k->load + 4 * k->op : 3 * k->load / 2 + 2 * k->op);
+	sum = units * (s->unit * each + k->loop) + lists * (2 * k->load + 5 * k->op + k->loop);
+	/* The slot of a row in a ring, and a pointer to it. */
+	sum += s->strip || c->kh == 1 ? 0 : lists * (3 * k->load + 9 * k->op);
+	return sum + c->oc * (3 * k->load + pixels * k->output);
+}
+
+int64_t
+cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t units)
+{
+	int64_t rest = conv_row_pixels(c) % s->pixels;
+	int64_t blocks = rows_of_blocks(c, s->pixels, quads_block(k, c, s, units, s->pixels),
+	                                quads_block(k, c, s, units, rest));
+
+	return (blocks + (conv_is_pointwise(c) ? 0 : cost_rows(k, c))) / 10;
+}
+
 /* A weight that is no power of two is brought to a register first. */
 int64_t
 cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s)
