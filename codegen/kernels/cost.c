@@ -227,6 +227,9 @@ sparse_block(const Costs *k, const Conv *c, const SparseShape *s, const SparseLi
 	each += s->planes && sums > 3 ? (sums - 3) * k->load : 0;
 	each += s->planes ? sums / 2 * k->load + sums * k->op : sums * (k->load + k->op);
 	lists = (int64_t)c->oc * l->segments * (2 * k->load + 5 * k->op + k->loop);
+	/* The slot of a row in a ring, and what does not stay in registers for that. */
+	if (!s->planes && !l->window && c->kh > 1)
+		lists += (int64_t)c->oc * l->segments * (10 * k->load + 28 * k->op);
 	/* A test and a branch for each bit; a load, the end and the loop for each byte. */
 	if (s->mask)
 		return lists + bits * 2 * k->op + bits / 8 * (k->load + 3 * k->op + k->loop) +
@@ -245,8 +248,8 @@ cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLis
 
 	if (s->planes)
 		blocks += elements * (k->load + 3 * k->op + k->loop);
-	else if (!conv_is_pointwise(c))
-		blocks += cost_rows(k, c);
+	else if (!conv_is_pointwise(c) && !(l->window && conv_is_unpadded(c)))
+		blocks += cost_rows(k, c) + elements * 3 * k->op;
 	return blocks / 10;
 }
 

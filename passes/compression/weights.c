@@ -472,6 +472,19 @@ bias_of(const Layer *l, int32_t row)
 	return l->bias ? (double)l->bias[row] : 0;
 }
 
+/* Rows of zeros get the scale of others: kernels do not take just any factor. */
+static void
+use_usual_scales(double *scale, int32_t n)
+{
+	double most = LEAST_SCALE;
+
+	for (int32_t i = 0; i < n; i++)
+		most = fmax(most, scale[i]);
+	for (int32_t i = 0; i < n; i++)
+		if (scale[i] <= LEAST_SCALE)
+			scale[i] = most;
+}
+
 /* The scale of each row, or one for all. */
 static void
 choose_scales(Choice *c, const Type *x)
@@ -483,6 +496,7 @@ choose_scales(Choice *c, const Type *x)
 	c->scale = ARENA_ARRAY(c->a, double, n + 1);
 	for (int32_t i = 0; i < n; i++)
 		c->scale[i] = best_scale(c->start + (size_t)i * of_each, of_each, &c->grid);
+	use_usual_scales(c->scale, n);
 	for (int32_t r = 0; r < l->rows; r++)
 		*scale_of(c, r) = scale_for_bias(*scale_of(c, r), bias_of(l, r), x);
 }
