@@ -261,6 +261,31 @@ list_sparse(Lister *l)
 	add_sparse(l, &mask);
 }
 
+/* ---- Weights in the code ---- */
+
+static void
+list_unrolled(Lister *l)
+{
+	UnrolledShape best = {0};
+	bool dsp = l->options->target->isa & ISA_ARM_DSP;
+
+	if (!unrolled_fits(l->c))
+		return;
+	for (int channels = 1; channels <= 8; channels *= 2) {
+		UnrolledShape s = {.channels = channels, .dsp = dsp};
+
+		/* Registers for sums, of the smallest machines too. */
+		if (channels > 4 && !(l->options->target->isa & ISA_MUL_HIGH))
+			continue;
+		if (!best.channels || cost_unrolled(l->costs, l->c, &s) <
+		                              cost_unrolled(l->costs, l->c, &best))
+			best = s;
+	}
+	add(l, arena_printf(l->arena, "unrolled 1x%d", best.channels),
+	    unrolled_lower(l->arena, l->c, &best), cost_unrolled(l->costs, l->c, &best));
+	l->all.v[l->all.n - 1].is_sparse = true;
+}
+
 NodeKernels
 compressed_list(Arena *a, const Conv *c, const KernelOptions *o, const Costs *costs)
 {
@@ -268,8 +293,10 @@ compressed_list(Arena *a, const Conv *c, const KernelOptions *o, const Costs *co
 
 	list_packed(&l);
 	list_palette(&l);
-	if (costs)
+	if (costs) {
 		list_sparse(&l);
+		list_unrolled(&l);
+	}
 	return l.all;
 }
 

@@ -198,6 +198,15 @@ conv_is_pointwise(const Conv *c)
 	       c->left == 0 && c->in_h == c->out_h && c->in_w == c->out_w;
 }
 
+bool
+conv_is_unpadded(const Conv *c)
+{
+	int64_t h = (int64_t)(c->out_h - 1) * c->sy + (int64_t)(c->kh - 1) * c->dy + 1;
+	int64_t w = (int64_t)(c->out_w - 1) * c->sx + (int64_t)(c->kw - 1) * c->dx + 1;
+
+	return c->top == 0 && c->left == 0 && h <= c->in_h && w <= c->in_w;
+}
+
 int64_t
 conv_row_pixels(const Conv *c)
 {

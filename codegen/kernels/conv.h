@@ -42,6 +42,9 @@ bool conv_read(Conv *c, Arena *a, const Node *n);
 /* Whether the kernel has one tap and takes every pixel. */
 bool conv_is_pointwise(const Conv *c);
 
+/* Whether all windows lie in the input, so that it can be read as it is. */
+bool conv_is_unpadded(const Conv *c);
+
 /* Pixels that a kernel can take one after the other: of a row, or all. */
 int64_t conv_row_pixels(const Conv *c);
 

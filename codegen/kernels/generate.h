@@ -140,8 +140,25 @@ bool sparse_fits(const Conv *c, const SparseShape *shape);
 LFunc *sparse_lower(Arena *a, const Conv *c, const SparseShape *shape);
 
 typedef struct {
+	int channels; /* at a time, up to 8 */
+	bool dsp;     /* for machines with DSP instructions */
+} UnrolledShape;
+
+/* What there is of it for each pixel. */
+typedef struct {
+	int64_t loads, products, powers; /* powers: products with powers of two */
+} UnrolledCount;
+
+/* Few weights as straight-line code, for one pixel after the other (unrolled.c). */
+bool unrolled_fits(const Conv *c);
+UnrolledCount unrolled_count(const Conv *c, int channels);
+LFunc *unrolled_lower(Arena *a, const Conv *c, const UnrolledShape *shape);
+
+typedef struct {
 	bool pairs;    /* two products an instruction */
 	int tiles;     /* at most so many at a time, up to 4 */
+	int body;      /* words in the body of the loop over them; up to so many (with pairs
+	                * at least 8) have no loop.  0: 4 */
 	bool in_order; /* as written, tile by tile: with that few registers compilers that
 	                * reorder products have to spill */
 	bool parts;    /* scale_use_parts(); without pairs */

@@ -5,7 +5,8 @@
 Params
 params_begin(LowerCtx *cx, const Conv *c, int channels)
 {
-	return (Params){.cx = cx, .c = c, .scale = scale_begin(cx, c), .channels = channels};
+	return (Params){.cx = cx, .c = c, .scale = scale_begin(cx, c), .channels = channels,
+	                .has_starts = true};
 }
 
 int32_t
@@ -17,7 +18,7 @@ params_groups(const Params *p)
 static int32_t
 group_words(const Params *p)
 {
-	return p->channels * (1 + scale_channel_words(&p->scale));
+	return p->channels * (p->has_starts + scale_channel_words(&p->scale));
 }
 
 void
@@ -29,7 +30,7 @@ params_make(Params *p, uint32_t (*start)(void *user, int32_t first, int i), void
 
 	scale_put_header(&p->scale, c, &s);
 	for (int32_t first = 0; first < c->oc; first += p->channels) {
-		for (int i = 0; i < p->channels; i++) {
+		for (int i = 0; i < p->channels && p->has_starts; i++) {
 			int32_t oc = first + i;
 			uint32_t bias = oc < c->oc ? (uint32_t)c->channel[oc].bias : 0;
 
@@ -38,7 +39,8 @@ params_make(Params *p, uint32_t (*start)(void *user, int32_t first, int i), void
 		scale_put_channels(&p->scale, c, first, p->channels, &s);
 	}
 	assert(s.n == n);
-	p->buf = lower_constant(p->cx, "params", DT_I32, n, s.word);
+	if (n > 0)
+		p->buf = lower_constant(p->cx, "params", DT_I32, n, s.word);
 }
 
 Expr *
@@ -74,7 +76,7 @@ params_store(const Params *p, Expr *group, Expr *p_at, Expr *y_at, int i, Expr *
              int pixels)
 {
 	LBuilder *b = &p->cx->b;
-	int32_t oc = p->c->oc, channels = p->channels, at = channels + 2 * i;
+	int32_t oc = p->c->oc, channels = p->channels, at = (p->has_starts ? channels : 0) + 2 * i;
 	int depth = b->depth;
 	Expr *channel = loop_affine(b, group, channels, i), *m = NULL, *shift = NULL;
 

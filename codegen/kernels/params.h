@@ -18,6 +18,8 @@ typedef struct {
 	const Conv *c;
 	Scale scale;
 	int channels; /* of a group */
+	bool has_starts; /* the constant has what sums start with: so it is, unless somebody
+	                  * changes it before params_make() */
 	LBuf *buf;
 } Params;
 

@@ -477,16 +477,6 @@ lower_block(void *user, Expr *first, Expr *x_at, Expr *y_at, int pixels)
 	lower_end_to(&d->cx, depth);
 }
 
-/* Whether all windows lie in the input, so that it can be read as it is. */
-static bool
-is_unpadded(const Conv *c)
-{
-	int64_t h = (int64_t)(c->out_h - 1) * c->sy + (int64_t)(c->kh - 1) * c->dy + 1;
-	int64_t w = (int64_t)(c->out_w - 1) * c->sx + (int64_t)(c->kw - 1) * c->dx + 1;
-
-	return c->top == 0 && c->left == 0 && h <= c->in_h && w <= c->in_w;
-}
-
 /* The buffer that a shape wants. */
 static Rows
 rows_of(const Conv *c, const SparseShape *shape)
@@ -502,7 +492,7 @@ rows_of(const Conv *c, const SparseShape *shape)
 static bool
 reads_input(const Conv *c, const SparseShape *shape)
 {
-	return !shape->planes && (conv_is_pointwise(c) || (shape->strip > 0 && is_unpadded(c)));
+	return !shape->planes && (conv_is_pointwise(c) || (shape->strip > 0 && conv_is_unpadded(c)));
 }
 
 bool

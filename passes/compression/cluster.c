@@ -31,7 +31,7 @@ cluster_add(Cluster *c, double x, double weight)
 	Below *b;
 
 	x = fmin(fmax(x, -c->most), c->most);
-	b = &c->bin[(int)rint((x + CLUSTER_MOST) * FINE)];
+	b = &c->bin[(int)rint(x * (double)FINE) + CLUSTER_MOST * FINE];
 	b->w += weight;
 	b->x += weight * x;
 	b->xx += weight * x * x;

@@ -1,6 +1,7 @@
 /* passes/compression: ranges, layers, weights, whole graphs run by the interpreter. */
 #include <check.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "codegen/program/program.h"
@@ -394,6 +395,16 @@ static const char *const graphs[] = {
 	"  %t = reshape(%yh) {shape=[1,1,1]}\n"
 	"  %z, %zh = rnn(%t, %k, %u)\n"
 	"  return %y, %zh\n}\n",
+	/* a function whose range is given, beside small numbers and a large constant */
+	"graph @g(%x: f32[1,4]) {\n"
+	"  %h: f32[] = const 0.01\n"
+	"  %c: f32[1,2] = const [9.0, -4.0]\n"
+	"  %1 = mul(%x, %h)\n"
+	"  %2 = sigmoid(%x)\n"
+	"  %3 = concat(%1, %2) {axis=1}\n"
+	"  %4 = concat(%1, %c) {axis=1}\n"
+	"  %5 = max(%2, %1)\n"
+	"  return %3, %4, %5\n}\n",
 	/* a state */
 	"graph @g(%x: f32[1,4], %s: f32[1,4]) {\n"
 	"  %z: f32[1,4] = const [0.0, 0.0, 0.0, 0.0]\n"
@@ -473,6 +484,68 @@ START_TEST(long_rows_have_long_sums)
 	}
 	ck_assert_int_eq(made[0].bias_type, DT_I64);
 	ck_assert_int_eq(made[1].bias_type, DT_I32);
+}
+END_TEST
+
+/* Which codes the weights of a graph's first convolution have. */
+static int
+codes_of(const Graph *q, bool used[256])
+{
+	int n = 0;
+
+	memset(used, 0, 256 * sizeof *used);
+	for (const Node *node = q->first; node; node = node->next)
+		for (int32_t i = 0; node->op == OP_CONV && i < type_numel(&node->in[1]->type); i++) {
+			int code = ((const int8_t *)node->in[1]->data)[i] + 128;
+
+			n += !used[code];
+			used[code] = true;
+		}
+	return n;
+}
+
+static const char *const eighty_weights =
+	"graph @g(%x: f32[1,4,5,5]) {\n"
+	"  %w: f32[5,4,2,2] = const [0.91,-0.12,0.33,0.48,-0.77,0.05,0.61,-0.29,0.14,0.83,-0.57,"
+	"0.22,-0.68,0.39,0.71,-0.03,0.55,-0.91,0.27,0.18,0.66,-0.44,0.09,0.37,-0.81,0.52,0.13,-0.62,"
+	"0.74,-0.21,0.46,0.95,-0.35,0.58,0.02,-0.87,0.69,0.24,-0.51,0.11,0.88,-0.16,0.43,-0.73,0.31,"
+	"0.64,-0.08,0.79,-0.26,0.54,0.17,-0.93,0.41,-0.59,0.07,0.85,-0.38,0.72,0.29,-0.65,0.97,0.19,"
+	"-0.47,0.34,-0.11,0.76,0.56,-0.82,0.23,0.04,-0.53,0.89,-0.32,0.63,0.15,-0.71,0.49,-0.06,0.36,"
+	"0.8]\n"
+	"  %1 = conv(%x, %w)\n"
+	"  return %1\n}\n";
+
+START_TEST(palettes_have_as_many_weights_as_they_may)
+{
+	CompressOptions o = {.codes = DT_I8, .weights = {.most = 127, .cluster = _i}, .input = DT_I8,
+	                     .output = DT_I8};
+	bool used[256];
+	int n = codes_of(compress_with(eighty_weights, &o), used);
+
+	ck_assert_int_le(n, 1 << _i);
+	ck_assert_int_ge(n, _i < 5 ? 1 << _i : 25);
+	ck_assert_int_eq(report.layers.v[0].bits, _i);
+	o.weights.sparsity = 0.5;
+	o.weights.each_layer = true;
+	ck_assert_int_le(codes_of(compress_with(eighty_weights, &o), used), 1 << _i);
+	ck_assert(used[128]);
+	ck_assert_double_ge(report.layers.v[0].sparsity, 0.5);
+}
+END_TEST
+
+START_TEST(weights_may_be_powers_of_two)
+{
+	const CompressOptions o = {.codes = DT_I8, .weights = {.most = 64, .powers = true}, .input = DT_I8,
+	                           .output = DT_I8};
+	bool used[256];
+
+	ck_assert_int_gt(codes_of(compress_with(eighty_weights, &o), used), 6);
+	for (int i = 0; i < 256; i++) {
+		int size = abs(i - 128);
+
+		ck_assert(!used[i] || ((size & (size - 1)) == 0 && size <= 64));
+	}
+	ck_assert_double_lt(report.agreement.rmse, 0.2 * report.agreement.float_rms);
 }
 END_TEST
 
@@ -745,6 +818,8 @@ main(void)
 	tcase_add_loop_test(tc, sixteen_bits_lose_less, 0, COUNT(graphs));
 	tcase_add_loop_test(tc, the_border_may_have_other_types, 0, 8);
 	tcase_add_test(tc, long_rows_have_long_sums);
+	tcase_add_loop_test(tc, palettes_have_as_many_weights_as_they_may, 1, 7);
+	tcase_add_test(tc, weights_may_be_powers_of_two);
 	tcase_add_test(tc, the_same_samples_give_the_same_graph);
 	tcase_add_test(tc, layers_that_are_named_stay_float);
 	tcase_add_test(tc, what_has_no_integer_form_stays_float_with_a_warning);

@@ -383,6 +383,11 @@ check_sparse(const Conv *c, const Node *n, const Layer *l)
 				continue;
 			expect_same(sparse_lower(arena, c, &s), planes ? "planes" : "sparse", n, l);
 		}
+	for (int channels = 1; channels <= 8 && unrolled_fits(c); channels++) {
+		UnrolledShape s = {.channels = channels, .dsp = draw(2)};
+
+		expect_same(unrolled_lower(arena, c, &s), "unrolled", n, l);
+	}
 	for (int pixels = 1; pixels <= 4; pixels++) {
 		SparseShape s = {.mask = true, .pixels = pixels, .unit = 1, .bits = 8, .dsp = draw(2)};
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "passes/compression/cluster.h"
 #include "passes/compression/solve.h"
 #include "tests/unit/unit_arena.h"
 
@@ -313,6 +314,90 @@ START_TEST(blocks_go_for_what_they_cost_all_rows)
 }
 END_TEST
 
+/* The error of numbers that become the nearest color. */
+static double
+error_of_palette(const double *x, const double *weight, int n, const double *color, int colors)
+{
+	double sum = 0;
+
+	for (int i = 0; i < n; i++) {
+		double least = HUGE_VAL;
+
+		for (int k = 0; k < colors; k++)
+			least = fmin(least, (x[i] - color[k]) * (x[i] - color[k]));
+		sum += weight[i] * least;
+	}
+	return sum;
+}
+
+/* Against every set of three whole numbers. */
+START_TEST(no_palette_is_better_than_the_one_that_is_found)
+{
+	enum { NUMBERS = 30, MOST = 9, COLORS = 3 };
+	double x[NUMBERS], weight[NUMBERS], color[COLORS], found;
+	Cluster *c = cluster_new(MOST, arena);
+	bool zero = _i % 2;
+
+	seed = 500u + (uint32_t)_i;
+	for (int i = 0; i < NUMBERS; i++) {
+		x[i] = rint((next() + 0.3) * 6 * 8) / 8;
+		weight[i] = 1 + next();
+		cluster_add(c, x[i], weight[i]);
+	}
+	ck_assert_int_eq(cluster_find(c, COLORS, zero, color, arena), COLORS);
+	found = error_of_palette(x, weight, NUMBERS, color, COLORS);
+	ck_assert(!zero || color[0] == 0 || color[1] == 0 || color[2] == 0);
+	for (int i = -MOST; i <= MOST; i++)
+		for (int k = i; k <= MOST; k++)
+			for (int m = k; m <= MOST; m++) {
+				const double other[] = {i, k, m};
+
+				if (!zero || i == 0 || k == 0 || m == 0)
+					ck_assert_double_le(found, error_of_palette(x, weight, NUMBERS, other,
+					                                            COLORS) + 1e-9);
+			}
+}
+END_TEST
+
+START_TEST(rounded_colors_are_few_and_ascending)
+{
+	double color[] = {3.4, -200, 0.6, 2.6, 1.2};
+
+	ck_assert_int_eq(cluster_round(color, 5, 127, true), 4);
+	ck_assert(color[0] == -127 && color[1] == 0 && color[2] == 1 && color[3] == 3);
+}
+END_TEST
+
+/* With the codes given, no other values are better. */
+START_TEST(colors_are_the_best_for_their_codes)
+{
+	enum { COLORS = 3 };
+	Problem p;
+	double t[D], w[D], m[COLORS * COLORS] = {0}, v[COLORS] = {0}, best;
+	int color[D];
+
+	seed = 77;
+	p = make_problem(0.2);
+	for (int i = 0; i < D; i++) {
+		t[i] = next();
+		color[i] = i % (COLORS + 1) - 1;
+	}
+	solve_add_colors(&p, t, color, COLORS, 0.5, m, v, arena);
+	ck_assert(solve_positive(m, v, COLORS, arena));
+	for (int i = 0; i < D; i++)
+		w[i] = color[i] < 0 ? 0 : 0.5 * v[color[i]];
+	best = error_of(&p, t, w);
+	for (int k = 0; k < COLORS; k++)
+		for (int up = -1; up <= 1; up += 2) {
+			double other[D];
+
+			for (int i = 0; i < D; i++)
+				other[i] = w[i] + (color[i] == k ? 0.05 * up : 0);
+			ck_assert_double_gt(error_of(&p, t, other), best);
+		}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -329,6 +414,9 @@ main(void)
 	tcase_add_test(tc, blocks_keep_as_many_as_they_must);
 	tcase_add_loop_test(tc, blocks_go_for_what_they_cost_all_rows, 0, 8);
 	tcase_add_test(tc, degenerate_moments_are_damped);
+	tcase_add_loop_test(tc, no_palette_is_better_than_the_one_that_is_found, 0, 6);
+	tcase_add_test(tc, rounded_colors_are_few_and_ascending);
+	tcase_add_test(tc, colors_are_the_best_for_their_codes);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
