@@ -308,6 +308,7 @@ c_options(const Output *out)
 		.command = command_text(j, names),
 		.version = mcc_version,
 		.hosted = j->options->hosted,
+		.isa = j->options->machine.facts.isa,
 		.batch = job_wants_batch(j),
 	};
 }
