@@ -308,6 +308,7 @@ c_options(const Output *out)
 		.command = command_text(j, names),
 		.version = mcc_version,
 		.hosted = j->options->hosted,
+		.isa = j->options->machine.facts.isa,
 		.batch = job_wants_batch(j),
 	};
 }
@@ -469,6 +470,7 @@ add_program(Output *out)
 
 	kernels.remarks = pipeline_remarks_kernels(o);
 	plan.remarks = pipeline_remarks_plan(o);
+	plan.batch = job_wants_batch(j);
 	if (o->batch > 0 && j->graph->states.n)
 		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
 		                   "a model with a state cannot have -fbatch");

@@ -537,7 +537,8 @@ set_max_drop(Options *o, const char *value)
 static bool
 set_prune_trees(Options *o, const char *value)
 {
-	return read_share(o, "-fprune-trees=", value, &o->shrink.leaves);
+	o->shrink_auto = strcmp(value, "auto") == 0;
+	return o->shrink_auto || read_share(o, "-fprune-trees=", value, &o->shrink.leaves);
 }
 
 static bool

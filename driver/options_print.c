@@ -103,6 +103,8 @@ print_tree_options(Str *s, const Options *o)
 		                          o->tree_keys < 0 ? "" : ",",
 		                          o->tree_keys < 0 ? ""
 		                                           : op_enum_words(OP_TREES, "keys")[o->tree_keys]));
+	if (o->shrink_auto)
+		print_joined(s, "-fprune-trees=", "auto");
 	if (k->leaves < 1)
 		print_joined(s, "-fprune-trees=", arena_printf(s->arena, "%g", k->leaves));
 	if (k->trees < 1)

@@ -33,6 +33,17 @@ void lower_begin(LowerCtx *cx, Arena *a, const Node *n);
  * body is, so a lower_ID() function only meets empty inputs. */
 LFunc *node_lower(Arena *a, const Node *n);
 
+/* Elements from one row to the next of each input and output. */
+typedef struct {
+	const int32_t *in, *out;
+} RowStrides;
+
+/* A lowering that does `rows` rows at a time of what `n` does with one, with the same
+ * results: its inputs and outputs have the strides.  It stores nothing to outputs before
+ * it has read what it needs of the input.  NULL: there is none (ir/ops/trees_rows.c). */
+enum { BATCH_ROWS = 128 };
+LFunc *node_lower_rows(Arena *a, const Node *n, int32_t rows, const RowStrides *stride);
+
 /* The same in other forms, with the same results; NULL where there is no such form.
  * Elementwise operators on f32 with vectors: the operator's scalar function has to make do
  * with operations that vectors have.  Sums and means along the last axes with so many

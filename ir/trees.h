@@ -172,13 +172,16 @@ int32_t trees_depth(Arena *a, const Trees *t, int32_t *depth);
  *	interleaved  tables, several trees at a time without branches that depend on data
  *	complete     trees of one depth, several at a time, without numbers of children
  *	vectors      for each tree a set of leaves that can be the one, as bits: all tests
- *	             are made, each takes leaves out.  Several rows at a time: in lanes
+ *	             are made, each takes leaves out.  From TREE_VECTOR_ROWS rows on these
+ *	             are side by side, each with the number of its first leaf instead
  *	branches     nested conditions
  *
  * All but walk compare keys (ir/ops/trees_keys.h): integers that have the order of
  * floats, or ranks among the thresholds of a feature, as the attribute `keys` says;
  * branches may also compare floats.
  */
+
+enum { TREE_VECTOR_ROWS = 8 };
 
 /* Whether there can be keys: nodes have no third child, and not too many of them test
  * sets or for equality. */
@@ -187,6 +190,10 @@ bool trees_have_keys(const Trees *t);
 /* Whether the way is possible for the ensemble. */
 bool trees_have_code(Arena *a, const Trees *t, TreeCode code, TreeKeyKind keys);
 
+/* Whether many rows can be done side by side, as NAME_run_batch does (the attribute
+ * `batch`; node_lower_rows()). */
+bool trees_have_many_rows(Arena *a, const Trees *t);
+
 /* What a way takes. */
 typedef struct {
 	int64_t bytes; /* of constants, and of code where that depends on the ensemble */
@@ -194,9 +201,14 @@ typedef struct {
 	double steps;  /* nodes that a row visits, or tests that are made for it */
 	int32_t slots; /* keys of a row */
 	int32_t cuts;  /* numbers that ranks are found in */
+	int key_bytes; /* of one */
 } TreeCost;
 
 TreeCost trees_cost(Arena *a, const Trees *t, TreeCode code, TreeKeyKind keys);
+
+/* What many rows side by side take: steps of a row are tests, cuts the comparisons that
+ * find its ranks. */
+TreeCost trees_cost_of_rows(Arena *a, const Trees *t, TreeKeyKind keys);
 
 /* Nodes that test, with each tree's own in by_tree unless that is NULL.  A subtree that
  * is used several times counts as often; INT32_MAX when there are more. */

@@ -391,6 +391,27 @@ spread(Liveness *l)
 	} while (l->changed);
 }
 
+/* Whether channel c and those tied to it have biases that kernels can add to sums without
+ * another thought.  A dead channel often has a scale near 0, and then an enormous bias. */
+static bool
+has_moderate_bias(const Liveness *l, const Value *y, int32_t c)
+{
+	enum { MOST = 1 << 24 };
+	int32_t wanted = root(l, l->m->of[y->id].first + c);
+
+	for (int i = 0; i < l->m->nodes.n; i++) {
+		const ChannelNode *n = &l->m->nodes.v[i];
+		const Value *bias = n->use == USES_SUMS ? n->sums->bias : NULL;
+		const Value *sum = n->n->out[0];
+
+		for (int32_t k = 0; bias && k < l->m->of[sum->id].n; k++)
+			if (root(l, l->m->of[sum->id].first + k) == wanted &&
+			    (value_int(bias, k) <= -MOST || value_int(bias, k) >= MOST))
+				return false;
+	}
+	return true;
+}
+
 /* Keeps so many dead channels more of a multiple of four bytes that one stays, unless that
  * is much. */
 static void
@@ -404,7 +425,7 @@ keep_words(Liveness *l, const Value *y)
 	for (int32_t c = 0; c < channels; c++)
 		alive += is_alive(l, y, c);
 	for (int32_t c = 0; c < channels && alive > FEW_CHANNELS && alive % 4 != 0; c++)
-		if (!is_alive(l, y, c)) {
+		if (!is_alive(l, y, c) && has_moderate_bias(l, y, c)) {
 			keep(l, y, c);
 			alive++;
 		}

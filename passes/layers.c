@@ -8,6 +8,7 @@
  *	gemm with alpha, beta or trans_a	=>	the factors in the constants, a transpose
  *	gemm with a bias of another shape	=>	a vector of one number a column, or an add
  *	avg_pool that counts its padding	=>	pad, avg_pool without padding
+ *	pow(%x, 2)				=>	mul(%x, %x)
  *
  * The result is what quantisation knows as a layer: a matrix of constants, a bias a column,
  * no factors.  A factor in the constants rounds earlier, and a bias starts the sum instead
@@ -222,6 +223,26 @@ split_padding(Rewrite *r, Node *n)
 	r->cx->changed++;
 }
 
+/* ---- Squares ---- */
+
+static bool
+is_square(const Node *n)
+{
+	return n->op == OP_POW && is_float_constant(n->in[1]) && type_numel(&n->in[1]->type) == 1 &&
+	       *(const float *)n->in[1]->data == 2 &&
+	       type_same_shape(&n->in[0]->type, &n->out[0]->type);
+}
+
+static void
+rewrite_square(Rewrite *r, Node *n)
+{
+	Value *x[] = {n->in[0], n->in[0]};
+	Node *k = rewrite_insert(r, n, OP_MUL, 2, x);
+
+	take_name(k, n);
+	rewrite_replace(r, n, rewrite_infer(r, k));
+}
+
 bool
 pass_layers(Graph *g, PassCtx *cx)
 {
@@ -238,6 +259,8 @@ pass_layers(Graph *g, PassCtx *cx)
 			rewrite_gemm(&r, n);
 		else if (counts_padding(n))
 			split_padding(&r, n);
+		else if (is_square(n))
+			rewrite_square(&r, n);
 	}
 	rewrite_end(&r);
 	return true;

@@ -9,7 +9,8 @@
  *
  *  - A large processor guesses branches well as long as there are few, and has some
  *    loads under way at a time: many tests are best done several trees at a time.  With
- *    many rows and shallow trees all tests of a tree are done in vectors.
+ *    many rows all tests of a tree are done in vectors; the attribute `batch` asks for that
+ *    where NAME_run_batch has them, beside the way for one row.
  *  - A microcontroller does one thing after the other: nested conditions have the
  *    fewest instructions, and cost the most flash.
  *  - What has no keys (sets of many kinds, a third child) becomes conditions that compare
@@ -44,7 +45,7 @@ enum {
 typedef struct {
 	TreeCode code;
 	TreeKeyKind keys;
-	int64_t bytes;
+	int64_t bytes, scratch;
 	double cycles;
 	bool possible;
 } Choice;
@@ -61,6 +62,9 @@ typedef struct {
 	double sum;
 	double miss;         /* a branch that was not guessed, */
 	double hard_tests;   /* how many tests make half of them so; 0: none are guessed */
+	/* Many rows side by side: a test of a row by vectors of 16 bytes, a comparison that finds
+	 * a rank, a leaf; 0: not known. */
+	double lanes, level, sum_of_many;
 } Machine;
 
 /* Measured with tests/bench/trees.py on x86-64 and on the models of Cortex-M4 and M0. */
@@ -68,7 +72,8 @@ static const Machine large = {
 	.step = {[TREE_CODE_walk] = 25, [TREE_CODE_tables] = 8, [TREE_CODE_packed] = 14,
 	         [TREE_CODE_interleaved] = 1.6, [TREE_CODE_complete] = 1.9,
 	         [TREE_CODE_vectors] = 3, [TREE_CODE_branches] = 1.5},
-	.plain_branch = 1.6, .key = 2, .halving = 3, .sum = 2, .miss = 18, .hard_tests = 5000};
+	.plain_branch = 1.6, .key = 2, .halving = 3, .sum = 2, .miss = 18, .hard_tests = 5000,
+	.lanes = 0.16, .level = 2.6, .sum_of_many = 1.4};
 static const Machine small = {
 	.step = {[TREE_CODE_walk] = 60, [TREE_CODE_tables] = 19, [TREE_CODE_packed] = 28,
 	         [TREE_CODE_interleaved] = 36, [TREE_CODE_complete] = 15,
@@ -149,6 +154,7 @@ weigh(const PassCtx *cx, const Trees *t, TreeCode code, TreeKeyKind keys)
 		return c;
 	cost = trees_cost(cx->scratch, t, code, keys);
 	c.bytes = cost.bytes + fixed_bytes(&c);
+	c.scratch = cost.scratch;
 	c.cycles = cycles_of(cx, t, &c, &cost);
 	if (code == TREE_CODE_branches && trees_count_tests(cx->scratch, t, NULL) > MOST_TESTS)
 		c.possible = cx->tree_code == TREE_CODE_branches;
@@ -181,27 +187,54 @@ list_choices(const PassCtx *cx, const Trees *t, Choice *list)
 /* Speed that is given away for size. */
 #define NEARLY 1.05
 
-/* The best of the list, of which `wished` takes those that the user asks for; NULL: none. */
+/* The budgets are those of the whole program: what is beside the trees is small. */
+static bool
+is_within(const PassCtx *cx, const Choice *c)
+{
+	return (!cx->max_flash || c->bytes <= cx->max_flash) &&
+	       (!cx->max_ram || c->scratch <= cx->max_ram) &&
+	       (!cx->max_cycles || c->cycles <= (double)cx->max_cycles);
+}
+
+/* The best of those in the list that have `worth`; NULL: none has. */
 static const Choice *
-best_of(const PassCtx *cx, const Choice *list, int n, bool wished)
+best_worth(const PassCtx *cx, const Choice *list, const bool *worth, int n)
 {
 	const Choice *best = NULL;
 	double fastest = HUGE_VAL;
 
 	for (int i = 0; i < n; i++)
-		if (!wished || is_wished(cx, &list[i]))
+		if (worth[i])
 			fastest = fmin(fastest, list[i].cycles);
 	for (int i = 0; i < n; i++) {
 		const Choice *c = &list[i];
 
-		if (wished && !is_wished(cx, c))
-			continue;
-		if (!cx->small && c->cycles > fastest * NEARLY)
+		if (!worth[i] || (!cx->small && c->cycles > fastest * NEARLY))
 			continue;
 		if (!best || c->bytes < best->bytes ||
 		    (c->bytes == best->bytes && c->cycles < best->cycles))
 			best = c;
 	}
+	return best;
+}
+
+/* The best of the list, of which `wished` takes those that the user asks for; NULL: none.
+ * When nothing is within the budgets it is the smallest, which says how far they are off. */
+static const Choice *
+best_of(const PassCtx *cx, const Choice *list, int n, bool wished)
+{
+	const Choice *best = NULL;
+	bool worth[MAX_CHOICES];
+
+	for (int i = 0; i < n; i++)
+		worth[i] = (!wished || is_wished(cx, &list[i])) && is_within(cx, &list[i]);
+	best = best_worth(cx, list, worth, n);
+	for (int i = 0; i < n && !best; i++)
+		worth[i] = !wished || is_wished(cx, &list[i]);
+	if (!best)
+		for (int i = 0; i < n; i++)
+			if (worth[i] && (!best || list[i].bytes < best->bytes))
+				best = &list[i];
 	return best;
 }
 
@@ -255,6 +288,50 @@ choose(const PassCtx *cx, const Node *n, const Trees *t)
 	}
 	remark(cx, n, t, list, count, best);
 	return *best;
+}
+
+/* ---- Many rows ---- */
+
+/* The share of the time that is left has to be below this for rows side by side to be worth
+ * their bytes; of conditions, whose time depends most on the data, by more. */
+static double
+worth_it(const Choice *single)
+{
+	return single->code == TREE_CODE_branches ? 0.5 : 0.8;
+}
+
+/* Cycles of a row among many; `parts` nodes compute the ensemble, each with keys of its
+ * own. */
+static double
+cycles_of_many(const PassCtx *cx, const Trees *t, const TreeCost *cost, int parts)
+{
+	const Machine *m = machine_of(cx->target);
+	int bytes = cx->target && cx->target->vector_bytes ? cx->target->vector_bytes : 16;
+
+	return cost->steps * m->lanes * cost->key_bytes * 16 / bytes + cost->cuts * m->level * parts +
+	       t->trees * m->sum_of_many * (t->outputs > 1 ? 1.5 : 1);
+}
+
+/* Whether NAME_run_batch had better do rows side by side. */
+static bool
+choose_batch(const PassCtx *cx, const Node *n, const Trees *t, const Choice *single)
+{
+	int32_t tests = trees_count_tests(cx->scratch, t, NULL);
+	int parts = single->code == TREE_CODE_branches ? 1 + tests / FUNCTION_TESTS : 1;
+	TreeCost cost;
+	double cycles;
+
+	if (!cx->batch || cx->small || t->rows != 1 || !(machine_of(cx->target)->lanes > 0) ||
+	    cx->tree_code >= 0 || !trees_have_many_rows(cx->scratch, t))
+		return false;
+	cost = trees_cost_of_rows(cx->scratch, t, TREE_KEYS_rank);
+	cycles = cycles_of_many(cx, t, &cost, parts);
+	if (cx->remarks[PASS_trees])
+		diag_note(cx->diag, &n->loc,
+		          "many rows side by side are about %lld more bytes and %.0f cycles a row: %s",
+		          (long long)cost.bytes, cycles,
+		          cycles < worth_it(single) * single->cycles ? "chosen" : "not worth it");
+	return cycles < worth_it(single) * single->cycles;
 }
 
 /* ---- Parts ---- */
@@ -340,6 +417,7 @@ pass_trees(Graph *g, PassCtx *cx)
 		c = choose(cx, n, &t);
 		a->code = c.code;
 		a->keys = c.keys;
+		a->batch = choose_batch(cx, n, &t, &c);
 		cx->changed++;
 		if (a->code != TREE_CODE_branches)
 			continue;

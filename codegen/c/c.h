@@ -19,6 +19,7 @@ typedef struct {
 	const char *command;     /* the command line that made the files */
 	const char *version;     /* of mcc */
 	bool hosted;             /* call <math.h> where it has the function */
+	unsigned isa;            /* of the machine: ISA_ of ir/target.h */
 	bool batch;              /* NAME_run_batch too; not of a graph with states */
 } CEmitOptions;
 

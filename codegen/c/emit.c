@@ -72,8 +72,8 @@ find_all_overlaps(Emit *e)
 {
 	const Program *p = e->program;
 
-	for (int i = 0; i < p->steps.n; i++) {
-		const Step *step = p->steps.v[i];
+	for (int i = 0; i < program_all_steps(p); i++) {
+		const Step *step = program_step(p, i);
 
 		e->shared[i] = find_overlaps(e->file.arena, step);
 		for (int k = 0; step->before && k < step->fn->bufs.n; k++)
@@ -121,7 +121,7 @@ static void
 print_kernel(Emit *e, int index)
 {
 	Arena *a = e->file.arena;
-	const Step *step = e->program->steps.v[index];
+	const Step *step = program_step(e->program, index);
 	bool *used = ARENA_ARRAY(a, bool, step->fn->bufs.n);
 	Kernel *k;
 	Str params, body;
@@ -223,8 +223,8 @@ name_buffers(Emit *e)
 	const Program *p = e->program;
 	Arena *a = e->file.arena;
 
-	for (int i = 0; i < p->steps.n; i++) {
-		const Step *step = p->steps.v[i];
+	for (int i = 0; i < program_all_steps(p); i++) {
+		const Step *step = program_step(p, i);
 
 		for (int j = 0; j < step->fn->bufs.n; j++) {
 			const Buffer *b = step->arg[j].buffer;
@@ -284,35 +284,57 @@ name_parameters(Emit *e)
 	if (e->options->batch) {
 		e->count = names_add(&e->run_names, "count");
 		e->call = names_add(&e->run_names, "call");
+		e->row = names_add(&e->run_names, "row");
+		e->rows = global_name(e, "rows");
 	}
+}
+
+/* The parameters of a function behind its first ones, in parentheses that are open. */
+static void
+put_parameters(const Emit *e, Str *line)
+{
+	const Program *p = e->program;
+	const Graph *g = p->graph;
+
+	for (int i = 0; i < graph_plain_inputs(g) && !emit_io_in_arena(e); i++)
+		str_printf(line, "%s%s *%s, ", p->clobbers_inputs ? "" : "const ",
+		           c_type_of(p->input[i]), e->name[p->input[i]->index]);
+	for (int i = 0; i < graph_plain_outputs(g) && !emit_io_in_arena(e); i++)
+		str_printf(line, "%s *%s, ", c_type_of(p->output[i]),
+		           e->name[p->output[i]->index]);
+	if (g->states.n && !emit_io_in_arena(e))
+		str_printf(line, "%s_state *state, ", e->file.prefix);
+	str_printf(line, "%s)", e->file.arena_params);
 }
 
 void
 emit_prototype(const Emit *e, Str *s, bool batch)
 {
-	const Program *p = e->program;
-	const Graph *g = p->graph;
 	Str line;
 
 	str_init(&line, e->file.arena);
 	str_printf(&line, "int %s_run%s(", e->file.prefix, batch ? "_batch" : "");
 	if (batch)
 		str_printf(&line, "size_t %s, ", e->count);
-	for (int i = 0; i < graph_plain_inputs(g) && !emit_io_in_arena(e); i++)
-		str_printf(&line, "%s%s *%s, ", p->clobbers_inputs ? "" : "const ",
-		           c_type_of(p->input[i]), e->name[p->input[i]->index]);
-	for (int i = 0; i < graph_plain_outputs(g) && !emit_io_in_arena(e); i++)
-		str_printf(&line, "%s *%s, ", c_type_of(p->output[i]),
-		           e->name[p->output[i]->index]);
-	if (g->states.n && !emit_io_in_arena(e))
-		str_printf(&line, "%s_state *state, ", e->file.prefix);
-	str_printf(&line, "%s)", e->file.arena_params);
+	put_parameters(e, &line);
 	line_print(s, 0, line.s, line.n);
 	s->n--; /* the newline */
 }
 
+/* Elements from a row's memory to the next row's. */
+static size_t
+row_stride(const Emit *e, const Buffer *b)
+{
+	size_t bytes = (size_t)dtype_info[b->type.dtype].bytes;
+
+	if (b->kind == BUFFER_CONST)
+		return 0;
+	return (b->kind == BUFFER_ARENA ? e->program->batch.stride : type_bytes(&b->type)) / bytes;
+}
+
+/* With `row` that of the row of this name. */
 static void
-print_arg(const Emit *e, Str *s, const Arg *arg)
+print_arg(const Emit *e, Str *s, const Arg *arg, const char *row)
 {
 	const Buffer *b = arg->buffer;
 	size_t offset = arg->offset;
@@ -324,46 +346,83 @@ print_arg(const Emit *e, Str *s, const Arg *arg)
 	str_puts(s, e->name[b->index]);
 	if (offset)
 		str_printf(s, " + %zu", offset / (size_t)dtype_info[b->type.dtype].bytes);
+	if (row && row_stride(e, b))
+		str_printf(s, " + %s * %zu", row, row_stride(e, b));
+}
+
+static void
+print_call(const Emit *e, Str *s, int depth, const Step *step, const char *row)
+{
+	const Kernel *k = e->kernels.v[e->kernel_of[step->index]];
+	bool first = true;
+	Str line;
+
+	str_init(&line, e->file.arena);
+	str_printf(&line, "%s(", k->name);
+	for (int j = 0; j < step->fn->bufs.n; j++) {
+		if (!e->used[step->index][j])
+			continue;
+		if (!first)
+			str_puts(&line, ", ");
+		print_arg(e, &line, &step->arg[j], row);
+		first = false;
+	}
+	str_puts(&line, ");");
+	if (step != k->steps.v[0]) {
+		const char *layer = name_comment(e->file.arena, step->name);
+
+		str_printf(&line, " /* %s */", layer);
+	}
+	line_print(s, depth, line.s, line.n);
 }
 
 static void
 print_calls(const Emit *e, Str *s)
 {
-	for (int i = 0; i < e->program->steps.n; i++) {
-		const Step *step = e->program->steps.v[i];
-		const Kernel *k = e->kernels.v[e->kernel_of[i]];
-		bool first = true;
-		Str line;
+	for (int i = 0; i < e->program->steps.n; i++)
+		print_call(e, s, 1, e->program->steps.v[i], NULL);
+}
 
-		str_init(&line, e->file.arena);
-		str_printf(&line, "%s(", k->name);
-		for (int j = 0; j < step->fn->bufs.n; j++) {
-			if (!e->used[i][j])
-				continue;
-			if (!first)
-				str_puts(&line, ", ");
-			print_arg(e, &line, &step->arg[j]);
-			first = false;
-		}
-		str_puts(&line, ");");
-		if (step != k->steps.v[0]) {
-			const char *layer = name_comment(e->file.arena, step->name);
+/* Steps that follow each other and are for one row share a loop. */
+static void
+print_calls_of_rows(const Emit *e, Str *s)
+{
+	const Program *p = e->program;
 
-			str_printf(&line, " /* %s */", layer);
+	for (int i = 0, end; i < p->steps.n; i = end) {
+		end = i + 1;
+		if (p->batch.step_of[i]) {
+			print_call(e, s, 1, p->batch.step_of[i], NULL);
+			continue;
 		}
-		line_print(s, 1, line.s, line.n);
+		while (end < p->steps.n && !p->batch.step_of[end])
+			end++;
+		str_printf(s, "\tfor (size_t %s = 0; %s < %du; %s++) {\n", e->row, e->row,
+		           p->batch.rows, e->row);
+		for (int k = i; k < end; k++)
+			print_call(e, s, 2, p->steps.v[k], e->row);
+		str_puts(s, "\t}\n");
 	}
+}
+
+/* The step that run() calls as number i, or with `rows` what stands for it there. */
+static const Step *
+step_called(const Emit *e, int i, bool rows)
+{
+	const Program *p = e->program;
+
+	return rows && p->batch.step_of[i] ? p->batch.step_of[i] : p->steps.v[i];
 }
 
 /* Whether a step takes the buffer itself. */
 static bool
-is_buffer_used(const Emit *e, const Buffer *b)
+is_buffer_used(const Emit *e, const Buffer *b, bool rows)
 {
 	for (int i = 0; i < e->program->steps.n; i++) {
-		const Step *step = e->program->steps.v[i];
+		const Step *step = step_called(e, i, rows);
 
 		for (int j = 0; j < step->fn->bufs.n; j++)
-			if (e->used[i][j] && step->arg[j].buffer == b)
+			if (e->used[step->index][j] && step->arg[j].buffer == b)
 				return true;
 	}
 	return false;
@@ -372,16 +431,16 @@ is_buffer_used(const Emit *e, const Buffer *b)
 /* Variables that point into the arena; empty tensors may do so even when it has
  * no bytes. */
 static void
-print_pointers(const Emit *e, Str *s)
+print_pointers(const Emit *e, Str *s, bool rows)
 {
 	bool *known = ARENA_ARRAY(e->file.arena, bool, e->program->nregions);
 
-	for (int i = 0; i < e->program->buffers.n; i++) {
-		const Buffer *b = e->program->buffers.v[i];
+	for (int i = 0; i < program_all_buffers(e->program); i++) {
+		const Buffer *b = program_buffer(e->program, i);
 		const RegionNames *r = &e->region[b->region];
 		Str line;
 
-		if (b->kind != BUFFER_ARENA || !e->name[i] || !is_buffer_used(e, b))
+		if (b->kind != BUFFER_ARENA || !e->name[i] || !is_buffer_used(e, b, rows))
 			continue;
 		if (!known[b->region])
 			str_printf(s, "\tuint8_t *const %s = (uint8_t *)%s;\n", r->mem, r->arena);
@@ -527,34 +586,87 @@ print_run(const Emit *e, Str *s)
 	emit_prototype(e, s, false);
 	str_puts(s, "\n{\n");
 	print_state_pointers(e, s);
-	print_pointers(e, s);
+	print_pointers(e, s, false);
 	regions_print_checks(e, s);
 	print_unused(e, s);
 	print_calls(e, s);
 	str_puts(s, "\treturn 0;\n}\n");
 }
 
+/* Inputs and outputs from call number `call` on, and the arenas. */
 static void
-print_run_batch(const Emit *e, Str *s)
+put_arguments_of_call(const Emit *e, Str *line)
 {
 	const Program *p = e->program;
 	const Graph *g = p->graph;
+
+	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
+		const Buffer *b = i < g->inputs.n ? p->input[i] : p->output[i - g->inputs.n];
+
+		str_printf(line, "%s + %s * %s, ", e->name[b->index], e->call, e->size_name[i]);
+	}
+	str_printf(line, "%s);", e->file.arena_args);
+}
+
+/* The function that does a block of rows, where there are such blocks. */
+static void
+print_rows(const Emit *e, Str *s)
+{
+	Str line;
+
+	if (!e->program->batch.rows)
+		return;
+	str_printf(s, "\n/* %d calls of %s_run() at a time. */\n", e->program->batch.rows,
+	           e->file.prefix);
+	str_init(&line, e->file.arena);
+	str_printf(&line, "static void %s(", e->rows);
+	put_parameters(e, &line);
+	line_print(s, 0, line.s, line.n);
+	str_puts(s, "{\n");
+	print_pointers(e, s, true);
+	str_putc(s, '\n');
+	print_unused(e, s);
+	print_calls_of_rows(e, s);
+	str_puts(s, "}\n");
+}
+
+static void
+print_blocks_of_rows(const Emit *e, Str *s)
+{
+	const RegionNames *r = &e->region[0];
+	int rows = e->program->batch.rows;
+	Str line;
+
+	if (!rows)
+		return;
+	str_printf(s, "\tif (%s == NULL || ((uintptr_t)%s & (%s - 1u)) != 0u) {\n"
+	              "\t\treturn %s_ERROR_ARENA;\n\t}\n",
+	           r->arena, r->arena, r->align, e->file.upper);
+	str_printf(s, "\tfor (; %s - %s >= %du; %s += %du) {\n", e->count, e->call, rows, e->call,
+	           rows);
+	str_init(&line, e->file.arena);
+	str_printf(&line, "%s(", e->rows);
+	put_arguments_of_call(e, &line);
+	line_print(s, 2, line.s, line.n);
+	str_puts(s, "\t}\n");
+}
+
+static void
+print_run_batch(const Emit *e, Str *s)
+{
 	Str line;
 
 	if (!e->options->batch)
 		return;
+	print_rows(e, s);
 	str_putc(s, '\n');
 	emit_prototype(e, s, true);
-	str_printf(s, "\n{\n\tfor (size_t %s = 0; %s < %s; %s++) {\n", e->call, e->call, e->count,
-	           e->call);
+	str_printf(s, "\n{\n\tsize_t %s = 0;\n\n", e->call);
+	print_blocks_of_rows(e, s);
+	str_printf(s, "\tfor (; %s < %s; %s++) {\n", e->call, e->count, e->call);
 	str_init(&line, e->file.arena);
 	str_printf(&line, "const int status = %s_run(", e->file.prefix);
-	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
-		const Buffer *b = i < g->inputs.n ? p->input[i] : p->output[i - g->inputs.n];
-
-		str_printf(&line, "%s + %s * %s, ", e->name[b->index], e->call, e->size_name[i]);
-	}
-	str_printf(&line, "%s);", e->file.arena_args);
+	put_arguments_of_call(e, &line);
 	line_print(s, 2, line.s, line.n);
 	str_printf(s, "\n\t\tif (status != %s_OK) {\n\t\t\treturn status;\n\t\t}\n\t}\n"
 	              "\treturn %s_OK;\n}\n", e->file.upper, e->file.upper);
@@ -621,7 +733,8 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 
 	e->program = p;
 	e->options = o;
-	e->file = (CFile){.arena = a, .prefix = o->prefix, .upper = name_upper(a, o->prefix)};
+	e->file = (CFile){.arena = a, .prefix = o->prefix, .upper = name_upper(a, o->prefix),
+	                  .products = (o->isa & ISA_ARM_SINGLE) != 0};
 	e->file.hosted = o->hosted;
 	names_init(&e->file.names, a);
 	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
@@ -635,10 +748,10 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 	names_init(&e->run_names, a);
 	regions_name(e);
 	e->interface = interface_new(&e->file, p->graph);
-	e->name = ARENA_ARRAY(a, const char *, p->buffers.n);
-	e->kernel_of = ARENA_ARRAY(a, int, p->steps.n);
-	e->used = ARENA_ARRAY(a, bool *, p->steps.n);
-	e->shared = ARENA_ARRAY(a, bool *, p->steps.n);
+	e->name = ARENA_ARRAY(a, const char *, program_all_buffers(p));
+	e->kernel_of = ARENA_ARRAY(a, int, program_all_steps(p));
+	e->used = ARENA_ARRAY(a, bool *, program_all_steps(p));
+	e->shared = ARENA_ARRAY(a, bool *, program_all_steps(p));
 }
 
 /* Prints the kernels, which names all parts of the code. */
@@ -650,7 +763,7 @@ prepare(Emit *e, const Program *p, const CEmitOptions *options, Arena *a)
 	vectors_reserve(&e->file);
 	name_parameters(e);
 	find_all_overlaps(e);
-	for (int i = 0; i < p->steps.n; i++)
+	for (int i = 0; i < program_all_steps(p); i++)
 		print_kernel(e, i);
 	name_buffers(e);
 }

@@ -42,7 +42,8 @@ typedef struct {
 	RegionNames *region;    /* by region */
 	Names run_names;        /* parameters and variables of run() */
 	Interface *interface;
-	const char *count, *call; /* more of them in run_batch() */
+	const char *count, *call, *row; /* more of them in run_batch() */
+	const char *rows;       /* the function that does many rows */
 } Emit;
 
 /* ---- emit.c ---- */

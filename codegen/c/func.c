@@ -268,17 +268,127 @@ put_comment(CFunc *f, const char *text, int depth)
 }
 
 static void
+put_stmt(CFunc *f, const Stmt *s, int depth)
+{
+	switch (s->kind) {
+	case S_FOR: put_for(f, s, depth); break;
+	case S_IF: put_if(f, s, depth); break;
+	case S_VAR: put_var(f, s, depth); break;
+	case S_SET: put_set(f, s, depth); break;
+	case S_STORE: put_store(f, s, depth); break;
+	case S_RETURN: put_return(f, s, depth); break;
+	case S_COMMENT: put_comment(f, s->text, depth); break;
+	}
+}
+
+/* ---- Runs of products ---- */
+
+static const char *
+temp_name(CFunc *f, int i)
+{
+	if (!f->temp[i])
+		f->temp[i] = names_add(&f->names, arena_printf(f->file->arena, "t%d", i));
+	return f->temp[i];
+}
+
+/* The instructions, each a string of its line. */
+static void
+put_instructions(CFunc *f, const ArmRun *run, int depth)
+{
+	const char *line = run->text.s;
+
+	while (*line) {
+		size_t n = strcspn(line, "\n");
+
+		indent(&f->body, depth);
+		str_printf(&f->body, "\"%.*s\\n\\t\"\n", (int)n, line);
+		line += n + 1;
+	}
+}
+
+static void
+put_operands(CFunc *f, const ArmRun *run, int depth)
+{
+	Str line = new_line(f);
+
+	for (int i = 0; i < run->nsums; i++)
+		str_printf(&line, "%s\"+&r\"(%s)", i ? ", " : ": ",
+		           f->var_name[run->sum[i]->index]);
+	for (int i = 0; i < run->ntemps; i++)
+		str_printf(&line, "%s\"=&r\"(%s)", i + run->nsums ? ", " : ": ", temp_name(f, i));
+	put_line(f, depth, &line);
+	line = new_line(f);
+	for (int i = 0; i < run->nbases; i++) {
+		str_printf(&line, "%s\"r\"(&%s[", i ? ", " : ": ",
+		           f->buf_name[run->base[i].buf->index]);
+		c_expr_print(f, &line, run->base[i].index, PREC_TERNARY);
+		str_puts(&line, "])");
+	}
+	put_line(f, depth, &line);
+	put_text(f, depth, ": \"memory\");");
+}
+
+static bool
+is_declared(const ArmRun *run, const Stmt *s)
+{
+	for (int i = 0; i < run->lets.n; i++)
+		if (run->lets.v[i] == s)
+			return true;
+	return false;
+}
+
+/* The run twice: for compilers that know these instructions, and for others. */
+static void
+put_run(CFunc *f, const Stmt *s, const ArmRun *run, int depth)
+{
+	Str temps = new_line(f);
+
+	f->file->uses.products = true;
+	for (int i = 0; i < run->lets.n; i++)
+		put_stmt(f, run->lets.v[i], depth);
+	str_printf(&f->body, "#if defined(%s_PRODUCTS)\n", f->file->upper);
+	put_text(f, depth, "{");
+	for (int i = 0; i < run->ntemps; i++)
+		str_printf(&temps, "%s%s", i ? ", " : "int32_t ", temp_name(f, i));
+	str_putc(&temps, ';');
+	put_line(f, depth + 1, &temps);
+	put_text(f, depth + 1, "__asm__ volatile(");
+	put_instructions(f, run, depth + 2);
+	put_operands(f, run, depth + 2);
+	put_text(f, depth, "}");
+	str_puts(&f->body, "#else\n");
+	put_text(f, depth, "{");
+	for (; s != run->past; s = s->next)
+		if (!is_declared(run, s))
+			put_stmt(f, s, depth + 1);
+	put_text(f, depth, "}");
+	str_puts(&f->body, "#endif\n");
+}
+
+/* Whether a run starts at a statement, and all its sums are declared. */
+static bool
+find_run(CFunc *f, const Stmt *s, ArmRun *run)
+{
+	if (!f->products || !arm_products_find(f->products, s, run))
+		return false;
+	for (int i = 0; i < run->nsums; i++)
+		if (!f->var_live[run->sum[i]->index])
+			return false;
+	return true;
+}
+
+static void
 put_block(CFunc *f, const Stmt *s, int depth)
 {
-	for (; s; s = s->next) {
-		switch (s->kind) {
-		case S_FOR: put_for(f, s, depth); break;
-		case S_IF: put_if(f, s, depth); break;
-		case S_VAR: put_var(f, s, depth); break;
-		case S_SET: put_set(f, s, depth); break;
-		case S_STORE: put_store(f, s, depth); break;
-		case S_RETURN: put_return(f, s, depth); break;
-		case S_COMMENT: put_comment(f, s->text, depth); break;
+	ArmRun run;
+
+	while (s) {
+		if (find_run(f, s, &run)) {
+			put_run(f, s, &run, depth);
+			s = run.past;
+		} else {
+			put_stmt(f, s, depth);
+			s = s->next;
 		}
 	}
 }
@@ -305,6 +415,8 @@ name_all(CFunc *f)
 		f->var_name[i] = names_add(&f->names,
 		                           name_local(a, fn->vars.v[i]->name, f->file->prefix));
 	memset(f->var_live, true, (size_t)fn->vars.n * sizeof *f->var_live);
+	if (f->file->products)
+		f->products = arm_products_new(a, fn);
 }
 
 /* Prints the body without the variables that are not live. */

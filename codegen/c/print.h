@@ -6,6 +6,7 @@
 
 #include "codegen/c/c.h"
 #include "codegen/c/names.h"
+#include "codegen/target/arm_products.h"
 
 enum { COLUMNS = 100, TAB = 8 };
 
@@ -36,7 +37,7 @@ typedef struct {
 typedef struct {
 	bool helper[HELPER_COUNT][DT_COUNT][DT_COUNT];
 	bool vector[VECTOR_COUNT][VECTOR_SIZES];
-	bool math, floats, doubles, signed_shift, infinity, nan, packed, dot;
+	bool math, floats, doubles, signed_shift, infinity, nan, packed, dot, products;
 } Uses;
 
 /* The file that is being printed. */
@@ -45,6 +46,7 @@ typedef struct {
 	const char *prefix, *upper; /* of names, of macros */
 	const char *arena_params, *arena_args; /* "void *arena", "arena" */
 	bool hosted;
+	bool products; /* runs of products are inline assembly (arm_products.h) */
 	bool is_trial; /* what is printed will be thrown away: print no functions for it */
 	Names names;   /* global */
 	VEC(ScalarFunc *) scalars; /* each behind those it calls */
@@ -62,6 +64,8 @@ typedef struct {
 	bool *var_live;  /* by LVar.index: printed; the others are never read */
 	bool *var_used;  /* read by what was printed so far */
 	bool *buf_used;
+	ArmProducts *products; /* NULL: runs of them are statements like others */
+	const char *temp[ARM_RUN_REGISTERS]; /* their temporary values; NULL until needed */
 	Str body;
 } CFunc;
 

@@ -89,6 +89,15 @@ emit_checks(const Emit *e, Str *s)
 		            "#if defined(__ARM_FEATURE_DSP)\n"
 		            "#include <arm_acle.h>\n"
 		            "#endif\n");
+	if (uses->products)
+		str_printf(s, "\n/* Sums of products in a fixed order of instructions. */\n"
+		              "#if defined(__GNUC__) && defined(__ARM_FEATURE_DSP) && "
+		              "defined(__ARM_FEATURE_UNALIGNED) \\\n"
+		              "	&& !defined(__ARM_BIG_ENDIAN)\n"
+		              "#define %s_PRODUCTS 1\n"
+		              "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n"
+		              "#pragma GCC diagnostic ignored \"-Wunused-function\"\n"
+		              "#endif\n", u);
 	if (uses->dot)
 		str_puts(s, "\n#if defined(__ARM_FEATURE_MVE)\n#include <arm_mve.h>\n#endif\n");
 	if (uses->signed_shift)

@@ -65,7 +65,8 @@ regions_print_macros(const Emit *e, Str *s)
 	for (int r = 0; r < e->program->nregions; r++) {
 		const Region *region = &e->program->region[r];
 
-		str_printf(s, "#define %s %zuu /* bytes%s%s */\n", e->region[r].size, region->size,
+		str_printf(s, "#define %s %zuu /* bytes%s%s */\n", e->region[r].size,
+		           e->program->batch.rows ? e->program->batch.arena_size : region->size,
 		           region->memory.name ? " in " : "",
 		           region->memory.name ? region->memory.name : "");
 		str_printf(s, "#define %s %zuu\n", e->region[r].align, e->program->arena_align);

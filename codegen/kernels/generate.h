@@ -169,6 +169,8 @@ LFunc *unrolled_lower(Arena *a, const Conv *c, const UnrolledShape *shape);
 typedef struct {
 	bool pairs;    /* two products an instruction */
 	int tiles;     /* at most so many at a time, up to 4 */
+	int body;      /* words in the body of the loop over them; up to so many (with pairs
+	                * at least 8) have no loop.  0: 4 */
 	bool in_order; /* as written, tile by tile: with that few registers compilers that
 	                * reorder products have to spill */
 	bool parts;    /* scale_use_parts(); without pairs */

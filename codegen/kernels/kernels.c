@@ -137,13 +137,17 @@ best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
 	bool one = conv_row_pixels(c) == 1;
+	bool has_runs = ch->options->target->isa & ISA_ARM_SINGLE; /* arm_products.h */
 	DenseShape best = {0};
 
 	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
 		DenseShape s = dense_shape(ch, one ? 1 : size, one ? size : 1);
 
 		s.direct = direct;
-		s.step = ch->costs->loads_apart && !direct ? 1 : 2;
+		if (has_runs && !direct) {
+			s.step = 1;
+			s.body = is_small(ch) ? 4 : one ? 40 : 16;
+		}
 		if (direct && is_small(ch)) {
 			s.split = true;
 			s.uniform = true;
@@ -165,7 +169,8 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
-	WinogradShape s = {.pairs = pairs, .tiles = tiny ? 2 : 4,
+	bool single = ch->options->target->isa & ISA_ARM_SINGLE;
+	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
 	if (ch->level == '3' && winograd_fits(c) &&
@@ -201,7 +206,8 @@ list_dense(Chooser *ch)
 	bool can_be_direct = conv_is_pointwise(c) && (is_small(ch) ? c->ic >= 4 : c->ic % 4 == 0);
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
-	if (can_be_direct && c->batch * c->out_h * c->out_w == 1) {
+	if (can_be_direct && c->batch * c->out_h * c->out_w == 1 &&
+	    (is_small(ch) || !(ch->options->target->isa & ISA_ARM_SINGLE))) {
 		add_dense(ch, &direct);
 		return;
 	}
@@ -313,24 +319,32 @@ scalar_shape(const Chooser *ch)
 	return s;
 }
 
-/* Shapes that the registers have room for: channels that do not exist are summed, too. */
+/* A number of sets, with as many pixels as the registers have room for. */
+static BraidShape
+braid_shape(const Chooser *ch, int sets)
+{
+	const Conv *c = ch->conv;
+	bool many, few, one = conv_row_pixels(c) == 1;
+	BraidShape s = {.sets = sets, .body = 8, .strip = strip_rows(c)};
+
+	count_registers(ch, &many, &few);
+	s.pixels = few || one ? 1 : many ? 4 : braid_sums(c) > 3 ? 2 : 3;
+	s.one_by_one = few;
+	s.parts = few || (!many && one);
+	return s;
+}
+
+/* The fastest shape: channels that do not exist are summed, too. */
 static BraidShape
 best_braid(const Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many, few;
-	BraidShape best = {0};
+	bool many, few, two;
+	BraidShape best = braid_shape(ch, 1), s = braid_shape(ch, 2);
 
 	count_registers(ch, &many, &few);
-	for (int sets = 1; sets <= (many || few || conv_row_pixels(c) == 1 ? 2 : 1); sets++) {
-		BraidShape s = {.sets = sets, .body = 8, .strip = strip_rows(c), .one_by_one = few,
-		                .parts = few || (!many && conv_row_pixels(c) == 1)};
-
-		s.pixels = few || conv_row_pixels(c) == 1 ? 1 : many ? 4 : 3;
-		if (!best.sets || cost_braid(ch->costs, c, &s) < cost_braid(ch->costs, c, &best))
-			best = s;
-	}
-	return best;
+	two = few ? braid_sums(c) <= 3 : many || conv_row_pixels(c) == 1;
+	return two && cost_braid(ch->costs, c, &s) < cost_braid(ch->costs, c, &best) ? s : best;
 }
 
 /* Sums of several channels in a word less, for flash. */

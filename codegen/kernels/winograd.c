@@ -51,6 +51,7 @@ typedef struct {
 	int32_t group;              /* tiles at a time */
 	int32_t groups;             /* of a strip */
 	bool pairs;                 /* two input channels in a word */
+	int32_t body;               /* words in the body of the loop over them */
 	bool in_order;              /* the products of a tile behind those of the one before */
 	int32_t words;              /* input channels, or pairs of them */
 	int32_t block;              /* words of scratch of a group and point */
@@ -298,8 +299,6 @@ transform_strip(Winograd *d, Expr *first)
 
 /* ---- Products ---- */
 
-enum { STEP = 2 };
-
 static void
 add_product(Winograd *d, LVar *sum, Expr *v, Expr *w)
 {
@@ -363,7 +362,7 @@ static void
 sum_products(Winograd *d, Expr *w_at, Expr *v_at)
 {
 	LBuilder *b = builder(d);
-	int32_t body = d->words % 4 == 0 ? 4 : STEP, words = d->words;
+	int32_t words = d->words, body = d->body;
 	LVar *sum[MOST_TILES][2];
 	Expr *point = loop_for(b, "point", 0, POINTS * POINTS), *w, *v, *k, *to;
 
@@ -372,7 +371,7 @@ sum_products(Winograd *d, Expr *w_at, Expr *v_at)
 	for (int t = 0; t < d->group; t++)
 		for (int o = 0; o < 2; o++)
 			sum[t][o] = loop_var(b, "sum", loop_int(b, DT_I32, 0));
-	if (words <= 8 && d->pairs) {
+	if (words <= body || (words <= 8 && d->pairs)) {
 		add_words(d, sum, w, v, 0, words);
 	} else {
 		k = loop_for_step(b, "k", 0, words, body);
@@ -583,6 +582,9 @@ winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape)
 	d.tiles_x = divide_up(c->out_w, TILE);
 	d.groups = divide_up(d.tiles_x * d.tile_rows, d.group);
 	d.words = d.pairs ? c->ic / 2 : c->ic;
+	d.body = shape->body ? shape->body : 4;
+	while (d.words % d.body != 0)
+		d.body /= 2;
 	d.block = d.words * d.group + (d.pairs ? 2 * d.group : 0);
 	d.sum_step = d.pairs ? d.block : 2 * d.group;
 	d.view.kh = d.tile_rows * TILE + 2;

@@ -126,6 +126,7 @@ build_for(LlvmFunction *f, const Stmt *s)
 	const LlvmOptions *o = f->m->options;
 	LLVMValueRef lo, hi, branch;
 	LlvmCounted loop;
+	int runs = f->nruns;
 
 	if (f->m->spreads && llvm_build_spread(f, s))
 		return;
@@ -141,6 +142,9 @@ build_for(LlvmFunction *f, const Stmt *s)
 	}
 	llvm_build_block(f, s->body);
 	branch = llvm_close_counted(f, &loop);
+	/* LLVM does not know how long the instructions of a run are. */
+	if (f->nruns > runs)
+		llvm_hint_loop(f->m, branch, "llvm.loop.unroll.count", 1);
 	/* Without vectors LLVM would unroll these until their addresses take it seconds. */
 	if (!f->m->spreads && o->opt_level > 1 && o->size_level == 0 && only_moves(s))
 		llvm_hint_loop(f->m, branch, "llvm.loop.unroll.count", MOVES_AT_ONCE);
@@ -206,11 +210,96 @@ build_stmt(LlvmFunction *f, const Stmt *s)
 	}
 }
 
+/* ---- Runs of products ---- */
+
+/* Operands in the order of arm_products.h, then the sums again, as what goes in. */
+static char *
+run_constraints(LlvmFunction *f, const ArmRun *run)
+{
+	Str s;
+
+	str_init(&s, f->m->arena);
+	for (int i = 0; i < run->nsums + run->ntemps; i++)
+		str_puts(&s, i ? ",=&r" : "=&r");
+	for (int i = 0; i < run->nbases; i++)
+		str_puts(&s, ",r");
+	for (int i = 0; i < run->nsums; i++)
+		str_printf(&s, ",%d", i);
+	str_puts(&s, ",~{memory}");
+	return s.s;
+}
+
+static char *
+run_text(LlvmFunction *f, const ArmRun *run)
+{
+	Str s;
+
+	str_init(&s, f->m->arena);
+	for (const char *c = run->text.s; *c; c++)
+		str_putc(&s, *c == '%' ? '$' : *c);
+	return s.s;
+}
+
+static void
+build_run(LlvmFunction *f, const ArmRun *run)
+{
+	LLVMBuilderRef b = builder(f);
+	LLVMTypeRef i32 = llvm_type(f->m, DT_I32), result[ARM_RUN_REGISTERS], type;
+	LLVMTypeRef in_type[ARM_RUN_REGISTERS];
+	LLVMValueRef in[ARM_RUN_REGISTERS], out;
+	char *text = run_text(f, run), *constraints = run_constraints(f, run);
+	unsigned n = 0;
+
+	f->nruns++;
+	for (int i = 0; i < run->lets.n; i++)
+		build_stmt(f, run->lets.v[i]);
+	for (int i = 0; i < run->nsums + run->ntemps; i++)
+		result[i] = i32;
+	for (int i = 0; i < run->nbases; i++) {
+		const LBuf *buf = run->base[i].buf;
+
+		in_type[n] = f->m->ptr;
+		in[n++] = llvm_element(f, buf->elem, f->buf[buf->index],
+		                       llvm_build_expr(f, run->base[i].index));
+	}
+	for (int i = 0; i < run->nsums; i++) {
+		in_type[n] = i32;
+		in[n++] = LLVMBuildLoad2(b, i32, f->slot[run->sum[i]->index], "");
+	}
+	type = LLVMStructTypeInContext(f->m->context, result,
+	                               (unsigned)(run->nsums + run->ntemps), 0);
+	type = LLVMFunctionType(type, in_type, n, 0);
+	out = LLVMGetInlineAsm(type, text, strlen(text), constraints, strlen(constraints), 1, 0,
+	                       LLVMInlineAsmDialectATT, 0);
+	out = LLVMBuildCall2(b, type, out, in, n, "");
+	for (int i = 0; i < run->nsums; i++)
+		LLVMBuildStore(b, LLVMBuildExtractValue(b, out, (unsigned)i, ""),
+		               f->slot[run->sum[i]->index]);
+}
+
+/* Whether a run can be found at a statement, and may be made of instructions. */
+static bool
+find_run(LlvmFunction *f, const Stmt *s, ArmRun *run)
+{
+	return f->products && arm_products_find(f->products, s, run) &&
+	       (!run->is_unaligned ||
+	        !strstr(f->m->options->target.features, "+strict-align"));
+}
+
 void
 llvm_build_block(LlvmFunction *f, const Stmt *s)
 {
-	for (; s && !has_terminator(f); s = s->next)
-		build_stmt(f, s);
+	ArmRun run;
+
+	while (s && !has_terminator(f)) {
+		if (find_run(f, s, &run)) {
+			build_run(f, &run);
+			s = run.past;
+		} else {
+			build_stmt(f, s);
+			s = s->next;
+		}
+	}
 }
 
 /* ---- The function around it ---- */
@@ -293,6 +382,8 @@ llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, const bool
 	f.slot = ARENA_ARRAY(m->arena, LLVMValueRef, fn->vars.n);
 	f.known = ARENA_ARRAY(m->arena, LLVMValueRef, fn->vars.n);
 	f.buf = ARENA_ARRAY(m->arena, LLVMValueRef, fn->bufs.n);
+	if (m->options->target.isa & ISA_ARM_SINGLE)
+		f.products = arm_products_new(m->arena, fn);
 	bind_params(&f);
 	bind_buffers(&f, name);
 	f.entry = llvm_new_block(&f, "entry");

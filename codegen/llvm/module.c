@@ -65,6 +65,16 @@ llvm_finish_function(const LlvmModule *m, LLVMValueRef fn, const char *name)
 
 /* ---- Constants ---- */
 
+/* Vectors that lie across cache lines take twice as long to load. */
+static unsigned
+alignment_of(const LlvmModule *m, DType t, size_t bytes)
+{
+	unsigned isa = m->options->target.isa;
+	unsigned vector = isa & ISA_X86_AVX512 ? 64 : isa & ISA_X86_AVX2 ? 32 : 0;
+
+	return vector && bytes >= 4 * (size_t)vector ? vector : (unsigned)dtype_info[t].bytes;
+}
+
 /* Constants are byte strings: building them element by element is slow. */
 LLVMValueRef
 llvm_constant(LlvmModule *m, const char *name, DType t, size_t count, const void *data)
@@ -78,7 +88,7 @@ llvm_constant(LlvmModule *m, const char *name, DType t, size_t count, const void
 	LLVMSetLinkage(global, LLVMInternalLinkage);
 	LLVMSetGlobalConstant(global, 1);
 	LLVMSetExternallyInitialized(global, 1);
-	LLVMSetAlignment(global, (unsigned)dtype_info[t].bytes);
+	LLVMSetAlignment(global, alignment_of(m, t, bytes));
 	if (m->has_sections)
 		LLVMSetSection(global, text(m, name, ".rodata."));
 	return global;
@@ -148,7 +158,7 @@ line_of(const Step *step)
 static LLVMValueRef
 build_kernel(LlvmModule *m, const CKernel *k, int step)
 {
-	const Step *s = m->program->steps.v[step];
+	const Step *s = program_step(m->program, step);
 	const LFunc *fn = s->fn;
 	unsigned line = line_of(s), param = 1;
 	LLVMMetadataRef place = describe_function(m, s->name, line, true);
@@ -175,7 +185,7 @@ static void
 build_kernels(LlvmModule *m)
 {
 	if (m->spreads) {
-		for (int i = 0; i < m->program->steps.n; i++)
+		for (int i = 0; i < program_all_steps(m->program); i++)
 			m->kernel[i] = build_kernel(
 				m, &m->symbols.kernel[m->symbols.kernel_of[i]], i);
 		return;
@@ -190,6 +200,7 @@ build_kernels(LlvmModule *m)
 typedef struct {
 	LLVMValueRef fn;
 	LLVMValueRef *in, *out, *region; /* the last by region of the arena */
+	LLVMValueRef row; /* of many; NULL: there is one */
 } Entry;
 
 static LLVMValueRef
@@ -228,20 +239,34 @@ base_of(LlvmModule *m, const Entry *e, const Buffer *b)
 	return NULL;
 }
 
+/* What begins at `base` for the row at hand. */
+static LLVMValueRef
+of_row(LlvmModule *m, const Entry *e, LLVMValueRef base, const Buffer *b)
+{
+	size_t stride = b->kind == BUFFER_ARENA ? m->program->batch.stride
+	                                        : type_bytes(&b->base->type);
+	LLVMValueRef offset;
+
+	if (!e->row || b->kind == BUFFER_CONST)
+		return base;
+	offset = LLVMBuildNUWMul(m->builder, e->row, LLVMConstInt(m->c_address, stride, 0), "");
+	return LLVMBuildInBoundsGEP2(m->builder, LLVMInt8TypeInContext(m->context), base, &offset, 1,
+	                             "");
+}
+
 static LLVMValueRef
 argument_of(LlvmModule *m, const Entry *e, const Arg *a)
 {
 	const Buffer *b = a->buffer;
-
 	size_t offset = b->kind == BUFFER_ARENA ? program_in_region(m->program, b) : b->offset;
 
-	return offset_by(m, base_of(m, e, b), offset + a->offset);
+	return offset_by(m, of_row(m, e, base_of(m, e, b), b), offset + a->offset);
 }
 
 static void
 call_step(LlvmModule *m, const Entry *e, int index)
 {
-	const Step *s = m->program->steps.v[index];
+	const Step *s = program_step(m->program, index);
 	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, s->fn->bufs.n);
 	LLVMValueRef kernel = m->kernel[m->spreads ? index : m->symbols.kernel_of[index]];
 	unsigned n = 0;
@@ -348,23 +373,20 @@ take_regions(LlvmModule *m, Entry *e)
 		e->region[r] = LLVMGetParam(e->fn, first + (unsigned)r);
 }
 
-/* NAME_run refuses an arena that is NULL or not aligned, as in C. */
+/* Returns an error from the function when an arena is NULL or not aligned, as in C. */
 static void
-check_arena(LlvmModule *m, const Entry *e, int r)
+check_memory(LlvmModule *m, LLVMValueRef fn, LLVMValueRef arena)
 {
 	LLVMBuilderRef b = m->builder;
 	LLVMTypeRef word = m->c_address;
-	LLVMValueRef address, bad;
+	LLVMValueRef address = LLVMBuildPtrToInt(b, arena, word, ""), bad;
 	LLVMBasicBlockRef fail, go;
 
-	if (m->program->region[r].size == 0)
-		return;
-	address = LLVMBuildPtrToInt(b, e->region[r], word, "");
 	address = LLVMBuildAnd(b, address, LLVMConstInt(word, m->program->arena_align - 1, 0), "");
-	bad = LLVMBuildOr(b, LLVMBuildIsNull(b, e->region[r], ""),
+	bad = LLVMBuildOr(b, LLVMBuildIsNull(b, arena, ""),
 	                  LLVMBuildICmp(b, LLVMIntNE, address, LLVMConstInt(word, 0, 0), ""), "");
-	fail = LLVMAppendBasicBlockInContext(m->context, e->fn, "bad_arena");
-	go = LLVMAppendBasicBlockInContext(m->context, e->fn, "go");
+	fail = LLVMAppendBasicBlockInContext(m->context, fn, "bad_arena");
+	go = LLVMAppendBasicBlockInContext(m->context, fn, "go");
 	LLVMBuildCondBr(b, bad, fail, go);
 	LLVMPositionBuilderAtEnd(b, fail);
 	LLVMBuildRet(b, LLVMConstInt(m->c_int, 1, 0));
@@ -406,7 +428,8 @@ build_run(LlvmModule *m)
 			state_member(m, LLVMGetParam(e.fn, (unsigned)(nin + nout)), i);
 	take_regions(m, &e);
 	for (int r = 0; r < p->nregions; r++)
-		check_arena(m, &e, r);
+		if (p->region[r].size > 0)
+			check_memory(m, e.fn, e.region[r]);
 	for (int i = 0; i < p->steps.n; i++)
 		call_step(m, &e, i);
 	LLVMBuildRet(m->builder, LLVMConstInt(m->c_int, 0, 0));
@@ -423,56 +446,149 @@ part_of_call(LlvmModule *m, LLVMValueRef base, LLVMValueRef call, const Buffer *
 	                             "");
 }
 
-/* int NAME_run_batch(size_t count, inputs, outputs, void *arena): a loop over NAME_run. */
+/* ---- Many rows ---- */
+
 static void
-build_run_batch(LlvmModule *m)
+call_steps_of_rows(LlvmModule *m, LlvmFunction *f, Entry *e)
+{
+	const Program *p = m->program;
+	LLVMTypeRef idx = llvm_type(m, DT_IDX);
+	LLVMValueRef zero = LLVMConstInt(idx, 0, 0);
+	LLVMValueRef rows = LLVMConstInt(idx, (unsigned)p->batch.rows, 0);
+
+	for (int i = 0; i < p->steps.n; i++) {
+		LlvmCounted loop;
+
+		if (p->batch.step_of[i]) {
+			e->row = NULL;
+			call_step(m, e, p->batch.step_of[i]->index);
+			continue;
+		}
+		loop = llvm_open_counted(f, zero, rows, 1, "row");
+		e->row = LLVMBuildZExtOrBitCast(m->builder, loop.var, m->c_address, "");
+		call_step(m, e, i);
+		llvm_close_counted(f, &loop);
+	}
+}
+
+/* The function that does a block of rows, as NAME_rows in C; NULL: there are none. */
+static LLVMValueRef
+build_rows(LlvmModule *m)
+{
+	const Program *p = m->program;
+	int nin = p->graph->inputs.n, nout = p->graph->outputs.n;
+	const char *name = text(m, "_rows", m->options->prefix);
+	LlvmFunction f = {.m = m};
+	Entry e;
+
+	if (!p->batch.rows)
+		return NULL;
+	e = start_entry(m, name, LLVMVoidTypeInContext(m->context), nin + nout + 1);
+	f.value = e.fn;
+	LLVMSetLinkage(e.fn, LLVMInternalLinkage);
+	for (int i = 0; i < nin; i++)
+		e.in[i] = LLVMGetParam(e.fn, (unsigned)i);
+	for (int i = 0; i < nout; i++)
+		e.out[i] = LLVMGetParam(e.fn, (unsigned)(nin + i));
+	place_entry(m, e.fn, name);
+	take_regions(m, &e);
+	call_steps_of_rows(m, &f, &e);
+	LLVMBuildRetVoid(m->builder);
+	return e.fn;
+}
+
+/* A loop of run_batch: as long as `size` more calls are left it does them by `callee`. */
+typedef struct {
+	LLVMValueRef fn, callee, start; /* start: number of its first call */
+	unsigned size;
+	LLVMBasicBlockRef before, head, end;
+	LLVMValueRef call, status;
+} BatchLoop;
+
+static void
+open_batch_loop(LlvmModule *m, BatchLoop *l)
 {
 	const Program *p = m->program;
 	int nin = p->graph->inputs.n, n = nin + p->graph->outputs.n, all = n + p->nregions;
 	LLVMBuilderRef b = m->builder;
+	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, all), left;
+	LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(m->context, l->fn, "body");
+
+	l->before = LLVMGetInsertBlock(b);
+	l->head = LLVMAppendBasicBlockInContext(m->context, l->fn, "head");
+	l->end = LLVMAppendBasicBlockInContext(m->context, l->fn, "end");
+	LLVMBuildBr(b, l->head);
+	LLVMPositionBuilderAtEnd(b, l->head);
+	l->call = LLVMBuildPhi(b, m->c_address, "call");
+	left = LLVMBuildNUWSub(b, LLVMGetParam(l->fn, 0), l->call, "");
+	LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntUGE, left,
+	                                 LLVMConstInt(m->c_address, l->size, 0), ""),
+	                body, l->end);
+	LLVMPositionBuilderAtEnd(b, body);
+	for (int i = 0; i < n; i++)
+		args[i] = part_of_call(m, LLVMGetParam(l->fn, (unsigned)i + 1), l->call,
+		                       i < nin ? p->input[i] : p->output[i - nin]);
+	for (int i = n; i < all; i++)
+		args[i] = LLVMGetParam(l->fn, (unsigned)i + 1);
+	l->status = LLVMBuildCall2(b, LLVMGlobalGetValueType(l->callee), l->callee, args,
+	                           (unsigned)all, "");
+}
+
+/* The builder is behind the loop then. */
+static void
+close_batch_loop(LlvmModule *m, const BatchLoop *l)
+{
+	LLVMBuilderRef b = m->builder;
+	LLVMValueRef next = LLVMBuildNUWAdd(b, l->call, LLVMConstInt(m->c_address, l->size, 0), "");
+
+	LLVMAddIncoming(l->call, (LLVMValueRef[]){l->start, next},
+	                (LLVMBasicBlockRef[]){l->before, LLVMGetInsertBlock(b)}, 2);
+	LLVMBuildBr(b, l->head);
+	LLVMPositionBuilderAtEnd(b, l->end);
+}
+
+/* int NAME_run_batch(size_t count, inputs, outputs, void *arena): blocks of rows where
+ * there are some, and a loop over NAME_run for the rest. */
+static void
+build_run_batch(LlvmModule *m)
+{
+	const Program *p = m->program;
+	int all = p->graph->inputs.n + p->graph->outputs.n + p->nregions;
+	LLVMBuilderRef b = m->builder;
 	LLVMTypeRef *params = ARENA_ARRAY(m->arena, LLVMTypeRef, all + 1);
-	LLVMValueRef *args = ARENA_ARRAY(m->arena, LLVMValueRef, all), fn, run, call, next, status;
-	LLVMValueRef zero = LLVMConstInt(m->c_int, 0, 0);
-	LLVMBasicBlockRef entry, head, body, good, end;
 	const char *name = text(m, "_run_batch", m->options->prefix);
+	LLVMBasicBlockRef good, bad;
+	BatchLoop loop = {.size = 1}, blocks = {.size = (unsigned)p->batch.rows};
 
 	if (!m->options->batch)
 		return;
+	blocks.callee = build_rows(m);
 	params[0] = m->c_address;
 	for (int i = 0; i < all; i++)
 		params[i + 1] = m->ptr;
-	fn = LLVMAddFunction(m->module, name,
-	                     LLVMFunctionType(m->c_int, params, (unsigned)all + 1, 0));
-	llvm_finish_function(m, fn, name);
-	run = LLVMGetNamedFunction(m->module, text(m, "_run", m->options->prefix));
-	entry = LLVMAppendBasicBlockInContext(m->context, fn, "entry");
-	head = LLVMAppendBasicBlockInContext(m->context, fn, "head");
-	body = LLVMAppendBasicBlockInContext(m->context, fn, "body");
-	good = LLVMAppendBasicBlockInContext(m->context, fn, "good");
-	end = LLVMAppendBasicBlockInContext(m->context, fn, "end");
-	LLVMPositionBuilderAtEnd(b, entry);
-	place_entry(m, fn, name);
-	LLVMBuildBr(b, head);
-	LLVMPositionBuilderAtEnd(b, head);
-	call = LLVMBuildPhi(b, m->c_address, "call");
-	LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntULT, call, LLVMGetParam(fn, 0), ""), body, end);
-	LLVMPositionBuilderAtEnd(b, body);
-	for (int i = 0; i < n; i++)
-		args[i] = part_of_call(m, LLVMGetParam(fn, (unsigned)i + 1), call,
-		                       i < nin ? p->input[i] : p->output[i - nin]);
-	for (int i = n; i < all; i++)
-		args[i] = LLVMGetParam(fn, (unsigned)i + 1);
-	status = LLVMBuildCall2(b, LLVMGlobalGetValueType(run), run, args, (unsigned)all, "");
-	LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntEQ, status, zero, ""), good, end);
+	loop.fn = blocks.fn = LLVMAddFunction(
+		m->module, name, LLVMFunctionType(m->c_int, params, (unsigned)all + 1, 0));
+	llvm_finish_function(m, loop.fn, name);
+	loop.callee = LLVMGetNamedFunction(m->module, text(m, "_run", m->options->prefix));
+	LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(m->context, loop.fn, "entry"));
+	place_entry(m, loop.fn, name);
+	loop.start = blocks.start = LLVMConstInt(m->c_address, 0, 0);
+	if (blocks.callee) {
+		check_memory(m, loop.fn, LLVMGetParam(loop.fn, (unsigned)all));
+		open_batch_loop(m, &blocks);
+		close_batch_loop(m, &blocks);
+		loop.start = blocks.call;
+	}
+	open_batch_loop(m, &loop);
+	good = LLVMAppendBasicBlockInContext(m->context, loop.fn, "good");
+	bad = LLVMAppendBasicBlockInContext(m->context, loop.fn, "bad");
+	LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntEQ, loop.status, LLVMConstInt(m->c_int, 0, 0), ""),
+	                good, bad);
+	LLVMPositionBuilderAtEnd(b, bad);
+	LLVMBuildRet(b, loop.status);
 	LLVMPositionBuilderAtEnd(b, good);
-	next = LLVMBuildNUWAdd(b, call, LLVMConstInt(m->c_address, 1, 0), "");
-	LLVMBuildBr(b, head);
-	LLVMAddIncoming(call, (LLVMValueRef[]){LLVMConstInt(m->c_address, 0, 0), next},
-	                (LLVMBasicBlockRef[]){entry, good}, 2);
-	LLVMPositionBuilderAtEnd(b, end);
-	fn = LLVMBuildPhi(b, m->c_int, "status");
-	LLVMAddIncoming(fn, (LLVMValueRef[]){zero, status}, (LLVMBasicBlockRef[]){head, body}, 2);
-	LLVMBuildRet(b, fn);
+	close_batch_loop(m, &loop);
+	LLVMBuildRet(b, LLVMConstInt(m->c_int, 0, 0));
 }
 
 /* void NAME_reset(NAME_state *state), or of the arena where states lie in it. */
@@ -581,8 +697,8 @@ llvm_build_module(LlvmModule *m, Arena *a, const Program *p, const LlvmOptions *
 	LLVMSetSourceFileName(m->module, options->model_name, strlen(options->model_name));
 	m->builder = LLVMCreateBuilderInContext(context);
 	m->ptr = LLVMPointerTypeInContext(context, 0);
-	m->constant = ARENA_ARRAY(a, LLVMValueRef, p->buffers.n);
-	m->kernel = ARENA_ARRAY(a, LLVMValueRef, m->spreads ? p->steps.n : m->symbols.nkernels);
+	m->constant = ARENA_ARRAY(a, LLVMValueRef, program_all_buffers(p));
+	m->kernel = ARENA_ARRAY(a, LLVMValueRef, m->spreads ? program_all_steps(p) : m->symbols.nkernels);
 	set_target(m, machine);
 	if (options->debug && !for_jit)
 		start_debug(m);

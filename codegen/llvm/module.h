@@ -10,6 +10,7 @@
 
 #include "codegen/c/c.h"
 #include "codegen/llvm/llvm.h"
+#include "codegen/target/arm_products.h"
 
 /* An LFunc of the mathematical library and what it became. */
 typedef struct {
@@ -59,6 +60,8 @@ typedef struct {
 	LLVMValueRef *known;     /* by LVar.index: the value of a constant variable */
 	LLVMValueRef *buf;       /* by LBuf.index: where its elements start; NULL: not used */
 	VEC(LlvmExchanged) exchanged;
+	ArmProducts *products;   /* NULL: runs of products are statements like others */
+	int nruns;               /* that were made instructions */
 } LlvmFunction;
 
 /*

@@ -111,16 +111,21 @@ static LLVMValueRef
 high_product(const Plain *p, LLVMValueRef a, LLVMValueRef b, uint64_t more)
 {
 	unsigned isa = p->f->m->options->target.isa;
-	LLVMValueRef x;
+	LLVMValueRef x, low = NULL;
 
 	if ((isa & ISA_MUL) && !(isa & ISA_MUL_HIGH))
 		return high_of_halves(p, a, b, more != 0);
 	x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
 	                    LLVMBuildSExt(p->b, b, p->i64, ""), "");
-	if (more)
+	/* Where a product has two registers, one that is shifted is added to the other. */
+	if (more && (isa & ISA_MUL_HIGH) && !(isa & ISA_ARM_DSP) && !p->lanes)
+		low = LLVMBuildLShr(p->b, LLVMBuildTrunc(p->b, x, p->i32, ""),
+		                    llvm_number(p->i32, 31), "");
+	else if (more)
 		x = LLVMBuildAdd(p->b, x, llvm_number(p->i64, more), "");
 	x = LLVMBuildLShr(p->b, x, llvm_number(p->i64, 32), "");
-	return LLVMBuildTrunc(p->b, x, p->i32, "");
+	x = LLVMBuildTrunc(p->b, x, p->i32, "");
+	return low ? LLVMBuildAdd(p->b, x, low, "") : x;
 }
 
 /* The rounded high half plus c: as one sum of 64 bits, which is one instruction on some

@@ -424,6 +424,8 @@ make_program(Build *b)
 	if (is_for_size(b))
 		program_merge_functions(p);
 	program_share_constants(p);
+	if (b->choice.plans.options->batch && !is_for_size(b))
+		program_plan_batch(p);
 	return true;
 }
 

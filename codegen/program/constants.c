@@ -96,12 +96,15 @@ is_same_type(const Piece *a, const Piece *b)
 	return a->buffer->type.dtype == b->buffer->type.dtype;
 }
 
-/* Whether the bytes are those of the piece; none are, when too many have been compared. */
+/* Whether the bytes are those of the piece; none are, when too many have been compared,
+ * and then nothing is looked for any more. */
 static bool
 has_bytes(Pool *pool, const Piece *piece, const unsigned char *bytes)
 {
-	if (pool->budget < piece->size)
+	if (pool->budget < piece->size) {
+		pool->budget = 0;
 		return false;
+	}
 	pool->budget -= piece->size;
 	return memcmp(piece->data, bytes, piece->size) == 0;
 }
@@ -132,7 +135,7 @@ search_at(Pool *pool, const Piece *whole, size_t at)
 {
 	Piece **link = slot_of(pool, whole->data + at, KEY_BYTES), *piece;
 
-	while ((piece = *link) != NULL) {
+	while (pool->budget && (piece = *link) != NULL) {
 		/* Those that are no smaller, or have their place, are not looked for any more. */
 		if (piece->size >= whole->size || piece->size == 0) {
 			*link = piece->next;
@@ -164,7 +167,7 @@ share_parts(Pool *pool)
 		const Piece *whole = &pool->piece[i];
 		size_t step = (size_t)dtype_info[whole->buffer->type.dtype].bytes;
 
-		for (size_t at = 0; at + KEY_BYTES <= whole->size; at += step)
+		for (size_t at = 0; at + KEY_BYTES <= whole->size && pool->budget; at += step)
 			search_at(pool, whole, at);
 	}
 }

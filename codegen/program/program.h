@@ -139,6 +139,18 @@ program_flash(const ProgramCost *c)
 	return c->constants + c->code;
 }
 
+/* How many rows are done at a time (batch.c): that of row r begins r * stride bytes into the
+ * arena. */
+typedef struct {
+	int rows;          /* 0: one by one */
+	size_t stride;
+	size_t arena_size; /* bytes of all of them, and of scratch behind */
+	VEC(Step *) steps; /* that do all rows at once; numbered behind Program.steps */
+	VEC(Buffer *) buffers; /* their scratch; numbered behind Program.buffers */
+	const Step **step_of; /* by step: the one of `steps` that does the same; NULL: the step
+	                       * itself, for one row after the other */
+} ProgramBatch;
+
 typedef struct {
 	Arena *arena;
 	const Graph *graph;
@@ -156,7 +168,33 @@ typedef struct {
 	size_t arena_bound; /* no plan with this sharing is smaller */
 	bool arena_optimal; /* no smaller plan exists */
 	const char *method; /* how the plan was found */
+	ProgramBatch batch; /* with ProgramOptions.batch */
 } Program;
+
+/* Steps with those of the batch, by their numbers; likewise buffers. */
+static inline int
+program_all_steps(const Program *p)
+{
+	return p->steps.n + p->batch.steps.n;
+}
+
+static inline const Step *
+program_step(const Program *p, int i)
+{
+	return i < p->steps.n ? p->steps.v[i] : p->batch.steps.v[i - p->steps.n];
+}
+
+static inline int
+program_all_buffers(const Program *p)
+{
+	return p->buffers.n + p->batch.buffers.n;
+}
+
+static inline const Buffer *
+program_buffer(const Program *p, int i)
+{
+	return i < p->buffers.n ? p->buffers.v[i] : p->batch.buffers.v[i - p->buffers.n];
+}
 
 typedef struct {
 	size_t align;        /* of all buffers in the arena, a power of two; 0: 4 bytes, which
@@ -172,6 +210,8 @@ typedef struct {
 	long search_budget;  /* of the exact planner, 0: the default */
 	const KernelOptions *kernels; /* NULL: reference lowerings only */
 	bool remarks;        /* report what the memory plan came to (R_PASS) */
+	bool batch;          /* there is to be a NAME_run_batch: plan it, where nodes ask for many
+	                      * rows at a time */
 	ProgramBudget budget; /* where it names memory, instead of what the level allows */
 } ProgramOptions;
 
@@ -231,6 +271,9 @@ void program_report_json(Str *s, const Program *p);
 void program_run(const Program *p, const void *const *in, void *const *out);
 
 /* ---- Between the files of codegen/program ---- */
+
+/* Fills in p->batch (batch.c). */
+void program_plan_batch(Program *p);
 
 /* Whether n's output has bytes of its first input in their order, from element
  * *offset on, so that it needs no memory of its own (view.c). */

@@ -25,6 +25,9 @@ void trees_add_leaf(LowerCtx *cx, const Node *n, const Trees *t, Expr *row, Expr
 LBuf *trees_int_table(LowerCtx *cx, const char *name, int32_t n, const int32_t *v);
 DType trees_small_type(int64_t most);
 
+/* The same of that type, which holds them. */
+LBuf *trees_typed_table(LowerCtx *cx, const char *name, DType t, int32_t n, const int32_t *v);
+
 /* A table of numbers of the unsigned type. */
 LBuf *trees_number_table(LowerCtx *cx, const char *name, DType type, int32_t n,
                          const uint64_t *v);
@@ -38,9 +41,6 @@ const int32_t *trees_tests_below(Arena *a, const Trees *t);
 /* More tests than this, counted as often as their subtree is used, are for walk and
  * tables only. */
 enum { TREE_MAX_TESTS = 1 << 25 };
-
-/* From so many rows on vectors has a lane for each of them. */
-enum { TREE_VECTOR_ROWS = 8 };
 
 /* Whether the test of the node says yes to x, where NaN is a no.  (Not equal says yes.) */
 Expr *trees_test(LowerCtx *cx, const Trees *t, int32_t node, Expr *x);
@@ -88,6 +88,11 @@ bool trees_fit_complete(const Trees *t, int32_t depth);
 bool trees_fit_words(const TreeKeys *k, int64_t nodes);
 bool trees_fit_vectors(Arena *a, const Trees *t);
 bool trees_fit_branches(Arena *a, const Trees *t);
+
+/* `vectors` for many rows, TREE_LANES at a time. */
+enum { TREE_LANES = BATCH_ROWS };
+bool trees_fit_rows(Arena *a, const Trees *t);
+void trees_lower_rows(LowerCtx *cx, const Node *n, const Trees *t);
 
 /* Those that TreeCode names, but the reference one, for ensembles for which
  * trees_have_code() holds. */

@@ -61,7 +61,9 @@ trees_have_code(Arena *a, const Trees *t, TreeCode code, TreeKeyKind keys)
 	case TREE_CODE_interleaved:
 		return some && trees_fit_words(trees_keys(a, t, keys), 2 * (int64_t)tests + t->trees);
 	case TREE_CODE_complete: return some && trees_fit_complete(t, trees_depth(a, t, NULL));
-	case TREE_CODE_vectors: return some && trees_fit_vectors(a, t);
+	case TREE_CODE_vectors:
+		return some && (t->rows < TREE_VECTOR_ROWS ? trees_fit_vectors(a, t)
+		                                           : trees_fit_rows(a, t));
 	case TREE_CODE_branches:
 		return tests < TREE_MAX_TESTS && trees_fit_branches(a, t) &&
 		       (keys == TREE_KEYS_none || all);
@@ -131,13 +133,30 @@ most_tests(Arena *a, const Trees *t)
 enum { BRANCH_BYTES = 30 };
 
 TreeCost
+trees_cost_of_rows(Arena *a, const Trees *t, TreeKeyKind keys)
+{
+	const TreeKeys *k = trees_keys(a, t, keys);
+	int64_t tests = trees_count_tests(a, t, NULL);
+	int64_t leaf = bytes_of(trees_small_type(most_tests(a, t)));
+	TreeCost c = {.steps = (double)tests, .slots = k->nslots, .key_bytes = bytes_of(k->type)};
+
+	for (int32_t i = 0; i < k->numbers; i++)
+		c.cuts += k->ncuts ? trees_levels(k->slot[i].cuts) : 0;
+	c.bytes = tests * (bytes_of(trees_small_type(k->nslots)) + bytes_of(k->type) + 2 * leaf) +
+	          2 * trees_keys_bytes(k) +
+	          trees_sum_bytes(a, t, (int32_t)tests + t->trees + UINT8_MAX, true);
+	c.scratch = TREE_LANES * (k->nslots * (int64_t)bytes_of(k->type) + leaf);
+	return c;
+}
+
+TreeCost
 trees_cost(Arena *a, const Trees *t, TreeCode code, TreeKeyKind keys)
 {
 	TreeKeys *k = keys == TREE_KEYS_none ? NULL : trees_keys(a, t, keys);
 	int64_t tests = trees_count_tests(a, t, NULL), leaves = tests + t->trees;
 	int64_t slot = k ? bytes_of(trees_small_type(k->nslots)) : 4, key = k ? bytes_of(k->type) : 4;
 	int32_t depth = trees_depth(a, t, NULL), own = (int32_t)own_tests(t);
-	TreeCost c = {.steps = steps_to_leaves(a, t), .slots = k ? k->nslots : 0,
+	TreeCost c = {.steps = steps_to_leaves(a, t), .slots = k ? k->nslots : 0, .key_bytes = (int)key,
 	              .cuts = k ? k->ncuts : 0};
 
 	c.bytes = k ? trees_keys_bytes(k) : 0;

@@ -292,6 +292,16 @@ make_ranks(Arena *a, TreeKeys *k)
 	k->type = most <= UINT8_MAX ? DT_U8 : most <= UINT16_MAX ? DT_U16 : DT_U32;
 }
 
+int
+trees_levels(int32_t cuts)
+{
+	int levels = 1;
+
+	while (((int64_t)1 << levels) - 1 < cuts)
+		levels++;
+	return levels;
+}
+
 /* ---- Both ---- */
 
 /* Whether every value of the type is a float. */
@@ -311,6 +321,7 @@ trees_keys(Arena *a, const Trees *t, TreeKeyKind kind)
 		return NULL;
 	k = ARENA_NEW(a, TreeKeys);
 	k->t = t;
+	k->stride = t->features;
 	k->compare = is_exact_in_float(t->x_type) ? DT_F32 : t->threshold->type.dtype;
 	k->type = k->cut_type = k->compare == DT_F32 ? DT_U32 : DT_U64;
 	k->slot_of = ARENA_ARRAY(a, int32_t, t->nodes);
@@ -343,7 +354,7 @@ static Expr *
 load_number(Fill *f, Expr *feature, Expr *lane, DType t)
 {
 	LBuilder *b = f->b;
-	Expr *row = loop_affine(b, loop_add(b, f->row, lane), f->k->t->features, 0);
+	Expr *row = loop_affine(b, loop_add(b, f->row, lane), f->k->stride, 0);
 	Expr *x = loop_load_compute(b, f->cx->in[TREES_X], loop_add(b, row, feature));
 
 	return loop_let(b, "x", loop_cvt(b, t, x));
@@ -437,32 +448,148 @@ store_key(Fill *f, Expr *slot, Expr *lane, Expr *key)
 	           loop_cvt(b, f->k->type, key));
 }
 
+/* A table of the features of slots, or an expression where they follow each other. */
+static Expr *
+feature_of(Fill *f, const int32_t *slot, int32_t n, Expr *i)
+{
+	const TreeSlot *s = f->k->slot;
+	int32_t *feature = ARENA_ARRAY(f->cx->arena, int32_t, n);
+	bool dense = true;
+
+	for (int32_t j = 0; j < n; j++) {
+		feature[j] = s[slot[j]].feature;
+		dense = dense && feature[j] == feature[0] + j;
+	}
+	return dense ? loop_affine(f->b, i, 1, feature[0])
+	             : loop_cvt(f->b, DT_IDX,
+	                        loop_load(f->b, trees_int_table(f->cx, "feature", n, feature), i));
+}
+
+static int32_t *
+slots_between(Fill *f, int32_t from, int32_t to)
+{
+	int32_t *slot = ARENA_ARRAY(f->cx->arena, int32_t, to - from);
+
+	for (int32_t i = from; i < to; i++)
+		slot[i - from] = i;
+	return slot;
+}
+
 /* Slots [from, to) are of one kind. */
 static void
 fill_numbers(Fill *f, int32_t from, int32_t to)
 {
 	const TreeKeys *k = f->k;
-	const TreeSlot *s = k->slot;
 	LBuilder *b = f->b;
 	int depth = b->depth;
-	int32_t *feature = ARENA_ARRAY(f->cx->arena, int32_t, to - from), most = 1;
-	bool dense = s[to - 1].feature - s[from].feature == to - 1 - from;
+	int32_t most = 1;
 	Expr *i = lower_for(f->cx, "i", to - from), *lane = lower_for(f->cx, "lane", f->lanes);
-	Expr *slot = loop_affine(b, i, 1, from), *at, *x, *key;
+	Expr *slot = loop_affine(b, i, 1, from), *x, *key;
 
-	for (int32_t j = from; j < to; j++) {
-		feature[j - from] = s[j].feature;
-		most = s[j].cuts > most ? s[j].cuts : most;
-	}
-	at = dense ? loop_affine(b, i, 1, s[from].feature)
-	           : loop_cvt(b, DT_IDX,
-	                      loop_load(b, trees_int_table(f->cx, "feature", to - from, feature), i));
-	x = load_number(f, at, lane, k->compare);
-	key = ordered_key(f, x, &s[from]);
+	for (int32_t j = from; j < to; j++)
+		most = k->slot[j].cuts > most ? k->slot[j].cuts : most;
+	x = load_number(f, feature_of(f, slots_between(f, from, to), to - from, i), lane,
+	                k->compare);
+	key = ordered_key(f, x, &k->slot[from]);
 	if (k->ncuts)
 		key = rank(f, slot, loop_let(b, "key", key), most);
 	store_key(f, slot, lane, key);
 	lower_end_to(f->cx, depth);
+}
+
+/* ---- Ranks of many rows ---- */
+
+/* Rows whose searches run side by side: each waits for its own loads. */
+enum { SEARCHES = 4, MAX_LEVELS = 31 };
+
+/* The cuts of slots as complete trees, one behind the other: those below node i are 2 i
+ * and 2 i + 1.  What is left over has the greatest number. */
+static LBuf *
+cut_trees(Fill *f, const int32_t *slot, int32_t n, int levels)
+{
+	const TreeKeys *k = f->k;
+	size_t size = (size_t)1 << levels;
+	uint64_t *cut = ARENA_ARRAY(f->cx->arena, uint64_t, (size_t)n * size);
+	uint64_t none = k->cut_type == DT_U32 ? UINT32_MAX : UINT64_MAX;
+
+	for (int32_t i = 0; i < n; i++) {
+		const TreeSlot *s = &k->slot[slot[i]];
+
+		for (int level = 0; level < levels; level++)
+			for (size_t p = 0; p < (size_t)1 << level; p++) {
+				size_t place = ((2 * p + 1) << (levels - 1 - level)) - 1;
+				bool is_cut = place < (size_t)s->cuts;
+
+				cut[(size_t)i * size + ((size_t)1 << level) + p] =
+					is_cut ? k->cut[(size_t)s->first_cut + place] : none;
+			}
+	}
+	return trees_number_table(f->cx, "cut", k->cut_type, (int32_t)((size_t)n * size), cut);
+}
+
+/* Stores the ranks of the rows from `lane` on, whose slot's cuts begin at `cuts`. */
+static void
+search(Fill *f, LBuf *cut, Expr *cuts, int levels, Expr *slot, Expr *feature, Expr *lane,
+       const TreeSlot *kind)
+{
+	LBuilder *b = f->b;
+	Expr *key[SEARCHES], *at[SEARCHES], *row[SEARCHES];
+	int rows = f->lanes % SEARCHES == 0 ? SEARCHES : 1;
+
+	for (int r = 0; r < rows; r++) {
+		row[r] = loop_affine(b, lane, 1, r);
+		key[r] = ordered_key(f, load_number(f, feature, row[r], f->k->compare), kind);
+		key[r] = loop_let(b, "key", key[r]);
+		at[r] = loop_idx(b, 1);
+	}
+	for (int level = 0; level < levels; level++)
+		for (int r = 0; r < rows; r++) {
+			Expr *up = loop_op2(b, KOP_LE, loop_load(b, cut, loop_add(b, cuts, at[r])),
+			                    key[r]);
+
+			up = loop_add(b, loop_affine(b, at[r], 2, 0), loop_cvt(b, DT_IDX, up));
+			at[r] = loop_let(b, "rank", up);
+		}
+	for (int r = 0; r < rows; r++)
+		store_key(f, slot, row[r],
+		          loop_cvt(b, DT_I32, loop_affine(b, at[r], 1, -((int64_t)1 << levels))));
+}
+
+/* Slots of one kind whose ranks take the same number of comparisons. */
+static void
+fill_ranks(Fill *f, const int32_t *slot, int32_t n, int levels)
+{
+	LBuilder *b = f->b;
+	int depth = b->depth;
+	LBuf *cut = cut_trees(f, slot, n, levels);
+	Expr *i = lower_for(f->cx, "i", n), *number, *feature, *cuts, *lane;
+
+	number = lower_let(f->cx, "slot",
+	                   loop_cvt(b, DT_IDX,
+	                            loop_load(b, trees_int_table(f->cx, "slot", n, slot), i)));
+	feature = lower_let(f->cx, "feature", feature_of(f, slot, n, i));
+	cuts = lower_let(f->cx, "cuts", loop_affine(b, i, (int64_t)1 << levels, 0));
+	lane = loop_for_step(b, "lane", 0, f->lanes, f->lanes % SEARCHES == 0 ? SEARCHES : 1);
+	search(f, cut, cuts, levels, number, feature, lane, &f->k->slot[slot[0]]);
+	lower_end_to(f->cx, depth);
+}
+
+/* The same as fill_numbers() for many rows and ranks. */
+static void
+fill_many(Fill *f, int32_t from, int32_t to)
+{
+	const TreeKeys *k = f->k;
+	int32_t *slot = ARENA_ARRAY(f->cx->arena, int32_t, to - from);
+
+	for (int levels = 1; levels <= MAX_LEVELS; levels++) {
+		int32_t n = 0;
+
+		for (int32_t i = from; i < to; i++)
+			if (trees_levels(k->slot[i].cuts) == levels)
+				slot[n++] = i;
+		if (n > 0)
+			fill_ranks(f, slot, n, levels);
+	}
 }
 
 static void
@@ -517,13 +644,18 @@ trees_fill_keys(LowerCtx *cx, const TreeKeys *k, LBuf *keys, Expr *first_row, in
 {
 	Fill f = {.cx = cx, .b = &cx->b, .k = k, .keys = keys, .row = first_row, .lanes = lanes};
 
-	if (k->ncuts)
+	bool many = k->ncuts && lanes > 1;
+
+	if (k->ncuts && !many)
 		make_cut_tables(&f);
 	for (int32_t from = 0, to; from < k->numbers; from = to) {
 		for (to = from + 1; to < k->numbers; to++)
 			if (kind_of(&k->slot[to]) != kind_of(&k->slot[from]))
 				break;
-		fill_numbers(&f, from, to);
+		if (many)
+			fill_many(&f, from, to);
+		else
+			fill_numbers(&f, from, to);
 	}
 	for (int32_t i = k->numbers; i < k->nslots; i++)
 		fill_special(&f, i);

@@ -37,6 +37,7 @@ typedef struct {
 	const Trees *t;
 	DType compare; /* what features are converted to */
 	DType type;    /* of keys and limits */
+	int32_t stride; /* elements from one row of x to the next */
 	int32_t nslots;
 	TreeSlot *slot; /* those of numbers first, by kind and feature */
 	int32_t numbers;
@@ -56,6 +57,9 @@ TreeKeys *trees_keys(Arena *a, const Trees *t, TreeKeyKind kind);
 
 /* Bytes of the tables for ranks. */
 int64_t trees_keys_bytes(const TreeKeys *k);
+
+/* Comparisons that find a rank among so many cuts. */
+int trees_levels(int32_t cuts);
 
 /* A scratch buffer for the keys of `lanes` rows: key s of row i at s * lanes + i. */
 LBuf *trees_keys_buffer(LowerCtx *cx, const TreeKeys *k, int32_t lanes);

@@ -11,19 +11,23 @@ trees_small_type(int64_t most)
 }
 
 LBuf *
-trees_int_table(LowerCtx *cx, const char *name, int32_t n, const int32_t *v)
+trees_typed_table(LowerCtx *cx, const char *name, DType t, int32_t n, const int32_t *v)
 {
-	int32_t most = 0;
-	void *data;
-	DType t;
+	void *data = arena_calloc(cx->arena, (size_t)n, (size_t)dtype_info[t].bytes);
 
-	for (int32_t i = 0; i < n; i++)
-		most = v[i] > most ? v[i] : most;
-	t = trees_small_type(most);
-	data = arena_calloc(cx->arena, (size_t)n, (size_t)dtype_info[t].bytes);
 	for (int32_t i = 0; i < n; i++)
 		num_store_int(t, data, (size_t)i, v[i]);
 	return loop_buf(&cx->b, name, t, n, LBUF_TABLE, data);
+}
+
+LBuf *
+trees_int_table(LowerCtx *cx, const char *name, int32_t n, const int32_t *v)
+{
+	int32_t most = 0;
+
+	for (int32_t i = 0; i < n; i++)
+		most = v[i] > most ? v[i] : most;
+	return trees_typed_table(cx, name, trees_small_type(most), n, v);
 }
 
 /* ---- Targets ---- */

@@ -8,16 +8,15 @@
  * further up the order is the answer only when all before it are out.  The lowest bit
  * that is left is the leaf.
  *
- * Several rows are done at a time, one in each lane: a test is the same few operations
- * on all of them, which compilers turn into vector instructions.  For a single row tests
- * are sorted by slot and limit, and those of a slot end at the first limit above the key.
+ * Tests are sorted by slot and limit, and those of a slot end at the first limit above the
+ * key.  Many rows are done side by side (trees_rows.c).
  */
 #include <stdlib.h>
 
 #include "ir/ops/trees.h"
 #include "ir/ops/trees_keys.h"
 
-enum { LANES = 32, MAX_BITS = 64 };
+enum { MAX_BITS = 64 };
 
 /* A test of all trees. */
 typedef struct {
@@ -30,12 +29,12 @@ typedef struct {
 	LBuilder *b;
 	const Trees *t;
 	const TreeKeys *k;
-	int32_t ntests, nplaces, depth;
+	int32_t ntests, nplaces;
 	Test *test;
-	int32_t *row, *first_test, *first_place; /* by place; by tree, with an end */
+	int32_t *row, *first_place; /* by place; by tree, with an end */
 	int bits;  /* 32 or 64 */
 	DType type;
-	LBuf *keys, *slot, *limit, *mask, *tree, *start, *place, *leaf, *left;
+	LBuf *keys, *limit, *mask, *tree, *place, *leaf, *left;
 } Vectors;
 
 /* A subtree and the bit of its first leaf. */
@@ -94,12 +93,10 @@ collect_tests(Vectors *s, int32_t tests)
 
 	s->test = ARENA_ARRAY(a, Test, tests);
 	s->row = ARENA_ARRAY(a, int32_t, tests + t->trees);
-	s->first_test = ARENA_ARRAY(a, int32_t, t->trees + 1);
 	s->first_place = ARENA_ARRAY(a, int32_t, t->trees + 1);
 	s->bits = 32;
 	for (int32_t i = 0; i < t->trees; i++) {
 		add_tests(s, i, below);
-		s->first_test[i + 1] = s->ntests;
 		s->first_place[i + 1] = s->nplaces;
 		if (below[t->root[i]] >= 32)
 			s->bits = 64;
@@ -123,12 +120,11 @@ static void
 make_tables(Vectors *s)
 {
 	Arena *a = s->cx->arena;
-	int32_t *slot = ARENA_ARRAY(a, int32_t, s->ntests), *tree = ARENA_ARRAY(a, int32_t, s->ntests);
+	int32_t *tree = ARENA_ARRAY(a, int32_t, s->ntests);
 	uint64_t *limit = ARENA_ARRAY(a, uint64_t, s->ntests);
 	uint64_t *mask = ARENA_ARRAY(a, uint64_t, s->ntests);
 
 	for (int32_t i = 0; i < s->ntests; i++) {
-		slot[i] = s->test[i].slot;
 		tree[i] = s->test[i].tree;
 		limit[i] = s->test[i].limit;
 		mask[i] = s->bits == 32 ? s->test[i].mask & UINT32_MAX : s->test[i].mask;
@@ -136,12 +132,7 @@ make_tables(Vectors *s)
 	s->limit = trees_number_table(s->cx, "limit", s->k->type, s->ntests, limit);
 	s->mask = trees_number_table(s->cx, "mask", s->type, s->ntests, mask);
 	s->place = trees_int_table(s->cx, "first_place", s->t->trees, s->first_place);
-	if (s->first_test) {
-		s->slot = trees_int_table(s->cx, "slot", s->ntests, slot);
-		s->start = trees_int_table(s->cx, "first_test", s->t->trees + 1, s->first_test);
-	} else {
-		s->tree = trees_int_table(s->cx, "tree", s->ntests, tree);
-	}
+	s->tree = trees_int_table(s->cx, "tree", s->ntests, tree);
 }
 
 /* ---- The lowest bit ---- */
@@ -187,84 +178,13 @@ place_of(Vectors *s, Expr *left, Expr *tree)
 	return loop_let(b, "place", loop_op2(b, KOP_MIN, place, loop_idx(b, s->nplaces - 1)));
 }
 
-/* ---- Many rows ---- */
-
 static Expr *
 all_leaves(Vectors *s)
 {
 	return loop_int(s->b, s->type, s->bits == 32 ? (int64_t)UINT32_MAX : -1);
 }
 
-/* One test of `lanes` rows. */
-static void
-test_lanes(Vectors *s, Expr *test, int32_t lanes)
-{
-	LBuilder *b = s->b;
-	int depth = b->depth;
-	Expr *keys = loop_affine(b, loop_cvt(b, DT_IDX, loop_load(b, s->slot, test)), lanes, 0);
-	Expr *limit = loop_let(b, "most", loop_load_compute(b, s->limit, test));
-	Expr *mask = loop_let(b, "keep", loop_load(b, s->mask, test)), *lane, *low, *left;
-
-	keys = loop_let(b, "first_key", keys);
-	lane = lower_for(s->cx, "lane", lanes);
-	low = loop_op2(b, KOP_LT, loop_load_compute(b, s->keys, loop_add(b, keys, lane)), limit);
-	left = loop_op2(b, KOP_AND, loop_load(b, s->left, lane),
-	                loop_select(b, low, all_leaves(s), mask));
-	loop_store(b, s->left, lane, left);
-	lower_end_to(s->cx, depth);
-}
-
-static void
-walk_lanes(Vectors *s, TreeSum *sum, Expr *first_row, int32_t lanes)
-{
-	LBuilder *b = s->b;
-	int open = b->depth, inside;
-	Expr *tree, *lane, *test;
-
-	trees_fill_keys(s->cx, s->k, s->keys, first_row, lanes);
-	lane = lower_for(s->cx, "lane", lanes);
-	trees_store_base(s->cx, sum->n,
-	                 lower_let(s->cx, "out", loop_affine(b, loop_add(b, first_row, lane),
-	                                                     s->t->outputs, 0)));
-	lower_end_to(s->cx, open);
-	tree = lower_for(s->cx, "tree", s->t->trees);
-	inside = b->depth;
-	lane = lower_for(s->cx, "lane", lanes);
-	loop_store(b, s->left, lane, all_leaves(s));
-	lower_end_to(s->cx, inside);
-	test = loop_for_expr(b, "test", loop_cvt(b, DT_IDX, loop_load(b, s->start, tree)),
-	                     loop_cvt(b, DT_IDX,
-	                              loop_load(b, s->start, loop_affine(b, tree, 1, 1))));
-	test_lanes(s, test, lanes);
-	lower_end_to(s->cx, inside);
-	lane = lower_for(s->cx, "lane", lanes);
-	sum->out = lower_let(s->cx, "out", loop_affine(b, loop_add(b, first_row, lane),
-	                                               s->t->outputs, 0));
-	trees_sum_add(sum, place_of(s, loop_load(b, s->left, lane), tree), tree);
-	lower_end_to(s->cx, open);
-}
-
-static void
-walk_rows(Vectors *s, TreeSum *sum)
-{
-	int32_t blocks = s->t->rows / LANES, rest = s->t->rows % LANES;
-	int32_t most = blocks ? LANES : rest;
-	LBuilder *b = &s->cx->b;
-
-	make_tables(s);
-	s->keys = trees_keys_buffer(s->cx, s->k, most);
-	s->left = lower_scratch(s->cx, "leaves", s->type, most);
-	if (blocks) {
-		Expr *block = lower_for(s->cx, "block", blocks);
-
-		walk_lanes(s, sum, lower_let(s->cx, "row", loop_affine(b, block, LANES, 0)), LANES);
-		lower_end_to(s->cx, 0);
-	}
-	if (rest)
-		walk_lanes(s, sum, loop_idx(b, blocks * LANES), rest);
-}
-
-/* ---- One row ---- */
+/* ---- The walk ---- */
 
 static int32_t *
 starts_of_slots(Vectors *s, int32_t *most)
@@ -304,7 +224,7 @@ walk_slot(Vectors *s, LBuf *start, Expr *slot, int32_t most)
 }
 
 static void
-walk_one_row(Vectors *s, TreeSum *sum)
+walk_tests(Vectors *s, TreeSum *sum)
 {
 	LBuilder *b = s->b;
 	int32_t most = 0;
@@ -313,7 +233,6 @@ walk_one_row(Vectors *s, TreeSum *sum)
 	LBuf *starts;
 	int open;
 
-	s->first_test = NULL;
 	make_tables(s);
 	starts = trees_int_table(s->cx, "first_test", s->k->nslots + 1, start);
 	s->keys = trees_keys_buffer(s->cx, s->k, 1);
@@ -341,12 +260,13 @@ trees_lower_vectors(LowerCtx *cx, const Node *n, const Trees *t)
 	Vectors s = {.cx = cx, .b = &cx->b, .t = t, .k = trees_keys(a, t, t->keys)};
 	TreeSum sum;
 
+	if (t->rows >= TREE_VECTOR_ROWS) {
+		trees_lower_rows(cx, n, t);
+		return;
+	}
 	collect_tests(&s, tests);
 	make_leaf_table(&s);
 	sum = trees_sum(cx, n, t, s.row, s.nplaces, true);
-	if (t->rows >= TREE_VECTOR_ROWS)
-		walk_rows(&s, &sum);
-	else
-		walk_one_row(&s, &sum);
+	walk_tests(&s, &sum);
 	lower_end_to(cx, 0);
 }

@@ -298,7 +298,7 @@ lstm_bias(Emit *e, const Value *v, double scale)
 static Value *
 lstm_state(Emit *e, Value *v, const Value *next)
 {
-	return next && value_is_const(v) ? as_type(e, v, &e->plan[next->id]) : emit_coded(e, v);
+	return next ? as_type(e, v, &e->plan[next->id]) : emit_coded(e, v);
 }
 
 static bool

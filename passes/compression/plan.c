@@ -122,10 +122,16 @@ fixed_quant(Arena *a, Op op, DType codes)
 /* Of the cell of an LSTM, unless it is seen to be beyond 16. */
 #define CELL_SCALE 0x1p-11
 
+/* Values of the class of `by` also stand for those of `v`, which is not in it. */
+typedef struct {
+	const Value *v, *by;
+} Cover;
+
 typedef struct {
 	int *leader;           /* by Value.id: another one of the class, or itself */
 	const Quant **fixed;   /* by leader */
 	bool *repeats;         /* a value that shows nothing new */
+	VEC(Cover) covers;
 	DType codes;
 	const Graph *g;
 	Arena *a;
@@ -166,16 +172,26 @@ unite_free(Classes *c, const Value *v, const Value *w)
 		unite(c, v, w);
 }
 
+/* Inputs that cannot be in the class, as they are constant or have a quantisation that is
+ * given, are converted: it has to have room for them. */
 static void
 unite_inputs(Classes *c, const Node *n, const Value *with)
 {
-	for (int i = 0; i < n->nins; i++)
-		if (n->in[i] && plan_is_float(n->in[i]) && !value_is_const(n->in[i]))
-			unite_free(c, with, n->in[i]);
+	for (int i = 0; i < n->nins; i++) {
+		const Value *v = n->in[i];
+
+		if (!v || !plan_is_float(v))
+			continue;
+		if (!value_is_const(v))
+			unite_free(c, with, v);
+		if (leader_of(c, v) != leader_of(c, with))
+			VEC_PUSH(c->a, &c->covers, ((Cover){v, with}));
+	}
 }
 
 /* y, hidden state and the next one; the cell has 16 bits and a power of 2.  States that
- * start with a constant may share that with others, so they are not looked at. */
+ * start with a constant may share that with others, so they are not looked at; nor is a
+ * hidden state that is a part of the same value as the cell. */
 static void
 unite_lstm(Classes *c, const Node *n)
 {
@@ -183,6 +199,8 @@ unite_lstm(Classes *c, const Node *n)
 	const Value *h = value_is_const(n->in[HIDDEN]) ? NULL : n->in[HIDDEN];
 	const Value *cell = value_is_const(n->in[CELL]) ? NULL : n->in[CELL];
 
+	if (h && cell && leader_of(c, h) == leader_of(c, cell))
+		h = NULL;
 	for (int i = 0; i < 2; i++) {
 		if (n->out[i] && h)
 			unite(c, h, n->out[i]);
@@ -299,6 +317,12 @@ plan_make(const Graph *g, Observed *of, RangeMethod method, DType codes, Arena *
 	for (int i = 0; i < g->values.n; i++)
 		if (!c.repeats[i])
 			observe_join(&class[leader_of(&c, g->values.v[i])], a, &of[i]);
+	for (int i = 0; i < c.covers.n; i++) {
+		int v = c.covers.v[i].v->id, by = leader_of(&c, c.covers.v[i].by);
+
+		if (leader_of(&c, c.covers.v[i].v) != by)
+			observe_join(&class[by], a, &of[v]);
+	}
 	for (int i = 0; i < g->values.n; i++) {
 		const Value *v = g->values.v[i];
 		int leader = leader_of(&c, v);

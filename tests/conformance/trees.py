@@ -8,12 +8,13 @@
    (left out where xgboost is not installed).
 
 Each is compiled to C at several levels and with trees computed in all ways; all must
-give the same bits.
+give the same bits, and so must NAME_run_batch.
 """
 import argparse
 import ctypes
 import json
 import os
+import re
 import sys
 import tempfile
 
@@ -43,6 +44,24 @@ def predict(args, model, x, levels):
                     raise harness.Failure(f"{cc} {' '.join(level)} gives other bits")
                 first = y
     return first
+
+
+def many_calls(args, model, x, want):
+    """NAME_run_batch on all rows, of the model for one, has the bits of one call for all."""
+    with harness.scratch_folder() as scratch:
+        source, header = harness.compile_model(args.mcc, model, scratch, ["-O3", "-fprefix=model"])
+        size = int(re.search(r"MODEL_ARENA_SIZE (\d+)", open(header).read()).group(1))
+        arena = np.zeros(size + 64, np.uint8)
+        start = arena.ctypes.data + -arena.ctypes.data % 64
+        for cc in args.cc:
+            library = harness.build_shared(source, cc, ["-std=c99", "-O3", "-w"], scratch,
+                                           "b" + str(abs(hash(cc))))
+            y = np.full_like(want, -1)
+            ctypes.CDLL(library).model_run_batch(
+                ctypes.c_size_t(len(x)), x.ctypes.data_as(ctypes.c_void_p),
+                y.ctypes.data_as(ctypes.c_void_p), ctypes.c_void_p(start))
+            if y.tobytes() != want.tobytes():
+                raise harness.Failure(f"{cc}: other results by NAME_run_batch")
 
 
 def compare(y, want, tolerance):
@@ -103,7 +122,9 @@ def run_recorded(args, path, folder):
             break
         x = np.load(inputs).astype(np.float64 if text else np.float32)
         want = np.load(os.path.join(folder, f"case{case}_out0.npy"))
-        compare(predict(args, path, x, args.levels), want, 1e-9 if text else 1e-6)
+        got = predict(args, path, x, args.levels)
+        compare(got, want, 1e-9 if text else 1e-6)
+        many_calls(args, path, np.ascontiguousarray(x), got)
 
 
 # ---- XGBoost ----
@@ -225,15 +246,7 @@ def main():
     if not cases:
         print("skipped: neither ../shared/models nor python3-xgboost")
         return 77
-    failed = 0
-    for name, run in cases:
-        try:
-            run()
-        except (harness.Failure, harness.Unsupported) as e:
-            failed += 1
-            print(f"{name}: FAILED: {e}", flush=True)
-    print(f"{len(cases) - failed} of {len(cases)} pass")
-    return 1 if failed else 0
+    return harness.run_cases(cases)
 
 
 if __name__ == "__main__":

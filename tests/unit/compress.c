@@ -395,6 +395,16 @@ static const char *const graphs[] = {
 	"  %t = reshape(%yh) {shape=[1,1,1]}\n"
 	"  %z, %zh = rnn(%t, %k, %u)\n"
 	"  return %y, %zh\n}\n",
+	/* a function whose range is given, beside small numbers and a large constant */
+	"graph @g(%x: f32[1,4]) {\n"
+	"  %h: f32[] = const 0.01\n"
+	"  %c: f32[1,2] = const [9.0, -4.0]\n"
+	"  %1 = mul(%x, %h)\n"
+	"  %2 = sigmoid(%x)\n"
+	"  %3 = concat(%1, %2) {axis=1}\n"
+	"  %4 = concat(%1, %c) {axis=1}\n"
+	"  %5 = max(%2, %1)\n"
+	"  return %3, %4, %5\n}\n",
 	/* a state */
 	"graph @g(%x: f32[1,4], %s: f32[1,4]) {\n"
 	"  %z: f32[1,4] = const [0.0, 0.0, 0.0, 0.0]\n"

@@ -281,6 +281,54 @@ expect_lowering(Random *r)
 	}
 }
 
+/* Numbers between the rows of x and of the result that nobody may touch. */
+enum { X_STRIDE = FEATURES + 3, Y_GAP = 2 };
+
+static void
+expect_row(Random *r, const void *y, int row)
+{
+	int stride = r->outputs + Y_GAP;
+	DType t = r->node->out[0]->type.dtype;
+	double want[8];
+
+	expected_row(r, r->x + row * FEATURES, want);
+	for (int k = 0; k < stride; k++) {
+		double v = num_load(t, y, (size_t)(row * stride + k));
+
+		ck_assert_msg(v == (k < r->outputs ? want[k] : 77), "row %d, element %d: %.17g", row, k,
+		              v);
+	}
+}
+
+/* What NAME_run_batch calls, for rows that do not lie side by side. */
+static void
+expect_many_rows(Random *r)
+{
+	int stride = r->outputs + Y_GAP, nbufs = 1;
+	int32_t in[TREES_INPUTS] = {X_STRIDE}, out[1] = {stride};
+	DType t = r->node->out[0]->type.dtype;
+	Type x_type = type_make(r->decide, 1, (int32_t[]){ROWS * X_STRIDE});
+	Type y_type = type_make(t, 1, (int32_t[]){ROWS * stride});
+	void *bufs[32] = {0}, *x = arena_alloc(r->arena, type_bytes(&x_type));
+	void *y = arena_alloc(r->arena, type_bytes(&y_type));
+	LFunc *f = node_lower_rows(r->arena, r->node, ROWS, &(RowStrides){in, out});
+	const char *flaw = lfunc_verify(f);
+
+	ck_assert_msg(!flaw, "%s", flaw);
+	for (int i = 0; i < ROWS * X_STRIDE; i++)
+		num_store(r->decide, x, (size_t)i,
+		          i % X_STRIDE < FEATURES ? r->x[i / X_STRIDE * FEATURES + i % X_STRIDE] : 0.25);
+	for (int i = 0; i < ROWS * stride; i++)
+		num_store(t, y, (size_t)i, 77);
+	bufs[0] = x;
+	for (int i = 1; i < r->node->nins; i++)
+		nbufs += r->node->in[i] != NULL;
+	bufs[nbufs] = y;
+	lfunc_run(r->arena, f, bufs);
+	for (int i = 0; i < ROWS; i++)
+		expect_row(r, y, i);
+}
+
 static const unsigned mode_sets[] = {1 << TREE_LE,
                                      1 << TREE_LT,
                                      1 << TREE_LE | 1,
@@ -323,6 +371,25 @@ START_TEST(an_ensemble_means_what_its_nodes_say)
 			a->keys = (TreeKeyKind)keys;
 			expect_lowering(r);
 		}
+	arena_free(r->arena);
+}
+END_TEST
+
+START_TEST(many_rows_are_each_computed_as_one)
+{
+	Random *r = random_case(_i);
+	Attr_TREES *a = r->node->attr;
+	Trees t;
+
+	r->node->in[TREES_X]->type.dim[0] = 1;
+	ck_assert(node_infer(r->node, &r->diag));
+	t = trees_of(r->node);
+	ck_assert(!node_lower_rows(r->arena, r->node, ROWS, NULL));
+	a->batch = true;
+	if (trees_have_many_rows(r->arena, &t))
+		expect_many_rows(r);
+	else
+		ck_assert(!trees_have_keys(&t) || trees_count_tests(r->arena, &t, NULL) == 0);
 	arena_free(r->arena);
 }
 END_TEST
@@ -502,6 +569,7 @@ main(void)
 	TCase *tc = tcase_create("trees");
 
 	tcase_add_loop_test(tc, an_ensemble_means_what_its_nodes_say, 0, CASES);
+	tcase_add_loop_test(tc, many_rows_are_each_computed_as_one, 0, CASES);
 	tcase_add_loop_test(tc, an_ensemble_reads_back_from_its_text, 0, CASES);
 	tcase_add_test(tc, the_likely_child_comes_first);
 	tcase_add_test(tc, an_ensemble_without_trees_is_its_base);

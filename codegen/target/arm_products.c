@@ -1,0 +1,636 @@
+#include "codegen/target/arm_products.h"
+
+#include <string.h>
+
+#include "ir/loop/linear.h"
+
+enum {
+	FEW_PRODUCTS = 8,       /* fewer are not worth it */
+	LEAST_TEMPS = 3,
+	LEAST_OFFSET = -255, MOST_OFFSET = 4095 /* bytes that a load adds to its base */
+};
+
+typedef enum { ITEM_LOAD, ITEM_EVEN, ITEM_ODD, ITEM_DOT, ITEM_STORE } ItemKind;
+
+typedef struct {
+	ItemKind kind;
+	bool is_done;
+	int value;      /* that it makes; ITEM_DOT, ITEM_STORE: the sum */
+	int arg[2];     /* values; of ITEM_LOAD and ITEM_STORE the base */
+	int32_t offset; /* of the same: bytes */
+} Item;
+
+typedef struct {
+	int uses;       /* that have not been seen, later that are not done */
+	int conversions; /* of the uses */
+	int reg;        /* temporary register; -1: none */
+	bool is_made;
+} Value;
+
+typedef struct {
+	LVar *var;
+	const Stmt *zero; /* the statement of the run that declares it as 0, or NULL */
+	int seen;         /* uses */
+	int number;       /* of the operand */
+	bool is_own;      /* nobody else reads it */
+	bool is_set;
+} Sum;
+
+struct ArmProducts {
+	Arena *arena;
+	const LFunc *fn;
+	int *uses;      /* by LVar.index: in the function */
+	int *value;     /* by LVar.index: of the run; -1: none */
+	Expr **def;     /* by LVar.index: indices that the run declares */
+	int *inside;    /* by LVar.index: uses in the run but in bases */
+	/* The run: */
+	Item item[ARM_RUN_LENGTH];
+	Value values[ARM_RUN_LENGTH];
+	Sum sum[ARM_RUN_REGISTERS];
+	int nitems, nvalues, nopen, nsums;
+	bool has_stored;
+	Linear form[ARM_RUN_BASES]; /* of the bases */
+};
+
+/* ---- Uses ---- */
+
+static void
+count_uses(int *uses, const Expr *e, int by)
+{
+	if (e->kind == E_VAR)
+		uses[e->u.var->index] += by;
+	for (int i = 0; i < e->nargs; i++)
+		count_uses(uses, e->arg[i], by);
+}
+
+/* Those in the statements before `past`. */
+static void
+count_block(int *uses, const Stmt *s, const Stmt *past)
+{
+	for (; s != past; s = s->next) {
+		const Expr *const parts[] = {s->lo, s->hi, s->cond, s->value, s->index};
+
+		for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+			if (parts[i])
+				count_uses(uses, parts[i], 1);
+		count_block(uses, s->body, NULL);
+		count_block(uses, s->other, NULL);
+	}
+}
+
+ArmProducts *
+arm_products_new(Arena *a, const LFunc *fn)
+{
+	ArmProducts *p = arena_alloc(a, sizeof *p);
+
+	p->arena = a;
+	p->fn = fn;
+	p->uses = ARENA_ARRAY(a, int, fn->vars.n);
+	p->value = ARENA_ARRAY(a, int, fn->vars.n);
+	p->def = ARENA_ARRAY(a, Expr *, fn->vars.n);
+	p->inside = ARENA_ARRAY(a, int, fn->vars.n);
+	count_block(p->uses, fn->body, NULL);
+	return p;
+}
+
+/* ---- What a run consists of ---- */
+
+static int
+value_of(const ArmProducts *p, const Expr *e)
+{
+	return e->kind == E_VAR ? p->value[e->u.var->index] : -1;
+}
+
+static Item *
+new_item(ArmProducts *p, ItemKind kind, int value)
+{
+	Item *item = &p->item[p->nitems++];
+
+	*item = (Item){.kind = kind, .value = value};
+	return item;
+}
+
+/* A value for a variable; all its uses have to be in the run. */
+static int
+new_value(ArmProducts *p, const LVar *v)
+{
+	p->values[p->nvalues] = (Value){.uses = p->uses[v->index], .reg = -1};
+	p->value[v->index] = p->nvalues;
+	p->nopen++;
+	return p->nvalues++;
+}
+
+static void
+use(ArmProducts *p, Item *item, int i, int value)
+{
+	item->arg[i] = value;
+	if (--p->values[value].uses == 0)
+		p->nopen--;
+	p->values[value].conversions += item->kind != ITEM_DOT;
+}
+
+static bool
+same_terms(const Linear *x, const Linear *y)
+{
+	for (int i = 0; i < x->n; i++) {
+		bool found = false;
+
+		for (int k = 0; k < y->n; k++)
+			found |= x->c[i] == y->c[k] && expr_equal(x->atom[i], y->atom[k]);
+		if (!found)
+			return false;
+	}
+	return x->n == y->n;
+}
+
+/* The base that a load can use, with the bytes that it has to add; -1: too many. */
+static int
+base_of(ArmProducts *p, ArmRun *run, LBuf *buf, Expr *index, int32_t *offset)
+{
+	Linear form = {0};
+	int64_t bytes = dtype_info[buf->elem].bytes;
+
+	if (!linear_add(&form, index, 1, p->def))
+		return -1;
+	*offset = 0;
+	for (int i = 0; i < run->nbases; i++) {
+		int64_t more = (form.k - p->form[i].k) * bytes;
+
+		if (run->base[i].buf != buf || !same_terms(&form, &p->form[i]) ||
+		    more < LEAST_OFFSET || more > MOST_OFFSET)
+			continue;
+		*offset = (int32_t)more;
+		return i;
+	}
+	if (run->nbases == ARM_RUN_BASES)
+		return -1;
+	p->form[run->nbases] = form;
+	run->base[run->nbases] = (ArmBase){buf, index};
+	return run->nbases++;
+}
+
+static bool
+has_registers(const ArmProducts *p, const ArmRun *run)
+{
+	return p->nsums + run->nbases + LEAST_TEMPS <= ARM_RUN_REGISTERS;
+}
+
+static bool
+is_pure_index(const Expr *e)
+{
+	if (e->kind != E_CONST && e->kind != E_VAR && e->kind != E_KOP)
+		return false;
+	for (int i = 0; i < e->nargs; i++)
+		if (!is_pure_index(e->arg[i]))
+			return false;
+	return e->kind != E_VAR || e->u.var->is_const;
+}
+
+static bool
+add_load(ArmProducts *p, ArmRun *run, const Stmt *s)
+{
+	const Expr *e = s->value;
+	int32_t offset;
+	int base;
+
+	if (e->type != DT_I32 || (e->u.buf->elem != DT_I32 && e->u.buf->elem != DT_I8))
+		return false;
+	base = base_of(p, run, e->u.buf, e->arg[0], &offset);
+	if (base < 0 || !has_registers(p, run))
+		return false;
+	run->is_unaligned |= e->u.buf->elem != DT_I32;
+	*new_item(p, ITEM_LOAD, new_value(p, s->var)) =
+		(Item){.kind = ITEM_LOAD, .value = p->nvalues - 1, .arg = {base}, .offset = offset};
+	return true;
+}
+
+/* The number of a sum; -1: too many. */
+static int
+sum_of(ArmProducts *p, const ArmRun *run, LVar *v)
+{
+	for (int i = 0; i < p->nsums; i++)
+		if (p->sum[i].var == v)
+			return i;
+	if (p->nsums + run->nbases + LEAST_TEMPS >= ARM_RUN_REGISTERS)
+		return -1;
+	p->sum[p->nsums] = (Sum){.var = v};
+	return p->nsums++;
+}
+
+/* A sum that starts with 0. */
+static bool
+is_zero_sum(const Stmt *s)
+{
+	return s->kind == S_VAR && !s->var->is_const && s->var->type == DT_I32 &&
+	       !s->var->lanes && s->value->kind == E_CONST && s->value->u.i == 0;
+}
+
+static bool
+add_zero(ArmProducts *p, const ArmRun *run, const Stmt *s)
+{
+	int before = p->nsums, sum = sum_of(p, run, s->var);
+
+	if (sum < before)
+		return false;
+	p->sum[sum].zero = s;
+	return true;
+}
+
+static bool
+add_var(ArmProducts *p, ArmRun *run, const Stmt *s)
+{
+	const Expr *e = s->value;
+	bool even = e->kind == E_PACKED && e->u.pop == POP_EVEN8;
+	int from;
+
+	if (p->has_stored || s->var->lanes || e->lanes)
+		return false;
+	if (is_zero_sum(s))
+		return add_zero(p, run, s);
+	if (!s->var->is_const)
+		return false;
+	if (s->var->type == DT_IDX && is_pure_index(e)) {
+		p->def[s->var->index] = s->value;
+		VEC_PUSH(p->arena, &run->lets, s);
+		return true;
+	}
+	if (p->uses[s->var->index] == 0)
+		return false;
+	if (e->kind == E_LOAD)
+		return add_load(p, run, s);
+	if (!even && (e->kind != E_PACKED || e->u.pop != POP_ODD8))
+		return false;
+	from = value_of(p, e->arg[0]);
+	if (from < 0)
+		return false;
+	use(p, new_item(p, even ? ITEM_EVEN : ITEM_ODD, new_value(p, s->var)), 0, from);
+	return true;
+}
+
+static bool
+add_set(ArmProducts *p, ArmRun *run, const Stmt *s)
+{
+	const Expr *e = s->value, *last = e->nargs > 0 ? e->arg[e->nargs - 1] : NULL;
+	int x, w, sum;
+	Item *item;
+
+	if (e->kind != E_PACKED || last->kind != E_VAR || last->u.var != s->var)
+		return false;
+	sum = sum_of(p, run, s->var);
+	if (sum < 0 || p->has_stored)
+		return false;
+	p->sum[sum].seen++;
+	if (e->u.pop == POP_KEEP)
+		return true;
+	if (e->u.pop != POP_DOT2)
+		return false;
+	x = value_of(p, e->arg[0]);
+	w = value_of(p, e->arg[1]);
+	if (x < 0 || w < 0)
+		return false;
+	item = new_item(p, ITEM_DOT, sum);
+	use(p, item, 0, x);
+	use(p, item, 1, w);
+	return true;
+}
+
+/* Stores come behind everything else. */
+static bool
+add_store(ArmProducts *p, ArmRun *run, const Stmt *s)
+{
+	int32_t offset;
+	int sum = 0, base;
+
+	if (s->value->kind != E_VAR || s->buf->elem != DT_I32)
+		return false;
+	while (sum < p->nsums && p->sum[sum].var != s->value->u.var)
+		sum++;
+	if (sum == p->nsums)
+		return false;
+	base = base_of(p, run, s->buf, s->index, &offset);
+	if (base < 0 || !has_registers(p, run))
+		return false;
+	p->sum[sum].seen++;
+	p->has_stored = true;
+	*new_item(p, ITEM_STORE, sum) =
+		(Item){.kind = ITEM_STORE, .value = sum, .arg = {base}, .offset = offset};
+	return true;
+}
+
+static bool
+add_stmt(ArmProducts *p, ArmRun *run, const Stmt *s)
+{
+	switch ((int)s->kind) {
+	case S_VAR: return add_var(p, run, s);
+	case S_SET: return add_set(p, run, s);
+	case S_STORE: return add_store(p, run, s);
+	default: return false;
+	}
+}
+
+/* What a run was when nothing that it had loaded was still wanted. */
+typedef struct {
+	const Stmt *past;
+	int nitems, nsums, nbases, nlets;
+	int seen[ARM_RUN_REGISTERS]; /* of the sums */
+} Mark;
+
+/* The longest run from s on. */
+static Mark
+gather(ArmProducts *p, ArmRun *run, const Stmt *s)
+{
+	Mark mark = {0};
+
+	p->nitems = p->nvalues = p->nopen = p->nsums = 0;
+	p->has_stored = false;
+	memset(p->def, 0, (size_t)p->fn->vars.n * sizeof *p->def);
+	for (int i = 0; i < p->fn->vars.n; i++)
+		p->value[i] = -1;
+	for (; s && p->nitems < ARM_RUN_LENGTH && add_stmt(p, run, s); s = s->next) {
+		if (s->kind == S_VAR || p->nopen != 0)
+			continue;
+		mark = (Mark){s->next, p->nitems, p->nsums, run->nbases, run->lets.n, {0}};
+		for (int i = 0; i < p->nsums; i++)
+			mark.seen[i] = p->sum[i].seen;
+	}
+	return mark;
+}
+
+/* Which sums are the run's own, and the numbers of all; false where one of those that start
+ * with 0 gets no product. */
+static bool
+number_sums(ArmProducts *p, ArmRun *run, const Mark *mark)
+{
+	int own = 0;
+
+	p->nsums = mark->nsums;
+	for (int i = 0; i < p->nsums; i++) {
+		Sum *sum = &p->sum[i];
+
+		sum->is_own = sum->zero && mark->seen[i] == p->uses[sum->var->index];
+		sum->is_set = !sum->is_own;
+		own += sum->is_own;
+		if (sum->zero && !sum->is_own)
+			VEC_PUSH(p->arena, &run->lets, sum->zero);
+		if (!sum->is_own) {
+			sum->number = run->nsums;
+			run->sum[run->nsums++] = sum->var;
+		}
+	}
+	for (int i = p->nsums, number = p->nsums; i-- > 0;)
+		if (p->sum[i].is_own)
+			p->sum[i].number = --number;
+	for (int i = 0; i < p->nitems && own > 0; i++)
+		if (p->item[i].kind == ITEM_DOT && !p->sum[p->item[i].value].is_set) {
+			p->sum[p->item[i].value].is_set = true;
+			own--;
+		}
+	for (int i = 0; i < p->nsums; i++)
+		p->sum[i].is_set = !p->sum[i].is_own;
+	return own == 0;
+}
+
+/* ---- Instructions ---- */
+
+typedef struct {
+	ArmProducts *p;
+	ArmRun *run;
+	bool is_taken[ARM_RUN_REGISTERS]; /* temporary registers */
+	int free;
+	int first_load; /* items before are no loads that are not done */
+	int first;      /* items before are done */
+	int reserve;    /* registers that loads leave free */
+} Schedule;
+
+static int
+take_register(Schedule *c)
+{
+	int r = 0;
+
+	while (c->is_taken[r])
+		r++;
+	c->is_taken[r] = true;
+	c->free--;
+	return r;
+}
+
+static void
+drop_use(Schedule *c, int value)
+{
+	Value *v = &c->p->values[value];
+
+	if (--v->uses > 0)
+		return;
+	c->is_taken[v->reg] = false;
+	c->free++;
+}
+
+static int
+operand(const Schedule *c, int value)
+{
+	return c->p->nsums + c->p->values[value].reg;
+}
+
+static void
+put_offset(Schedule *c, const Item *item)
+{
+	if (item->offset)
+		str_printf(&c->run->text, ",#%d", (int)item->offset);
+	str_puts(&c->run->text, "]\n");
+}
+
+static void
+put_load(Schedule *c, Item *item)
+{
+	Value *v = &c->p->values[item->value];
+
+	v->reg = take_register(c);
+	v->is_made = item->is_done = true;
+	str_printf(&c->run->text, "ldr %%%d,[%%%d", operand(c, item->value),
+	           c->run->nsums + c->run->ntemps + item->arg[0]);
+	put_offset(c, item);
+}
+
+/* The result may take the register of an operand that is done with. */
+static void
+put_conversion(Schedule *c, Item *item)
+{
+	Value *v = &c->p->values[item->value];
+	int from = operand(c, item->arg[0]);
+
+	drop_use(c, item->arg[0]);
+	v->reg = take_register(c);
+	v->is_made = item->is_done = true;
+	str_printf(&c->run->text, "sxtb16 %%%d,%%%d%s\n", operand(c, item->value), from,
+	           item->kind == ITEM_ODD ? ",ror #8" : "");
+}
+
+static void
+put_dot(Schedule *c, Item *item)
+{
+	Sum *sum = &c->p->sum[item->value];
+
+	str_printf(&c->run->text, "%s %%%d,%%%d,%%%d", sum->is_set ? "smlad" : "smuad",
+	           sum->number, operand(c, item->arg[0]), operand(c, item->arg[1]));
+	if (sum->is_set)
+		str_printf(&c->run->text, ",%%%d", sum->number);
+	str_putc(&c->run->text, '\n');
+	item->is_done = sum->is_set = true;
+	drop_use(c, item->arg[0]);
+	drop_use(c, item->arg[1]);
+}
+
+static bool
+is_ready(const Schedule *c, const Item *item)
+{
+	const Value *v = c->p->values;
+
+	if (item->is_done || item->kind == ITEM_LOAD || item->kind == ITEM_STORE ||
+	    !v[item->arg[0]].is_made)
+		return false;
+	if (item->kind == ITEM_DOT)
+		return v[item->arg[1]].is_made;
+	return c->free > 0 || v[item->arg[0]].uses == 1;
+}
+
+/* A product that can be added, else a value that can be unpacked; NULL: none. */
+static Item *
+ready_item(Schedule *c)
+{
+	enum { AHEAD = 64 };
+	ArmProducts *p = c->p;
+	Item *found = NULL;
+
+	while (c->first < p->nitems && p->item[c->first].is_done)
+		c->first++;
+	for (int i = c->first; i < p->nitems && i < c->first + AHEAD; i++) {
+		Item *item = &p->item[i];
+
+		if (!is_ready(c, item))
+			continue;
+		if (item->kind == ITEM_DOT)
+			return item;
+		found = found ? found : item;
+	}
+	return found;
+}
+
+/* As many loads as there are registers; false: none. */
+static bool
+put_loads(Schedule *c)
+{
+	ArmProducts *p = c->p;
+	bool any = false;
+
+	for (; c->first_load < p->nitems; c->first_load++) {
+		Item *item = &p->item[c->first_load];
+
+		if (item->kind != ITEM_LOAD || item->is_done)
+			continue;
+		if (c->free <= c->reserve)
+			break;
+		put_load(c, item);
+		any = true;
+	}
+	return any;
+}
+
+static void
+put_stores(Schedule *c)
+{
+	for (int i = c->first; i < c->p->nitems; i++) {
+		const Item *item = &c->p->item[i];
+
+		str_printf(&c->run->text, "str %%%d,[%%%d", c->p->sum[item->value].number,
+		           c->run->nsums + c->run->ntemps + item->arg[0]);
+		put_offset(c, item);
+	}
+}
+
+/* Loads side by side whenever there is nothing else to do; false: registers do not
+ * suffice. */
+static bool
+schedule(ArmProducts *p, ArmRun *run)
+{
+	Schedule c = {.p = p, .run = run, .free = ARM_RUN_REGISTERS - p->nsums - run->nbases};
+	int nworks = p->nitems;
+
+	for (int i = 0; i < p->nvalues; i++)
+		p->values[i].uses = 0;
+	while (nworks > 0 && p->item[nworks - 1].kind == ITEM_STORE)
+		nworks--;
+	for (int i = 0; i < nworks; i++)
+		for (int k = 0; k < (p->item[i].kind == ITEM_DOT ? 2 : 1); k++)
+			if (p->item[i].kind != ITEM_LOAD)
+				p->values[p->item[i].arg[k]].uses++;
+	for (int i = 0; i < p->nvalues; i++)
+		if (p->values[i].conversions > 1)
+			c.reserve = 1;
+	for (;;) {
+		Item *item = ready_item(&c);
+
+		if (item && item->kind == ITEM_DOT)
+			put_dot(&c, item);
+		else if (item)
+			put_conversion(&c, item);
+		else if (c.first == nworks)
+			break;
+		else if (!put_loads(&c))
+			return false;
+	}
+	put_stores(&c);
+	return true;
+}
+
+/* Leaves out the declarations that only loads of the run need. */
+static void
+pick_lets(ArmProducts *p, ArmRun *run, const Stmt *s)
+{
+	int first = run->lets.n;
+
+	memset(p->inside, 0, (size_t)p->fn->vars.n * sizeof *p->inside);
+	count_block(p->inside, s, run->past);
+	for (int i = 0; i < run->nbases; i++)
+		count_uses(p->inside, run->base[i].index, -1);
+	for (int i = run->lets.n; i-- > 0;) {
+		const Stmt *let = run->lets.v[i];
+
+		if (let->var->is_const && p->inside[let->var->index] == p->uses[let->var->index])
+			continue;
+		count_uses(p->inside, let->value, -1);
+		run->lets.v[--first] = let;
+	}
+	run->lets.v += first;
+	run->lets.n -= first;
+}
+
+static bool
+may_start(const Stmt *s)
+{
+	return is_zero_sum(s) || (s->kind == S_VAR && s->var->is_const &&
+	                          s->value->kind == E_LOAD && s->value->type == DT_I32);
+}
+
+bool
+arm_products_find(ArmProducts *p, const Stmt *s, ArmRun *out)
+{
+	int products = 0;
+	Mark mark;
+
+	if (!may_start(s))
+		return false;
+	*out = (ArmRun){0};
+	str_init(&out->text, p->arena);
+	mark = gather(p, out, s);
+	out->past = mark.past;
+	out->nbases = mark.nbases;
+	out->lets.n = mark.nlets;
+	p->nitems = mark.nitems;
+	for (int i = 0; i < p->nitems; i++)
+		products += p->item[i].kind == ITEM_DOT;
+	if (products < FEW_PRODUCTS || !number_sums(p, out, &mark))
+		return false;
+	pick_lets(p, out, s);
+	out->ntemps = ARM_RUN_REGISTERS - out->nsums - out->nbases;
+	return schedule(p, out);
+}
