@@ -275,6 +275,9 @@ sparse_block(const Costs *k, const Conv *c, const SparseShape *s, const SparseLi
 	each += s->planes && sums > 3 ? (sums - 3) * k->load : 0;
 	each += s->planes ? sums / 2 * k->load + sums * k->op : sums * (k->load + k->op);
 	lists = (int64_t)c->oc * l->segments * (2 * k->load + 5 * k->op + k->loop);
+	/* The slot of a row in a ring, and what does not stay in registers for that. */
+	if (!s->planes && !l->window && c->kh > 1)
+		lists += (int64_t)c->oc * l->segments * (10 * k->load + 28 * k->op);
 	/* A test and a branch for each bit; a load, the end and the loop for each byte. */
 	if (s->mask)
 		return lists + bits * 2 * k->op + bits / 8 * (k->load + 3 * k->op + k->loop) +
@@ -293,9 +296,33 @@ cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLis
 
 	if (s->planes)
 		blocks += elements * (k->load + 3 * k->op + k->loop);
-	else if (!conv_is_pointwise(c))
-		blocks += cost_rows(k, c);
+	else if (!conv_is_pointwise(c) && !(l->window && conv_is_unpadded(c)))
+		blocks += cost_rows(k, c) + elements * 3 * k->op;
 	return blocks / 10;
+}
+
+/* A block of `pixels`, in tenths. */
+static int64_t
+quads_block(const Costs *k, const Conv *c, const QuadShape *s, int64_t units, int64_t pixels)
+{
+	bool direct = conv_is_pointwise(c);
+	int64_t lists = (int64_t)c->oc * c->kh * (c->dx > 1 ? c->kw : 1), each, sum;
+
+	each = 2 * k->load + 3 * k->op + pixels * (direct ? k->load + 4 * k->op : 3 * k->load / 2 + 2 * k->op);
+	sum = units * (s->unit * each + k->loop) + lists * (2 * k->load + 5 * k->op + k->loop);
+	/* The slot of a row in a ring, and a pointer to it. */
+	sum += s->strip || c->kh == 1 ? 0 : lists * (3 * k->load + 9 * k->op);
+	return sum + c->oc * (3 * k->load + pixels * k->output);
+}
+
+int64_t
+cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t units)
+{
+	int64_t rest = conv_row_pixels(c) % s->pixels;
+	int64_t blocks = rows_of_blocks(c, s->pixels, quads_block(k, c, s, units, s->pixels),
+	                                quads_block(k, c, s, units, rest));
+
+	return (blocks + (conv_is_pointwise(c) ? 0 : cost_rows(k, c))) / 10;
 }
 
 /* A weight that is no power of two is brought to a register first. */
