@@ -55,7 +55,7 @@ compression_check(const Options *o)
 	check_palette(o);
 	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
 		if (uses[i].given && !compression_is_wanted(o) &&
-		    (i == KEEP_FLOAT || i == MAX_DROP || !shrink_is_wanted(o)))
+		    (i == KEEP_FLOAT || (i == MAX_DROP && !o->shrink_auto) || !shrink_is_wanted(o)))
 			diag_report(o->diag, NULL, W_UNUSED, "'%s' has no effect without '%s'",
 			            uses[i].option, uses[i].needs);
 	if (o->tool == TOOL_MCC && o->labels_file && !o->calib &&

@@ -481,7 +481,7 @@ set_neighbours(Options *o, const char *value)
 	of = *end == ':' && end[1] >= '0' && end[1] <= '9' ? strtol(end + 1, &end, 10) : 0;
 	if (*end || keep < 1 || keep >= of || of > MOST_NEIGHBOURS)
 		return USAGE(o, "'-fprune=%s': it must be a share, as 0.7 or 70%%, layer:SHARE, "
-		             "channel:SHARE, auto, or N:M with 0 < N < M <= %d, as 2:4",
+		             "block:SHARE, channel:SHARE, auto, or N:M with 0 < N < M <= %d, as 2:4",
 		             value, MOST_NEIGHBOURS);
 	o->weights.keep = (int)keep;
 	o->weights.of = (int)of;
@@ -498,14 +498,18 @@ static bool
 set_prune(Options *o, const char *value)
 {
 	WeightOptions *w = &o->weights;
-	static const char channel[] = "channel:", layer[] = "layer:";
+	static const char channel[] = "channel:", layer[] = "layer:", block[] = "block:";
 
-	*w = (WeightOptions){.most = w->most};
+	*w = (WeightOptions){.most = w->most, .powers = w->powers, .cluster = w->cluster};
 	o->prune_auto = strcmp(value, "auto") == 0;
 	if (o->prune_auto)
 		return true;
 	if (starts_with(value, channel))
 		return read_part(o, "-fprune=channel:", value + strlen(channel), &w->channels);
+	if (starts_with(value, block)) {
+		w->each_layer = w->blocks = true;
+		return read_part(o, "-fprune=block:", value + strlen(block), &w->sparsity);
+	}
 	if (starts_with(value, layer)) {
 		w->each_layer = true;
 		return read_part(o, "-fprune=layer:", value + strlen(layer), &w->sparsity);
@@ -533,7 +537,8 @@ set_max_drop(Options *o, const char *value)
 static bool
 set_prune_trees(Options *o, const char *value)
 {
-	return read_share(o, "-fprune-trees=", value, &o->shrink.leaves);
+	o->shrink_auto = strcmp(value, "auto") == 0;
+	return o->shrink_auto || read_share(o, "-fprune-trees=", value, &o->shrink.leaves);
 }
 
 static bool

@@ -96,6 +96,7 @@ typedef struct {
 	DType input_type, output_type; /* -finput-type=, -foutput-type=; DT_COUNT: as `codes` */
 	Names keep_float;
 	TreeShrink shrink;        /* -fprune-trees= and others */
+	bool shrink_auto;         /* -fprune-trees=auto: they are found by search */
 
 	char level;         /* of -O: '0' to '3', 's', 'z' */
 	int tree_code, tree_keys; /* -ftrees: a TreeCode and a TreeKeyKind; -1: any */

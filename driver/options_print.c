@@ -103,6 +103,8 @@ print_tree_options(Str *s, const Options *o)
 		                          o->tree_keys < 0 ? "" : ",",
 		                          o->tree_keys < 0 ? ""
 		                                           : op_enum_words(OP_TREES, "keys")[o->tree_keys]));
+	if (o->shrink_auto)
+		print_joined(s, "-fprune-trees=", "auto");
 	if (k->leaves < 1)
 		print_joined(s, "-fprune-trees=", arena_printf(s->arena, "%g", k->leaves));
 	if (k->trees < 1)
@@ -139,7 +141,9 @@ print_compression(Str *s, const Options *o)
 	if (o->has_max_drop)
 		print_joined(s, "--max-drop=", arena_printf(s->arena, "%g", o->max_drop));
 	if (o->weights.sparsity > 0)
-		print_joined(s, o->weights.each_layer ? "-fprune=layer:" : "-fprune=",
+		print_joined(s, o->weights.blocks       ? "-fprune=block:"
+		                : o->weights.each_layer ? "-fprune=layer:"
+		                                        : "-fprune=",
 		             arena_printf(s->arena, "%g", o->weights.sparsity));
 	if (o->weights.channels > 0)
 		print_joined(s, "-fprune=channel:", arena_printf(s->arena, "%g", o->weights.channels));

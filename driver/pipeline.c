@@ -190,6 +190,9 @@ run_passes(Job *j, const PassList *list, int rounds)
 	cx.tree_code = o->tree_code;
 	cx.tree_keys = o->tree_keys;
 	cx.batch = job_wants_batch(j);
+	cx.max_flash = (int64_t)o->budget.flash;
+	cx.max_ram = (int64_t)o->budget.ram;
+	cx.max_cycles = o->budget.cycles;
 	for (int i = 0; i < PASS_COUNT; i++)
 		cx.remarks[i] = names_pass(&o->remarks, pass_info[i].name) ||
 		                names_pass(&o->remarks, "all");

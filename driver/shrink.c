@@ -2,13 +2,14 @@
 
 #include "driver/calibrate.h"
 #include "driver/guard.h"
+#include "driver/shrink_search.h"
 #include "ir/num.h"
 #include "ir/trees.h"
 
 static bool
 needs_samples(const Options *o)
 {
-	return o->shrink.leaves < 1 || o->shrink.trees < 1;
+	return o->shrink.leaves < 1 || o->shrink.trees < 1 || o->shrink_auto;
 }
 
 bool
@@ -23,6 +24,14 @@ shrink_check(const Options *o)
 	if (needs_samples(o) && !o->calib)
 		diag_report(o->diag, NULL, E_USAGE,
 		            "'-fprune-trees=' and '-fselect-trees=' need samples: add '-fcalib='");
+	if (o->shrink_auto && !o->budget.ram && !o->budget.flash && !o->budget.cycles)
+		diag_report(o->diag, NULL, E_USAGE,
+		            "'-fprune-trees=auto' needs to know how far: add '--max-flash=', "
+		            "'--max-ram=' or '--max-cycles='");
+	if (o->shrink_auto && (o->shrink.leaves < 1 || o->shrink.trees < 1 || o->shrink.value_bits))
+		diag_report(o->diag, NULL, E_USAGE,
+		            "'-fprune-trees=auto' finds itself what '-fselect-trees=' and "
+		            "'-fquantize-trees=' say");
 }
 
 /* ---- Samples ---- */
@@ -72,12 +81,10 @@ get_samples(Job *j, const Node *n, TreeSamples *s)
 /* ---- All ensembles ---- */
 
 bool
-shrink_run(Job *j)
+shrink_graph(Job *j, const TreeShrink *how)
 {
 	bool any = false;
 
-	guard_set_activity("compression", j->input->path);
-	timing_begin(&j->timing, "compress");
 	for (Node *n = j->graph->first, *next; n; n = next) {
 		TreeShrinkReport report;
 		TreeSamples samples;
@@ -87,15 +94,35 @@ shrink_run(Job *j)
 			continue;
 		any = true;
 		if (!get_samples(j, n, &samples) ||
-		    !trees_shrink(j->graph, n, &j->options->shrink, &samples, &report, &j->diag))
+		    !trees_shrink(j->graph, n, how, &samples, &report, &j->diag))
 			return false;
 		VEC_PUSH(j->arena, &j->shrunk, report);
 	}
 	if (!any)
 		return diag_report(&j->diag, &(Loc){.file = j->input->path}, E_UNSUPPORTED,
 		                   "the model has no decision trees that could be compressed");
-	timing_begin(&j->timing, "passes");
 	return graph_verify(j->graph, &j->diag);
+}
+
+bool
+shrink_is_nothing(const TreeShrink *how)
+{
+	return how->trees >= 1 && how->leaves >= 1 && !how->value_bits && !how->threshold_bits;
+}
+
+bool
+shrink_run(Job *j)
+{
+	TreeShrink how = j->options->shrink;
+
+	guard_set_activity("compression", j->input->path);
+	timing_begin(&j->timing, "compress");
+	if (j->options->shrink_auto && !shrink_search(j, &how))
+		return false;
+	if (!shrink_is_nothing(&how) && !shrink_graph(j, &how))
+		return false;
+	timing_begin(&j->timing, "passes");
+	return true;
 }
 
 void

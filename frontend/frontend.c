@@ -144,15 +144,6 @@ frontend_input(const FrontendFile *f, Graph *g, const char *name, Type t, const 
 	return fill_constant(given, &t, data, loc, d) ? graph_const(g, name, t, data) : NULL;
 }
 
-static bool
-is_input(const Graph *g, const Value *v)
-{
-	for (int i = 0; i < g->inputs.n; i++)
-		if (g->inputs.v[i] == v)
-			return true;
-	return false;
-}
-
 /* Every value must have found its input. */
 static Graph *
 check_values(Graph *g, const FrontendFile *f, const char *title, Diag *d)
@@ -165,7 +156,7 @@ check_values(Graph *g, const FrontendFile *f, const char *title, Diag *d)
 
 		if (v && value_is_const(v))
 			continue;
-		if (v && is_input(g, v))
+		if (v && graph_is_input(g, v))
 			diag_report(d, &loc, E_UNSUPPORTED,
 			            "-finput-value: inputs of %s models cannot be fixed", title);
 		else

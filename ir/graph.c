@@ -137,6 +137,15 @@ graph_plain_outputs(const Graph *g)
 	return g->outputs.n - g->states.n;
 }
 
+bool
+graph_is_input(const Graph *g, const Value *v)
+{
+	for (int i = 0; i < g->inputs.n; i++)
+		if (g->inputs.v[i] == v)
+			return true;
+	return false;
+}
+
 Value *
 graph_const(Graph *g, const char *name, Type type, const void *data)
 {

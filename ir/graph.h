@@ -122,6 +122,9 @@ Value *graph_state(Graph *g, const char *name, Type type, const void *initial);
 int graph_plain_inputs(const Graph *g);
 int graph_plain_outputs(const Graph *g);
 
+/* Whether it is one of the inputs, or of the states as they were. */
+bool graph_is_input(const Graph *g, const Value *v);
+
 /* A constant; `data` is borrowed. */
 Value *graph_const(Graph *g, const char *name, Type type, const void *data);
 

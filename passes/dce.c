@@ -6,7 +6,8 @@
  *
  * Operators have no effect but their outputs, so a node of which no output is used
  * goes, and with it what only it used; an unused one of several outputs is no longer
- * asked for, where the operator has optional ones.  Inputs of the graph stay: they are its interface.
+ * asked for, where the operator has optional ones.  Inputs of the graph stay: they are its
+ * interface.
  */
 #include "passes/pass.h"
 

@@ -92,7 +92,8 @@ fuse(Rewrite *r, Node *n, Value *y, Value *c)
 	Type shape;
 	Value *s, *w;
 
-	if (!p || !node_is_plain(p) || !is_linear(p) || y->nuses != 1 || !type_equal(&y->type, &n->out[0]->type) ||
+	if (!p || !node_is_plain(p) || !is_linear(p) || y->nuses != 1 ||
+	    !type_equal(&y->type, &n->out[0]->type) ||
 	    !has_constant_weights(p) || !weight_shape(p, &shape))
 		return false;
 	s = rewrite_channels(r, p, c, &y->type,

@@ -132,7 +132,8 @@ fuse(Rewrite *r, Node *n, Value *y, Value *c)
 {
 	Node *p = y->def;
 
-	if (!p || !node_is_plain(p) || y->nuses != 1 || !value_is_const(c) || !is_accurate(y->type.dtype) ||
+	if (!p || !node_is_plain(p) || y->nuses != 1 || !value_is_const(c) ||
+	    !is_accurate(y->type.dtype) ||
 	    !type_equal(&y->type, &n->out[0]->type))
 		return false;
 	switch ((int)p->op) {

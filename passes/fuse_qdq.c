@@ -203,15 +203,6 @@ has_one_meaning(Qdq *q, const Value *v, const Type *t)
 	return uses == v->nuses;
 }
 
-static bool
-is_input(const Graph *g, const Value *v)
-{
-	for (int i = 0; i < g->inputs.n; i++)
-		if (g->inputs.v[i] == v)
-			return true;
-	return false;
-}
-
 /* A twin of plain codes that come from elsewhere, for a dequantize node of type t. */
 static Value *
 name_codes(Qdq *q, Node *at, Value *v, const Type *t)
@@ -219,7 +210,7 @@ name_codes(Qdq *q, Node *at, Value *v, const Type *t)
 	Type own = labelled(q, v->type.dtype, t);
 	Value *codes = v;
 
-	if (is_input(q->r.g, v) && has_one_meaning(q, v, t))
+	if (graph_is_input(q->r.g, v) && has_one_meaning(q, v, t))
 		v->type.q = own.q;
 	else
 		codes = qdq_try(q, qdq_node(q, at, OP_CODES, NULL, 1, &v, &own));
@@ -233,7 +224,8 @@ read_dequantize(Qdq *q, Node *n)
 	Type t;
 
 	/* Constants get their twins when somebody wants them. */
-	if (value_is_const(v) || n->out[0]->type.dtype != DT_F32 || !qdq_read_type(q, n, &t) || t.q->n != 1)
+	if (value_is_const(v) || n->out[0]->type.dtype != DT_F32 || !qdq_read_type(q, n, &t) ||
+	    t.q->n != 1)
 		return;
 	twin = *slot(q, v);
 	if (twin && !type_same_quant(&twin->type, &t))

@@ -68,6 +68,7 @@ struct PassCtx {
 	const Target *target; /* NULL: any */
 	int tree_code, tree_keys; /* a TreeCode and a TreeKeyKind that the pass trees is to
 	                           * take; -1: as it likes */
+	int64_t max_flash, max_ram, max_cycles; /* budgets of a program; 0: none */
 	bool batch;     /* rows come by the hundred too: NAME_run_batch */
 	bool remarks[PASS_COUNT]; /* passes that are to report R_PASS for each node */
 	PassHooks hooks;

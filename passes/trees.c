@@ -45,7 +45,7 @@ enum {
 typedef struct {
 	TreeCode code;
 	TreeKeyKind keys;
-	int64_t bytes;
+	int64_t bytes, scratch;
 	double cycles;
 	bool possible;
 } Choice;
@@ -62,8 +62,9 @@ typedef struct {
 	double sum;
 	double miss;         /* a branch that was not guessed, */
 	double hard_tests;   /* how many tests make half of them so; 0: none are guessed */
-	double lanes, level, sum_of_many; /* many rows side by side: a test of a row by vectors of 16 bytes, a
-	                      * comparison that finds a rank, a leaf; 0: not known */
+	/* Many rows side by side: a test of a row by vectors of 16 bytes, a comparison that finds
+	 * a rank, a leaf; 0: not known. */
+	double lanes, level, sum_of_many;
 } Machine;
 
 /* Measured with tests/bench/trees.py on x86-64 and on the models of Cortex-M4 and M0. */
@@ -153,6 +154,7 @@ weigh(const PassCtx *cx, const Trees *t, TreeCode code, TreeKeyKind keys)
 		return c;
 	cost = trees_cost(cx->scratch, t, code, keys);
 	c.bytes = cost.bytes + fixed_bytes(&c);
+	c.scratch = cost.scratch;
 	c.cycles = cycles_of(cx, t, &c, &cost);
 	if (code == TREE_CODE_branches && trees_count_tests(cx->scratch, t, NULL) > MOST_TESTS)
 		c.possible = cx->tree_code == TREE_CODE_branches;
@@ -185,27 +187,54 @@ list_choices(const PassCtx *cx, const Trees *t, Choice *list)
 /* Speed that is given away for size. */
 #define NEARLY 1.05
 
-/* The best of the list, of which `wished` takes those that the user asks for; NULL: none. */
+/* The budgets are those of the whole program: what is beside the trees is small. */
+static bool
+is_within(const PassCtx *cx, const Choice *c)
+{
+	return (!cx->max_flash || c->bytes <= cx->max_flash) &&
+	       (!cx->max_ram || c->scratch <= cx->max_ram) &&
+	       (!cx->max_cycles || c->cycles <= (double)cx->max_cycles);
+}
+
+/* The best of those in the list that have `worth`; NULL: none has. */
 static const Choice *
-best_of(const PassCtx *cx, const Choice *list, int n, bool wished)
+best_worth(const PassCtx *cx, const Choice *list, const bool *worth, int n)
 {
 	const Choice *best = NULL;
 	double fastest = HUGE_VAL;
 
 	for (int i = 0; i < n; i++)
-		if (!wished || is_wished(cx, &list[i]))
+		if (worth[i])
 			fastest = fmin(fastest, list[i].cycles);
 	for (int i = 0; i < n; i++) {
 		const Choice *c = &list[i];
 
-		if (wished && !is_wished(cx, c))
-			continue;
-		if (!cx->small && c->cycles > fastest * NEARLY)
+		if (!worth[i] || (!cx->small && c->cycles > fastest * NEARLY))
 			continue;
 		if (!best || c->bytes < best->bytes ||
 		    (c->bytes == best->bytes && c->cycles < best->cycles))
 			best = c;
 	}
+	return best;
+}
+
+/* The best of the list, of which `wished` takes those that the user asks for; NULL: none.
+ * When nothing is within the budgets it is the smallest, which says how far they are off. */
+static const Choice *
+best_of(const PassCtx *cx, const Choice *list, int n, bool wished)
+{
+	const Choice *best = NULL;
+	bool worth[MAX_CHOICES];
+
+	for (int i = 0; i < n; i++)
+		worth[i] = (!wished || is_wished(cx, &list[i])) && is_within(cx, &list[i]);
+	best = best_worth(cx, list, worth, n);
+	for (int i = 0; i < n && !best; i++)
+		worth[i] = !wished || is_wished(cx, &list[i]);
+	if (!best)
+		for (int i = 0; i < n; i++)
+			if (worth[i] && (!best || list[i].bytes < best->bytes))
+				best = &list[i];
 	return best;
 }
 

@@ -261,6 +261,37 @@ list_sparse(Lister *l)
 	add_sparse(l, &mask);
 }
 
+/* ---- Blocks of zeros left out ---- */
+
+static void
+list_quads(Lister *l)
+{
+	const Conv *c = l->c;
+	int64_t all = (int64_t)c->oc * c->kh * c->kw * c->ic / 4, most = conv_row_pixels(c);
+	QuadShape best = {0};
+	int64_t least = 0;
+
+	if (!(l->options->target->isa & ISA_ARM_DSP) || !quads_fits(c) ||
+	    10 * quads_units(c, 1) > 9 * all)
+		return;
+	for (int pixels = 1; pixels <= (most < 4 ? most : 4); pixels++)
+		for (int unit = 1; unit <= 4; unit *= 2) {
+			QuadShape s = {.pixels = pixels, .unit = unit};
+			int64_t cycles;
+
+			if (c->kh > 1 && !is_small(l))
+				s.strip = strip_of(c, 2);
+			cycles = cost_quads(l->costs, c, &s, quads_units(c, unit));
+			if (best.pixels && cycles >= least)
+				continue;
+			best = s;
+			least = cycles;
+		}
+	add(l, arena_printf(l->arena, "blocks %dx1", best.pixels), quads_lower(l->arena, c, &best),
+	    least);
+	l->all.v[l->all.n - 1].is_sparse = true;
+}
+
 /* ---- Weights in the code ---- */
 
 static void
@@ -295,6 +326,7 @@ compressed_list(Arena *a, const Conv *c, const KernelOptions *o, const Costs *co
 	list_palette(&l);
 	if (costs) {
 		list_sparse(&l);
+		list_quads(&l);
 		list_unrolled(&l);
 	}
 	return l.all;

@@ -104,39 +104,6 @@ cost_dense(const Costs *k, const Conv *c, const DenseShape *s)
 	return (lines * line + (s->direct ? 0 : cost_rows(k, c))) / 10;
 }
 
-int64_t
-cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
-{
-	bool flat = conv_is_pointwise(c);
-	int64_t pixels = conv_row_pixels(c);
-	int64_t lines = flat ? 1 : c->batch * c->out_h, taps = (int64_t)c->kh * c->kw * c->ic;
-	int64_t blocks = divide_up(pixels, s->pixels) * lines, group;
-
-	if (s->vectors)
-		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
-	group = taps * ((s->channels + s->pixels) * k->load + s->channels * s->pixels * k->op);
-	/* Lanes are taken apart. */
-	group += s->dual ? taps * 2 * k->op : 0;
-	group += divide_up(taps, s->body) * k->loop;
-	group += s->channels * (3 * k->load + s->pixels * k->output);
-	return (blocks * divide_up(c->oc, s->channels) * group + (flat ? 0 : cost_rows(k, c))) / 10;
-}
-
-int64_t
-cost_braid(const Costs *k, const Conv *c, const BraidShape *s)
-{
-	bool flat = conv_is_pointwise(c);
-	int64_t pixels = flat ? (int64_t)c->batch * c->out_h * c->out_w : c->out_w;
-	int64_t lines = flat ? 1 : c->batch * c->out_h, taps = (int64_t)c->kh * c->kw * c->ic;
-	int64_t blocks = divide_up(pixels, s->pixels) * lines, sums = s->sets * braid_sums(c);
-	int64_t words = sums - s->sets, group;
-
-	group = taps * ((words + s->pixels) * k->load + words * s->pixels * k->op);
-	group += divide_up(taps, s->body) * k->loop;
-	group += (words + 2 * sums) * k->load + s->pixels * (3 * words * k->op + sums * k->output);
-	return (blocks * divide_up(c->oc, sums) * group + (flat ? 0 : cost_rows(k, c))) / 10;
-}
-
 /* Blocks of whole pixels of a row, and what is left of it. */
 static int64_t
 rows_of_blocks(const Conv *c, int pixels, int64_t whole, int64_t rest)
@@ -146,6 +113,74 @@ rows_of_blocks(const Conv *c, int pixels, int64_t whole, int64_t rest)
 	int64_t lines = flat ? 1 : c->batch * c->out_h;
 
 	return lines * (width / pixels * whole + (width % pixels ? rest : 0));
+}
+
+/* A multiplier in parts takes three products instead of a long one of many steps. */
+static int64_t
+scaled(const Costs *k, bool parts)
+{
+	return parts ? k->output * 6 / 10 : k->output;
+}
+
+/* Rows of a depthwise kernel: columns are shared by the pixels. */
+static int64_t
+depthwise_window(const Costs *k, const Conv *c, int64_t pixels)
+{
+	int64_t apart = (pixels - 1) * c->sx + (c->kw - 1) * c->dx + 1;
+	int64_t columns = apart < c->kw * pixels ? apart : c->kw * pixels;
+
+	return c->kh * ((columns + c->kw) * k->load + c->kw * pixels * k->op + k->loop / 4) +
+	       2 * k->loop;
+}
+
+/* A block of `pixels`, in tenths. */
+static int64_t
+scalar_block(const Costs *k, const Conv *c, const ScalarShape *s, int64_t pixels)
+{
+	int64_t taps = (int64_t)c->kh * c->kw * c->ic, group;
+
+	if (s->vectors)
+		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
+	group = taps * ((s->channels + pixels) * k->load + s->channels * pixels * k->op);
+	/* Lanes are taken apart. */
+	group += s->dual ? taps * 2 * k->op : 0;
+	group += divide_up(taps, s->body) * k->loop;
+	if (c->groups > 1)
+		group = depthwise_window(k, c, pixels);
+	group += s->channels * (3 * k->load + pixels * scaled(k, s->parts));
+	return divide_up(c->oc, s->channels) * group;
+}
+
+int64_t
+cost_scalar(const Costs *k, const Conv *c, const ScalarShape *s)
+{
+	int64_t blocks = rows_of_blocks(c, s->pixels, scalar_block(k, c, s, s->pixels),
+	                                scalar_block(k, c, s, conv_row_pixels(c) % s->pixels));
+
+	return (blocks + (conv_is_pointwise(c) ? 0 : cost_rows(k, c))) / 10;
+}
+
+/* A block of `pixels`, in tenths. */
+static int64_t
+braid_block(const Costs *k, const Conv *c, const BraidShape *s, int64_t pixels)
+{
+	int64_t taps = (int64_t)c->kh * c->kw * c->ic, runs = c->kh * (c->dx > 1 ? c->kw : 1);
+	int64_t sums = s->sets * braid_sums(c), words = sums - s->sets, group;
+
+	group = taps * ((words + pixels) * k->load + words * pixels * k->op);
+	group += (runs > 1 ? runs : 0) * k->loop + taps / s->body * k->loop;
+	group += (words + 2 * sums) * k->load;
+	group += pixels * (3 * words * k->op / 2 + sums * scaled(k, s->parts));
+	return divide_up(c->oc, sums) * group;
+}
+
+int64_t
+cost_braid(const Costs *k, const Conv *c, const BraidShape *s)
+{
+	int64_t blocks = rows_of_blocks(c, s->pixels, braid_block(k, c, s, s->pixels),
+	                                braid_block(k, c, s, conv_row_pixels(c) % s->pixels));
+
+	return (blocks + (conv_is_pointwise(c) ? 0 : cost_rows(k, c))) / 10;
 }
 
 /* A block of `pixels`, in tenths. */
@@ -240,6 +275,9 @@ sparse_block(const Costs *k, const Conv *c, const SparseShape *s, const SparseLi
 	each += s->planes && sums > 3 ? (sums - 3) * k->load : 0;
 	each += s->planes ? sums / 2 * k->load + sums * k->op : sums * (k->load + k->op);
 	lists = (int64_t)c->oc * l->segments * (2 * k->load + 5 * k->op + k->loop);
+	/* The slot of a row in a ring, and what does not stay in registers for that. */
+	if (!s->planes && !l->window && c->kh > 1)
+		lists += (int64_t)c->oc * l->segments * (10 * k->load + 28 * k->op);
 	/* A test and a branch for each bit; a load, the end and the loop for each byte. */
 	if (s->mask)
 		return lists + bits * 2 * k->op + bits / 8 * (k->load + 3 * k->op + k->loop) +
@@ -258,9 +296,33 @@ cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLis
 
 	if (s->planes)
 		blocks += elements * (k->load + 3 * k->op + k->loop);
-	else if (!conv_is_pointwise(c))
-		blocks += cost_rows(k, c);
+	else if (!conv_is_pointwise(c) && !(l->window && conv_is_unpadded(c)))
+		blocks += cost_rows(k, c) + elements * 3 * k->op;
 	return blocks / 10;
+}
+
+/* A block of `pixels`, in tenths. */
+static int64_t
+quads_block(const Costs *k, const Conv *c, const QuadShape *s, int64_t units, int64_t pixels)
+{
+	bool direct = conv_is_pointwise(c);
+	int64_t lists = (int64_t)c->oc * c->kh * (c->dx > 1 ? c->kw : 1), each, sum;
+
+	each = 2 * k->load + 3 * k->op + pixels * (direct ? k->load + 4 * k->op : 3 * k->load / 2 + 2 * k->op);
+	sum = units * (s->unit * each + k->loop) + lists * (2 * k->load + 5 * k->op + k->loop);
+	/* The slot of a row in a ring, and a pointer to it. */
+	sum += s->strip || c->kh == 1 ? 0 : lists * (3 * k->load + 9 * k->op);
+	return sum + c->oc * (3 * k->load + pixels * k->output);
+}
+
+int64_t
+cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t units)
+{
+	int64_t rest = conv_row_pixels(c) % s->pixels;
+	int64_t blocks = rows_of_blocks(c, s->pixels, quads_block(k, c, s, units, s->pixels),
+	                                quads_block(k, c, s, units, rest));
+
+	return (blocks + (conv_is_pointwise(c) ? 0 : cost_rows(k, c))) / 10;
 }
 
 /* A weight that is no power of two is brought to a register first. */
@@ -275,16 +337,21 @@ cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s)
 	return (pixels * pixel + (conv_is_unpadded(c) ? 0 : cost_rows(k, c))) / 10;
 }
 
+/* Additions take half as long as products with additions where those are two steps.  With
+ * few registers some of everything is kept in memory. */
 int64_t
 cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 {
 	int64_t tiles = divide_up(c->out_w, 4) * divide_up(c->out_h, 4) * c->batch, products, in, out;
 	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic;
+	bool few = s->tiles <= 2;
+	int64_t add = s->pairs || few ? k->op : k->op / 2;
 
 	products = (2 + s->tiles) * run_load(k, 2 * s->tiles) + 2 * s->tiles * k->op;
+	products = products * (few ? 3 : 2) / 2;
 	products = 36 * words * divide_up(c->oc, 2) * (products + k->loop / 2) / s->tiles;
-	in = words * (81 * (k->load + k->op) + 400 * k->op);
-	out = c->oc * (80 * (k->load + k->op) + 250 * k->op + 16 * k->output);
+	in = words * (81 * (k->load + add) + 400 * add);
+	out = c->oc * (80 * (k->load + add) + 250 * add + 16 * scaled(k, s->parts));
 	return tiles * (products + in + out) / 10;
 }
 

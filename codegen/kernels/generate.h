@@ -140,6 +140,18 @@ bool sparse_fits(const Conv *c, const SparseShape *shape);
 LFunc *sparse_lower(Arena *a, const Conv *c, const SparseShape *shape);
 
 typedef struct {
+	int pixels;    /* up to 4 */
+	int unit;      /* blocks that the loop over a list takes at a time */
+	int32_t strip; /* output rows that are buffered at a time; 0: a ring */
+} QuadShape;
+
+/* Blocks of four weights of zero left out, for two 16-bit products an instruction; and how
+ * many units of others there are (quads.c). */
+bool quads_fits(const Conv *c);
+int64_t quads_units(const Conv *c, int unit);
+LFunc *quads_lower(Arena *a, const Conv *c, const QuadShape *shape);
+
+typedef struct {
 	int channels; /* at a time, up to 8 */
 	bool dsp;     /* for machines with DSP instructions */
 } UnrolledShape;

@@ -319,24 +319,32 @@ scalar_shape(const Chooser *ch)
 	return s;
 }
 
-/* Shapes that the registers have room for: channels that do not exist are summed, too. */
+/* A number of sets, with as many pixels as the registers have room for. */
+static BraidShape
+braid_shape(const Chooser *ch, int sets)
+{
+	const Conv *c = ch->conv;
+	bool many, few, one = conv_row_pixels(c) == 1;
+	BraidShape s = {.sets = sets, .body = 8, .strip = strip_rows(c)};
+
+	count_registers(ch, &many, &few);
+	s.pixels = few || one ? 1 : many ? 4 : braid_sums(c) > 3 ? 2 : 3;
+	s.one_by_one = few;
+	s.parts = few || (!many && one);
+	return s;
+}
+
+/* The fastest shape: channels that do not exist are summed, too. */
 static BraidShape
 best_braid(const Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool many, few;
-	BraidShape best = {0};
+	bool many, few, two;
+	BraidShape best = braid_shape(ch, 1), s = braid_shape(ch, 2);
 
 	count_registers(ch, &many, &few);
-	for (int sets = 1; sets <= (many || few || conv_row_pixels(c) == 1 ? 2 : 1); sets++) {
-		BraidShape s = {.sets = sets, .body = 8, .strip = strip_rows(c), .one_by_one = few,
-		                .parts = few || (!many && conv_row_pixels(c) == 1)};
-
-		s.pixels = few || conv_row_pixels(c) == 1 ? 1 : many ? 4 : 3;
-		if (!best.sets || cost_braid(ch->costs, c, &s) < cost_braid(ch->costs, c, &best))
-			best = s;
-	}
-	return best;
+	two = few ? braid_sums(c) <= 3 : many || conv_row_pixels(c) == 1;
+	return two && cost_braid(ch->costs, c, &s) < cost_braid(ch->costs, c, &best) ? s : best;
 }
 
 /* Sums of several channels in a word less, for flash. */

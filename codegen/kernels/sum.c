@@ -1,6 +1,7 @@
 /*
  * Sums and differences of int8 tensors of one shape: what the reference lowering computes
- * of one input is looked up by its value, so that only the sum itself is scaled.
+ * of one input is looked up by its value, so that only the sum itself is scaled.  The input
+ * with the larger scale is often only shifted, which needs no table.
  */
 #include "codegen/kernels/generate.h"
 #include "ir/op.h"
@@ -13,6 +14,9 @@ typedef struct {
 	Conv c;              /* for scale_begin() */
 	int32_t *table[2];   /* by value + 128: twice the term, that of a difference's second
 	                      * input negated */
+	int shifted;         /* the input whose terms are its values times 2^shift, but for
+	                      * what the other one's have more; -1: none */
+	int shift;
 } Sum;
 
 /* The terms of input i: its values scaled as the reference lowering does. */
@@ -51,6 +55,33 @@ largest(const int32_t *table)
 	return most;
 }
 
+/* Whether terms are values times a power of two, and a number. */
+static bool
+is_shifted(const int32_t *table, int *shift)
+{
+	int64_t step = (int64_t)table[1] - table[0];
+
+	for (*shift = 0; *shift < 24 && step != INT64_C(1) << *shift; ++*shift)
+		continue;
+	for (int i = 1; i < VALUES; i++)
+		if ((int64_t)table[i] - table[i - 1] != INT64_C(1) << *shift)
+			return false;
+	return true;
+}
+
+/* Moves what a shift does not give to the other input's terms; there is room for it, as
+ * it is the term of value 0. */
+static void
+find_shifted(Sum *s)
+{
+	s->shifted = -1;
+	for (int i = 0; i < 2 && s->shifted < 0; i++)
+		if (is_shifted(s->table[i], &s->shift))
+			s->shifted = i;
+	for (int i = 0; i < VALUES && s->shifted >= 0; i++)
+		s->table[1 - s->shifted][i] += s->table[s->shifted][VALUES / 2];
+}
+
 static bool
 is_int8_like(const Value *v, const Type *t)
 {
@@ -73,25 +104,49 @@ read_sum(Sum *s, Arena *a, const Node *n)
 	              .range = quant_range(y, node_activation(n))};
 	for (int i = 0; i < 2; i++)
 		s->table[i] = make_table(a, n, &s->f, i);
-	return largest(s->table[0]) + largest(s->table[1]) < INT32_MAX;
+	if (largest(s->table[0]) + largest(s->table[1]) >= INT32_MAX)
+		return false;
+	find_shifted(s);
+	return true;
 }
 
-/* Element i; `table` has the terms of either input. */
-static void
-lower_element(LowerCtx *cx, const Sum *s, const Scale *scale, LBuf *const *table, Expr *i)
+enum { TOGETHER = 2 };
+
+/* The term of input k, whose value is x. */
+static Expr *
+term_of(LowerCtx *cx, const Sum *s, LBuf *const *table, int k, Expr *x)
 {
 	LBuilder *b = &cx->b;
-	Expr *sum = NULL;
 
-	for (int k = 0; k < 2; k++) {
-		Expr *at = loop_cvt(b, DT_IDX, loop_load_compute(b, cx->in[k], i)), *term;
+	if (k == s->shifted)
+		return loop_op2(b, KOP_SHL, x, loop_int(b, DT_I32, s->shift));
+	x = loop_add(b, loop_cvt(b, DT_IDX, x), loop_idx(b, VALUES / 2));
+	return loop_let(b, "term", loop_load(b, table[k], x));
+}
 
-		term = loop_load(b, table[k], loop_add(b, at, loop_idx(b, VALUES / 2)));
-		sum = k ? loop_add(b, sum, term) : loop_let(b, "term", term);
+/* Elements i and on, loads before what needs them; `table` has the terms of either input. */
+static void
+add_elements(LowerCtx *cx, const Sum *s, const Scale *scale, LBuf *const *table, Expr *i,
+               int n)
+{
+	LBuilder *b = &cx->b;
+	Expr *x[2][TOGETHER], *sum[TOGETHER];
+
+	for (int e = 0; e < n; e++)
+		for (int k = 0; k < 2; k++)
+			x[k][e] = loop_let(b, "x", loop_load_compute(b, cx->in[k],
+			                                             loop_add(b, i, loop_idx(b, e))));
+	for (int e = 0; e < n; e++) {
+		int first = s->shifted == 0;
+
+		sum[e] = term_of(cx, s, table, first, x[first][e]);
+		sum[e] = loop_let(b, "sum", loop_add(b, sum[e], term_of(cx, s, table, 1 - first,
+		                                                       x[1 - first][e])));
 	}
-	scale_store(cx, scale, i, loop_idx(b, 0), sum,
-	            loop_int(b, DT_I32, scale_multiplier(&s->c, 0)),
-	            loop_int(b, DT_I32, scale_shift(scale, &s->c, 0)));
+	for (int e = 0; e < n; e++)
+		scale_store(cx, scale, loop_add(b, i, loop_idx(b, e)), loop_idx(b, 0), sum[e],
+		            loop_int(b, DT_I32, scale_multiplier(&s->c, 0)),
+		            loop_int(b, DT_I32, scale_shift(scale, &s->c, 0)));
 }
 
 LFunc *
@@ -101,8 +156,8 @@ sum_lower(Arena *a, const Node *n, const SumShape *shape)
 	LowerCtx cx;
 	LBuilder *b = &cx.b;
 	Scale scale;
-	LBuf *table[2];
-	int32_t count, step;
+	LBuf *table[2] = {NULL};
+	int32_t count, step, each;
 	Expr *i;
 
 	if (!read_sum(&s, a, n))
@@ -112,12 +167,14 @@ sum_lower(Arena *a, const Node *n, const SumShape *shape)
 	if (shape->powers)
 		scale_use_powers(&scale, &s.c);
 	for (int k = 0; k < 2; k++)
-		table[k] = lower_constant(&cx, k ? "terms1" : "terms0", DT_I32, VALUES, s.table[k]);
+		if (k != s.shifted)
+			table[k] = lower_constant(&cx, k ? "terms1" : "terms0", DT_I32, VALUES, s.table[k]);
 	count = type_numel(&n->out[0]->type);
 	step = count % shape->at_once == 0 ? shape->at_once : 1;
 	i = loop_for_step(b, "i", 0, count, step);
-	for (int32_t k = 0; k < step; k++)
-		lower_element(&cx, &s, &scale, table, loop_add(b, i, loop_idx(b, k)));
+	each = step % TOGETHER == 0 ? TOGETHER : 1;
+	for (int32_t k = 0; k < step; k += each)
+		add_elements(&cx, &s, &scale, table, loop_add(b, i, loop_idx(b, k)), each);
 	loop_end(b);
 	return loop_finish(b);
 }

@@ -258,8 +258,8 @@ weight_of(const Channels *d, int32_t oc, int32_t outer, int32_t run, int32_t e)
 
 	/* A run is all channels of one tap, or a row of taps of one channel. */
 	if (c->planar)
-		return (double)(d->outer > 1 ? c->w[((oc * c->ic + outer) * c->kh + run) * c->kw + e]
-		                             : c->w[(oc * c->ic * c->kh + run) * c->kw + e]);
+		return (double)c->w[((oc * c->ic + (d->outer > 1 ? outer : 0)) * c->kh + run) *
+		                            c->kw + e];
 	if (kx >= c->kw || ic >= c->ic)
 		return 0;
 	return d->q ? conv_weight(d->q, oc, ky, kx, ic)
@@ -282,8 +282,9 @@ make_weights(Channels *d)
 		int32_t block = p->lanes * p->vectors, steps = d->outer * d->runs * d->run;
 
 		for (int32_t k = 0; k < p->blocks * steps * block * d->each; k++) {
-			int32_t e = k % d->each, oc = k / d->each % block, step = k / d->each / block;
-			int32_t outer = step / (d->runs * d->run) % d->outer, run = step / d->run % d->runs;
+			int32_t e = k % d->each, oc = k / d->each % block;
+			int32_t step = k / d->each / block, run = step / d->run % d->runs;
+			int32_t outer = step / (d->runs * d->run) % d->outer;
 			double v = weight_of(d, p->first + step / steps * block + oc, outer, run,
 			                     step % d->run * d->each + e);
 
@@ -453,10 +454,11 @@ add_step(Channels *d, const Part *p, Expr *x_at, Expr *w_at, int32_t k, int pixe
 	LBuilder *b = builder(d);
 	Expr *w[MAX_VECTORS];
 
-	for (int v = 0; v < p->vectors; v++)
-		w[v] = loop_let(b, "wv",
-		                load_weights(d, plus(d, w_at, (k * p->vectors + v) * p->lanes * d->each),
-		                             p->lanes));
+	for (int v = 0; v < p->vectors; v++) {
+		Expr *at = plus(d, w_at, (k * p->vectors + v) * p->lanes * d->each);
+
+		w[v] = loop_let(b, "wv", load_weights(d, at, p->lanes));
+	}
 	for (int i = 0; i < pixels; i++) {
 		Expr *x = NULL;
 
@@ -478,8 +480,11 @@ add_run(Channels *d, const Part *p, Expr *x_at, Expr *w_at, int pixels)
 
 	if (whole > BODY) {
 		Expr *k = loop_for_step(b, "k", 0, whole, BODY);
-		Expr *x = lower_let(&d->cx, "x_k", loop_add(b, x_at, loop_affine(b, k, d->step, 0)));
-		Expr *w = lower_let(&d->cx, "w_k", loop_add(b, w_at, loop_affine(b, k, block, 0)));
+		Expr *x = loop_add(b, x_at, loop_affine(b, k, d->step, 0));
+		Expr *w = loop_add(b, w_at, loop_affine(b, k, block, 0));
+
+		x = lower_let(&d->cx, "x_k", x);
+		w = lower_let(&d->cx, "w_k", w);
 
 		for (int32_t i = 0; i < BODY; i++)
 			add_step(d, p, x, w, i, pixels);
@@ -515,7 +520,8 @@ turn_tile(Channels *d, const Part *p, Expr *y_at, int pixels)
 
 	y_at = lower_let(&d->cx, "y_c", loop_add(b, y_at, loop_affine(b, c, d->y_channel, 0)));
 	for (int i = 0; i < pixels; i++)
-		loop_store(b, d->cx.out[0], plus(d, y_at, i), loop_load(b, d->tile, plus(d, c, i * block)));
+		loop_store(b, d->cx.out[0], plus(d, y_at, i),
+		           loop_load(b, d->tile, plus(d, c, i * block)));
 	loop_end(b);
 }
 
@@ -531,7 +537,8 @@ store_block(Channels *d, const Part *p, Expr *y_at, Expr *channel, int pixels)
 			               : lower_activation(&d->cx, d->c->n, sum);
 
 			if (d->tile)
-				loop_store(b, d->tile, loop_idx(b, (i * p->vectors + v) * p->lanes), y);
+				loop_store(b, d->tile,
+				           loop_idx(b, (i * p->vectors + v) * p->lanes), y);
 			else
 				loop_store_cvt(b, d->cx.out[0],
 				               plus(d, y_at, i * d->y_pixel + v * p->lanes), y);

@@ -266,7 +266,8 @@ fill_planes(Planar *p, Expr *x_at, int32_t channels)
 	int depth = b->depth;
 	Expr *ic = lower_for(&p->cx, "ic", channels), *to;
 
-	x_at = lower_let(&p->cx, "x_ic", loop_add(b, x_at, loop_affine(b, ic, c->in_h * c->in_w, 0)));
+	x_at = loop_add(b, x_at, loop_affine(b, ic, c->in_h * c->in_w, 0));
+	x_at = lower_let(&p->cx, "x_ic", x_at);
 	to = lower_let(&p->cx, "to_ic", loop_affine(b, ic, p->channel, 0));
 	for (int32_t phase = 0; phase < c->sy * c->sx; phase++)
 		if (p->phase_at[phase] >= 0)
@@ -416,7 +417,8 @@ lower_rows(Planar *p, Expr *w_at, Expr *first, int channels, Expr *y_at)
 	const FloatConv *c = p->c;
 	LBuilder *b = builder(p);
 	int32_t block = p->shape.lanes * p->shape.vectors;
-	int32_t rows = block > c->out_w ? block / c->out_w : 1, part = block < c->out_w ? block : c->out_w;
+	int32_t rows = block > c->out_w ? block / c->out_w : 1;
+	int32_t part = block < c->out_w ? block : c->out_w;
 	Expr *oy = loop_for_step(b, "oy", 0, c->out_h, rows);
 	Expr *ox = loop_for_step(b, "ox", 0, c->out_w, part);
 	Expr *x_at = loop_add(b, loop_affine(b, oy, p->row, 0), ox);
@@ -474,14 +476,14 @@ lower_dense(Planar *p, Expr *x_at, Expr *y_at)
 	int channels = p->shape.channels;
 	int32_t whole = c->oc / channels * channels;
 	int depth = b->depth;
+	Expr *oc;
 
 	if (!p->direct) {
 		fill_planes(p, x_at, c->ic);
 		x_at = loop_idx(b, 0);
 	}
-	lower_channels(p, x_at,
-	               whole > channels ? loop_for_step(b, "oc", 0, whole, channels) : loop_idx(b, 0),
-	               channels, y_at);
+	oc = whole > channels ? loop_for_step(b, "oc", 0, whole, channels) : loop_idx(b, 0);
+	lower_channels(p, x_at, oc, channels, y_at);
 	lower_end_to(&p->cx, depth);
 	if (whole < c->oc)
 		lower_channels(p, x_at, loop_idx(b, whole), c->oc - whole, y_at);

@@ -125,7 +125,8 @@ tighten(Exact *e, const Edge *edge, bool *changed)
 		e->now.hi[edge->from] = hi;
 		*changed = true;
 	}
-	return e->now.lo[edge->to] <= e->now.hi[edge->to] && e->now.lo[edge->from] <= e->now.hi[edge->from];
+	return e->now.lo[edge->to] <= e->now.hi[edge->to] &&
+	       e->now.lo[edge->from] <= e->now.hi[edge->from];
 }
 
 /* The distances that the places allow. */

@@ -45,6 +45,8 @@ typedef struct {
 	VEC(Block) trees;
 	int32_t features, classes;
 	int32_t width; /* numbers that a leaf gives */
+	int last_line;
+	bool is_whole; /* it has an end */
 	Ensemble *e;
 } Lgb;
 
@@ -98,7 +100,11 @@ split_blocks(Lgb *m)
 		text = arena_strndup(m->a, s, n);
 		line++;
 		s = stop ? stop + 1 : end;
-		if (strcmp(text, "end of trees") == 0)
+		m->last_line = line;
+		/* Version 2 has no such line, but what follows it. */
+		m->is_whole = strcmp(text, "end of trees") == 0 ||
+		              strcmp(text, "feature importances:") == 0;
+		if (m->is_whole)
 			return;
 		if (strncmp(text, "Tree=", 5) == 0) {
 			Block block = {.line = line, .number = m->trees.n};
@@ -585,6 +591,10 @@ lightgbm_read(const FrontendFile *f, Diag *d)
 	Value *y;
 
 	m.header.line = 1;
+	if (!lightgbm_sniff(f->bytes, f->size)) {
+		bad(&m, 1, "a model of LightGBM begins with the lines 'tree' and 'version=v4'");
+		return NULL;
+	}
 	split_blocks(&m);
 	m.b.g = graph_new(f->arena, "lightgbm");
 	if (!read_int(&m, &m.header, "max_feature_idx", -1, 0, 1 << 24, &last) ||
@@ -593,6 +603,11 @@ lightgbm_read(const FrontendFile *f, Diag *d)
 		return NULL;
 	m.features = last + 1;
 	y = transform(&m, sum_trees(&m));
+	/* A file that ends early would be another model, with fewer trees. */
+	if (y && !m.is_whole) {
+		bad(&m, m.last_line, "the file ends before the line 'end of trees'");
+		return NULL;
+	}
 	/* One number a row has no axis of its own. */
 	if (y && m.classes == 1)
 		y = build_reshape(&m.b, y, 1, y->type.dim);

@@ -423,15 +423,29 @@ begin(Fft *f, TflKernel *k, TNode *n, bool inverse)
 	return true;
 }
 
-/* The length of rows, which must be in [lo, hi]. */
-static bool
-row_length(TNode *n, const Type *t, int lo, int hi, int *length, int *rows)
+/* How many rows there are, which must have from lo to hi numbers; 0: an error. */
+static int
+count_rows(TNode *n, const Type *t, int lo, int hi)
 {
-	*length = t->rank > 0 ? t->dim[t->rank - 1] : 1;
-	*rows = *length > 0 ? type_numel(t) / *length : 0;
-	if (*rows > 0 && *length >= lo && *length <= hi)
-		return true;
-	return tfl_error(n, E_SHAPE, "rows of %d numbers do not fit the transform", *length);
+	int length = t->rank > 0 ? t->dim[t->rank - 1] : 1;
+	int rows = length > 0 ? type_numel(t) / length : 0;
+
+	if (rows > 0 && length >= lo && length <= hi)
+		return rows;
+	tfl_error(n, E_SHAPE, "rows of %d numbers do not fit the transform", length);
+	return 0;
+}
+
+/* The same for the input, and the output, of which all rows have `out` numbers. */
+static int
+check_rows(TNode *n, int lo, int hi, int out)
+{
+	int rows = count_rows(n, tfl_type(n, 0), lo, hi);
+	int out_rows = rows ? count_rows(n, tfl_out_type(n), out, out) : 0;
+
+	if (out_rows && rows != out_rows)
+		tfl_error(n, E_SHAPE, "%d rows, but %d of the output", rows, out_rows);
+	return rows == out_rows ? rows : 0;
 }
 
 static bool
@@ -450,38 +464,29 @@ add_buffers(Fft *f, LBuf **x, LBuf **y)
 bool
 tfl_read_signal_rfft(TNode *n)
 {
-	int count, rows, out, out_rows;
 	TflKernel k;
 	LBuf *x, *y;
 	Fft f;
+	int rows;
 
 	if (!begin(&f, &k, n, false) ||
-	    !row_length(n, tfl_type(n, 0), 1, 2 * f.length, &count, &rows) ||
-	    !row_length(n, tfl_out_type(n), 2 * f.length + 2, 2 * f.length + 2, &out, &out_rows))
+	    !(rows = check_rows(n, 1, 2 * f.length, 2 * f.length + 2)) || !add_buffers(&f, &x, &y))
 		return false;
-	if (rows != out_rows)
-		return tfl_error(n, E_SHAPE, "%d rows, but %d of the output", rows, out_rows);
-	if (!add_buffers(&f, &x, &y))
-		return false;
-	forward(&f, x, y, rows, count);
+	forward(&f, x, y, rows, x->count / rows);
 	return tfl_kernel_finish(&k);
 }
 
 bool
 tfl_read_signal_irfft(TNode *n)
 {
-	int count, rows, out, out_rows;
 	TflKernel k;
 	LBuf *x, *y;
 	Fft f;
+	int rows;
 
 	if (!begin(&f, &k, n, true) ||
-	    !row_length(n, tfl_type(n, 0), 2 * f.length + 2, 2 * f.length + 2, &count, &rows) ||
-	    !row_length(n, tfl_out_type(n), 2 * f.length, 2 * f.length, &out, &out_rows))
-		return false;
-	if (rows != out_rows)
-		return tfl_error(n, E_SHAPE, "%d rows, but %d of the output", rows, out_rows);
-	if (!add_buffers(&f, &x, &y))
+	    !(rows = check_rows(n, 2 * f.length + 2, 2 * f.length + 2, 2 * f.length)) ||
+	    !add_buffers(&f, &x, &y))
 		return false;
 	backward(&f, x, y, rows);
 	return tfl_kernel_finish(&k);

@@ -218,37 +218,46 @@ filter_size(TNode *n, const Type *f, int64_t kernel[2])
 	return true;
 }
 
+/* The window with the size of the weights; how many groups of channels the input has, or
+ * with `depthwise` how many outputs each of its channels; 0: an error. */
+static int32_t
+window_channels(TNode *n, Window *w, bool depthwise)
+{
+	const Type *f = tfl_type(n, 1), *x = tfl_type(n, 0);
+	int32_t part, whole;
+
+	if (!filter_size(n, f, w->kernel) || !check_window(n, w))
+		return 0;
+	part = depthwise ? x->dim[3] : f->dim[3];
+	whole = depthwise ? f->dim[3] : x->dim[3];
+	if (part >= 1 && whole >= 1 && whole % part == 0)
+		return whole / part;
+	tfl_error(n, E_SHAPE, "weights for %d channels do not fit %d of the input", f->dim[3],
+	          x->dim[3]);
+	return 0;
+}
+
 bool
 tfl_read_conv(TNode *n)
 {
 	const FbConv2DOptions *o = &n->options.as_Conv2DOptions;
-	const Type *f = tfl_type(n, 1), *x = tfl_type(n, 0);
 	Window w = {o->padding, {1, 1}, {o->stride_h, o->stride_w},
 	            {o->dilation_h, o->dilation_w}};
+	int32_t groups = window_channels(n, &w, false);
 
-	if (!filter_size(n, f, w.kernel) || !check_window(n, &w))
-		return false;
-	if (f->dim[3] < 1 || x->dim[3] % f->dim[3] != 0)
-		return tfl_error(n, E_SHAPE, "weights for %d channels do not fit %d of the input",
-		                 f->dim[3], x->dim[3]);
-	return conv(n, &w, x->dim[3] / f->dim[3], tfl_weights(n, 0, 1, true), o->activation,
-	            o->quantized_bias_type);
+	return groups && conv(n, &w, groups, tfl_weights(n, 0, 1, true), o->activation,
+	                      o->quantized_bias_type);
 }
 
 bool
 tfl_read_depthwise(TNode *n)
 {
 	const FbDepthwiseConv2DOptions *o = &n->options.as_DepthwiseConv2DOptions;
-	const Type *f = tfl_type(n, 1), *x = tfl_type(n, 0);
 	Window w = {o->padding, {1, 1}, {o->stride_h, o->stride_w},
 	            {o->dilation_h, o->dilation_w}};
 
-	if (!filter_size(n, f, w.kernel) || !check_window(n, &w))
-		return false;
-	if (x->dim[3] < 1 || f->dim[3] % x->dim[3] != 0)
-		return tfl_error(n, E_SHAPE, "weights for %d channels do not fit %d of the input",
-		                 f->dim[3], x->dim[3]);
-	return conv(n, &w, x->dim[3], depthwise_weights(n), o->activation, 0);
+	return window_channels(n, &w, true) &&
+	       conv(n, &w, tfl_type(n, 0)->dim[3], depthwise_weights(n), o->activation, 0);
 }
 
 /* Padding that gives an output of that length: what the output lacks is output

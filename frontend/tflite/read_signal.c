@@ -78,6 +78,19 @@ bit_length(LBuilder *b, Expr *x)
 	                                      loop_cvt(b, DT_I32, loop_get(b, rest))));
 }
 
+/* Starts a kernel that takes the first inputs of the operator under these names and makes
+ * its first output. */
+static bool
+begin(TflKernel *k, TNode *n, const char *name, const char *const *inputs, int nins, LBuf **in,
+      LBuf **y)
+{
+	tfl_kernel_begin(k, n, name);
+	for (int i = 0; i < nins; i++)
+		in[i] = tfl_kernel_in(k, inputs[i], tfl_in(n, i));
+	*y = tfl_kernel_out(k, "y", 0);
+	return !k->failed;
+}
+
 /* ---- Window, scale, energy ---- */
 
 bool
@@ -87,7 +100,7 @@ tfl_read_signal_window(TNode *n)
 	int64_t shift;
 	TflKernel k;
 	LBuilder *b = &k.b;
-	LBuf *x, *w, *y;
+	LBuf *in[2], *y;
 	Expr *row, *i, *at, *v;
 
 	if (!tfl_custom(n, "shift", 0, 31, &shift) || !check_in(n, 0, DT_I16) ||
@@ -96,16 +109,12 @@ tfl_read_signal_window(TNode *n)
 	if (count_of(n, 1) != length)
 		return tfl_error(n, E_SHAPE, "a window of %d numbers for rows of %d",
 		                 count_of(n, 1), length);
-	tfl_kernel_begin(&k, n, "window");
-	x = tfl_kernel_in(&k, "x", tfl_in(n, 0));
-	w = tfl_kernel_in(&k, "w", tfl_in(n, 1));
-	y = tfl_kernel_out(&k, "y", 0);
-	if (k.failed)
+	if (!begin(&k, n, "window", (const char *const[]){"x", "w"}, 2, in, &y))
 		return false;
 	row = loop_for(b, "row", 0, count / length);
 	i = loop_for(b, "i", 0, length);
 	at = loop_let(b, "at", loop_add(b, loop_affine(b, row, length, 0), i));
-	v = loop_mul(b, loop_load_compute(b, x, at), loop_load_compute(b, w, i));
+	v = loop_mul(b, loop_load_compute(b, in[0], at), loop_load_compute(b, in[1], i));
 	v = loop_op2(b, KOP_SHR, v, word(b, DT_I32, shift));
 	loop_store_cvt(b, y, at, clamped(b, loop_let(b, "v", v), INT16_MIN, INT16_MAX));
 	loop_end(b);
@@ -177,10 +186,7 @@ tfl_read_signal_energy(TNode *n)
 	    !tfl_custom(n, "end_index", start, count, &end) || !check_in(n, 0, DT_I16) ||
 	    !check_out(n, 0, DT_U32, count))
 		return false;
-	tfl_kernel_begin(&k, n, "energy");
-	x = tfl_kernel_in(&k, "x", tfl_in(n, 0));
-	y = tfl_kernel_out(&k, "y", 0);
-	if (k.failed)
+	if (!begin(&k, n, "energy", (const char *const[]){"x"}, 1, &x, &y))
 		return false;
 	i = loop_for(b, "i", 0, count);
 	loop_store(b, y, i, word(b, DT_U32, 0));
@@ -256,11 +262,7 @@ tfl_read_signal_filter_bank(TNode *n)
 		if (count_of(n, i) != channels + 1)
 			return tfl_error(n, E_SHAPE, "input %d must have %lld numbers", i,
 			                 (long long)channels + 1);
-	tfl_kernel_begin(&k, n, "filter_bank");
-	for (int i = 0; i < 6; i++)
-		in[i] = tfl_kernel_in(&k, name[i], tfl_in(n, i));
-	y = tfl_kernel_out(&k, "y", 0);
-	if (k.failed)
+	if (!begin(&k, n, "filter_bank", name, 6, in, &y))
 		return false;
 	add_channels(&k.b, in, y);
 	return tfl_kernel_finish(&k);
@@ -300,7 +302,7 @@ tfl_read_signal_square_root(TNode *n)
 {
 	TflKernel k;
 	LBuilder *b = &k.b;
-	LBuf *x, *bits, *y;
+	LBuf *in[2], *y;
 	Expr *shift, *i, *v;
 
 	if (!check_in(n, 0, DT_U64) || !check_in(n, 1, DT_I32) ||
@@ -308,15 +310,11 @@ tfl_read_signal_square_root(TNode *n)
 		return false;
 	if (count_of(n, 1) != 1)
 		return tfl_error(n, E_SHAPE, "input 1 must be a single number");
-	tfl_kernel_begin(&k, n, "square_root");
-	x = tfl_kernel_in(&k, "x", tfl_in(n, 0));
-	bits = tfl_kernel_in(&k, "bits", tfl_in(n, 1));
-	y = tfl_kernel_out(&k, "y", 0);
-	if (k.failed)
+	if (!begin(&k, n, "square_root", (const char *const[]){"x", "bits"}, 2, in, &y))
 		return false;
-	shift = loop_let(b, "shift", loop_cvt(b, DT_U32, loop_load(b, bits, loop_idx(b, 0))));
-	i = loop_for(b, "i", 0, x->count);
-	v = square_root(b, loop_let(b, "x_i", loop_load(b, x, i)));
+	shift = loop_let(b, "shift", loop_cvt(b, DT_U32, loop_load(b, in[1], loop_idx(b, 0))));
+	i = loop_for(b, "i", 0, in[0]->count);
+	v = square_root(b, loop_let(b, "x_i", loop_load(b, in[0], i)));
 	loop_store(b, y, i, loop_op2(b, KOP_SHR, v, shift));
 	loop_end(b);
 	return tfl_kernel_finish(&k);
@@ -466,7 +464,7 @@ tfl_read_signal_pcan(TNode *n)
 	int64_t shift;
 	TflKernel k;
 	LBuilder *b = &k.b;
-	LBuf *x, *noise, *lut, *y;
+	LBuf *in[3], *y;
 	Expr *i, *v;
 
 	if (!tfl_custom(n, "snr_shift", 0, 63, &shift) || !check_in(n, 0, DT_U32) ||
@@ -476,16 +474,11 @@ tfl_read_signal_pcan(TNode *n)
 	if (count_of(n, 1) != count_of(n, 0) || count_of(n, 2) < LUT_NUMBERS)
 		return tfl_error(n, E_SHAPE, "inputs of %d and %d numbers, a table of %d",
 		                 count_of(n, 0), count_of(n, 1), count_of(n, 2));
-	tfl_kernel_begin(&k, n, "pcan");
-	x = tfl_kernel_in(&k, "x", tfl_in(n, 0));
-	noise = tfl_kernel_in(&k, "noise", tfl_in(n, 1));
-	lut = tfl_kernel_in(&k, "lut", tfl_in(n, 2));
-	y = tfl_kernel_out(&k, "y", 0);
-	if (k.failed)
+	if (!begin(&k, n, "pcan", (const char *const[]){"x", "noise", "lut"}, 3, in, &y))
 		return false;
-	i = loop_for(b, "i", 0, x->count);
-	v = loop_cvt(b, DT_U32, wide_function(b, loop_load(b, noise, i), lut));
-	v = wide_product(b, loop_load(b, x, i), v);
+	i = loop_for(b, "i", 0, in[0]->count);
+	v = loop_cvt(b, DT_U32, wide_function(b, loop_load(b, in[1], i), in[2]));
+	v = wide_product(b, loop_load(b, in[0], i), v);
 	v = loop_cvt(b, DT_U32, loop_op2(b, KOP_SHR, v, word(b, DT_U64, shift)));
 	loop_store(b, y, i, shrunk(b, v));
 	loop_end(b);

@@ -466,6 +466,25 @@ solve_drop_order(const Problem *p, const double *target, const int32_t *block,
 	return count;
 }
 
+double
+solve_loss_without(const Problem *p, const double *w, const int32_t *column, int32_t n,
+                   Arena *scratch)
+{
+	double *m = ARENA_ARRAY(scratch, double, n * n + 1), *y = ARENA_ARRAY(scratch, double, n + 1);
+	double loss = 0;
+
+	for (int32_t i = 0; i < n; i++) {
+		y[i] = w[column[i]];
+		for (int32_t j = 0; j < n; j++)
+			m[i * n + j] = p->inverse[(size_t)column[i] * (size_t)p->d + (size_t)column[j]];
+	}
+	if (!solve_positive(m, y, n, scratch))
+		return HUGE_VAL;
+	for (int32_t i = 0; i < n; i++)
+		loss += y[i] * w[column[i]];
+	return loss;
+}
+
 /* ---- Dropping blocks of all rows ---- */
 
 /* Work of judging blocks, above which several go at a time. */

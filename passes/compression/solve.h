@@ -87,6 +87,11 @@ int32_t solve_drop_order(const Problem *p, const double *target, const int32_t *
                          const int32_t *most, int32_t count, int32_t *order, double *loss,
                          Arena *scratch);
 
+/* What the error of a row grows by without n of its columns, when the others make up for
+ * them. */
+double solve_loss_without(const Problem *p, const double *w, const int32_t *column, int32_t n,
+                          Arena *scratch);
+
 /*
  * Which blocks of columns `drop` of n to do without in all rows at once; sets `gone` for
  * those.  block[j] is the number of column j's.  Each time the one goes that the other

@@ -315,10 +315,78 @@ judge_weights(const Choice *c)
 	return all;
 }
 
+/* ---- Dropping blocks ---- */
+
+enum { BLOCK = 4 }; /* input channels at one tap, or as many as there are left */
+
+/* The columns of block b; how many there are. */
+static int32_t
+columns_of_block(const Layer *l, int32_t b, int32_t column[BLOCK])
+{
+	int32_t first = b / l->taps * BLOCK, tap = b % l->taps, n = 0;
+
+	for (int32_t c = first; c < first + BLOCK && c < l->in; c++)
+		column[n++] = c * l->taps + tap;
+	return n;
+}
+
+static double
+loss_of_block(const Choice *c, int32_t row, const int32_t *column, int32_t n)
+{
+	const double *w = c->target + (size_t)row * c->columns;
+	Arena *scratch;
+	double loss = 0;
+
+	if (c->problem) {
+		scratch = arena_child(c->a);
+		loss = solve_loss_without(problem_of(c, row), w, column, n, scratch);
+		arena_free(scratch);
+		return loss;
+	}
+	for (int32_t i = 0; i < n; i++)
+		loss += w[column[i]] * w[column[i]];
+	return loss;
+}
+
+/* Drops the blocks of all rows that cost least, each judged alone. */
+static void
+drop_row_blocks(Choice *c)
+{
+	const Layer *l = c->l;
+	int32_t each = ((l->in - 1) / BLOCK + 1) * l->taps, column[BLOCK];
+	size_t n = (size_t)l->rows * c->columns, dropped = 0;
+	Candidates all = {.v = ARENA_ARRAY(c->a, Candidate, (size_t)l->rows * (size_t)each + 1)};
+
+	for (int32_t r = 0; r < l->rows; r++)
+		for (int32_t b = 0; b < each; b++) {
+			int32_t count = columns_of_block(l, b, column);
+
+			all.v[all.n++] = (Candidate){loss_of_block(c, r, column, count) / count, r, b, b};
+		}
+	qsort(all.v, all.n, sizeof *all.v, compare_candidates);
+	c->keep = ARENA_ARRAY(c->a, bool, n + 1);
+	for (size_t i = 0; i < n; i++)
+		c->keep[i] = true;
+	for (size_t i = 0; i < all.n && (double)dropped < c->o->sparsity * (double)n; i++) {
+		int32_t count = columns_of_block(l, all.v[i].column, column);
+
+		for (int32_t k = 0; k < count; k++)
+			c->keep[(size_t)all.v[i].row * c->columns + (size_t)column[k]] = false;
+		dropped += (size_t)count;
+	}
+	fit_kept(c);
+}
+
 static void
 drop_weights(Choice *c)
 {
-	Candidates all = judge_weights(c);
+	Candidates all;
+
+	if (c->o->blocks) {
+		drop_row_blocks(c);
+		return;
+	}
+	all = judge_weights(c);
 
 	drop_cheapest(c, &all, c->o->sparsity);
 	fit_kept(c);
@@ -404,6 +472,19 @@ bias_of(const Layer *l, int32_t row)
 	return l->bias ? (double)l->bias[row] : 0;
 }
 
+/* Rows of zeros get the scale of others: kernels do not take just any factor. */
+static void
+use_usual_scales(double *scale, int32_t n)
+{
+	double most = LEAST_SCALE;
+
+	for (int32_t i = 0; i < n; i++)
+		most = fmax(most, scale[i]);
+	for (int32_t i = 0; i < n; i++)
+		if (scale[i] <= LEAST_SCALE)
+			scale[i] = most;
+}
+
 /* The scale of each row, or one for all. */
 static void
 choose_scales(Choice *c, const Type *x)
@@ -415,6 +496,7 @@ choose_scales(Choice *c, const Type *x)
 	c->scale = ARENA_ARRAY(c->a, double, n + 1);
 	for (int32_t i = 0; i < n; i++)
 		c->scale[i] = best_scale(c->start + (size_t)i * of_each, of_each, &c->grid);
+	use_usual_scales(c->scale, n);
 	for (int32_t r = 0; r < l->rows; r++)
 		*scale_of(c, r) = scale_for_bias(*scale_of(c, r), bias_of(l, r), x);
 }

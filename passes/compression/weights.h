@@ -15,6 +15,7 @@ typedef struct {
 	double sparsity;   /* part of the weights that is dropped; 0: none */
 	bool each_layer;   /* that part of each layer's; else of all layers' together, more
 	                    * where it harms less */
+	bool blocks;       /* and of its blocks of four input channels at one tap */
 	int keep, of;      /* or that at most `keep` of `of` neighbours stay, input channels at
 	                    * one tap; 0: no such rule */
 	double channels;   /* part of the channels between layers that is cut; 0: none */

@@ -37,6 +37,8 @@ RECIPES = {
     "90%": "-fprune=layer:90% -fquantize=int8",
     "95%": "-fprune=layer:95% -fquantize=int8",
     "2:4": "-fprune=2:4 -fquantize=int8",
+    "block:50%": "-fprune=block:50% -fquantize=int8",
+    "block:75%": "-fprune=block:75% -fquantize=int8",
     "channel:50%": "-fprune=channel:50% -fquantize=int8",
     "int4": "-fquantize=int4",
     "ternary": "-fquantize=ternary",

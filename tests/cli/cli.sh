@@ -1580,6 +1580,26 @@ trees_become_smaller_on_request() {
 	says "the model has no decision trees"
 }
 
+trees_are_shrunk_until_they_fit() {
+	model=$ROOT/tests/fuzz/corpus/tabular/regression_json
+	npy_header "'<f4'" '(20, 2)' >x.npy
+	printf '\0\0\0\0\0\0\200\077\0\0\0\100\0\0\100\100\0\0\200\100' >five
+	cat five five five five five five five five >>x.npy
+	mcc 0 "$model" -o a.c -fprune-trees=auto --max-flash=64K -fcalib=x.npy --report
+	! grep -q 'of 2 trees' "$scratch/out" || problem "trees that fit were shrunk"
+	mcc 1 "$model" -o a.c -fprune-trees=auto --max-flash=10 -fcalib=x.npy
+	says "nothing that -fprune-trees=auto tried is within all limits"
+	grep -q 'as it is: [0-9]* bytes of flash' "$scratch/err" || problem "not how far it is"
+	grep -q 'fquantize-trees=8,8: [0-9]* bytes of flash' "$scratch/err" ||
+		problem "not what was tried"
+	mcc 2 "$model" -o a.c -fprune-trees=auto -fcalib=x.npy
+	says "needs to know how far"
+	mcc 2 "$model" -o a.c -fprune-trees=auto --max-flash=10
+	says "add '-fcalib='"
+	mcc 2 "$model" -o a.c -fprune-trees=auto --max-flash=10 -fquantize-trees=8 -fcalib=x.npy
+	says "finds itself what"
+}
+
 # ---- PMML ----
 
 xml_attacks_are_errors_with_a_place() {

@@ -197,3 +197,16 @@ def same_bytes(x, y):
 
 def scratch_folder():
     return tempfile.TemporaryDirectory(prefix="mcc-test-")
+
+
+def run_cases(cases):
+    """Runs (name, function) pairs and says which fail; the exit status."""
+    failed = 0
+    for name, run_case in cases:
+        try:
+            run_case()
+        except (Failure, Unsupported) as e:
+            failed += 1
+            print(f"{name}: FAILED: {e}", flush=True)
+    print(f"{len(cases) - failed} of {len(cases)} pass")
+    return 1 if failed else 0

@@ -246,15 +246,7 @@ def main():
     if not cases:
         print("skipped: neither ../shared/models nor python3-xgboost")
         return 77
-    failed = 0
-    for name, run in cases:
-        try:
-            run()
-        except (harness.Failure, harness.Unsupported) as e:
-            failed += 1
-            print(f"{name}: FAILED: {e}", flush=True)
-    print(f"{len(cases) - failed} of {len(cases)} pass")
-    return 1 if failed else 0
+    return harness.run_cases(cases)
 
 
 if __name__ == "__main__":

@@ -549,6 +549,48 @@ START_TEST(weights_may_be_powers_of_two)
 }
 END_TEST
 
+/* Kernels do not take just any factor. */
+START_TEST(a_row_of_zeros_has_the_scale_of_another)
+{
+	Graph *q = compress("graph @g(%x: f32[1,2]) {\n"
+	                    "  %w: f32[3,2] = const [0.5, -1.0, 0.0, 0.0, 0.25, 0.5]\n"
+	                    "  %b: f32[3] = const [0.1, 0.2, 0.3]\n"
+	                    "  %1 = gemm(%x, %w, %b) {trans_b=true}\n"
+	                    "  return %1\n}\n");
+	const Node *n = q->first;
+
+	while (n->op != OP_GEMM)
+		n = n->next;
+	ck_assert_int_eq(n->in[1]->type.q->n, 3);
+	ck_assert(n->in[1]->type.q->scale[1] == n->in[1]->type.q->scale[0]);
+}
+END_TEST
+
+/* Four input channels at a tap go together or stay. */
+START_TEST(blocks_go_as_a_whole)
+{
+	const CompressOptions o = {.codes = DT_I8, .input = DT_I8, .output = DT_I8,
+	                           .weights = {.most = 127, .sparsity = 0.5, .each_layer = true,
+	                                       .blocks = true}};
+	const Node *n = compress_with(eighty_weights, &o)->first;
+	const int8_t *w;
+	int zeros = 0;
+
+	while (n->op != OP_CONV)
+		n = n->next;
+	w = n->in[1]->data;
+	for (int block = 0; block < 20; block++) {
+		int tap = block % 4, first = block / 4 * 16 + tap, gone = 0;
+
+		for (int c = 0; c < 4; c++)
+			gone += w[first + 4 * c] == 0;
+		ck_assert(gone == 0 || gone == 4);
+		zeros += gone;
+	}
+	ck_assert_int_eq(zeros, 40);
+}
+END_TEST
+
 START_TEST(the_same_samples_give_the_same_graph)
 {
 	Str a, b;
@@ -820,6 +862,8 @@ main(void)
 	tcase_add_test(tc, long_rows_have_long_sums);
 	tcase_add_loop_test(tc, palettes_have_as_many_weights_as_they_may, 1, 7);
 	tcase_add_test(tc, weights_may_be_powers_of_two);
+	tcase_add_test(tc, a_row_of_zeros_has_the_scale_of_another);
+	tcase_add_test(tc, blocks_go_as_a_whole);
 	tcase_add_test(tc, the_same_samples_give_the_same_graph);
 	tcase_add_test(tc, layers_that_are_named_stay_float);
 	tcase_add_test(tc, what_has_no_integer_form_stays_float_with_a_warning);

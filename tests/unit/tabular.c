@@ -71,6 +71,7 @@ static const struct {
 	{VECTORS("\"right_children\":[2,1,0],\"leaf_weights\":[3,4,1]"), 0, 0, "rows of 2"},
 	{"tree\nversion=v4\nnum_class=1\n\nend of trees\n", 1, 1, "'max_feature_idx' is -1"},
 	{"tree\nversion=v4\nnum_class=x\nmax_feature_idx=1\n", 3, 1, "must be a number"},
+	{LGB_HEAD "Tree=0\nnum_leaves=1\nleaf_value=1\n\n", 9, 1, "before the line 'end of trees'"},
 	{"tree\nversion=v4\nmax_feature_idx=1\nobjective=magic\n", 4, 1, "objective 'magic'"},
 	{LGB_HEAD LGB_TREE("0 1", "1 2", "2 2", "1 -1", "0 -2"), 6, 1, "reached twice"},
 	{LGB_HEAD LGB_TREE("0 1", "1 2", "2 2", "1 -1", "-9 -2"), 6, 1, "a child that there is not"},
