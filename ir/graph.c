@@ -318,6 +318,15 @@ node_has_quantized(const Node *n)
 }
 
 bool
+node_keeps_quant(const Node *n)
+{
+	const Value *x = n->nins ? n->in[0] : NULL, *y = n->nouts ? n->out[0] : NULL;
+
+	return !(op_info[n->op].traits & (MOVES | VIEW)) || n->op == OP_CODES || !x || !y ||
+	       !x->type.q || x->type.q->n != 1 || type_same_quant(&x->type, &y->type);
+}
+
+bool
 node_is_quantized(const Node *n)
 {
 	return !(op_info[n->op].traits & (MOVES | VIEW)) && node_has_quantized(n);

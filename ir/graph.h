@@ -176,6 +176,9 @@ bool node_infer_types(const Node *n, Type *out, Diag *d);
 /* Whether an input or output of n is quantised. */
 bool node_has_quantized(const Node *n);
 
+/* Whether the output has the quantisation of input 0, if n only moves elements. */
+bool node_keeps_quant(const Node *n);
+
 /* Whether n computes on quantised numbers: it has some and the operator does more than
  * move elements.  Rewriting rules about plain numbers do not
  * hold for it. */

@@ -511,7 +511,10 @@ check_types(Scan *p, Node *n, const Targets *to, const char *start)
 			                type_text(p->arena, &t->type), op_info[n->op].name,
 			                type_text(p->arena, &n->out[i]->type));
 	}
-	return true;
+	return node_keeps_quant(n) ||
+	       scan_fail(p, to->v[0].at, to->v[0].length, E_TYPE,
+	                 "'%s' has another quantisation than '%s', whose elements '%s' moves",
+	                 n->out[0]->name, n->in[0]->name, op_info[n->op].name);
 }
 
 /* Inserts the node with the outputs that are wanted; no name is made for others. */

@@ -140,9 +140,7 @@ check_types(Verifier *v, const Node *n)
 	for (int i = 0; i < n->nouts; i++)
 		if (n->out[i] && !type_equal(&out[i], &n->out[i]->type))
 			broken(v, n, "output %d should be %s", i, type_text(v->scratch, &out[i]));
-	if (op_info[n->op].traits & (MOVES | VIEW) && n->op != OP_CODES && n->out[0] &&
-	    n->in[0]->type.q &&
-	    n->in[0]->type.q->n == 1 && !type_same_quant(&n->in[0]->type, &n->out[0]->type))
+	if (!node_keeps_quant(n))
 		broken(v, n, "the output has another quantisation than the elements moved there");
 }
 

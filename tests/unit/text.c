@@ -118,6 +118,9 @@ static const struct {
 	{"%1, %1 = top_k(%x)\nreturn %1", E_NAME, 2, 5, "'1' is defined twice"},
 	{"%1: f32[3] = relu(%x)\nreturn %1", E_TYPE, 2, 1,
 	 "written as f32[3], but 'relu' gives f32[2,3]"},
+	{"%1: i8[6] q(0.5, 0) = const [0,1,2,3,4,5]\n"
+	 "%2: i8[2,3] q(1.0, 0) = reshape(%1) {shape=[2,3]}\nreturn %2", E_TYPE, 3, 1,
+	 "'2' has another quantisation than '1', whose elements 'reshape' moves"},
 	{"%1 =\n relu(%x) {k=1}\nreturn %1", E_ATTRIBUTE, 3, 12, "'relu' has no attribute 'k'"},
 	{"%1 = clamp(%x) {lo=1, lo=2}\nreturn %1", E_ATTRIBUTE, 2, 23, "'lo' is given twice"},
 	{"%1 = clamp(%x) {lo=one}\nreturn %1", E_SYNTAX, 2, 20, "'one' is not a number"},
