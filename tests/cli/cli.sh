@@ -1408,6 +1408,17 @@ budgets_steer_the_kernels() {
 	mcc 2 --max-cycles=1e6 q.mcc
 }
 
+trees_with_impossible_lengths_are_errors_with_a_place() {
+	cp "$ROOT/tests/fuzz/corpus/tabular/negative_length" a.ubj
+	mcc 1 a.ubj -o a.c
+	grep -q '^a.ubj: byte [0-9]*: error: a length is negative' "$scratch/err" || problem "no place"
+	printf '{L\000\000\000\000\000\000\000\007learner' >a.ubj
+	head -c 100000 /dev/zero | tr '\0' '[' >>a.ubj
+	mcc 1 a.ubj -o a.c
+	says "nested too deep"
+	[ ! -e a.c ] || problem "a file was written"
+}
+
 trees_are_computed_as_asked() {
 	model=$ROOT/tests/fuzz/corpus/tabular/categories_json
 	plain=$ROOT/tests/fuzz/corpus/tabular/regression_json
