@@ -82,6 +82,7 @@ wrap_kernels(LFunc *const *fn, int n)
 		step->fn = fn[k];
 		step->name = fn[k]->name;
 		step->arg = ARENA_ARRAY(arena, Arg, fn[k]->bufs.n);
+		step->index = p->steps.n;
 		VEC_PUSH(arena, &p->steps, step);
 		for (int i = 0; i < fn[k]->bufs.n; i++) {
 			const LBuf *buf = fn[k]->bufs.v[i];
