@@ -7,6 +7,7 @@
  * A model whose predicate is not true is computed too, but does not count.  Models
  * without a segment are in embedded.c.
  */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -30,10 +31,11 @@ typedef enum {
 	METHOD_CHAIN
 } Method;
 
+/* Those behind the methods are other words for a chain. */
 static const char *const method_words[] = {
 	"majorityVote", "weightedMajorityVote", "average",   "weightedAverage", "median",
 	"weightedMedian", "max",                "sum",       "weightedSum",     "selectFirst",
-	"selectAll",    "modelChain",           NULL};
+	"selectAll",    "modelChain",           "multiModelChain", "x-multiModelChain", NULL};
 
 typedef enum { TREAT_CONTINUE, TREAT_SKIP, TREAT_RETURN } Treatment;
 
@@ -97,7 +99,8 @@ read_segments(Mining *m)
 	    !pmml_word(m->p, s, "missingPredictionTreatment", treatments, 0, &missing) ||
 	    !pmml_number_or(m->p, s, "missingThreshold", 1, &m->threshold))
 		return false;
-	m->method = (Method)method;
+	/* Every chain keeps its targets apart. */
+	m->method = method > METHOD_CHAIN ? METHOD_CHAIN : (Method)method;
 	m->missing = (Treatment)missing;
 	for (const Xml *c = xml_child(s, "Segment"); c; c = xml_same(c))
 		if (!add_part(m, c))
@@ -447,37 +450,187 @@ missing_result(Mining *m, const Result *like, Result *out)
 	return true;
 }
 
-/* The first that is active, or of a chain the last. */
+/*
+ * The first that is active, or of a chain the last.  The results of segments are `of`;
+ * those that are NULL do not count.
+ */
 static bool
-choose(Mining *m)
+choose(Mining *m, const Result *const *of, Result *out)
 {
-	Result chosen, wish = *m->r;
 	int n = m->parts.n, at = m->method == METHOD_CHAIN ? 0 : n - 1;
-	int step = m->method == METHOD_CHAIN ? 1 : -1;
-	const Part *start = &m->parts.v[at];
+	int step = m->method == METHOD_CHAIN ? 1 : -1, start = -1;
 
 	/* Whatever is before one that is always asked does not matter. */
 	for (int i = 0, k = at; i < n; i++, k += step)
-		if (!m->parts.v[k].active) {
-			start = &m->parts.v[k];
-			at = k;
-		}
-	chosen = start->result;
-	if (start->active && !missing_result(m, &start->result, &chosen))
+		if (of[k] && (start < 0 || !m->parts.v[k].active))
+			start = k;
+	assert(start >= 0);
+	*out = *of[start];
+	if (!m->parts.v[start].active)
+		at = start + step;
+	else if (!missing_result(m, of[start], out))
 		return false;
-	if (!start->active)
-		at += step;
 	for (; at >= 0 && at < n; at += step) {
 		const Part *part = &m->parts.v[at];
-		Result before = chosen;
+		Result before = *out;
 
-		if (!result_blend(m->p, m->e, active_here(m, part), &part->result, &before, &chosen))
+		if (of[at] && !result_blend(m->p, m->e, active_here(m, part), of[at], &before, out))
 			return false;
 	}
-	*m->r = chosen;
+	out->outputs = NULL;
+	return true;
+}
+
+static bool
+is_target_of(const Mining *m, const Part *part, const char *name)
+{
+	Words own = {0};
+
+	model_targets(m->p, part->model, &own);
+	for (int i = 0; i < own.n; i++)
+		if (strcmp(own.v[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* What the segment gives for the target of that name; NULL: it is none of its targets. */
+static const Result *
+result_for(const Mining *m, const Part *part, const char *name)
+{
+	const Result *r = result_of_target(&part->result, name);
+	const Val *beside;
+	Result *other;
+
+	if (r || part->result.ntargets || !is_target_of(m, part, name))
+		return r;
+	if (strcmp(model_target(m->p, part->model), name) == 0)
+		return &part->result;
+	if (!(beside = output_find(&part->result, name)))
+		return NULL;
+	other = ARENA_NEW(m->p->a, Result);
+	*other = (Result){.predicted = *beside, .classes = beside->labels};
+	return other;
+}
+
+/* Results for one target.  Of `selectFirst` a segment that is about another target gives
+ * a missing one, in a chain those before it stay. */
+static bool
+choose_for(Mining *m, const char *name, bool *known, Result *out)
+{
+	const Result **of = ARENA_ARRAY(m->p->a, const Result *, m->parts.n), *like = NULL;
+
+	for (int i = 0; i < m->parts.n; i++) {
+		of[i] = result_for(m, &m->parts.v[i], name);
+		like = like ? like : of[i];
+	}
+	*known = like != NULL;
+	for (int i = 0; like && m->method == METHOD_FIRST && i < m->parts.n; i++) {
+		Result *none = ARENA_NEW(m->p->a, Result);
+
+		if (of[i])
+			continue;
+		if (!missing_result(m, like, none))
+			return false;
+		of[i] = none;
+	}
+	return !like || choose(m, of, out);
+}
+
+static bool
+choose_by_target(Mining *m, const Words *names)
+{
+	TargetResult *t = ARENA_ARRAY(m->p->a, TargetResult, names->n);
+	int n = 0;
+
+	for (int i = 0; i < names->n; i++) {
+		bool known;
+
+		if (!choose_for(m, names->v[i], &known, &t[n].result))
+			return false;
+		if (known)
+			t[n++].name = names->v[i];
+	}
+	if (n == 0)
+		return pmml_unsupported(m->p, m->e,
+		                        "several targets, none of which a segment names,");
+	m->r->target = t;
+	m->r->ntargets = n;
+	return true;
+}
+
+/* Whether one value can hold the result of whichever segment is chosen. */
+static bool
+is_of_one_kind(const Mining *m)
+{
+	bool chain = m->method == METHOD_CHAIN;
+	const Val *first = NULL;
+
+	for (int i = 0; i < m->parts.n; i++) {
+		const Part *part = &m->parts.v[chain ? m->parts.n - 1 - i : i];
+		const Val *v = &part->result.predicted;
+
+		first = first ? first : v;
+		if (!v->is_set || value_has_number(v) != value_has_number(first) ||
+		    (!value_has_number(v) && value_kind(v) != value_kind(first)))
+			return false;
+		if (!part->active)
+			break; /* those behind it are never chosen */
+	}
+	return true;
+}
+
+/* The result of the segment that is chosen, whatever its target is. */
+static bool
+choose_any(Mining *m, const char *target)
+{
+	const Result **of = ARENA_ARRAY(m->p->a, const Result *, m->parts.n);
+	Result wish = *m->r;
+	int first = 0;
+
+	/* Models at the start of a chain that have no target only serve those behind them. */
+	while (target && m->method == METHOD_CHAIN && first < m->parts.n &&
+	       !is_target_of(m, &m->parts.v[first], target))
+		first++;
+	for (int i = first < m->parts.n ? first : 0; i < m->parts.n; i++)
+		of[i] = &m->parts.v[i].result;
+	if (!choose(m, of, m->r))
+		return false;
 	m->r->want_probability = wish.want_probability;
 	m->r->want_entity = wish.want_entity;
-	m->r->outputs = NULL;
+	m->r->target = wish.target;
+	m->r->ntargets = wish.ntargets;
+	return true;
+}
+
+static bool
+choose_result(Mining *m)
+{
+	Words names = {0};
+
+	model_targets(m->p, m->e, &names);
+	if (names.n < 2)
+		return choose_any(m, names.n ? names.v[0] : NULL);
+	if (!choose_by_target(m, &names))
+		return false;
+	return !is_of_one_kind(m) || choose_any(m, NULL);
+}
+
+/* Numbers and votes are of one target, which segments may leave to the outer model. */
+static bool
+check_targets(Mining *m)
+{
+	const char *name = NULL;
+
+	for (int i = 0; i < m->parts.n; i++) {
+		const char *own = model_target(m->p, m->parts.v[i].model);
+
+		if (own && name && strcmp(own, name) != 0)
+			return pmml_unsupported(m->p, m->parts.v[i].e,
+			                        "putting together results of the targets '%.60s' "
+			                        "and '%.60s'",
+			                        name, own);
+		name = own ? own : name;
+	}
 	return true;
 }
 
@@ -811,12 +964,15 @@ model_mining(Pmml *p, const Xml *e, Result *r)
 	}
 	if (!read_segments(&m) || !read_trees(&m))
 		return false;
+	if (m.method != METHOD_FIRST && m.method != METHOD_CHAIN && m.method != METHOD_ALL &&
+	    !check_targets(&m))
+		return false;
 	if (is_sum_of_trees(&m))
 		return sum_trees(&m);
 	if (!read_results(&m))
 		return false;
 	if (m.method == METHOD_FIRST || m.method == METHOD_CHAIN) {
-		if (!choose(&m))
+		if (!choose_result(&m))
 			return false;
 	} else if (m.method != METHOD_ALL && !combine(&m)) {
 		return false;

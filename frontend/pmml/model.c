@@ -49,19 +49,27 @@ model_function(Pmml *p, const Xml *e, Function *out)
 
 /* ---- Targets ---- */
 
-const char *
-model_target(const Pmml *p, const Xml *e)
+void
+model_targets(const Pmml *p, const Xml *e, Words *out)
 {
 	const Xml *schema = xml_child(e, "MiningSchema");
 
-	(void)p;
 	for (const Xml *c = xml_child(schema, "MiningField"); c; c = xml_same(c)) {
-		const char *usage = xml_attr(c, "usageType");
+		const char *usage = xml_attr(c, "usageType"), *name = xml_attr(c, "name");
 
-		if (usage && (strcmp(usage, "predicted") == 0 || strcmp(usage, "target") == 0))
-			return xml_attr(c, "name");
+		if (name && usage &&
+		    (strcmp(usage, "predicted") == 0 || strcmp(usage, "target") == 0))
+			VEC_PUSH(p->a, out, name);
 	}
-	return NULL;
+}
+
+const char *
+model_target(const Pmml *p, const Xml *e)
+{
+	Words all = {0};
+
+	model_targets(p, e, &all);
+	return all.n ? all.v[0] : NULL;
 }
 
 Labels *
@@ -86,6 +94,15 @@ entry_of(Pmml *p, const Result *r, LBuf *list, int i)
 	Expr *load = loop_load(code(p), list, loop_idx(code(p), i));
 
 	return kernel_import(p, r->home, load);
+}
+
+const Result *
+result_of_target(const Result *r, const char *name)
+{
+	for (int i = 0; i < r->ntargets; i++)
+		if (strcmp(r->target[i].name, name) == 0)
+			return &r->target[i].result;
+	return NULL;
 }
 
 Expr *

@@ -39,11 +39,20 @@ feature_predicted(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val 
 	return r->predicted.is_set || has_no(p, e, "a predicted value");
 }
 
+/* The target that the field is about. */
+static const char *
+target_of(const Pmml *p, const Xml *e, const Xml *model)
+{
+	const char *target = xml_attr(e, "targetField");
+
+	return target ? target : model_target(p, model);
+}
+
 /* The words that are to be shown for the classes. */
 static bool
 feature_display(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 {
-	const char *target = model_target(p, model);
+	const char *target = target_of(p, e, model);
 	const Xml *field = target ? field_data(p, target) : NULL;
 	const Xml *targets = xml_child(xml_child(model, "Targets"), "Target");
 	Labels *shown = labels_new(p);
@@ -219,7 +228,7 @@ feature_reason(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *ou
 static bool
 expected_value(Pmml *p, const Xml *e, const Xml *model, Val *out)
 {
-	const char *target = model_target(p, model);
+	const char *target = target_of(p, e, model);
 
 	return target ? field_given(p, e, target, out) : has_no(p, e, "a residual");
 }
@@ -364,10 +373,15 @@ read_field(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 
 	if (!from)
 		return false;
+	if (target && result_of_target(from, target))
+		from = result_of_target(from, target);
+	else if (target && from->ntargets)
+		return pmml_error(p, e, "nothing is known of the target '%.60s'", target);
 	other = target ? output_find(from, target) : NULL;
 	if (other) {
 		*out = *other;
-		return true;
+		return !feature || strcmp(feature, "predictedValue") == 0 ||
+		       has_no(p, e, "of a target beside the first anything but its value");
 	}
 	/* A segment's own outputs are known by name. */
 	if (from != r && !feature && xml_attr(e, "name") &&
@@ -394,6 +408,15 @@ read_field(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 	return pmml_unsupported(p, e, "the feature '%.60s'", feature);
 }
 
+static bool
+has_field(const Xml *output, const char *name)
+{
+	for (const Xml *e = xml_child(output, "OutputField"); e; e = xml_same(e))
+		if (xml_attr(e, "name") && strcmp(xml_attr(e, "name"), name) == 0)
+			return true;
+	return false;
+}
+
 /* The predicted value goes first, unless there is a field of its name. */
 static bool
 add_predicted(Pmml *p, const Xml *model, Result *r)
@@ -401,12 +424,14 @@ add_predicted(Pmml *p, const Xml *model, Result *r)
 	const Xml *output = xml_child(model, "Output");
 	const char *name = model_target(p, model);
 
+	for (int i = 0; i < r->ntargets; i++)
+		if (!has_field(output, r->target[i].name) &&
+		    !output_add(p, model, r->target[i].name, r->target[i].result.predicted))
+			return false;
 	if (!name)
 		name = "prediction";
-	for (const Xml *e = xml_child(output, "OutputField"); e; e = xml_same(e))
-		if (xml_attr(e, "name") && (strcmp(xml_attr(e, "name"), name) == 0 ||
-		                            strcmp(name, "prediction") == 0))
-			return true;
+	if (r->ntargets || has_field(output, name) || has_field(output, "prediction"))
+		return true;
 	return !r->predicted.is_set || output_add(p, model, name, r->predicted);
 }
 
@@ -416,7 +441,7 @@ add_confidence(Pmml *p, const Xml *model, Result *r)
 {
 	Val v;
 
-	if (!r->probability || !r->predicted.is_set)
+	if (!r->probability || !r->predicted.is_set || r->ntargets)
 		return true;
 	return feature_confidence(p, model, model, r, &v) &&
 	       output_add(p, model, "confidence", v);
@@ -454,7 +479,10 @@ output_read(Pmml *p, const Xml *model, bool is_top, Result *r)
 	if (is_top && !output)
 		return add_confidence(p, model, r);
 	/* The target is a field of its own outputs, as later segments see it. */
-	if (target && r->predicted.is_set && !field_exists_here(p, target))
+	for (int i = 0; i < r->ntargets; i++)
+		if (!field_exists_here(p, r->target[i].name))
+			scope_define(p, r->target[i].name, r->target[i].result.predicted);
+	if (target && r->predicted.is_set && !r->ntargets && !field_exists_here(p, target))
 		scope_define(p, target, r->predicted);
 	if (!define_fields(p, output, model, "OutputField", r))
 		return false;
