@@ -206,16 +206,19 @@ typedef struct {
 	const char *text;
 } Rival;
 
-/* The class with more rows goes first, then the smaller value, as a number or as text. */
+/* The class with more rows goes first, then the smaller number, then the first word. */
 static int
 compare_rivals(const void *a, const void *b)
 {
 	const Rival *x = a, *y = b;
-	double nx, ny;
+	double nx = 0, ny = 0;
+	bool is_x = pmml_parse_number(x->text, &nx), is_y = pmml_parse_number(y->text, &ny);
 
 	if (x->rows != y->rows)
 		return x->rows > y->rows ? -1 : 1;
-	if (pmml_parse_number(x->text, &nx) && pmml_parse_number(y->text, &ny) && nx != ny)
+	if (is_x != is_y)
+		return is_x ? -1 : 1;
+	if (is_x && nx != ny)
 		return nx < ny ? -1 : 1;
 	return strcmp(x->text, y->text);
 }

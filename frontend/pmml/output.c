@@ -336,6 +336,11 @@ result_add_output(Pmml *p, Result *r, const char *name, Val v)
 {
 	if (!r->outputs)
 		r->outputs = ARENA_NEW(p->a, ModelOutputs);
+	for (int i = 0; i < r->outputs->n; i++)
+		if (strcmp(r->outputs->v[i].name, name) == 0) {
+			r->outputs->v[i].v = v;
+			return;
+		}
 	VEC_PUSH(p->a, r->outputs, ((ModelOutput){name, v}));
 }
 
@@ -363,6 +368,22 @@ result_of(Pmml *p, const Xml *e, const Result *r)
 	return NULL;
 }
 
+/* A segment's own outputs are known by name: that of the field, or for a field that says
+ * it is transformed, the name in `value`.  NULL: the field is something else. */
+static const Val *
+output_of_segment(const Xml *e, const Result *segment, const Result *r)
+{
+	const char *feature = xml_attr(e, "feature"), *name = xml_attr(e, "name");
+
+	if (segment == r || expression_child(e))
+		return NULL;
+	if (feature && strcmp(feature, "transformedValue") != 0)
+		return NULL;
+	if (feature && xml_attr(e, "value"))
+		name = xml_attr(e, "value");
+	return name ? output_find(segment, name) : NULL;
+}
+
 static bool
 read_field(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 {
@@ -383,9 +404,7 @@ read_field(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 		return !feature || strcmp(feature, "predictedValue") == 0 ||
 		       has_no(p, e, "of a target beside the first anything but its value");
 	}
-	/* A segment's own outputs are known by name. */
-	if (from != r && !feature && xml_attr(e, "name") &&
-	    (other = output_find(from, xml_attr(e, "name"))) != NULL) {
+	if ((other = output_of_segment(e, from, r)) != NULL) {
 		*out = *other;
 		return true;
 	}
@@ -464,6 +483,29 @@ define_fields(Pmml *p, const Xml *list, const Xml *model, const char *element, R
 	return true;
 }
 
+static bool
+is_added(const Pmml *p, const char *name)
+{
+	for (int i = 0; i < p->outputs.n; i++)
+		if (strcmp(p->outputs.v[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Targets beside the first one, outputs of segments. */
+static bool
+add_inner_outputs(Pmml *p, const Xml *model, const Result *r)
+{
+	for (int i = 0; r->outputs && i < r->outputs->n; i++) {
+		const ModelOutput *o = &r->outputs->v[i];
+
+		if (!is_added(p, o->name) && !has_field(xml_child(model, "Output"), o->name) &&
+		    !output_add(p, model, o->name, o->v))
+			return false;
+	}
+	return true;
+}
+
 bool
 output_read(Pmml *p, const Xml *model, bool is_top, Result *r)
 {
@@ -472,10 +514,8 @@ output_read(Pmml *p, const Xml *model, bool is_top, Result *r)
 
 	if (is_top && !add_predicted(p, model, r))
 		return false;
-	/* Targets beside the first one. */
-	for (int i = 0; is_top && r->outputs && i < r->outputs->n; i++)
-		if (!output_add(p, model, r->outputs->v[i].name, r->outputs->v[i].v))
-			return false;
+	if (is_top && !add_inner_outputs(p, model, r))
+		return false;
 	if (is_top && !output)
 		return add_confidence(p, model, r);
 	/* The target is a field of its own outputs, as later segments see it. */
