@@ -32,6 +32,8 @@ typedef struct {
 	const char *weight_field; /* NULL: the weight is a constant */
 	Expr *active;             /* NULL: always */
 	Kernel *home;             /* of `active` */
+	Expr *chosen;             /* active, and of `selectFirst` the first; NULL: always */
+	Kernel *chosen_home;
 	Tree *tree;               /* in the ensemble of all trees; NULL: none */
 	int number;               /* in it */
 	Result result;

@@ -70,18 +70,6 @@ choose(Mining *m, const Result *const *of, Result *out)
 	return true;
 }
 
-static bool
-is_target_of(const Mining *m, const Part *part, const char *name)
-{
-	Words own = {0};
-
-	model_targets(m->p, part->model, &own);
-	for (int i = 0; i < own.n; i++)
-		if (strcmp(own.v[i], name) == 0)
-			return true;
-	return false;
-}
-
 /* What the segment gives for the target of that name; NULL: it is none of its targets. */
 static const Result *
 result_for(const Mining *m, const Part *part, const char *name)
@@ -90,7 +78,7 @@ result_for(const Mining *m, const Part *part, const char *name)
 	const Val *beside;
 	Result *other;
 
-	if (r || part->result.ntargets || !is_target_of(m, part, name))
+	if (r || part->result.ntargets || !model_has_target(part->model, name))
 		return r;
 	if (strcmp(model_target(m->p, part->model), name) == 0)
 		return &part->result;
@@ -101,28 +89,61 @@ result_for(const Mining *m, const Part *part, const char *name)
 	return other;
 }
 
-/* Results for one target.  Of `selectFirst` a segment that is about another target gives
- * a missing one, in a chain those before it stay. */
+static Expr *
+chosen_here(Mining *m, const Part *part)
+{
+	return part->chosen ? kernel_import(m->p, part->chosen_home, part->chosen) : NULL;
+}
+
+/* When each segment counts: of a chain when it is active, of `selectFirst` when those
+ * before are not. */
+static void
+find_chosen(Mining *m)
+{
+	Pmml *p = m->p;
+	Expr *taken = NULL;
+
+	for (int i = 0; i < m->parts.n; i++) {
+		Part *part = &m->parts.v[i];
+		Expr *active = mining_active(m, part), *x = active;
+
+		if (m->method == METHOD_FIRST && taken) {
+			x = code_not(p, taken);
+			x = active ? code_and(p, active, x) : x;
+		}
+		part->chosen = x == active ? x : code_let(p, "chosen", x);
+		part->chosen_home = kernel_current(p);
+		if (!active)
+			active = loop_bool(code(p), true);
+		taken = taken ? code_link(p, "taken", code_or(p, taken, active), i) : active;
+	}
+}
+
+/* The result for one target, missing where no segment that is chosen is about it; *known
+ * tells whether any is. */
 static bool
 choose_for(Mining *m, const char *name, bool *known, Result *out)
 {
-	const Result **of = ARENA_ARRAY(m->p->a, const Result *, m->parts.n), *like = NULL;
-
+	*known = false;
 	for (int i = 0; i < m->parts.n; i++) {
-		of[i] = result_for(m, &m->parts.v[i], name);
-		like = like ? like : of[i];
-	}
-	*known = like != NULL;
-	for (int i = 0; like && m->method == METHOD_FIRST && i < m->parts.n; i++) {
-		Result *none = ARENA_NEW(m->p->a, Result);
+		const Part *part = &m->parts.v[i];
+		const Result *r = result_for(m, part, name);
+		Expr *chosen = chosen_here(m, part);
+		Result before;
 
-		if (of[i])
+		if (!r)
 			continue;
-		if (!missing_result(m, like, none))
+		if (!*known && chosen && !missing_result(m, r, out))
 			return false;
-		of[i] = none;
+		*known = true;
+		before = *out;
+		if (!chosen)
+			*out = *r;
+		else if (!result_blend(m->p, m->e, chosen, r, &before, out))
+			return false;
+		out->outputs = NULL;
 	}
-	return !like || choose(m, of, out);
+	return true;
 }
 
 static bool
@@ -178,7 +199,7 @@ choose_any(Mining *m, const char *target)
 
 	/* Models at the start of a chain that have no target only serve those behind them. */
 	while (target && m->method == METHOD_CHAIN && first < m->parts.n &&
-	       !is_target_of(m, &m->parts.v[first], target))
+	       !model_has_target(m->parts.v[first].model, target))
 		first++;
 	for (int i = first < m->parts.n ? first : 0; i < m->parts.n; i++)
 		of[i] = &m->parts.v[i].result;
@@ -191,11 +212,11 @@ choose_any(Mining *m, const char *target)
 	return true;
 }
 
-/* Outputs of the segment, of which `chosen` tells whether it gives the result. */
 static bool
-keep_outputs(Mining *m, const Part *part, Expr *chosen)
+keep_outputs(Mining *m, const Part *part)
 {
 	Pmml *p = m->p;
+	Expr *chosen = chosen_here(m, part);
 
 	for (int i = 0; part->result.outputs && i < part->result.outputs->n; i++) {
 		const ModelOutput *o = &part->result.outputs->v[i];
@@ -215,32 +236,16 @@ keep_outputs(Mining *m, const Part *part, Expr *chosen)
 static bool
 pass_outputs(Mining *m)
 {
-	bool chain = m->method == METHOD_CHAIN;
-	int n = m->parts.n, start = chain ? n - 1 : 0;
-	Expr *taken = NULL;
+	int n = m->parts.n, first = 0, end = n;
 
-	if (!chain) {
-		for (int i = 0; i < n; i++) {
-			const Part *part = &m->parts.v[i];
-			Expr *active = mining_active(m, part), *chosen = active;
-
-			if (taken) {
-				chosen = code_not(m->p, taken);
-				chosen = active ? code_and(m->p, active, chosen) : chosen;
-			}
-			if (!keep_outputs(m, part, chosen))
-				return false;
-			if (!active)
-				return true;
-			taken = code_link(m->p, "taken",
-			                  taken ? code_or(m->p, taken, active) : active, i);
-		}
-		return true;
-	}
-	while (start > 0 && (m->keeps_all || m->parts.v[start].active))
-		start--;
-	for (int i = start; i < n; i++)
-		if (!keep_outputs(m, &m->parts.v[i], mining_active(m, &m->parts.v[i])))
+	if (m->method == METHOD_CHAIN && !m->keeps_all)
+		for (first = n - 1; first > 0 && m->parts.v[first].active;)
+			first--;
+	for (int i = 0; i < n && m->method == METHOD_FIRST && end == n; i++)
+		if (!m->parts.v[i].active)
+			end = i + 1;
+	for (int i = first; i < end; i++)
+		if (!keep_outputs(m, &m->parts.v[i]))
 			return false;
 	return true;
 }
@@ -273,6 +278,7 @@ mining_choose(Mining *m)
 
 	if (m->method == METHOD_FIRST && m->r->want_entity && !name_segments(m))
 		return false;
+	find_chosen(m);
 	model_targets(m->p, m->e, &names);
 	if (names.n < 2)
 		return choose_any(m, names.n ? names.v[0] : NULL) && pass_outputs(m);

@@ -49,27 +49,48 @@ model_function(Pmml *p, const Xml *e, Function *out)
 
 /* ---- Targets ---- */
 
+/* The name of the target that the <MiningField> is; NULL: it is none. */
+static const char *
+target_name(const Xml *field)
+{
+	const char *usage = xml_attr(field, "usageType");
+
+	if (!usage || (strcmp(usage, "predicted") != 0 && strcmp(usage, "target") != 0))
+		return NULL;
+	return xml_attr(field, "name");
+}
+
+static const Xml *
+first_field(const Xml *model)
+{
+	return xml_child(xml_child(model, "MiningSchema"), "MiningField");
+}
+
 void
 model_targets(const Pmml *p, const Xml *e, Words *out)
 {
-	const Xml *schema = xml_child(e, "MiningSchema");
+	for (const Xml *c = first_field(e); c; c = xml_same(c))
+		if (target_name(c))
+			VEC_PUSH(p->a, out, target_name(c));
+}
 
-	for (const Xml *c = xml_child(schema, "MiningField"); c; c = xml_same(c)) {
-		const char *usage = xml_attr(c, "usageType"), *name = xml_attr(c, "name");
-
-		if (name && usage &&
-		    (strcmp(usage, "predicted") == 0 || strcmp(usage, "target") == 0))
-			VEC_PUSH(p->a, out, name);
-	}
+bool
+model_has_target(const Xml *e, const char *name)
+{
+	for (const Xml *c = first_field(e); c; c = xml_same(c))
+		if (target_name(c) && strcmp(target_name(c), name) == 0)
+			return true;
+	return false;
 }
 
 const char *
 model_target(const Pmml *p, const Xml *e)
 {
-	Words all = {0};
-
-	model_targets(p, e, &all);
-	return all.n ? all.v[0] : NULL;
+	(void)p;
+	for (const Xml *c = first_field(e); c; c = xml_same(c))
+		if (target_name(c))
+			return target_name(c);
+	return NULL;
 }
 
 Labels *

@@ -80,8 +80,10 @@ read_rows(Knn *m, double **out)
 	for (const Xml *c = xml_child(inputs, "KNNInput"); c; c = xml_same(c), f++) {
 		const char *column = column_of(instances, xml_attr(c, "field"));
 
-		if (!column)
+		if (!column && field_data(m->p, xml_attr(c, "field")))
 			return pmml_error(m->p, c, "there is no <InstanceField> for it");
+		if (!column)
+			return pmml_unsupported(m->p, c, "a derived field that the rows do not have");
 		r = 0;
 		for (const Xml *row = xml_child(table, "row"); row; row = xml_same(row), r++) {
 			const char *text = cell_text(m, row, column);

@@ -371,6 +371,7 @@ bool model_function(Pmml *p, const Xml *e, Function *out);
 const char *model_target(const Pmml *p, const Xml *e);
 /* All of them. */
 void model_targets(const Pmml *p, const Xml *e, Words *out);
+bool model_has_target(const Xml *e, const char *name);
 Labels *model_target_labels(Pmml *p, const Xml *e);
 
 /* The predicted label: that of the largest number, the first of equals; missing where
