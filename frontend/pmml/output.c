@@ -224,13 +224,26 @@ feature_reason(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *ou
 	return true;
 }
 
-/* What the row should have been; it is an input then. */
+/* What the row should have been; it is an input then.  A schema may say what stands for a
+ * missing one. */
 static bool
 expected_value(Pmml *p, const Xml *e, const Xml *model, Val *out)
 {
-	const char *target = target_of(p, e, model);
+	const char *target = target_of(p, e, model), *text = NULL;
+	Val instead;
 
-	return target ? field_given(p, e, target, out) : has_no(p, e, "a residual");
+	if (!target)
+		return has_no(p, e, "a residual");
+	if (!field_given(p, e, target, out))
+		return false;
+	for (const Xml *c = xml_child(xml_child(model, "MiningSchema"), "MiningField"); c;
+	     c = xml_same(c))
+		if (xml_attr(c, "name") && strcmp(xml_attr(c, "name"), target) == 0)
+			text = xml_attr(c, "missingValueReplacement");
+	if (!text)
+		return true;
+	return value_constant(p, e, text, out->type, out->labels, &instead) &&
+	       value_select(p, e, value_is_missing(p, out), instead, *out, out);
 }
 
 /* 1 for the class that was expected and else 0, less its probability: of the class that
@@ -368,6 +381,13 @@ result_of(Pmml *p, const Xml *e, const Result *r)
 	return NULL;
 }
 
+/* Whether it is a target of the model behind the first one. */
+static bool
+is_beside(const Pmml *p, const Xml *model, const char *target)
+{
+	return model_has_target(model, target) && strcmp(model_target(p, model), target) != 0;
+}
+
 /* A segment's own outputs are known by name: that of the field, or for a field that says
  * it is transformed, the name in `value`.  NULL: the field is something else. */
 static const Val *
@@ -398,7 +418,7 @@ read_field(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 		from = result_of_target(from, target);
 	else if (target && from->ntargets)
 		return pmml_error(p, e, "nothing is known of the target '%.60s'", target);
-	other = target ? output_find(from, target) : NULL;
+	other = target && is_beside(p, model, target) ? output_find(from, target) : NULL;
 	if (other) {
 		*out = *other;
 		return !feature || strcmp(feature, "predictedValue") == 0 ||

@@ -6,8 +6,7 @@ input.csv and expected.csv.
 A case is compiled to C and to an object file; a program that fills the typed structs of
 the header row by row runs with each compiler.  Labels must be equal and numbers within
 the digits that are recorded, but at most 1e-5; the cases beside the script must have all
-outputs.  At most one case in twenty may be
-refused, with a located error.
+outputs.  At most one case in twenty may be refused, with a located error.
 """
 import argparse
 import csv
