@@ -456,7 +456,8 @@ has_field(const Xml *output, const char *name)
 	return false;
 }
 
-/* The predicted value goes first, unless there is a field of its name. */
+/* The predicted value goes first, unless there is a field of its name, or it has no name
+ * and there are other fields. */
 static bool
 add_predicted(Pmml *p, const Xml *model, Result *r)
 {
@@ -467,11 +468,10 @@ add_predicted(Pmml *p, const Xml *model, Result *r)
 		if (!has_field(output, r->target[i].name) &&
 		    !output_add(p, model, r->target[i].name, r->target[i].result.predicted))
 			return false;
-	if (!name)
-		name = "prediction";
-	if (r->ntargets || has_field(output, name) || has_field(output, "prediction"))
+	if (r->ntargets || !r->predicted.is_set ||
+	    (name ? has_field(output, name) : xml_child(output, "OutputField") != NULL))
 		return true;
-	return !r->predicted.is_set || output_add(p, model, name, r->predicted);
+	return output_add(p, model, name ? name : "prediction", r->predicted);
 }
 
 /* Without <Output> a class comes with its confidence. */
