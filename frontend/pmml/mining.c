@@ -5,61 +5,20 @@
  * leaves are the scores, probabilities or votes themselves.  Of all other models each
  * gives its result; trees among them share an ensemble that gives the numbers of leaves.
  * A model whose predicate is not true is computed too, but does not count.  Models
- * without a segment are in embedded.c.
+ * without a segment are in embedded.c, the choice of one in mining_choice.c.
  */
 #include <math.h>
 #include <string.h>
 
 #include "frontend/pmml/embedded.h"
 #include "frontend/pmml/link.h"
-#include "frontend/pmml/output.h"
-#include "frontend/pmml/tree.h"
+#include "frontend/pmml/mining.h"
 
-typedef enum {
-	METHOD_MAJORITY,
-	METHOD_WEIGHTED_MAJORITY,
-	METHOD_AVERAGE,
-	METHOD_WEIGHTED_AVERAGE,
-	METHOD_MEDIAN,
-	METHOD_WEIGHTED_MEDIAN,
-	METHOD_MAX,
-	METHOD_SUM,
-	METHOD_WEIGHTED_SUM,
-	METHOD_FIRST,
-	METHOD_ALL,
-	METHOD_CHAIN
-} Method;
-
+/* Those behind the methods are other words for a chain. */
 static const char *const method_words[] = {
 	"majorityVote", "weightedMajorityVote", "average",   "weightedAverage", "median",
 	"weightedMedian", "max",                "sum",       "weightedSum",     "selectFirst",
-	"selectAll",    "modelChain",           NULL};
-
-typedef enum { TREAT_CONTINUE, TREAT_SKIP, TREAT_RETURN } Treatment;
-
-/* A segment, and what its model gave. */
-typedef struct {
-	const Xml *e, *predicate, *model;
-	const char *id;
-	double weight;
-	const char *weight_field; /* NULL: the weight is a constant */
-	Expr *active;             /* NULL: always */
-	Kernel *home;             /* of `active` */
-	Tree *tree;               /* in the ensemble of all trees; NULL: none */
-	int number;               /* in it */
-	Result result;
-} Part;
-
-typedef struct {
-	Pmml *p;
-	const Xml *e;
-	Method method;
-	Treatment missing;
-	double threshold;
-	Function function;
-	VEC(Part) parts;
-	Result *r;
-} Mining;
+	"selectAll",    "modelChain",           "multiModelChain", "x-multiModelChain", NULL};
 
 /* ---- Reading ---- */
 
@@ -85,6 +44,13 @@ add_part(Mining *m, const Xml *e)
 	return true;
 }
 
+/* Attributes of version 4.4 that files had before, with x- in front. */
+static const char *
+own_or_early(const Xml *e, const char *early)
+{
+	return xml_attr(e, early) ? early : early + 2;
+}
+
 static bool
 read_segments(Mining *m)
 {
@@ -94,10 +60,13 @@ read_segments(Mining *m)
 
 	if (!s || !pmml_need(m->p, s, "multipleModelMethod") ||
 	    !pmml_word(m->p, s, "multipleModelMethod", method_words, 0, &method) ||
-	    !pmml_word(m->p, s, "missingPredictionTreatment", treatments, 0, &missing) ||
-	    !pmml_number_or(m->p, s, "missingThreshold", 1, &m->threshold))
+	    !pmml_word(m->p, s, own_or_early(s, "x-missingPredictionTreatment"), treatments, 0,
+	               &missing) ||
+	    !pmml_number_or(m->p, s, own_or_early(s, "x-missingThreshold"), 1, &m->threshold))
 		return false;
-	m->method = (Method)method;
+	/* Every chain keeps its targets apart; these have the outputs of all segments. */
+	m->keeps_all = method > METHOD_CHAIN;
+	m->method = m->keeps_all ? METHOD_CHAIN : (Method)method;
 	m->missing = (Treatment)missing;
 	for (const Xml *c = xml_child(s, "Segment"); c; c = xml_same(c))
 		if (!add_part(m, c))
@@ -361,13 +330,6 @@ read_active(Mining *m, Part *part)
 	return true;
 }
 
-/* The condition under which the segment counts; NULL: always. */
-static Expr *
-active_here(Mining *m, const Part *part)
-{
-	return part->active ? kernel_import(m->p, part->home, part->active) : NULL;
-}
-
 /* Outputs of the segment are fields for what comes later; missing when it is passed over. */
 static bool
 publish_outputs(Mining *m, Part *part)
@@ -378,7 +340,7 @@ publish_outputs(Mining *m, Part *part)
 		ModelOutput *o = &part->result.outputs->v[i];
 
 		if (part->active &&
-		    !value_select(p, part->e, active_here(m, part), o->v,
+		    !value_select(p, part->e, mining_active(m, part), o->v,
 		                  value_missing(p, o->v.type, o->v.labels), &o->v))
 			return false;
 		scope_define(p, o->name, o->v);
@@ -424,64 +386,26 @@ read_results(Mining *m)
 	return true;
 }
 
-/* ---- Choosing one ---- */
-
-static bool
-missing_result(Mining *m, const Result *like, Result *out)
-{
-	Pmml *p = m->p;
-	LBuf *list;
-
-	*out = (Result){.classes = like->classes};
-	if (like->predicted.is_set)
-		out->predicted = value_missing(p, like->predicted.type, like->predicted.labels);
-	if (like->entity.is_set)
-		out->entity = value_missing(p, like->entity.type, like->entity.labels);
-	out->entities = like->entities;
-	if (!like->probability)
-		return true;
-	out->home = kernel_current(p);
-	out->probability = list = kernel_scratch(p, "list", DT_F64, like->probability->count);
-	for (int i = 0; i < list->count; i++)
-		code_put(p, list, i, code_number(p, (double)NAN));
-	return true;
-}
-
-/* The first that is active, or of a chain the last. */
-static bool
-choose(Mining *m)
-{
-	Result chosen, wish = *m->r;
-	int n = m->parts.n, at = m->method == METHOD_CHAIN ? 0 : n - 1;
-	int step = m->method == METHOD_CHAIN ? 1 : -1;
-	const Part *start = &m->parts.v[at];
-
-	/* Whatever is before one that is always asked does not matter. */
-	for (int i = 0, k = at; i < n; i++, k += step)
-		if (!m->parts.v[k].active) {
-			start = &m->parts.v[k];
-			at = k;
-		}
-	chosen = start->result;
-	if (start->active && !missing_result(m, &start->result, &chosen))
-		return false;
-	if (!start->active)
-		at += step;
-	for (; at >= 0 && at < n; at += step) {
-		const Part *part = &m->parts.v[at];
-		Result before = chosen;
-
-		if (!result_blend(m->p, m->e, active_here(m, part), &part->result, &before, &chosen))
-			return false;
-	}
-	*m->r = chosen;
-	m->r->want_probability = wish.want_probability;
-	m->r->want_entity = wish.want_entity;
-	m->r->outputs = NULL;
-	return true;
-}
-
 /* ---- Sums, medians and votes ---- */
+
+/* Numbers and votes are of one target, which segments may leave to the outer model. */
+static bool
+check_targets(Mining *m)
+{
+	const char *name = NULL;
+
+	for (int i = 0; i < m->parts.n; i++) {
+		const char *own = model_target(m->p, m->parts.v[i].model);
+
+		if (own && name && strcmp(own, name) != 0)
+			return pmml_unsupported(m->p, m->parts.v[i].e,
+			                        "putting together results of the targets '%.60s' "
+			                        "and '%.60s'",
+			                        name, own);
+		name = own ? own : name;
+	}
+	return true;
+}
 
 /* What a segment adds, with its weight; 0 where it does not count. */
 static bool
@@ -506,7 +430,7 @@ static bool
 count_part(Mining *m, const Part *part, Expr *weight, Expr *is_missing, Tally *t)
 {
 	Pmml *p = m->p;
-	Expr *zero = code_number(p, 0), *active = active_here(m, part), *w = weight;
+	Expr *zero = code_number(p, 0), *active = mining_active(m, part), *w = weight;
 
 	if (active)
 		w = code_select(p, active, weight, zero);
@@ -554,7 +478,7 @@ sum_numbers(Mining *m)
 		if (m->missing == TREAT_SKIP)
 			with = code_select(p, is_missing, sum, with);
 		if (part->active)
-			with = code_select(p, active_here(m, part), with, sum);
+			with = code_select(p, mining_active(m, part), with, sum);
 		sum = code_let(p, "sum", with);
 	}
 	if (average) {
@@ -587,7 +511,7 @@ median_numbers(Mining *m, Expr **out, int class)
 			return false;
 		}
 		if (part->active)
-			x = code_select(p, active_here(m, part), x, code_number(p, (double)NAN));
+			x = code_select(p, mining_active(m, part), x, code_number(p, (double)NAN));
 		code_put(p, v, i, x);
 	}
 	*out = link_median(p, v, m->parts.n);
@@ -620,7 +544,7 @@ weighted_median(Mining *m, Expr **out, int class)
 		x = code_let(p, "x", x);
 		weight = code_select(p, code_is_nan(p, x), code_number(p, 0), weight);
 		if (part->active)
-			weight = code_select(p, active_here(m, part), weight, code_number(p, 0));
+			weight = code_select(p, mining_active(m, part), weight, code_number(p, 0));
 		code_put(p, v, j, x);
 		code_put(p, w, j, weight);
 	}
@@ -668,7 +592,7 @@ add_vote(Mining *m, const Part *part, LBuf *list, Expr *weight)
 	Expr *at;
 
 	if (part->active)
-		counts = code_and(p, counts, active_here(m, part));
+		counts = code_and(p, counts, mining_active(m, part));
 	loop_if(b, counts);
 	at = loop_let(b, "at", loop_clamp_idx(b, class, 0, list->count - 1));
 	loop_store(b, list, at, code_add(p, loop_load(b, list, at), weight));
@@ -682,7 +606,7 @@ add_probabilities(Mining *m, const Part *part, LBuf *list, Expr *weight)
 	Expr *counts = code_not(p, value_is_missing(p, &part->result.predicted));
 
 	if (part->active)
-		counts = code_and(p, counts, active_here(m, part));
+		counts = code_and(p, counts, mining_active(m, part));
 	for (int i = 0; i < list->count && i < part->result.probability->count; i++) {
 		Expr *x = result_probability(p, &part->result, i);
 
@@ -811,14 +735,22 @@ model_mining(Pmml *p, const Xml *e, Result *r)
 	}
 	if (!read_segments(&m) || !read_trees(&m))
 		return false;
+	if (m.method != METHOD_FIRST && m.method != METHOD_CHAIN && m.method != METHOD_ALL &&
+	    !check_targets(&m))
+		return false;
 	if (is_sum_of_trees(&m))
 		return sum_trees(&m);
 	if (!read_results(&m))
 		return false;
 	if (m.method == METHOD_FIRST || m.method == METHOD_CHAIN) {
-		if (!choose(&m))
+		if (!mining_choose(&m))
 			return false;
-	} else if (m.method != METHOD_ALL && !combine(&m)) {
+	} else if (m.method == METHOD_ALL) {
+		if (!xml_child(xml_child(e, "Output"), "OutputField"))
+			return pmml_unsupported(p, xml_child(e, "Segmentation"),
+			                        "selectAll without an <OutputField> that has a "
+			                        "segmentId");
+	} else if (!combine(&m)) {
 		return false;
 	}
 	remember_segments(&m);

@@ -49,18 +49,47 @@ model_function(Pmml *p, const Xml *e, Function *out)
 
 /* ---- Targets ---- */
 
+/* The name of the target that the <MiningField> is; NULL: it is none. */
+static const char *
+target_name(const Xml *field)
+{
+	const char *usage = xml_attr(field, "usageType");
+
+	if (!usage || (strcmp(usage, "predicted") != 0 && strcmp(usage, "target") != 0))
+		return NULL;
+	return xml_attr(field, "name");
+}
+
+static const Xml *
+first_field(const Xml *model)
+{
+	return xml_child(xml_child(model, "MiningSchema"), "MiningField");
+}
+
+void
+model_targets(const Pmml *p, const Xml *e, Words *out)
+{
+	for (const Xml *c = first_field(e); c; c = xml_same(c))
+		if (target_name(c))
+			VEC_PUSH(p->a, out, target_name(c));
+}
+
+bool
+model_has_target(const Xml *e, const char *name)
+{
+	for (const Xml *c = first_field(e); c; c = xml_same(c))
+		if (target_name(c) && strcmp(target_name(c), name) == 0)
+			return true;
+	return false;
+}
+
 const char *
 model_target(const Pmml *p, const Xml *e)
 {
-	const Xml *schema = xml_child(e, "MiningSchema");
-
 	(void)p;
-	for (const Xml *c = xml_child(schema, "MiningField"); c; c = xml_same(c)) {
-		const char *usage = xml_attr(c, "usageType");
-
-		if (usage && (strcmp(usage, "predicted") == 0 || strcmp(usage, "target") == 0))
-			return xml_attr(c, "name");
-	}
+	for (const Xml *c = first_field(e); c; c = xml_same(c))
+		if (target_name(c))
+			return target_name(c);
 	return NULL;
 }
 
@@ -86,6 +115,15 @@ entry_of(Pmml *p, const Result *r, LBuf *list, int i)
 	Expr *load = loop_load(code(p), list, loop_idx(code(p), i));
 
 	return kernel_import(p, r->home, load);
+}
+
+const Result *
+result_of_target(const Result *r, const char *name)
+{
+	for (int i = 0; i < r->ntargets; i++)
+		if (strcmp(r->target[i].name, name) == 0)
+			return &r->target[i].result;
+	return NULL;
 }
 
 Expr *

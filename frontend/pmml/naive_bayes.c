@@ -204,6 +204,16 @@ log_density(Bayes *m, const Xml *e, Expr *x)
 	return NULL;
 }
 
+/* Densities below the threshold are taken for it.  Files from before version 4.2 have
+ * distributions as extensions, and mean them as they are; so is Poisson's, of which a
+ * factor is left out. */
+static bool
+has_floor(const Xml *stats, const Xml *distribution)
+{
+	return !xml_is(stats->parent->parent, "Extension") &&
+	       !xml_is(distribution, "PoissonDistribution");
+}
+
 static bool
 add_stats(Bayes *m, const Xml *stats, Val v)
 {
@@ -223,6 +233,8 @@ add_stats(Bayes *m, const Xml *stats, Val v)
 		y = log_density(m, distribution, x);
 		if (!y)
 			return false;
+		if (has_floor(stats, distribution))
+			y = code_op(p, KOP_MAX, y, code_number(p, log(m->threshold)));
 		/* A missing value says nothing, so it adds nothing. */
 		y = code_select(p, code_is_nan(p, x), code_number(p, 0), y);
 		add_log(m, labels_find(m->classes, text), y);

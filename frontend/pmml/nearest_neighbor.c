@@ -4,6 +4,7 @@
  * The nearest are found one after the other; of equals the first is nearer.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/pmml/link.h"
@@ -79,8 +80,10 @@ read_rows(Knn *m, double **out)
 	for (const Xml *c = xml_child(inputs, "KNNInput"); c; c = xml_same(c), f++) {
 		const char *column = column_of(instances, xml_attr(c, "field"));
 
-		if (!column)
+		if (!column && field_data(m->p, xml_attr(c, "field")))
 			return pmml_error(m->p, c, "there is no <InstanceField> for it");
+		if (!column)
+			return pmml_unsupported(m->p, c, "a derived field that the rows do not have");
 		r = 0;
 		for (const Xml *row = xml_child(table, "row"); row; row = xml_same(row), r++) {
 			const char *text = cell_text(m, row, column);
@@ -199,8 +202,80 @@ regress(Knn *m, const char *column, Val *out)
 	return true;
 }
 
+/* A class, by what decides between equal votes. */
+typedef struct {
+	int class, rows;
+	const char *text;
+} Rival;
+
+/* The class with more rows goes first, then the smaller number, then the first word. */
+static int
+compare_rivals(const void *a, const void *b)
+{
+	const Rival *x = a, *y = b;
+	double nx = 0, ny = 0;
+	bool is_x = pmml_parse_number(x->text, &nx), is_y = pmml_parse_number(y->text, &ny);
+
+	if (x->rows != y->rows)
+		return x->rows > y->rows ? -1 : 1;
+	if (is_x != is_y)
+		return is_x ? -1 : 1;
+	if (is_x && nx != ny)
+		return nx < ny ? -1 : 1;
+	return strcmp(x->text, y->text);
+}
+
+/* By class its rank among equals; `v` has the class of each row. */
+static double *
+rank_classes(Knn *m, const Labels *classes, const double *v)
+{
+	int n = classes->v.n;
+	Rival *rival = ARENA_ARRAY(m->p->a, Rival, n);
+	double *rank = ARENA_ARRAY(m->p->a, double, n);
+
+	for (int i = 0; i < n; i++)
+		rival[i] = (Rival){.class = i, .text = classes->v.v[i]};
+	for (int i = 0; i < m->n; i++)
+		rival[(int)v[i]].rows++;
+	qsort(rival, (size_t)n, sizeof *rival, compare_rivals);
+	for (int i = 0; i < n; i++)
+		rank[rival[i].class] = i;
+	return rank;
+}
+
+/* The class with the most votes; `v` has the class of each row. */
+static Val
+winner_of(Knn *m, Labels *classes, LBuf *votes, const double *v)
+{
+	Pmml *p = m->p;
+	LBuilder *b = code(p);
+	int n = classes->v.n;
+	Expr *i, *x, *r, *wins;
+	LBuf *table = kernel_table(p, "rank", DT_I32, n, rank_classes(m, classes, v));
+	LVar *best, *at, *place;
+	Val out;
+
+	best = loop_var(b, "most", code_number(p, -1));
+	place = loop_var(b, "place", code_int(p, n));
+	at = loop_var(b, "class", code_int(p, -1));
+	i = loop_for(b, "i", 0, n);
+	x = loop_let(b, "x", loop_load(b, votes, i));
+	r = loop_let(b, "rank", loop_load(b, table, i));
+	wins = code_and(p, code_op(p, KOP_EQ, x, loop_get(b, best)),
+	                code_op(p, KOP_LT, r, loop_get(b, place)));
+	loop_if(b, code_or(p, code_op(p, KOP_GT, x, loop_get(b, best)), wins));
+	loop_set(b, best, x);
+	loop_set(b, place, r);
+	loop_set(b, at, loop_cvt(b, DT_I32, i));
+	loop_end(b);
+	loop_end(b);
+	out = value_label(p, classes, code_let(p, "winner", loop_get(b, at)));
+	out.labelled = true;
+	return out;
+}
+
 static bool
-classify(Knn *m, const char *column, Labels *classes, LBuf **votes)
+classify(Knn *m, const char *column, Labels *classes, LBuf **votes, Val *winner)
 {
 	Pmml *p = m->p;
 	LBuilder *b = code(p);
@@ -226,6 +301,7 @@ classify(Knn *m, const char *column, Labels *classes, LBuf **votes)
 	w = m->categorical == SCORE_WEIGHTED_MAJORITY ? weight_of(m, row) : code_number(p, 1);
 	loop_store(b, *votes, at, code_add(p, loop_load(b, *votes, at), w));
 	loop_end(b);
+	*winner = winner_of(m, classes, *votes, v);
 	link_simplemax(p, *votes, classes->v.n);
 	return true;
 }
@@ -303,8 +379,7 @@ read_target(Knn *m, const Xml *field, Function function, bool is_first, Result *
 		if (!own.classes)
 			return pmml_error(p, field, "there is no such field");
 		own.home = kernel_current(p);
-		if (!classify(m, column, own.classes, &own.probability) ||
-		    !result_from_probability(p, &own))
+		if (!classify(m, column, own.classes, &own.probability, &own.predicted))
 			return false;
 	}
 	if (!is_first) {

@@ -39,11 +39,20 @@ feature_predicted(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val 
 	return r->predicted.is_set || has_no(p, e, "a predicted value");
 }
 
+/* The target that the field is about. */
+static const char *
+target_of(const Pmml *p, const Xml *e, const Xml *model)
+{
+	const char *target = xml_attr(e, "targetField");
+
+	return target ? target : model_target(p, model);
+}
+
 /* The words that are to be shown for the classes. */
 static bool
 feature_display(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 {
-	const char *target = model_target(p, model);
+	const char *target = target_of(p, e, model);
 	const Xml *field = target ? field_data(p, target) : NULL;
 	const Xml *targets = xml_child(xml_child(model, "Targets"), "Target");
 	Labels *shown = labels_new(p);
@@ -215,13 +224,26 @@ feature_reason(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *ou
 	return true;
 }
 
-/* What the row should have been; it is an input then. */
+/* What the row should have been; it is an input then.  A schema may say what stands for a
+ * missing one. */
 static bool
 expected_value(Pmml *p, const Xml *e, const Xml *model, Val *out)
 {
-	const char *target = model_target(p, model);
+	const char *target = target_of(p, e, model), *text = NULL;
+	Val instead;
 
-	return target ? field_given(p, e, target, out) : has_no(p, e, "a residual");
+	if (!target)
+		return has_no(p, e, "a residual");
+	if (!field_given(p, e, target, out))
+		return false;
+	for (const Xml *c = xml_child(xml_child(model, "MiningSchema"), "MiningField"); c;
+	     c = xml_same(c))
+		if (xml_attr(c, "name") && strcmp(xml_attr(c, "name"), target) == 0)
+			text = xml_attr(c, "missingValueReplacement");
+	if (!text)
+		return true;
+	return value_constant(p, e, text, out->type, out->labels, &instead) &&
+	       value_select(p, e, value_is_missing(p, out), instead, *out, out);
 }
 
 /* 1 for the class that was expected and else 0, less its probability: of the class that
@@ -327,6 +349,11 @@ result_add_output(Pmml *p, Result *r, const char *name, Val v)
 {
 	if (!r->outputs)
 		r->outputs = ARENA_NEW(p->a, ModelOutputs);
+	for (int i = 0; i < r->outputs->n; i++)
+		if (strcmp(r->outputs->v[i].name, name) == 0) {
+			r->outputs->v[i].v = v;
+			return;
+		}
 	VEC_PUSH(p->a, r->outputs, ((ModelOutput){name, v}));
 }
 
@@ -354,6 +381,29 @@ result_of(Pmml *p, const Xml *e, const Result *r)
 	return NULL;
 }
 
+/* Whether it is a target of the model behind the first one. */
+static bool
+is_beside(const Pmml *p, const Xml *model, const char *target)
+{
+	return model_has_target(model, target) && strcmp(model_target(p, model), target) != 0;
+}
+
+/* A segment's own outputs are known by name: that of the field, or for a field that says
+ * it is transformed, the name in `value`.  NULL: the field is something else. */
+static const Val *
+output_of_segment(const Xml *e, const Result *segment, const Result *r)
+{
+	const char *feature = xml_attr(e, "feature"), *name = xml_attr(e, "name");
+
+	if (segment == r || expression_child(e))
+		return NULL;
+	if (feature && strcmp(feature, "transformedValue") != 0)
+		return NULL;
+	if (feature && xml_attr(e, "value"))
+		name = xml_attr(e, "value");
+	return name ? output_find(segment, name) : NULL;
+}
+
 static bool
 read_field(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 {
@@ -364,14 +414,17 @@ read_field(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 
 	if (!from)
 		return false;
-	other = target ? output_find(from, target) : NULL;
+	if (target && result_of_target(from, target))
+		from = result_of_target(from, target);
+	else if (target && from->ntargets)
+		return pmml_error(p, e, "nothing is known of the target '%.60s'", target);
+	other = target && is_beside(p, model, target) ? output_find(from, target) : NULL;
 	if (other) {
 		*out = *other;
-		return true;
+		return !feature || strcmp(feature, "predictedValue") == 0 ||
+		       has_no(p, e, "of a target beside the first anything but its value");
 	}
-	/* A segment's own outputs are known by name. */
-	if (from != r && !feature && xml_attr(e, "name") &&
-	    (other = output_find(from, xml_attr(e, "name"))) != NULL) {
+	if ((other = output_of_segment(e, from, r)) != NULL) {
 		*out = *other;
 		return true;
 	}
@@ -394,20 +447,31 @@ read_field(Pmml *p, const Xml *e, const Xml *model, const Result *r, Val *out)
 	return pmml_unsupported(p, e, "the feature '%.60s'", feature);
 }
 
-/* The predicted value goes first, unless there is a field of its name. */
+static bool
+has_field(const Xml *output, const char *name)
+{
+	for (const Xml *e = xml_child(output, "OutputField"); e; e = xml_same(e))
+		if (xml_attr(e, "name") && strcmp(xml_attr(e, "name"), name) == 0)
+			return true;
+	return false;
+}
+
+/* The predicted value goes first, unless there is a field of its name, or it has no name
+ * and there are other fields. */
 static bool
 add_predicted(Pmml *p, const Xml *model, Result *r)
 {
 	const Xml *output = xml_child(model, "Output");
 	const char *name = model_target(p, model);
 
-	if (!name)
-		name = "prediction";
-	for (const Xml *e = xml_child(output, "OutputField"); e; e = xml_same(e))
-		if (xml_attr(e, "name") && (strcmp(xml_attr(e, "name"), name) == 0 ||
-		                            strcmp(name, "prediction") == 0))
-			return true;
-	return !r->predicted.is_set || output_add(p, model, name, r->predicted);
+	for (int i = 0; i < r->ntargets; i++)
+		if (!has_field(output, r->target[i].name) &&
+		    !output_add(p, model, r->target[i].name, r->target[i].result.predicted))
+			return false;
+	if (r->ntargets || !r->predicted.is_set ||
+	    (name ? has_field(output, name) : xml_child(output, "OutputField") != NULL))
+		return true;
+	return output_add(p, model, name ? name : "prediction", r->predicted);
 }
 
 /* Without <Output> a class comes with its confidence. */
@@ -416,7 +480,7 @@ add_confidence(Pmml *p, const Xml *model, Result *r)
 {
 	Val v;
 
-	if (!r->probability || !r->predicted.is_set)
+	if (!r->probability || !r->predicted.is_set || r->ntargets)
 		return true;
 	return feature_confidence(p, model, model, r, &v) &&
 	       output_add(p, model, "confidence", v);
@@ -439,6 +503,29 @@ define_fields(Pmml *p, const Xml *list, const Xml *model, const char *element, R
 	return true;
 }
 
+static bool
+is_added(const Pmml *p, const char *name)
+{
+	for (int i = 0; i < p->outputs.n; i++)
+		if (strcmp(p->outputs.v[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Targets beside the first one, outputs of segments. */
+static bool
+add_inner_outputs(Pmml *p, const Xml *model, const Result *r)
+{
+	for (int i = 0; r->outputs && i < r->outputs->n; i++) {
+		const ModelOutput *o = &r->outputs->v[i];
+
+		if (!is_added(p, o->name) && !has_field(xml_child(model, "Output"), o->name) &&
+		    !output_add(p, model, o->name, o->v))
+			return false;
+	}
+	return true;
+}
+
 bool
 output_read(Pmml *p, const Xml *model, bool is_top, Result *r)
 {
@@ -447,14 +534,15 @@ output_read(Pmml *p, const Xml *model, bool is_top, Result *r)
 
 	if (is_top && !add_predicted(p, model, r))
 		return false;
-	/* Targets beside the first one. */
-	for (int i = 0; is_top && r->outputs && i < r->outputs->n; i++)
-		if (!output_add(p, model, r->outputs->v[i].name, r->outputs->v[i].v))
-			return false;
+	if (is_top && !add_inner_outputs(p, model, r))
+		return false;
 	if (is_top && !output)
 		return add_confidence(p, model, r);
 	/* The target is a field of its own outputs, as later segments see it. */
-	if (target && r->predicted.is_set && !field_exists_here(p, target))
+	for (int i = 0; i < r->ntargets; i++)
+		if (!field_exists_here(p, r->target[i].name))
+			scope_define(p, r->target[i].name, r->target[i].result.predicted);
+	if (target && r->predicted.is_set && !r->ntargets && !field_exists_here(p, target))
 		scope_define(p, target, r->predicted);
 	if (!define_fields(p, output, model, "OutputField", r))
 		return false;

@@ -325,6 +325,8 @@ typedef struct Result {
 	struct ModelOutputs *outputs; /* by name; targets beside the first one, too */
 	int nsegments;
 	const struct Segment *segment;
+	int ntargets; /* of several targets, each with a result of its own; 0: one target */
+	struct TargetResult *target;
 } Result;
 
 typedef struct ModelOutput {
@@ -341,6 +343,11 @@ typedef struct Segment {
 	const char *id; /* NULL: it has none */
 	const Result *result;
 } Segment;
+
+typedef struct TargetResult {
+	const char *name;
+	Result result;
+} TargetResult;
 
 typedef struct {
 	const char *name;
@@ -362,6 +369,9 @@ bool model_function(Pmml *p, const Xml *e, Function *out);
 
 /* The target: the name of the MiningField, NULL when there is none; and its labels. */
 const char *model_target(const Pmml *p, const Xml *e);
+/* All of them. */
+void model_targets(const Pmml *p, const Xml *e, Words *out);
+bool model_has_target(const Xml *e, const char *name);
 Labels *model_target_labels(Pmml *p, const Xml *e);
 
 /* The predicted label: that of the largest number, the first of equals; missing where
@@ -369,6 +379,8 @@ Labels *model_target_labels(Pmml *p, const Xml *e);
 bool result_from_probability(Pmml *p, Result *r);
 /* A result beside the first: of another target. */
 void result_add_output(Pmml *p, Result *r, const char *name, Val v);
+/* The result that is of this target alone; NULL: r does not tell targets apart. */
+const Result *result_of_target(const Result *r, const char *name);
 /* A number by class. */
 Expr *result_probability(Pmml *p, const Result *r, int class);
 

@@ -36,10 +36,27 @@ enum { LOOP_TERMS = 12 };
 
 /* ---- Terms ---- */
 
+/* Writers of version 4.4 call it `field`, as it is called everywhere else. */
+static const char *
+predictor_name(const Xml *e)
+{
+	const char *name = xml_attr(e, "name");
+
+	return name ? name : xml_attr(e, "field");
+}
+
+static const char *
+need_name(Pmml *p, const Xml *e)
+{
+	const char *name = predictor_name(e);
+
+	return name ? name : pmml_need(p, e, "name");
+}
+
 static bool
 numeric_term(Pmml *p, const Xml *e, Expr **out)
 {
-	const char *name = pmml_need(p, e, "name");
+	const char *name = need_name(p, e);
 	double coefficient, exponent;
 	Expr *x;
 	Val v;
@@ -60,7 +77,7 @@ categorical_terms(Pmml *p, const Xml *e, const char *name, Val v, Expr **out)
 	int n;
 
 	for (const Xml *k = e; k; k = xml_same(k)) {
-		const char *other = xml_attr(k, "name"), *text = pmml_need(p, k, "value");
+		const char *other = predictor_name(k), *text = pmml_need(p, k, "value");
 
 		if (!text)
 			return false;
@@ -70,7 +87,7 @@ categorical_terms(Pmml *p, const Xml *e, const char *name, Val v, Expr **out)
 	n = v.labels->v.n;
 	coefficient = ARENA_ARRAY(p->a, double, n);
 	for (const Xml *k = e; k; k = xml_same(k)) {
-		const char *other = xml_attr(k, "name");
+		const char *other = predictor_name(k);
 
 		if (!other || strcmp(other, name) != 0)
 			continue;
@@ -87,7 +104,7 @@ static bool
 is_repeated(const Xml *e, const char *name)
 {
 	for (const Xml *k = xml_child(e->parent, e->name); k != e; k = xml_same(k)) {
-		const char *other = xml_attr(k, "name");
+		const char *other = predictor_name(k);
 
 		if (other && strcmp(other, name) == 0)
 			return true;
@@ -98,7 +115,7 @@ is_repeated(const Xml *e, const char *name)
 static bool
 categorical_term(Pmml *p, const Xml *e, Expr **out)
 {
-	const char *name = pmml_need(p, e, "name"), *text = pmml_need(p, e, "value");
+	const char *name = need_name(p, e), *text = pmml_need(p, e, "value");
 	double coefficient;
 	Val v, constant;
 	Expr *same;
@@ -160,7 +177,7 @@ same_predictors(const Xml *a, const Xml *b)
 	const Xml *x = xml_child(a, "NumericPredictor"), *y = xml_child(b, "NumericPredictor");
 
 	for (; x && y; x = xml_same(x), y = xml_same(y)) {
-		const char *nx = xml_attr(x, "name"), *ny = xml_attr(y, "name");
+		const char *nx = predictor_name(x), *ny = predictor_name(y);
 		double one;
 
 		if (!nx || !ny || strcmp(nx, ny) != 0)
@@ -197,7 +214,7 @@ share_predictors(Pmml *p, const Xml *first, Shared *out)
 		Expr *x;
 		Val v;
 
-		if (!field_value(p, e, xml_attr(e, "name"), &v) || !value_to_number(p, e, v, &x))
+		if (!field_value(p, e, predictor_name(e), &v) || !value_to_number(p, e, v, &x))
 			return false;
 		code_put(p, out->x, i++, x);
 	}

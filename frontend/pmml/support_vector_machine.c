@@ -279,6 +279,16 @@ read_sides(Svm *m, const Xml *machine, Labels *classes, int *low, int *high)
 	return true;
 }
 
+/* In version 3 a single machine gives about 1 for its class and 0 for the other one, which
+ * the model names. */
+static bool
+is_zero_or_one(const Svm *m, const Xml *first)
+{
+	return xml_attr(m->e, "alternateBinaryTargetCategory") &&
+	       !xml_attr(first, "alternateTargetCategory") && !xml_attr(m->e, "threshold") &&
+	       !xml_attr(first, "threshold") && !xml_same(first);
+}
+
 static bool
 vote(Svm *m, const Xml *first, bool max_wins, Result *r)
 {
@@ -293,6 +303,10 @@ vote(Svm *m, const Xml *first, bool max_wins, Result *r)
 			return false;
 	if (!pmml_number_or(p, m->e, "threshold", 0, &threshold))
 		return false;
+	if (is_zero_or_one(m, first)) {
+		threshold = 0.5;
+		max_wins = true;
+	}
 	list = kernel_scratch(p, "votes", DT_F64, r->classes->v.n);
 	r->home = kernel_current(p);
 	for (int i = 0; i < list->count; i++)

@@ -10,10 +10,8 @@
 #include "frontend/pmml/pmml.h"
 
 static const Xml *
-find_target(const Pmml *p, const Xml *model)
+find_target(const Xml *model, const char *name)
 {
-	const char *name = model_target(p, model);
-
 	for (const Xml *t = xml_child(xml_child(model, "Targets"), "Target"); t; t = xml_same(t)) {
 		const char *field = xml_attr(t, "field");
 
@@ -104,11 +102,9 @@ default_class(Pmml *p, const Xml *t, Result *r)
 	return value_select(p, t, missing, label, r->predicted, &r->predicted);
 }
 
-bool
-targets_apply(Pmml *p, const Xml *model, Result *r)
+static bool
+apply_to(Pmml *p, const Xml *t, Result *r)
 {
-	const Xml *t = find_target(p, model);
-
 	if (!t || !r->predicted.is_set)
 		return true;
 	if (value_has_number(&r->predicted))
@@ -116,4 +112,18 @@ targets_apply(Pmml *p, const Xml *model, Result *r)
 	if (r->probability && r->home != kernel_current(p))
 		return true;
 	return r->classes ? default_class(p, t, r) : true;
+}
+
+bool
+targets_apply(Pmml *p, const Xml *model, Result *r)
+{
+	if (r->ntargets == 0)
+		return apply_to(p, find_target(model, model_target(p, model)), r);
+	/* What is not of a certain target is not known behind them. */
+	if (xml_child(xml_child(model, "Targets"), "Target"))
+		r->predicted = (Val){0};
+	for (int i = 0; i < r->ntargets; i++)
+		if (!apply_to(p, find_target(model, r->target[i].name), &r->target[i].result))
+			return false;
+	return true;
 }

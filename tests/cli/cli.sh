@@ -1639,6 +1639,25 @@ a_model_that_is_not_supported_is_an_error_with_its_place() {
 	says "only the first model of the file is read"
 }
 
+targets_that_cannot_be_told_apart_are_errors() {
+	two=$ROOT/tests/conformance/pmml/mining_targets_scaled/model.pmml
+	sed 's/modelChain/average/' "$two" >t.pmml
+	mcc 1 t.pmml -o t.c
+	says "t.pmml:11:1: error"
+	says "putting together results of the targets 'a' and 'b' is not supported"
+	sed 's/targetField="b"/targetField="x"/' "$two" >t.pmml
+	mcc 1 t.pmml -o t.c
+	says "t.pmml:7:1: error"
+	says "nothing is known of the target 'x'"
+	sed 's|<MiningField name="[ab]" usageType="target"/></MiningSchema><R|</MiningSchema><R|' "$two" >t.pmml
+	mcc 1 t.pmml -o t.c
+	says "t.pmml:5:1: error"
+	says "several targets, none of which a segment names, is not supported"
+	sed 's/modelChain/selectAll/; s|<Output>.*||; s|.*</Output>||' "$two" >t.pmml
+	mcc 1 t.pmml -o t.c
+	says "selectAll without an <OutputField> that has a segmentId is not supported"
+}
+
 labels_that_are_strings_are_an_enum() {
 	mcc 0 "$ROOT/tests/cli/labels.onnx" -o l.c
 	grep -q "L_LABEL_IRIS_SETOSA = 0, /\* 'Iris setosa' \*/" l.h || problem "no enum"

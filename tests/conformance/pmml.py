@@ -5,8 +5,8 @@ input.csv and expected.csv.
 
 A case is compiled to C and to an object file; a program that fills the typed structs of
 the header row by row runs with each compiler.  Labels must be equal and numbers within
-the digits that are recorded, but at most 1e-5.  At most one case in twenty may be
-refused, with a located error.
+the digits that are recorded, but at most 1e-5; the cases beside the script must have all
+outputs.  At most one case in twenty may be refused, with a located error.
 """
 import argparse
 import csv
@@ -169,13 +169,16 @@ def is_equal(field, got, want):
     return abs(value - want_value) <= 1e-5 * abs(want_value) + 1e-13
 
 
-def check_rows(outputs, got, expected):
+def check_rows(outputs, got, expected, must_have_all):
     expected = [[x.strip() for x in row] for row in expected]
     names = expected[0]
     if len(got) != len(expected) - 1:
         raise harness.Failure(f"{len(got)} rows instead of {len(expected) - 1}")
     wrong, first = 0, None
     columns = match_columns(outputs, names)
+    lost = [name for name in names if name not in columns]
+    if lost and must_have_all:
+        raise harness.Failure(f"there is no output '{lost[0]}'")
     for r, want in enumerate(expected[1:]):
         for name, text in zip(names, want):
             k = columns.get(name)
@@ -201,7 +204,7 @@ def run_case(args, folder):
         for to_object in ([False, True] if cc == args.cc[0] and not args.no_object else [False]):
             with tempfile.TemporaryDirectory() as scratch:
                 got = run_rows(args, model, cc, to_object, rows, inputs, outputs, scratch)
-            check_rows(outputs, got, expected)
+            check_rows(outputs, got, expected, folder.startswith(HERE))
 
 
 def cases_of(args):
