@@ -233,9 +233,13 @@ number_tree(Interleaved *s, int32_t tree)
 		Numbered q = queue.v[i];
 		uint64_t limit;
 
+		/* Any slot will do.  Words that differ in their low half only now and then make
+		 * gcc slow, whose table of constants goes by that. */
 		if (is_leaf(t, q.node)) {
+			int32_t slot = s->k->nslots > 0 ? q.number % s->k->nslots : 0;
+
 			s->row[q.number] = t->yes[q.node];
-			s->word[q.number] = make_word(s, 0, UINT32_MAX, q.number);
+			s->word[q.number] = make_word(s, slot, UINT32_MAX, q.number);
 			continue;
 		}
 		/* No key is below 0: then all take the high child. */
