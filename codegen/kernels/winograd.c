@@ -312,26 +312,33 @@ make_stream(Winograd *d)
 
 /* ---- Inputs ---- */
 
+/* Each operation has a name, so that it can be an instruction of a run
+ * (codegen/target/arm_products.h). */
+static Expr *
+named(Winograd *d, Expr *x)
+{
+	return loop_let(builder(d), "s", x);
+}
+
 static Expr *
 add2(Winograd *d, Expr *x, Expr *y)
 {
-	if (!d->pairs)
-		return loop_add(builder(d), x, y);
-	return loop_packed(builder(d), POP_ADD2, x, y, NULL);
+	LBuilder *b = builder(d);
+
+	return named(d, d->pairs ? loop_packed(b, POP_ADD2, x, y, NULL) : loop_add(b, x, y));
 }
 
 static Expr *
 sub2(Winograd *d, Expr *x, Expr *y)
 {
-	if (!d->pairs)
-		return loop_sub(builder(d), x, y);
-	return loop_packed(builder(d), POP_SUB2, x, y, NULL);
+	LBuilder *b = builder(d);
+
+	return named(d, d->pairs ? loop_packed(b, POP_SUB2, x, y, NULL) : loop_sub(b, x, y));
 }
 
 static Expr *
 twice2(Winograd *d, Expr *x)
 {
-	x = loop_let(builder(d), "s", x);
 	return add2(d, x, x);
 }
 
@@ -339,31 +346,29 @@ twice2(Winograd *d, Expr *x)
 static void
 transform_six(Winograd *d, Expr *const *x, Expr **y)
 {
-	LBuilder *b = builder(d);
-	Expr *p = loop_let(b, "p", sub2(d, x[4], x[2])), *q, *t;
+	Expr *p = sub2(d, x[4], x[2]), *q, *even, *odd;
 
-	q = loop_let(b, "q", twice2(d, sub2(d, x[3], x[1])));
 	y[0] = add2(d, twice2(d, twice2(d, sub2(d, x[0], x[2]))), p);
+	even = sub2(d, x[4], twice2(d, twice2(d, x[2])));
+	q = twice2(d, sub2(d, x[3], x[1]));
 	y[3] = add2(d, p, q);
 	y[4] = sub2(d, p, q);
-	y[5] = sub2(d, sub2(d, x[5], x[3]), add2(d, q, q));
-	t = twice2(d, twice2(d, add2(d, x[1], x[2])));
-	y[1] = sub2(d, add2(d, x[3], x[4]), t);
-	t = twice2(d, twice2(d, sub2(d, x[1], x[2])));
-	y[2] = add2(d, sub2(d, x[4], x[3]), t);
+	odd = sub2(d, x[3], twice2(d, twice2(d, x[1])));
+	y[1] = add2(d, even, odd);
+	y[2] = sub2(d, even, odd);
+	y[5] = sub2(d, sub2(d, x[5], x[3]), twice2(d, q));
 }
 
 static void
 transform_five(Winograd *d, Expr *const *x, Expr **y)
 {
-	LBuilder *b = builder(d);
-	Expr *p = loop_let(b, "p", sub2(d, x[3], x[1])), *t = loop_let(b, "t", sub2(d, x[3], x[2]));
+	Expr *p = sub2(d, x[3], x[1]), *t = sub2(d, x[3], x[2]);
 
 	y[0] = add2(d, twice2(d, sub2(d, x[0], x[2])), p);
-	y[1] = sub2(d, t, add2(d, x[1], x[1]));
+	y[1] = sub2(d, t, twice2(d, x[1]));
 	y[2] = add2(d, t, twice2(d, sub2(d, x[1], x[2])));
 	y[3] = p;
-	y[4] = sub2(d, sub2(d, x[4], x[2]), add2(d, p, p));
+	y[4] = sub2(d, sub2(d, x[4], x[2]), twice2(d, p));
 }
 
 /* B^T of as many values as the form has. */
@@ -405,9 +410,8 @@ line_value(Winograd *d, const Inputs *l, int32_t k)
 
 	if (l->buf->elem != DT_I32)
 		x = loop_cvt(b, DT_I32, x);
-	else if (l->is_packed)
-		x = loop_packed(b, l->half, x, NULL, NULL);
-	return loop_let(b, "d", x);
+	x = loop_let(b, "d", x);
+	return l->is_packed ? loop_let(b, "half", loop_packed(b, l->half, x, NULL, NULL)) : x;
 }
 
 /* Transforms a line: what belongs to a place of its axis goes to[at + place[that]]. */
@@ -416,16 +420,20 @@ transform_line(Winograd *d, const Inputs *l, LBuf *to, Expr *at, const int32_t *
 {
 	LBuilder *b = builder(d);
 	const Form *f = d->form;
+	int odd = f->points - f->values;
 	Expr *x[MOST_POINTS] = {0}, *y[MOST_POINTS] = {0};
 
 	for (int k = 0; k < f->values; k++)
 		x[k] = line_value(d, l, k * f->stride);
+	for (int k = 0; k < odd; k++)
+		y[f->values + k] = line_value(d, l, 2 * k + 1);
 	transform_input(d, x, y);
-	for (int k = 0; k < f->values; k++)
-		loop_store_cvt(b, to, loop_add(b, at, loop_idx(b, place[place_of_value(d, k)])), y[k]);
-	for (int k = 0; k < f->points - f->values; k++)
-		loop_store_cvt(b, to, loop_add(b, at, loop_idx(b, place[place_of_odd(d, k)])),
-		               line_value(d, l, 2 * k + 1));
+	for (int k = 0; k < f->points; k++) {
+		int32_t at_place = place[k < f->values ? place_of_value(d, k)
+		                                       : place_of_odd(d, k - f->values)];
+
+		loop_store_cvt(b, to, loop_add(b, at, loop_idx(b, at_place)), y[k]);
+	}
 }
 
 /* The columns of a row of tiles: of a channel, or two of four. */
@@ -648,11 +656,22 @@ shift_left(Winograd *d, Expr *x, int n)
 	return n ? loop_op2(b, KOP_SHL, x, loop_int(b, DT_I32, n)) : x;
 }
 
+static Expr *
+plus(Winograd *d, Expr *x, Expr *y)
+{
+	return named(d, loop_add(builder(d), x, y));
+}
+
+static Expr *
+minus(Winograd *d, Expr *x, Expr *y)
+{
+	return named(d, loop_sub(builder(d), x, y));
+}
+
 /* A^T of the sums of points 1, -1, …, but for late factors. */
 static void
 transform_points(Winograd *d, Expr *const *m, Expr **y)
 {
-	LBuilder *b = builder(d);
 	const Form *f = d->form;
 	Expr *s, *e, *t;
 
@@ -660,37 +679,37 @@ transform_points(Winograd *d, Expr *const *m, Expr **y)
 		y[i] = m[0];
 	if (f->values == 3)
 		return;
-	s = loop_let(b, "s12", loop_add(b, m[0], m[1]));
-	e = loop_let(b, "d12", loop_sub(b, m[0], m[1]));
+	s = plus(d, m[0], m[1]);
+	e = minus(d, m[0], m[1]);
 	if (f->values == 6) {
-		t = loop_let(b, "s34", loop_add(b, m[2], m[3]));
-		y[0] = loop_sub(b, t, shift_left(d, s, 2));
-		y[2] = loop_sub(b, t, s);
-		t = loop_let(b, "d34", loop_sub(b, m[2], m[3]));
-		y[1] = loop_sub(b, t, shift_left(d, e, 1));
-		y[3] = loop_sub(b, shift_left(d, t, 1), e);
+		t = plus(d, m[2], m[3]);
+		y[0] = minus(d, t, shift_left(d, s, 2));
+		y[2] = minus(d, t, s);
+		t = minus(d, m[2], m[3]);
+		y[1] = minus(d, t, shift_left(d, e, 1));
+		y[3] = minus(d, shift_left(d, t, 1), e);
 		return;
 	}
-	for (int i = 0; i < f->tile; i++)
+	for (int i = 0; i < f->tile; i++) {
 		y[i] = i % 2 ? e : s;
-	for (int i = 0; i < f->tile && f->values == 5; i++)
-		y[i] = loop_add(b, y[i], shift_left(d, m[2], i));
+		if (f->values == 5)
+			y[i] = plus(d, y[i], shift_left(d, m[2], i));
+	}
 }
 
 /* The same with what reaches one output alone: all sums of an axis. */
 static void
 transform_back(Winograd *d, Expr *const *sum, Expr **y)
 {
-	LBuilder *b = builder(d);
 	const Form *f = d->form;
 	bool has_odd = d->singles < d->sums;
 	int32_t first = has_odd ? d->singles : 0, last = d->sums - 1, up = f->late ? 1 : 0;
 
 	transform_points(d, has_odd ? sum : sum + 1, y);
-	y[0] = loop_add(b, y[0], shift_left(d, sum[first], up));
-	y[f->tile - 1] = loop_add(b, y[f->tile - 1], shift_left(d, sum[last], up));
+	y[0] = plus(d, y[0], shift_left(d, sum[first], up));
+	y[f->tile - 1] = plus(d, y[f->tile - 1], shift_left(d, sum[last], up));
 	for (int i = 1; i < f->tile - 1 && has_odd; i++)
-		y[i] = loop_add(b, y[i], sum[place_of_odd(d, i)]);
+		y[i] = plus(d, y[i], sum[place_of_odd(d, i)]);
 }
 
 /* The power of two that output i of an axis misses. */
@@ -704,32 +723,42 @@ late_shift(const Form *f, int i)
 typedef struct {
 	Expr *y_at;        /* of its first pixel */
 	Expr *oy, *ox;     /* of the same */
-	Expr *channel, *bias, *m, *shift;
+	Expr *channel, *bias_at, *m, *shift;
 } Output;
 
-/* Rows of sums of a tile and channel, from number `first` on: to back[]. */
+/* Where sum k of column j is in back[]: loads that are put side by side are not to be made
+ * loads of two words. */
+static int32_t
+back_at(const Winograd *d, int32_t j, int32_t k)
+{
+	return d->in_order ? k * d->form->tile + j : j * d->sums + k;
+}
+
+/* Row i of the sums of a tile and channel: to back[]. */
 static void
-back_rows(Winograd *d, Expr *sums, int32_t first, int32_t count)
+back_row(Winograd *d, const Output *o, Expr *sums, int32_t i)
 {
 	LBuilder *b = builder(d);
-	int points = points_of(d, first), depth = b->depth;
-	int32_t step = d->pairs ? row_size(d, points) : 2 * d->group * d->sums;
-	int32_t start = d->pairs ? row_at(d, first) : 2 * d->group * d->sums * first;
-	Expr *i = lower_for(&d->cx, "i", count), *m[MOST_POINTS], *y[MOST_TILE];
+	int points = points_of(d, i);
+	int32_t one = d->singles == d->sums ? 1 : 0; /* point 1 */
+	Expr *m[MOST_POINTS], *y[MOST_TILE];
 
-	sums = loop_let(b, "m_i", loop_add(b, sums, loop_affine(b, i, step, start)));
 	for (int32_t k = 0; k < d->sums; k++) {
-		int32_t at = 2 * d->group * k;
+		int32_t at = 2 * d->group * (i * d->sums + k);
 
 		if (d->pairs)
-			at = column_at(d, points, k) + points_of(d, k) * points * d->words * d->group;
+			at = row_at(d, i) + column_at(d, points, k) +
+			     points_of(d, k) * points * d->words * d->group;
 		m[k] = loop_let(b, "mi", loop_load(b, d->sum_buf, loop_add(b, sums, loop_idx(b, at))));
 	}
+	if (i == one)
+		m[one] = plus(d, m[one], loop_let(b, "bias_t", loop_load(b, d->stream, o->bias_at)));
 	transform_back(d, m, y);
 	for (int j = 0; j < d->form->tile; j++)
-		loop_store(b, d->back, loop_affine(b, i, 1, first + j * d->sums),
-		           shift_left(d, y[j], late_shift(d->form, j)));
-	lower_end_to(&d->cx, depth);
+		if (late_shift(d->form, j))
+			y[j] = named(d, shift_left(d, y[j], late_shift(d->form, j)));
+	for (int j = 0; j < d->form->tile; j++)
+		loop_store(b, d->back, loop_idx(b, back_at(d, j, i)), y[j]);
 }
 
 /* Twice the sum of an output, or the sum, whichever the scale wants. */
@@ -772,35 +801,17 @@ back_columns(Winograd *d, const Output *o)
 
 	if (c->out_w % tile != 0)
 		loop_if(b, loop_op2(b, KOP_LT, loop_add(b, o->ox, j), loop_idx(b, c->out_w)));
-	from = loop_let(b, "back_j", loop_affine(b, j, d->sums, 0));
+	from = loop_let(b, "back_j", loop_affine(b, j, back_at(d, 1, 0), 0));
 	for (int k = 0; k < d->sums; k++)
-		m[k] = loop_let(b, "mi", loop_load(b, d->back, loop_add(b, from, loop_idx(b, k))));
+		m[k] = loop_let(b, "mi", loop_load(b, d->back,
+		                                   loop_add(b, from, loop_idx(b, back_at(d, 0, k)))));
+	if (d->in_order)
+		m[d->sums - 1] = loop_let(b, "last", loop_packed(b, POP_KEEP, m[d->sums - 1], NULL, NULL));
 	transform_back(d, m, y);
-	for (int i = 0; i < tile; i++)
-		y[i] = loop_let(b, "yi", y[i]);
 	y_at = loop_let(b, "y_j", loop_add(b, o->y_at, loop_affine(b, j, c->oc, 0)));
 	for (int i = 0; i < tile; i++)
 		store_pixel(d, o, y_at, y[i], i);
 	lower_end_to(&d->cx, depth);
-}
-
-/* A tile's sums of a channel to its outputs. */
-static void
-store_tile(Winograd *d, const Output *o, Expr *sums)
-{
-	LBuilder *b = builder(d);
-	int32_t one = d->singles == d->sums ? 1 : 0; /* point 1 */
-	int32_t at = row_at(d, one) + column_at(d, 1, one) + d->words * d->group;
-	Expr *all;
-
-	if (!d->pairs)
-		at = 2 * d->group * (one * d->sums + one);
-	all = loop_add(b, sums, loop_idx(b, at));
-	loop_store(b, d->sum_buf, all, loop_add(b, loop_load(b, d->sum_buf, all), o->bias));
-	back_rows(d, sums, 0, d->singles);
-	if (d->singles < d->sums)
-		back_rows(d, sums, d->singles, DOUBLES);
-	back_columns(d, o);
 }
 
 /* A group of tiles, for a pair of channels. */
@@ -830,7 +841,7 @@ store_group(Winograd *d, Expr *y_n, Expr *strip, Expr *group, Expr *pair, Expr *
 	pixel = loop_add(b, loop_affine(b, out.oy, c->out_w, 0), out.ox);
 	out.y_at = loop_let(b, "y_t", loop_add(b, loop_add(b, y_n, loop_affine(b, pixel, c->oc, 0)),
 	                                       out.channel));
-	out.bias = loop_let(b, "bias_t", loop_load(b, d->stream, loop_add(b, p_at, o)));
+	out.bias_at = loop_add(b, p_at, o);
 	out.m = out.shift = NULL;
 	if (d->scale.fast) {
 		Expr *at = d->header ? loop_idx(b, 0) : loop_add(b, p_at, loop_affine(b, o, 2, 2));
@@ -841,7 +852,10 @@ store_group(Winograd *d, Expr *y_n, Expr *strip, Expr *group, Expr *pair, Expr *
 	}
 	sums = d->pairs ? loop_affine(b, group, d->group_size, 0) : loop_idx(b, 0);
 	sums = loop_add(b, loop_add(b, sums, loop_affine(b, t, 2, 0)), o);
-	store_tile(d, &out, loop_let(b, "sums", sums));
+	sums = loop_let(b, "sums", sums);
+	for (int32_t i = 0; i < d->sums; i++)
+		back_row(d, &out, sums, i);
+	back_columns(d, &out);
 	lower_end_to(&d->cx, depth);
 }
 
