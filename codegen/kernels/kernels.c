@@ -229,8 +229,8 @@ static void
 list_channels(Chooser *ch, const ChannelConv *c)
 {
 	static const char *const form[] = {
-		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_PAIRS] = " of pairs",
-		[LANES_WORDS] = ""};
+		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_SIGNED] = " of bytes",
+		[LANES_PAIRS] = " of pairs", [LANES_WORDS] = ""};
 	ChannelShape s;
 	int64_t cycles = channel_shape(c, ch->options->target, &s);
 
@@ -240,6 +240,14 @@ list_channels(Chooser *ch, const ChannelConv *c)
 		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
 		                            s.lanes, form[s.form]),
 		           channel_lower(ch->arena, c, &s), cycles);
+	if (cycles == 0 || !s.copied)
+		return;
+	/* With less memory. */
+	s.copied = false;
+	if (channel_is_direct(c, &s))
+		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s in place", s.pixels,
+		                            s.vectors, s.lanes, form[s.form]),
+		           channel_lower(ch->arena, c, &s), cycles + cycles / 8);
 }
 
 /* ---- Depthwise convolutions ---- */

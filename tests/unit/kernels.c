@@ -291,14 +291,20 @@ check_channels(const Conv *c, const Node *n, const Layer *l)
 		{.name = "avx512 vnni", .vector_bytes = 64, .vector_registers = 32,
 		 .isa = ISA_X86_VNNI},
 		{.name = "neon", .vector_bytes = 16, .vector_registers = 32, .isa = ISA_ARM_NEON},
+		{.name = "neon dot", .vector_bytes = 16, .vector_registers = 32,
+		 .isa = ISA_ARM_NEON | ISA_ARM_DOT},
 	};
 	ChannelConv conv = channel_conv_of_int8(c);
 
 	for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
 		ChannelShape s;
 
-		if (channel_shape(&conv, &machines[m], &s) > 0)
-			expect_same(channel_lower(arena, &conv, &s), machines[m].name, n, l);
+		if (channel_shape(&conv, &machines[m], &s) == 0)
+			continue;
+		expect_same(channel_lower(arena, &conv, &s), machines[m].name, n, l);
+		s.copied = !s.copied;
+		s.pixels = 1 + draw(s.pixels);
+		expect_same(channel_lower(arena, &conv, &s), "another block", n, l);
 	}
 }
 
