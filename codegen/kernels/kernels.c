@@ -450,7 +450,7 @@ list_lanes(Chooser *ch, const Node *n)
 {
 	int lanes = ch->options->target->vector_bytes / 4;
 	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
-	LFunc *sum = vector_sum_lower(ch->arena, n, &(SumShape){.at_once = lanes});
+	LFunc *sum = vector_sum_lower(ch->arena, n, lanes, vector_scale_form(ch->options->target));
 	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
 
 	if (f) {
@@ -510,9 +510,8 @@ list_sum(Chooser *ch, const Node *n)
 	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s), *vectors = NULL;
 
 	ch->reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
-	s.at_once = 4;
 	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE))
-		vectors = vector_sum_lower(ch->arena, n, &s);
+		vectors = vector_sum_lower(ch->arena, n, 4, vector_scale_form(ch->options->target));
 	if (vectors)
 		add_kernel(ch, "sum by vectors", vectors, count * (6 * k->load + k->loop) / 10);
 	if (f)

@@ -45,7 +45,7 @@ typedef struct {
 	int32_t row, plane;  /* from row to row, and nchw: from channel to channel */
 	int32_t y_pixel, y_channel;
 	VEC(Part) parts;
-	LBuf *x, *weights, *bias, *multipliers, *shifts, *tile;
+	LBuf *x, *weights, *bias, *multipliers, *shifts, *more, *tile;
 	VectorScale scale;
 	LVar *sum[MAX_PIXELS * MAX_VECTORS];
 } Channels;
@@ -164,6 +164,20 @@ fits_registers(const ChannelShape *s, const Target *t)
 	return s->pixels * s->vectors + s->vectors + 2 <= t->vector_registers;
 }
 
+/* How sums of int8 become outputs; false where some factor does not fit. */
+static bool
+scale_of(const Conv *q, ScaleForm form, VectorScale *s)
+{
+	VectorFactor f;
+
+	*s = (VectorScale){form, q->n->graph->single_rounding, q->y_zero, q->range};
+	for (int32_t i = 0; i < q->oc; i++)
+		if ((q->channel[i].by.m != 0 && q->channel[i].by.shift > -1) ||
+		    !vector_factor(s, q->channel[i].by, &f))
+			return false;
+	return true;
+}
+
 static bool
 fits(const ChannelConv *d)
 {
@@ -172,10 +186,6 @@ fits(const ChannelConv *d)
 
 	if ((c->groups != 1 && (c->planar || !depthwise)) || c->oc < LEAST_LANES)
 		return false;
-	for (int32_t i = 0; d->q && i < c->oc; i++)
-		if (d->q->channel[i].by.m != 0 && (d->q->channel[i].by.shift > -1 ||
-		                                   d->q->channel[i].by.shift < -31))
-			return false;
 	return true;
 }
 
@@ -188,14 +198,20 @@ channel_shape(const ChannelConv *d, const Target *t, ChannelShape *best)
 	                : t->isa & ISA_ARM_MVE     ? LANES_WORDS
 	                : bytes                    ? LANES_BYTES
 	                                           : LANES_PAIRS;
+	ScaleForm scale = vector_scale_form(t);
+	VectorScale any;
 	int64_t least = 0;
 
 	if (!fits(d) || (form == LANES_WORDS && !float_conv_is_depthwise(c)))
 		return 0;
+	if (d->q && scale == SCALE_POWERS && !scale_of(d->q, scale, &any))
+		scale = SCALE_TWICE;
+	if (d->q && !scale_of(d->q, scale, &any))
+		return 0;
 	for (int lanes = t->vector_bytes / 4; lanes >= LEAST_LANES; lanes /= 2)
 		for (int vectors = 1; vectors <= MAX_VECTORS; vectors++)
 			for (int pixels = 1; pixels <= MAX_PIXELS; pixels++) {
-				ChannelShape s = {form, lanes, vectors, pixels};
+				ChannelShape s = {form, lanes, vectors, pixels, scale};
 				int64_t cost = shape_cost(c, &s);
 
 				if (!fits_registers(&s, t) || lanes > c->oc || pixels > c->out_w ||
@@ -299,20 +315,19 @@ static void
 make_params(Channels *d)
 {
 	const FloatConv *c = d->c;
-	int32_t *bias, *m, *shift, taps = c->kh * c->kw * c->ic;
+	int32_t *bias, *m, *shift, *more, taps = c->kh * c->kw * c->ic;
 
 	if (!d->q) {
 		d->bias = c->n->nins > 2 ? d->cx.in[2] : NULL;
 		return;
 	}
-	d->scale = (VectorScale){d->q->y_zero, d->q->range, d->shape.form == LANES_WORDS};
-	for (int32_t i = 0; i < c->oc; i++)
-		d->scale.powers &= d->q->channel[i].by.m == 0 || d->q->channel[i].by.shift <= -2;
 	bias = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
 	m = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
 	shift = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
+	more = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
+	scale_of(d->q, d->shape.scale, &d->scale);
 	for (int32_t i = 0; i < c->oc; i++) {
-		const Multiplier by = d->q->channel[i].by;
+		VectorFactor f;
 		uint32_t start;
 		int32_t sum = 0;
 
@@ -320,12 +335,15 @@ make_params(Channels *d)
 			sum += d->q->w[i * taps + k];
 		start = (uint32_t)d->q->channel[i].bias - 128u * (uint32_t)sum;
 		memcpy(&bias[i], &start, sizeof start);
-		m[i] = by.m;
-		shift[i] = vector_scale_shift(&d->scale, by);
+		vector_factor(&d->scale, d->q->channel[i].by, &f);
+		m[i] = f.m;
+		shift[i] = f.shift;
+		more[i] = f.more;
 	}
 	d->bias = lower_constant(&d->cx, "start", DT_I32, c->oc, bias);
 	d->multipliers = lower_constant(&d->cx, "multipliers", DT_I32, c->oc, m);
 	d->shifts = lower_constant(&d->cx, "shifts", DT_I32, c->oc, shift);
+	d->more = lower_constant(&d->cx, "more", DT_I32, c->oc, more);
 }
 
 /* ---- A copy with padding ---- */
@@ -498,16 +516,15 @@ add_run(Channels *d, const Part *p, Expr *x_at, Expr *w_at, int pixels)
 
 /* ---- Outputs ---- */
 
-/* The output of a sum, for factors of less than a half. */
 static Expr *
 scaled(Channels *d, Expr *sum, Expr *channel, int lanes)
 {
 	LBuilder *b = builder(d);
 	Expr *m = loop_load_lanes(b, d->multipliers, channel, lanes);
 	Expr *shift = loop_load_lanes(b, d->shifts, channel, lanes);
+	Expr *more = loop_load_lanes(b, d->more, channel, lanes);
 
-	sum = loop_op2(b, KOP_SHL, sum, loop_splat(b, loop_int(b, DT_I32, 1), lanes));
-	return vector_scale(&d->cx, &d->scale, sum, m, shift);
+	return vector_scale(&d->cx, &d->scale, sum, m, shift, more);
 }
 
 /* The tile of a block to the output, a channel after the other. */

@@ -290,6 +290,7 @@ check_channels(const Conv *c, const Node *n, const Layer *l)
 		{.name = "mve", .vector_bytes = 16, .vector_registers = 8, .isa = ISA_ARM_MVE},
 		{.name = "avx512 vnni", .vector_bytes = 64, .vector_registers = 32,
 		 .isa = ISA_X86_VNNI},
+		{.name = "neon", .vector_bytes = 16, .vector_registers = 32, .isa = ISA_ARM_NEON},
 	};
 	ChannelConv conv = channel_conv_of_int8(c);
 
@@ -551,7 +552,7 @@ START_TEST(sums_have_the_reference_bytes)
 		if (f)
 			expect_same_sum(f, n);
 		kernels += f != NULL;
-		f = vector_sum_lower(arena, n, &(SumShape){.at_once = 4 << draw(3), .powers = draw(2)});
+		f = vector_sum_lower(arena, n, 4 << draw(3), (ScaleForm)draw(3));
 		if (f)
 			expect_same_sum(f, n);
 		vectors += f != NULL;
