@@ -588,6 +588,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	static const char every[] = "32s"; /* levels that list different kernels */
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	LFunc *reference = node_lower(a, n);
 	bool is_dot;
 	Conv c;
 
@@ -605,11 +606,13 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 		list_kernels(&ch, n);
 	}
 	ch.level = 0;
-	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
+	add_kernel(&ch, "reference", reference, ch.reference);
 	ch.level = o ? o->level : 0;
 	if (is_dot && (ch.costs || is_small(&ch)))
 		list_compressed(&ch);
 	if (o)
 		skip_kernels(&ch, o->skip);
+	for (int i = 0; i < ch.all.n; i++)
+		ch.all.v[i].is_reference = ch.all.v[i].fn == reference;
 	return ch.all;
 }
