@@ -290,14 +290,21 @@ check_channels(const Conv *c, const Node *n, const Layer *l)
 		{.name = "mve", .vector_bytes = 16, .vector_registers = 8, .isa = ISA_ARM_MVE},
 		{.name = "avx512 vnni", .vector_bytes = 64, .vector_registers = 32,
 		 .isa = ISA_X86_VNNI},
+		{.name = "neon", .vector_bytes = 16, .vector_registers = 32, .isa = ISA_ARM_NEON},
+		{.name = "neon dot", .vector_bytes = 16, .vector_registers = 32,
+		 .isa = ISA_ARM_NEON | ISA_ARM_DOT},
 	};
 	ChannelConv conv = channel_conv_of_int8(c);
 
 	for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
 		ChannelShape s;
 
-		if (channel_shape(&conv, &machines[m], &s) > 0)
-			expect_same(channel_lower(arena, &conv, &s), machines[m].name, n, l);
+		if (channel_shape(&conv, &machines[m], &s) == 0)
+			continue;
+		expect_same(channel_lower(arena, &conv, &s), machines[m].name, n, l);
+		s.copied = !s.copied;
+		s.pixels = 1 + draw(s.pixels);
+		expect_same(channel_lower(arena, &conv, &s), "another block", n, l);
 	}
 }
 
@@ -556,7 +563,7 @@ START_TEST(sums_have_the_reference_bytes)
 		if (f)
 			expect_same_sum(f, n);
 		kernels += f != NULL;
-		f = vector_sum_lower(arena, n, &(SumShape){.at_once = 4 << draw(3), .powers = draw(2)});
+		f = vector_sum_lower(arena, n, 4 << draw(3), (ScaleForm)draw(3));
 		if (f)
 			expect_same_sum(f, n);
 		vectors += f != NULL;
