@@ -71,6 +71,16 @@ run_load(const Costs *k, int64_t sums)
 	return k->op + 2 * (k->load - k->op) / temps;
 }
 
+/* The same of single products of `pixels` by `words`: a cycle more than its own for as many
+ * as stand side by side, where what the pixels have stays for all words. */
+static int64_t
+single_load(const Costs *k, int64_t pixels, int64_t words)
+{
+	int64_t temps = 10 - pixels * words - (pixels - 1);
+
+	return k->isa != ISA_ARM_MLA || temps < 1 ? k->load : 10 + 10 / temps;
+}
+
 /* A block of `pixels`, in tenths.  Elements of the input itself are unpacked for every
  * group of channels, which takes registers, too. */
 static int64_t
@@ -128,8 +138,9 @@ depthwise_window(const Costs *k, const Conv *c, int64_t pixels)
 {
 	int64_t apart = (pixels - 1) * c->sx + (c->kw - 1) * c->dx + 1;
 	int64_t columns = apart < c->kw * pixels ? apart : c->kw * pixels;
+	int64_t load = single_load(k, c->kw, 1 + pixels / c->kw);
 
-	return c->kh * ((columns + c->kw) * k->load + c->kw * pixels * k->op + k->loop / 4) +
+	return c->kh * ((columns + c->kw) * load + c->kw * pixels * k->op + k->loop / 4) +
 	       2 * k->loop;
 }
 
@@ -141,12 +152,14 @@ scalar_block(const Costs *k, const Conv *c, const ScalarShape *s, int64_t pixels
 
 	if (s->vectors)
 		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
-	group = taps * ((s->channels + pixels) * k->load + s->channels * pixels * k->op);
+	group = (s->channels + pixels) * single_load(k, pixels, s->channels);
+	group = taps * (group + s->channels * pixels * k->op);
 	/* Lanes are taken apart. */
 	group += s->dual ? taps * 2 * k->op : 0;
 	group += divide_up(taps, s->body) * k->loop;
 	if (c->groups > 1)
 		group = depthwise_window(k, c, pixels);
+	group += s->strip ? 0 : (c->kh - 1) * (k->load + 2 * k->op);
 	group += s->channels * (3 * k->load + pixels * scaled(k, s->parts));
 	return divide_up(c->oc, s->channels) * group;
 }
@@ -167,7 +180,7 @@ braid_block(const Costs *k, const Conv *c, const BraidShape *s, int64_t pixels)
 	int64_t taps = (int64_t)c->kh * c->kw * c->ic, runs = c->kh * (c->dx > 1 ? c->kw : 1);
 	int64_t sums = s->sets * braid_sums(c), words = sums - s->sets, group;
 
-	group = taps * ((words + pixels) * k->load + words * pixels * k->op);
+	group = taps * ((words + pixels) * single_load(k, pixels, words) + words * pixels * k->op);
 	group += (runs > 1 ? runs : 0) * k->loop + taps / s->body * k->loop;
 	group += (words + 2 * sums) * k->load;
 	group += pixels * (3 * words * k->op / 2 + sums * scaled(k, s->parts));
@@ -343,13 +356,15 @@ int64_t
 cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 {
 	int64_t tiles = divide_up(c->out_w, 4) * divide_up(c->out_h, 4) * c->batch, products, in, out;
+	int64_t load;
 	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic;
-	bool few = s->tiles <= 2;
+	bool few = s->tiles <= 2 && k->isa != ISA_ARM_MLA;
 	int64_t add = s->pairs || few ? k->op : k->op / 2;
 
-	products = (2 + s->tiles) * run_load(k, 2 * s->tiles) + 2 * s->tiles * k->op;
-	products = products * (few ? 3 : 2) / 2;
-	products = 36 * words * divide_up(c->oc, 2) * (products + k->loop / 2) / s->tiles;
+	load = s->pairs ? run_load(k, 2 * s->tiles) : single_load(k, 2, s->tiles);
+	products = (2 + s->tiles) * load + 2 * s->tiles * k->op;
+	products = products * (few ? 3 : 2) / 2 + (k->isa == ISA_ARM_MLA ? 0 : k->loop / 2);
+	products = 36 * words * divide_up(c->oc, 2) * products / s->tiles;
 	in = words * (81 * (k->load + add) + 400 * add);
 	out = c->oc * (80 * (k->load + add) + 250 * add + 16 * scaled(k, s->parts));
 	return tiles * (products + in + out) / 10;

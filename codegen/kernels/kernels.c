@@ -169,7 +169,7 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
-	bool single = ch->options->target->isa & ISA_ARM_SINGLE;
+	bool single = ch->options->target->isa & (ISA_ARM_SINGLE | ISA_ARM_MLA); /* arm_products.h */
 	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
@@ -362,16 +362,54 @@ list_braid(Chooser *ch)
 }
 
 static void
+add_scalar(Chooser *ch, const ScalarShape *s)
+{
+	const char *name = arena_printf(ch->arena, "scalar %dx%d%s", s->pixels, s->channels,
+	                                s->strip ? " in strips" : "");
+
+	add_kernel(ch, name, scalar_lower(ch->arena, ch->conv, s),
+	           cost_scalar(ch->costs, ch->conv, s));
+}
+
+/* As many pixels of a depthwise convolution as registers have room for and fit its rows. */
+static int
+depthwise_pixels(const Chooser *ch, ScalarShape s)
+{
+	static const int pixels[] = {4, 5, 3};
+	int best = 0;
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++) {
+		int64_t cycles;
+
+		s.pixels = pixels[i];
+		cycles = cost_scalar(ch->costs, ch->conv, &s);
+		if (cycles < least) {
+			best = s.pixels;
+			least = cycles;
+		}
+	}
+	return best;
+}
+
+/* Rows in a ring take an address each. */
+static void
 list_scalar(Chooser *ch)
 {
-	ScalarShape s = scalar_shape(ch);
+	const Conv *c = ch->conv;
+	ScalarShape s = scalar_shape(ch), strips;
 
-	if (!scalar_fits(ch->conv))
+	if (!scalar_fits(c))
 		return;
-	list_winograd(ch, false, cost_scalar(ch->costs, ch->conv, &s));
+	if (c->groups > 1 && s.pixels > 2)
+		s.pixels = depthwise_pixels(ch, s);
+	strips = s;
+	list_winograd(ch, false, cost_scalar(ch->costs, c, &s));
 	list_braid(ch);
-	add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
-	           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
+	strips.strip = strip_rows(c);
+	if (c->kh > 1 && !is_small(ch))
+		add_scalar(ch, &strips);
+	add_scalar(ch, &s);
 }
 
 /* ---- Vectors ---- */

@@ -9,6 +9,8 @@
  *
  * A run is a stretch of statements of one block that does nothing but load words, unpack
  * them (even8, odd8), add products of pairs (dot2) to variables, and store these at its end.
+ * On machines without pairs (ISA_ARM_MLA) it loads elements of any width, and adds products
+ * of two of them, kept (keep) one by one.
  * Variables that start with 0 in a run and that nothing reads behind it are registers of its
  * own.  The statements themselves stay the definition, and what every other machine gets.
  */
@@ -47,7 +49,8 @@ typedef struct {
 /* What has to be known of a function to find its runs. */
 typedef struct ArmProducts ArmProducts;
 
-ArmProducts *arm_products_new(Arena *a, const LFunc *fn);
+/* NULL where the machine has no such instructions. */
+ArmProducts *arm_products_new(Arena *a, const LFunc *fn, unsigned isa);
 
 /* Whether a run of some length starts with the statement. */
 bool arm_products_find(ArmProducts *p, const Stmt *s, ArmRun *out);

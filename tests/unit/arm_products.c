@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "codegen/target/arm_products.h"
+#include "ir/target.h"
 #include "tests/unit/unit_arena.h"
 
 static const LFunc *fn;
+static unsigned isa = ISA_ARM_SINGLE;
 
 static void
 parse(const char *body)
@@ -45,7 +47,7 @@ static ArmRun run;
 static bool
 finds(const char *start)
 {
-	ArmProducts *p = arm_products_new(arena, fn);
+	ArmProducts *p = arm_products_new(arena, fn, isa);
 
 	for (const Stmt *s = fn->body; s; s = s->next) {
 		Str head;
@@ -164,6 +166,45 @@ START_TEST(wide_loads_of_bytes_may_be_unaligned)
 }
 END_TEST
 
+/* Two products of an element and a word for each of `count` elements, added to two sums. */
+static const char *
+elements(int count)
+{
+	Str s;
+
+	str_init(&s, arena);
+	for (int k = 0; k < count; k++)
+		str_printf(&s, "let %%x%d: i32 = cvt_i32(%%b[%d])\nlet %%w%d: i32 = %%w[%d]\n"
+		               "%%s = keep(%%s + %%x%d * %%w%d)\n%%t = keep(%%t + %%x%d * %%x%d)\n",
+		           k, k, k, k, k, k, k, k);
+	return s.s;
+}
+
+START_TEST(without_pairs_products_are_added_one_by_one)
+{
+	isa = ISA_ARM_MLA;
+	parse(arena_printf(arena, "var %%s: i32 = %%x[0]\nvar %%t: i32 = 0:i32\n%s"
+	                          "%%y[0] = %%t\n%%y[1] = %%s", elements(4)));
+	ck_assert(finds("let %x0"));
+	ck_assert_int_eq(count_of("ldrsb %"), 4);
+	ck_assert_int_eq(count_of("ldr %"), 4);
+	ck_assert_int_eq(count_of("mla %"), 8);
+	ck_assert(finds("var %t"));
+	ck_assert_int_eq(count_of("mul %"), 1);
+	ck_assert_int_eq(count_of("mla %"), 7);
+	ck_assert_int_eq(count_of("str %"), 2);
+	isa = ISA_ARM_SINGLE;
+	ck_assert(!finds("let %x0"));
+}
+END_TEST
+
+START_TEST(machines_without_such_instructions_have_no_runs)
+{
+	parse("%y[0] = %x[0]");
+	ck_assert_ptr_null(arm_products_new(arena, fn, ISA_MUL | ISA_MUL_HIGH | ISA_ARM_DSP));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -179,6 +220,8 @@ main(void)
 	tcase_add_test(tc, a_few_products_are_no_run);
 	tcase_add_test(tc, far_offsets_get_an_address_of_their_own);
 	tcase_add_test(tc, wide_loads_of_bytes_may_be_unaligned);
+	tcase_add_test(tc, without_pairs_products_are_added_one_by_one);
+	tcase_add_test(tc, machines_without_such_instructions_have_no_runs);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
