@@ -24,7 +24,8 @@ enum {
 	ISA_X86_VNNI = 1 << 12,  /* sums of four products of bytes */
 	ISA_ARM_SINGLE = 1 << 13, /* ISA_ARM_DSP one instruction at a time, so that what counts is
 	                           * their number, and loads that stand side by side */
-	ISA_ARM_MLA = 1 << 14    /* the same without ISA_ARM_DSP: products are added one by one */
+	ISA_ARM_NEON = 1 << 14,  /* vectors of AArch64 */
+	ISA_ARM_MLA = 1 << 15    /* as ISA_ARM_SINGLE, but without ISA_ARM_DSP: products one by one */
 };
 
 typedef struct {

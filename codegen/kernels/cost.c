@@ -32,12 +32,6 @@ outputs(const Conv *c)
 	return (int64_t)c->batch * c->out_h * c->out_w * c->oc;
 }
 
-static int64_t
-divide_up(int64_t x, int64_t y)
-{
-	return (x - 1) / y + 1;
-}
-
 /* A tap costs as much as a product: its position is tested. */
 int64_t
 cost_reference(const Costs *k, const Conv *c)
@@ -355,18 +349,22 @@ cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s)
 int64_t
 cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 {
-	int64_t tiles = divide_up(c->out_w, 4) * divide_up(c->out_h, 4) * c->batch, products, in, out;
-	int64_t load;
-	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic;
+	int64_t tiles = (int64_t)divide_up(c->out_w, s->tile) * divide_up(c->out_h, s->tile) * c->batch;
+	int64_t points = winograd_points(c, s->tile), sums = winograd_sums(c, s->tile);
+	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic, products, line, in, out;
 	bool few = s->tiles <= 2 && k->isa != ISA_ARM_MLA;
 	int64_t add = s->pairs || few ? k->op : k->op / 2;
+	int64_t load = s->pairs ? run_load(k, 2 * s->tiles) : single_load(k, 2, s->tiles);
 
-	load = s->pairs ? run_load(k, 2 * s->tiles) : single_load(k, 2, s->tiles);
 	products = (2 + s->tiles) * load + 2 * s->tiles * k->op;
-	products = products * (few ? 3 : 2) / 2 + (k->isa == ISA_ARM_MLA ? 0 : k->loop / 2);
-	products = 36 * words * divide_up(c->oc, 2) * products / s->tiles;
-	in = words * (81 * (k->load + add) + 400 * add);
-	out = c->oc * (80 * (k->load + add) + 250 * add + 16 * scaled(k, s->parts));
+	products = words * products * (few && !s->pairs ? 3 : 2) / 2 * points * points;
+	products += sums * sums * (2 * s->tiles * k->load + 2 * k->loop);
+	products = divide_up(c->oc, 2) * products / s->tiles;
+	/* Each line: elements are loaded, transformed and stored. */
+	line = points * (k->load + 7 * add) + k->loop;
+	in = words * (points + c->sx * s->tile) * line;
+	line = sums * (k->load + 2 * add) + s->tile * 3 * add + k->loop;
+	out = c->oc * ((sums + s->tile) * line + s->tile * s->tile * scaled(k, s->parts));
 	return tiles * (products + in + out) / 10;
 }
 
