@@ -72,9 +72,16 @@ can_be_dual(const Conv *c)
 	if (!have_bits(c, 24))
 		return false;
 	for (int32_t i = 0; i < n; i++)
-		if (c->w[i] == INT8_MIN)
+		if (conv_weight_at(c, i) < -INT8_MAX || conv_weight_at(c, i) > INT8_MAX)
 			return false;
 	return true;
+}
+
+/* Whether the last four elements of a pixel are loaded together. */
+static bool
+reads_fours(const Dense *d)
+{
+	return d->shape.direct && d->c->x_type != DT_I16;
 }
 
 /* Element `at` of a run of a row of the kernel; 0 where there is none. */
@@ -85,7 +92,7 @@ run_weight(const Dense *d, int32_t oc, int32_t ky, int32_t run, int32_t at)
 	int32_t kx, ic;
 
 	/* The last four of a pixel: those that were not there before. */
-	if (d->shape.direct && at / 4 == (c->ic - 1) / 4) {
+	if (reads_fours(d) && at / 4 == (c->ic - 1) / 4) {
 		int32_t first = at / 4 * 4;
 
 		at += c->ic - 4 - first;
@@ -240,15 +247,20 @@ load_x(Dense *d, Expr *x_at, Expr *k, int n, Expr *x[])
 			                                                loop_idx(b, i))));
 		return;
 	}
-	for (int i = 0; i < n; i += 2) {
+	for (int i = 0; i < n && !reads_fours(d); i++) {
+		Expr *at = loop_add(b, loop_mul(b, k, loop_idx(b, 2)), loop_idx(b, 2 * i));
+
+		x[i] = loop_let(b, "xk", loop_load_wide(b, d->x, loop_add(b, x_at, at)));
+	}
+	for (int i = 0; i < n && reads_fours(d); i += 2) {
 		Expr *at = k->kind == E_CONST && k->u.i + i >= d->run_words - 2
 		               ? loop_idx(b, d->c->ic - 4)
 		               : loop_add(b, loop_mul(b, k, loop_idx(b, 2)), loop_idx(b, 2 * i));
 		Expr *four = loop_let(b, "four",
 		                      loop_load_wide(b, d->x, loop_add(b, x_at, at)));
 
-		x[i] = loop_let(b, "xk", loop_packed(b, POP_EVEN8, four, NULL, NULL));
-		x[i + 1] = loop_let(b, "xk", loop_packed(b, POP_ODD8, four, NULL, NULL));
+		x[i] = loop_let(b, "xk", rows_even(&d->cx, d->c, four));
+		x[i + 1] = loop_let(b, "xk", rows_odd(&d->cx, d->c, four));
 	}
 }
 
@@ -667,6 +679,7 @@ dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 
 	assert(c->groups == 1 && shape->pixels <= MAX_PIXELS && shape->pairs <= MAX_PAIRS);
 	assert(!shape->direct || (conv_is_pointwise(c) && c->ic >= 4 && shape->step == 2));
+	assert(!shape->direct || c->x_type != DT_I16 || c->ic % 2 == 0);
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	scale_use_powers(&d.scale, c);
@@ -676,7 +689,7 @@ dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 	d.rows.at_once = shape->at_once;
 	/* Converting costs an addition for two inputs of a pixel, and the sum of every second
 	 * output one less. */
-	d.twice = d.scale.fast && !d.scale.packed && !shape->direct && (!d.dual || have_bits(c, 23)) &&
+	d.twice = d.scale.fast && !d.scale.packed && !shape->direct && c->x_type != DT_I16 && (!d.dual || have_bits(c, 23)) &&
 	          (!conv_is_pointwise(c) || c->oc > c->ic);
 	d.rows.twice = d.twice;
 	d.ic = conv_is_pointwise(c) ? c->ic + c->ic % 2 : d.rows.padded;
@@ -684,8 +697,8 @@ dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 	d.run_words = ((d.runs > 1 ? d.ic : c->kw * d.ic) + 1) / 2;
 	if (shape->direct) {
 		d.ic = c->ic;
-		d.rows.form = ROWS_QUADS;
-		d.run_words = (c->ic + 3) / 4 * 2;
+		d.rows.form = reads_fours(&d) ? ROWS_QUADS : ROWS_PAIRS;
+		d.run_words = reads_fours(&d) ? (c->ic + 3) / 4 * 2 : c->ic / 2;
 	}
 	make_stream(&d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});

@@ -173,7 +173,7 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
-	if (ch->level == '3' && winograd_fits(c) &&
+	if (ch->level == '3' && conv_is_int8(c) && winograd_fits(c) &&
 	    cost_winograd(ch->costs, c, &s) < cycles)
 		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
 		           cost_winograd(ch->costs, c, &s));
@@ -203,7 +203,8 @@ static void
 list_dense(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool can_be_direct = conv_is_pointwise(c) && (is_small(ch) ? c->ic >= 4 : c->ic % 4 == 0);
+	bool can_be_direct = conv_is_pointwise(c) && c->ic >= 4 &&
+	                     c->ic % (c->x_type == DT_I16 ? 2 : is_small(ch) ? 1 : 4) == 0;
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1 &&
@@ -270,16 +271,16 @@ list_depthwise(Chooser *ch)
 	const Conv *c = ch->conv;
 	ChannelConv vectors = channel_conv_of_int8(c);
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
-	                    .bytes = is_small(ch), .packed = ch->level != '3'};
+	                    .bytes = is_small(ch) && !c->wide, .packed = ch->level != '3'};
 
-	if (is_small(ch) && taps_fits(c)) {
+	if (is_small(ch) && !c->wide && taps_fits(c)) {
 		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
 		if (c->oc % 4 == 0)
 			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
 			           cost_taps(ch->costs, c));
 		return;
 	}
-	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE))
+	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE))
 		list_channels(ch, &vectors);
 	if (!is_small(ch))
 		list_planar(ch);
@@ -488,7 +489,7 @@ list_vectors_of(Chooser *ch, const Node *n)
 			list_planes(ch, &f, &c);
 		else
 			list_channels(ch, &c);
-	} else if (conv_read(&q, ch->arena, n)) {
+	} else if (conv_read(&q, ch->arena, n) && conv_is_int8(&q)) {
 		c = channel_conv_of_int8(&q);
 		list_channels(ch, &c);
 	} else {
@@ -567,12 +568,16 @@ list_kernels(Chooser *ch, const Node *n)
 		list_lstm(ch, n);
 	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
 		list_scalar(ch);
-	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
+	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE) && conv_is_int8(c))
 		list_vectors(ch);
+	else if (c && c->wide && is_small(ch))
+		return;
 	else if (c && c->groups == 1)
 		list_dense(ch);
-	else if (c && c->groups == c->oc && c->ic == 1)
+	else if (c && c->groups == c->oc && c->ic == 1 && conv_has_int8_tensors(c))
 		list_depthwise(ch);
+	else if (c)
+		list_scalar(ch);
 }
 
 NodeKernels
@@ -600,7 +605,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	ch.level = 0;
 	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
 	ch.level = o ? o->level : 0;
-	if (is_dot && (ch.costs || is_small(&ch)))
+	if (is_dot && (ch.costs || is_small(&ch)) && conv_is_int8(&c))
 		list_compressed(&ch);
 	if (o)
 		skip_kernels(&ch, o->skip);
