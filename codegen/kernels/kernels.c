@@ -163,7 +163,17 @@ best_dense(const Chooser *ch, bool direct)
 	return best;
 }
 
-/* Exact Winograd, where it is faster than another kernel; it takes flash. */
+static void
+add_winograd(Chooser *ch, const WinogradShape *s)
+{
+	const Conv *c = ch->conv;
+
+	add_kernel(ch, arena_printf(ch->arena, "winograd %dx%d", s->tile, s->tile),
+	           winograd_lower(ch->arena, c, s), cost_winograd(ch->costs, c, s));
+}
+
+/* Exact Winograd, where it is faster than another kernel; it takes flash.  Larger tiles take
+ * fewer products and may be wasted at the edges. */
 static void
 list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
@@ -173,10 +183,11 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
-	if (ch->level == '3' && winograd_fits(c) &&
-	    cost_winograd(ch->costs, c, &s) < cycles)
-		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
-		           cost_winograd(ch->costs, c, &s));
+	if (ch->level != '3')
+		return;
+	for (s.tile = 2; s.tile <= 4; s.tile++)
+		if (winograd_fits(c, s.tile) && cost_winograd(ch->costs, c, &s) < cycles)
+			add_winograd(ch, &s);
 }
 
 /* As many output rows as a few kilobytes have room for: rows between strips are brought
@@ -229,8 +240,8 @@ static void
 list_channels(Chooser *ch, const ChannelConv *c)
 {
 	static const char *const form[] = {
-		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_PAIRS] = " of pairs",
-		[LANES_WORDS] = ""};
+		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_SIGNED] = " of bytes",
+		[LANES_PAIRS] = " of pairs", [LANES_WORDS] = ""};
 	ChannelShape s;
 	int64_t cycles = channel_shape(c, ch->options->target, &s);
 
@@ -240,6 +251,14 @@ list_channels(Chooser *ch, const ChannelConv *c)
 		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
 		                            s.lanes, form[s.form]),
 		           channel_lower(ch->arena, c, &s), cycles);
+	if (cycles == 0 || !s.copied)
+		return;
+	/* With less memory. */
+	s.copied = false;
+	if (channel_is_direct(c, &s))
+		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s in place", s.pixels,
+		                            s.vectors, s.lanes, form[s.form]),
+		           channel_lower(ch->arena, c, &s), cycles + cycles / 8);
 }
 
 /* ---- Depthwise convolutions ---- */

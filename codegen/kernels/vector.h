@@ -51,6 +51,7 @@ LFunc *float_planar_lower(Arena *a, const FloatConv *c, const FloatShape *shape)
 typedef enum {
 	LANES_F32,   /* a float each */
 	LANES_BYTES, /* four bytes, those of x unsigned: for machines with such a product */
+	LANES_SIGNED, /* four bytes */
 	LANES_PAIRS, /* two numbers of 16 bits */
 	LANES_WORDS  /* a number of 32 bits; of depthwise convolutions */
 } LaneForm;
@@ -90,6 +91,7 @@ typedef struct {
 	LaneForm form;
 	int lanes, vectors, pixels;
 	ScaleForm scale; /* of int8 */
+	bool copied;     /* the input is copied also where it could be read as it is */
 } ChannelShape;
 
 /* A convolution or product of the layout nhwc: of floats, or c->w NULL and of `q`. */
@@ -104,6 +106,9 @@ ChannelConv channel_conv_of_int8(const Conv *q);
 /* The best shape on a machine with an estimate of the cycles; 0: there is none.  With MVE
  * for depthwise convolutions of int8 alone. */
 int64_t channel_shape(const ChannelConv *c, const Target *t, ChannelShape *best);
+
+/* Whether the input is read as it is; the shape without `copied` may do so. */
+bool channel_is_direct(const ChannelConv *c, const ChannelShape *shape);
 
 /* With one group, or depthwise with as many outputs as inputs (vector_channels.c). */
 LFunc *channel_lower(Arena *a, const ChannelConv *c, const ChannelShape *shape);

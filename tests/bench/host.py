@@ -263,7 +263,7 @@ def mark_calls(source):
         calls.append(m.group(1))
         return "\tbench_begin();\n%s\tbench_end(%d);\n" % (m.group(0), len(calls) - 1)
 
-    body = re.sub(r"^\t(model_\w+)\([^;]*\);\n", mark, text[start:], flags=re.M)
+    body = re.sub(r"^\t(model_\w+\([^;]*\));\n", mark, text[start:], flags=re.M)
     with open(source, "w") as f:
         f.write(MARKS + text[:start] + body)
     return calls
