@@ -63,6 +63,100 @@ vector_scale_shift(const VectorScale *s, Multiplier by)
 	return s->powers ? (int32_t)(UINT32_C(1) << (32 + by.shift)) : -by.shift - 1;
 }
 
+/* ---- Channels ---- */
+
+enum { LEAST_LANES = 4 };
+
+bool
+channel_outputs_fit(const Conv *c)
+{
+	for (int32_t i = 0; i < c->oc; i++)
+		if (c->channel[i].by.m != 0 &&
+		    (c->channel[i].by.shift > -1 || c->channel[i].by.shift < -31))
+			return false;
+	return c->oc >= LEAST_LANES;
+}
+
+static bool
+is_uniform(const Conv *c)
+{
+	for (int32_t i = 1; i < c->oc; i++)
+		if (c->channel[i].by.m != c->channel[0].by.m ||
+		    c->channel[i].by.shift != c->channel[0].by.shift)
+			return false;
+	return true;
+}
+
+ChannelOutputs
+channel_outputs_begin(LowerCtx *cx, const Conv *c, int lanes)
+{
+	ChannelOutputs o = {.cx = cx, .c = c, .lanes = lanes,
+	                    .scale = {c->y_zero, c->range, true}};
+	int32_t *start = ARENA_ARRAY(cx->arena, int32_t, c->oc);
+	int32_t *m = ARENA_ARRAY(cx->arena, int32_t, c->oc);
+	int32_t *shift = ARENA_ARRAY(cx->arena, int32_t, c->oc);
+
+	for (int32_t i = 0; i < c->oc; i++)
+		o.scale.powers &= c->channel[i].by.m == 0 || c->channel[i].by.shift <= -2;
+	for (int32_t i = 0; i < c->oc; i++) {
+		start[i] = c->channel[i].bias;
+		m[i] = c->channel[i].by.m;
+		shift[i] = vector_scale_shift(&o.scale, c->channel[i].by);
+	}
+	o.start = lower_constant(cx, "start", DT_I32, c->oc, start);
+	if (is_uniform(c))
+		return o;
+	o.multipliers = lower_constant(cx, "multipliers", DT_I32, c->oc, m);
+	o.shifts = lower_constant(cx, "shifts", DT_I32, c->oc, shift);
+	return o;
+}
+
+/* One vector of channels of some pixels, whose sums are at s_at. */
+static void
+store_channels(const ChannelOutputs *o, LBuf *sums, int32_t width, Expr *y_at, Expr *channel,
+               Expr *s_at, int pixels)
+{
+	LowerCtx *cx = o->cx;
+	LBuilder *b = &cx->b;
+	Multiplier by = o->c->channel[0].by;
+	Expr *start = loop_let(b, "start", loop_load_lanes(b, o->start, channel, o->lanes));
+	Expr *m = o->multipliers ? loop_load_lanes(b, o->multipliers, channel, o->lanes)
+	                         : number(cx, by.m, o->lanes);
+	Expr *shift = o->shifts ? loop_load_lanes(b, o->shifts, channel, o->lanes)
+	                        : number(cx, vector_scale_shift(&o->scale, by), o->lanes);
+
+	if (o->multipliers) {
+		m = loop_let(b, "m", m);
+		shift = loop_let(b, "shift", shift);
+	}
+	y_at = loop_add(b, y_at, channel);
+	for (int p = 0; p < pixels; p++) {
+		Expr *at = loop_add(b, s_at, loop_idx(b, p * width));
+		Expr *sum = loop_add(b, loop_load_lanes(b, sums, at, o->lanes), start);
+
+		sum = vector_scale(cx, &o->scale, shifted(cx, KOP_SHL, sum, 1), m, shift);
+		loop_store_cvt(b, cx->out[0], loop_add(b, y_at, loop_idx(b, p * o->c->oc)), sum);
+	}
+}
+
+void
+channel_outputs_store(const ChannelOutputs *o, LBuf *sums, int32_t width, Expr *y_at,
+                      Expr *first, int32_t count, int pixels)
+{
+	LBuilder *b = &o->cx->b;
+	int32_t whole = count / o->lanes * o->lanes, last = count - o->lanes;
+	int depth = b->depth;
+	Expr *i = whole > o->lanes ? loop_for_step(b, "i", 0, whole, o->lanes) : loop_idx(b, 0);
+
+	store_channels(o, sums, width, y_at, lower_let(o->cx, "oc", loop_add(b, first, i)), i,
+	               pixels);
+	lower_end_to(o->cx, depth);
+	/* The last ones overlap those before. */
+	if (whole < count)
+		store_channels(o, sums, width, y_at, loop_add(b, first, loop_idx(b, last)),
+		               loop_idx(b, last), pixels);
+}
+
 /* ---- Sums ---- */
 
 /* By one factor. */
