@@ -112,6 +112,8 @@ need_callees(CFile *f, HelperKind kind, DType t)
 	case HELPER_MULH:
 	case HELPER_MULH_ROUND:
 	case HELPER_MULH_ROUND_ADD:
+	case HELPER_MULH_WIDE:
+	case HELPER_MULH_TWICE:
 	case HELPER_SAT8:
 	case HELPER_KEEP:
 	case HELPER_DOT16:

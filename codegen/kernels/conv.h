@@ -48,6 +48,13 @@ bool conv_is_unpadded(const Conv *c);
 /* Pixels that a kernel can take one after the other: of a row, or all. */
 int64_t conv_row_pixels(const Conv *c);
 
+/* x / y rounded up, where that has 31 bits. */
+static inline int32_t
+divide_up(int64_t x, int64_t y)
+{
+	return (int32_t)((x - 1) / y + 1);
+}
+
 /* The weight of an output channel at a tap for an input channel of its group. */
 static inline int32_t
 conv_weight(const Conv *c, int32_t oc, int32_t ky, int32_t kx, int32_t ic)

@@ -32,12 +32,6 @@ outputs(const Conv *c)
 	return (int64_t)c->batch * c->out_h * c->out_w * c->oc;
 }
 
-static int64_t
-divide_up(int64_t x, int64_t y)
-{
-	return (x - 1) / y + 1;
-}
-
 /* A tap costs as much as a product: its position is tested. */
 int64_t
 cost_reference(const Costs *k, const Conv *c)
@@ -267,8 +261,8 @@ sparse_block(const Costs *k, const Conv *c, const SparseShape *s, const SparseLi
 
 	/* Loads that do not need each other overlap in part. */
 	each = 3 * k->load / 2 + (s->bits < 8 ? (dsp ? 1 : 2) * k->op : 0);
-	each += l->window || (s->planes && c->kw > 1) ? k->load : 0;
-	each += s->planes ? 2 * k->op : dsp ? 0 : k->op;
+	each += l->window || (s->planes && c->kw > 1) ? 5 * k->load / 2 : 0;
+	each += s->planes ? 4 * k->op : dsp ? 0 : k->op;
 	each += !s->planes && sums > 1 ? 3 * k->load / 2 : 0;
 	/* Ten more registers than sums are wanted; of the 13 that there are, the missing ones are
 	 * loaded again for each weight. */
@@ -306,10 +300,12 @@ static int64_t
 quads_block(const Costs *k, const Conv *c, const QuadShape *s, int64_t units, int64_t pixels)
 {
 	bool direct = conv_is_pointwise(c);
-	int64_t lists = (int64_t)c->oc * c->kh * (c->dx > 1 ? c->kw : 1), each, sum;
+	int64_t lists = (int64_t)c->oc * (s->window ? 1 : c->kh * (c->dx > 1 ? c->kw : 1)), each, sum;
 
-	each = 2 * k->load + 3 * k->op + pixels * (direct ? k->load + 4 * k->op : 3 * k->load / 2 + 2 * k->op);
-	sum = units * (s->unit * each + k->loop) + lists * (2 * k->load + 5 * k->op + k->loop);
+	each = 4 * k->load + (s->window ? 3 : 5) * k->op;
+	each += pixels * (direct ? k->load + 4 * k->op : 2 * k->load + 2 * k->op);
+	sum = units * (s->unit * each + k->load + k->loop);
+	sum += lists * (6 * k->load + 10 * k->op + k->loop);
 	/* The slot of a row in a ring, and a pointer to it. */
 	sum += s->strip || c->kh == 1 ? 0 : lists * (3 * k->load + 9 * k->op);
 	return sum + c->oc * (3 * k->load + pixels * k->output);
@@ -342,16 +338,21 @@ cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s)
 int64_t
 cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 {
-	int64_t tiles = divide_up(c->out_w, 4) * divide_up(c->out_h, 4) * c->batch, products, in, out;
-	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic;
+	int64_t tiles = (int64_t)divide_up(c->out_w, s->tile) * divide_up(c->out_h, s->tile) * c->batch;
+	int64_t points = winograd_points(c, s->tile), sums = winograd_sums(c, s->tile);
+	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic, products, line, in, out;
 	bool few = s->tiles <= 2;
 	int64_t add = s->pairs || few ? k->op : k->op / 2;
 
 	products = (2 + s->tiles) * run_load(k, 2 * s->tiles) + 2 * s->tiles * k->op;
-	products = products * (few ? 3 : 2) / 2;
-	products = 36 * words * divide_up(c->oc, 2) * (products + k->loop / 2) / s->tiles;
-	in = words * (81 * (k->load + add) + 400 * add);
-	out = c->oc * (80 * (k->load + add) + 250 * add + 16 * scaled(k, s->parts));
+	products = words * products * (few && !s->pairs ? 3 : 2) / 2 * points * points;
+	products += sums * sums * (2 * s->tiles * k->load + 2 * k->loop);
+	products = divide_up(c->oc, 2) * products / s->tiles;
+	/* Each line: elements are loaded, transformed and stored. */
+	line = points * (k->load + 7 * add) + k->loop;
+	in = words * (points + c->sx * s->tile) * line;
+	line = sums * (k->load + 2 * add) + s->tile * 3 * add + k->loop;
+	out = c->oc * ((sums + s->tile) * line + s->tile * s->tile * scaled(k, s->parts));
 	return tiles * (products + in + out) / 10;
 }
 

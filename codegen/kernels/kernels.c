@@ -163,7 +163,17 @@ best_dense(const Chooser *ch, bool direct)
 	return best;
 }
 
-/* Exact Winograd, where it is faster than another kernel; it takes flash. */
+static void
+add_winograd(Chooser *ch, const WinogradShape *s)
+{
+	const Conv *c = ch->conv;
+
+	add_kernel(ch, arena_printf(ch->arena, "winograd %dx%d", s->tile, s->tile),
+	           winograd_lower(ch->arena, c, s), cost_winograd(ch->costs, c, s));
+}
+
+/* Exact Winograd, where it is faster than another kernel; it takes flash.  Larger tiles take
+ * fewer products and may be wasted at the edges. */
 static void
 list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
@@ -173,10 +183,11 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
-	if (ch->level == '3' && winograd_fits(c) &&
-	    cost_winograd(ch->costs, c, &s) < cycles)
-		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
-		           cost_winograd(ch->costs, c, &s));
+	if (ch->level != '3')
+		return;
+	for (s.tile = 2; s.tile <= 4; s.tile++)
+		if (winograd_fits(c, s.tile) && cost_winograd(ch->costs, c, &s) < cycles)
+			add_winograd(ch, &s);
 }
 
 /* As many output rows as a few kilobytes have room for: rows between strips are brought
@@ -229,8 +240,8 @@ static void
 list_channels(Chooser *ch, const ChannelConv *c)
 {
 	static const char *const form[] = {
-		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_PAIRS] = " of pairs",
-		[LANES_WORDS] = ""};
+		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_SIGNED] = " of bytes",
+		[LANES_PAIRS] = " of pairs", [LANES_WORDS] = ""};
 	ChannelShape s;
 	int64_t cycles = channel_shape(c, ch->options->target, &s);
 
@@ -240,6 +251,14 @@ list_channels(Chooser *ch, const ChannelConv *c)
 		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
 		                            s.lanes, form[s.form]),
 		           channel_lower(ch->arena, c, &s), cycles);
+	if (cycles == 0 || !s.copied)
+		return;
+	/* With less memory. */
+	s.copied = false;
+	if (channel_is_direct(c, &s))
+		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s in place", s.pixels,
+		                            s.vectors, s.lanes, form[s.form]),
+		           channel_lower(ch->arena, c, &s), cycles + cycles / 8);
 }
 
 /* ---- Depthwise convolutions ---- */
@@ -475,7 +494,7 @@ list_lanes(Chooser *ch, const Node *n)
 {
 	int lanes = ch->options->target->vector_bytes / 4;
 	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
-	LFunc *sum = vector_sum_lower(ch->arena, n, &(SumShape){.at_once = lanes});
+	LFunc *sum = vector_sum_lower(ch->arena, n, lanes, vector_scale_form(ch->options->target));
 	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
 
 	if (f) {
@@ -535,9 +554,8 @@ list_sum(Chooser *ch, const Node *n)
 	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s), *vectors = NULL;
 
 	ch->reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
-	s.at_once = 4;
 	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE))
-		vectors = vector_sum_lower(ch->arena, n, &s);
+		vectors = vector_sum_lower(ch->arena, n, 4, vector_scale_form(ch->options->target));
 	if (vectors)
 		add_kernel(ch, "sum by vectors", vectors, count * (6 * k->load + k->loop) / 10);
 	if (f)
@@ -606,6 +624,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	static const char every[] = "32s"; /* levels that list different kernels */
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	LFunc *reference = node_lower(a, n);
 	bool is_dot;
 	Conv c;
 
@@ -623,11 +642,13 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 		list_kernels(&ch, n);
 	}
 	ch.level = 0;
-	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
+	add_kernel(&ch, "reference", reference, ch.reference);
 	ch.level = o ? o->level : 0;
 	if (is_dot && (ch.costs || is_small(&ch)))
 		list_compressed(&ch);
 	if (o)
 		skip_kernels(&ch, o->skip);
+	for (int i = 0; i < ch.all.n; i++)
+		ch.all.v[i].is_reference = ch.all.v[i].fn == reference;
 	return ch.all;
 }

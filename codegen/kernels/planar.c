@@ -55,12 +55,6 @@ builder(Planar *d)
 	return &d->cx.b;
 }
 
-static int32_t
-divide_up(int32_t x, int32_t y)
-{
-	return (x - 1) / y + 1;
-}
-
 bool
 planar_fits(const Conv *c, bool turned)
 {

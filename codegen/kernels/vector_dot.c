@@ -46,12 +46,6 @@ plus(Dots *d, Expr *x, int64_t more)
 	return loop_add(builder(d), x, loop_idx(builder(d), more));
 }
 
-static int32_t
-divide_up(int32_t x, int32_t y)
-{
-	return (x - 1) / y + 1;
-}
-
 /* ---- Constants ---- */
 
 static int32_t
@@ -320,7 +314,7 @@ plan(Dots *d)
 bool
 dots_fits(const Conv *c)
 {
-	return c->groups == 1 && channel_outputs_fit(c);
+	return c->groups == 1 && channel_outputs_fit(c, LANES);
 }
 
 LFunc *
@@ -360,11 +354,11 @@ block_cost(const Conv *c, const DotsShape *s, int64_t pixels)
 
 	step = step > sums + loads ? step : sums + loads;
 	group = steps * step + sums / 2 + GROUP;
-	group += steps > s->unroll ? divide_up((int32_t)steps, s->body) * LOOP : 0;
+	group += steps > s->unroll ? divide_up(steps, s->body) * LOOP : 0;
 	block = divide_up(c->oc, s->channels) * group;
 	block += divide_up(c->oc, LANES) * (OUTPUTS + pixels * (OUTPUT + (c->range.lo < c->y_zero ? 4 : 0)));
 	if (!conv_is_pointwise(c))
-		block += c->kh * (ROW + pixels * 4 * divide_up((int32_t)length, DOT_ELEMENTS));
+		block += c->kh * (ROW + pixels * 4 * divide_up(length, DOT_ELEMENTS));
 	return block;
 }
 

@@ -64,7 +64,8 @@ def windows(rng, kind, k):
         groups = oc = ic = max(ic, 2)
     elif kind == "3x3":
         kh = kw = 3
-        sy = sx = dy = dx = 1
+        sy = sx = rng.choice([1, 2])
+        dy = dx = 1
         ic, oc = rng.choice([8, 12, 16, 32]), rng.choice([8, 9, 16])
     h = (kh - 1) * dy + 1 + rng.randint(0, 8)
     w = (kw - 1) * dx + 1 + rng.randint(0, 8)
