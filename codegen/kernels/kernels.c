@@ -396,6 +396,25 @@ list_scalar(Chooser *ch)
 
 /* ---- Vectors ---- */
 
+/* The block that fits the pixels best. */
+static DotsShape
+best_dots(const Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool one = conv_row_pixels(c) == 1;
+	DotsShape best = {0};
+
+	for (int pixels = one ? 1 : 2; pixels <= (one ? 1 : 4); pixels++) {
+		DotsShape s = {.pixels = pixels, .channels = one ? 4 : 2, .chunk = 64,
+		               .unroll = is_small(ch) ? 1 : 9, .body = is_small(ch) ? 1 : 2};
+
+		if (!best.pixels || dots_cost(c, &s) < dots_cost(c, &best))
+			best = s;
+	}
+	return best;
+}
+
+/* Blocks by sums first, or one by one where outputs make no vectors. */
 static void
 list_vectors(Chooser *ch)
 {
@@ -404,6 +423,12 @@ list_vectors(Chooser *ch)
 	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
 	                 .vectors = true};
 
+	if (dots_fits(c)) {
+		DotsShape d = best_dots(ch);
+
+		add_kernel(ch, arena_printf(ch->arena, "dots %dx%d", d.pixels, d.channels),
+		           dots_lower(ch->arena, c, &d), dots_cost(c, &d));
+	}
 	add_kernel(ch, arena_printf(ch->arena, "dot16 %dx%d", s.pixels, s.channels),
 	           scalar_lower(ch->arena, c, &s), cost_scalar(ch->costs, c, &s));
 }

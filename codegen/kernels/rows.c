@@ -215,6 +215,33 @@ convert_loads(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t n)
 	}
 }
 
+/* Elements as they are, `lanes` at a time or one by one (0), from `lo` to `hi`. */
+static void
+copy_elements(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t lo, int32_t hi, int lanes)
+{
+	LBuilder *b = &cx->b;
+	int depth = b->depth, step = lanes ? lanes : 1;
+	Expr *i = hi - lo > step ? loop_for_step(b, "i", lo, hi, step) : loop_idx(b, lo);
+
+	loop_store(b, r->buf, loop_add(b, to, i),
+	           loop_load_lanes(b, cx->in[0], loop_add(b, x_at, i), lanes));
+	lower_end_to(cx, depth);
+}
+
+/* The last vector of them overlaps the one before. */
+static void
+copy_single(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t count)
+{
+	int32_t whole = r->vectors ? count / DOT_ELEMENTS * DOT_ELEMENTS : 0;
+
+	if (whole > 0)
+		copy_elements(cx, r, x_at, to, 0, whole, DOT_ELEMENTS);
+	if (whole > 0 && whole < count)
+		copy_elements(cx, r, x_at, to, count - DOT_ELEMENTS, count, DOT_ELEMENTS);
+	else if (whole < count)
+		copy_elements(cx, r, x_at, to, 0, count, 0);
+}
+
 void
 rows_convert(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t count)
 {
@@ -222,11 +249,7 @@ rows_convert(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t count)
 	int32_t each = elements_at_once(r), whole = count / each * each, zero = r->c->x_zero * (r->twice ? 2 : 1);
 
 	if (r->form == ROWS_SINGLE) {
-		Expr *i = loop_for(b, "i", 0, count);
-
-		loop_store(b, r->buf, loop_add(b, to, i),
-		           loop_load(b, cx->in[0], loop_add(b, x_at, i)));
-		loop_end(b);
+		copy_single(cx, r, x_at, to, count);
 		return;
 	}
 	convert_loads(cx, r, x_at, to, whole / each);

@@ -40,6 +40,7 @@ typedef struct {
 	int32_t strip;     /* output rows of a strip; 0: a ring */
 	bool twice;        /* elements twice as large; for pairs and quads */
 	int32_t at_once;   /* conversions of four in the body of a loop; 0: one */
+	bool vectors;      /* ROWS_SINGLE: sixteen elements are copied at once */
 } Rows;
 
 /* Elements of a unit. */
