@@ -184,18 +184,26 @@ has_elements(const Node *n)
 	return type_numel(&n->out[0]->type) > 0;
 }
 
-/* Takes the zero point off the weights, which are those of all channels. */
+/* Takes the zero point off the weights, unless they are wide then. */
 static void
-read_weights(Conv *c, const Type *w)
+read_weights(Conv *c, Arena *a, const Type *type)
 {
 	int64_t count = (int64_t)c->oc * c->kh * c->kw * c->ic;
+	int8_t *w;
 
-	c->w_zero = w->q->n == 1 ? quant_zero(w) : 0;
+	c->w_zero = type->q->n == 1 ? quant_zero(type) : 0;
 	for (int64_t i = 0; i < count && c->w_zero; i++) {
 		int32_t v = conv_weight_at(c, i);
 
 		c->wide |= v < INT8_MIN || v > INT8_MAX;
 	}
+	if (c->w_zero == 0 || c->wide)
+		return;
+	w = arena_alloc(a, (size_t)count);
+	for (int64_t i = 0; i < count; i++)
+		w[i] = (int8_t)conv_weight_at(c, i);
+	c->w = w;
+	c->w_zero = 0;
 }
 
 static bool
@@ -225,7 +233,7 @@ conv_read(Conv *c, Arena *a, const Node *n)
 	c->w = n->in[1]->data;
 	if (transposed)
 		c->w = transpose(a, c->w, c->ic, c->oc);
-	read_weights(c, &n->in[1]->type);
+	read_weights(c, a, &n->in[1]->type);
 	c->x_type = n->in[0]->type.dtype;
 	c->x_zero = quant_zero(&n->in[0]->type);
 	c->y_zero = quant_zero(&n->out[0]->type);

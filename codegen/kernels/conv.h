@@ -27,9 +27,9 @@ typedef struct {
 	int32_t kh, kw, sy, sx, dy, dx;
 	int32_t top, left; /* padding */
 	DType x_type;      /* i8, u8 or i16 */
-	const int8_t *w;   /* [oc][kh][kw][ic], as stored */
-	int32_t w_zero;    /* conv_weight() takes it off, */
-	bool wide;         /* and then not all of them fit i8 */
+	const int8_t *w;   /* [oc][kh][kw][ic] */
+	bool wide;         /* less their zero point not all of them fit i8: w is as stored, */
+	int32_t w_zero;    /* and conv_weight() takes this off; else 0 */
 	const ConvChannel *channel; /* oc of them */
 	int32_t x_zero, y_zero;
 	QRange range; /* of the output, which is of i8, u8 or i16 */

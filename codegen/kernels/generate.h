@@ -23,7 +23,9 @@ typedef struct {
 	                 * that layers share functions */
 } DenseShape;
 
-/* A convolution with one group, for two 16-bit products an instruction (dense.c). */
+/* A convolution with one group, for two 16-bit products an instruction (dense.c); and
+ * whether that takes one byte a weight, else two. */
+bool dense_is_dual(const Conv *c);
 LFunc *dense_lower(Arena *a, const Conv *c, const DenseShape *shape);
 
 typedef struct {

@@ -613,7 +613,7 @@ list_kernels(Chooser *ch, const Node *n)
 		list_scalar(ch);
 	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE) && conv_is_int8(c))
 		list_vectors(ch);
-	else if (c && c->wide && is_small(ch))
+	else if (c && c->wide && is_small(ch) && !(c->groups == 1 && dense_is_dual(c)))
 		return;
 	else if (c && c->groups == 1)
 		list_dense(ch);
