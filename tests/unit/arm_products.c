@@ -174,7 +174,7 @@ elements(int count)
 
 	str_init(&s, arena);
 	for (int k = 0; k < count; k++)
-		str_printf(&s, "let %%x%d: i32 = cvt_i32(%%b[%d])\nlet %%w%d: i32 = %%w[%d]\n"
+		str_printf(&s, "let %%x%d: i32 = cvt.i32(%%b[%d])\nlet %%w%d: i32 = %%w[%d]\n"
 		               "%%s = keep(%%s + %%x%d * %%w%d)\n%%t = keep(%%t + %%x%d * %%x%d)\n",
 		           k, k, k, k, k, k, k, k);
 	return s.s;
