@@ -564,6 +564,31 @@ list_sum(Chooser *ch, const Node *n)
 		           count * (4 * k->load + k->output + k->loop) / 10);
 }
 
+/* ---- Functions of one number ---- */
+
+/* Where that is fewer cycles: a few operations are faster than loads on some machines.  Floats
+ * have tables of 1 KB where arithmetic on them takes a library. */
+static void
+list_lookups(Chooser *ch, const Node *n)
+{
+	const Target *t = ch->options->target;
+	bool has_floats = t->isa & (ISA_FLOAT | ISA_ARM_MVE_FLOAT);
+	bool from_float = dtype_is_float(n->in[0]->type.dtype);
+	LFunc *f = NULL;
+
+	if (from_float || dtype_is_float(n->out[0]->type.dtype)) {
+		if (!has_floats)
+			f = from_float ? thresholds_lower(ch->arena, n)
+			               : lookup_lower(ch->arena, n);
+	} else {
+		f = lookup_lower(ch->arena, n);
+	}
+	if (!f)
+		return;
+	ch->reference = measure_cycles(t, node_lower(ch->arena, n));
+	add_kernel(ch, from_float ? "thresholds" : "table", f, measure_cycles(t, f));
+}
+
 /* ---- Weights that were made small ---- */
 
 /* Adds each in front of the first one that it is better than. */
@@ -609,6 +634,8 @@ list_kernels(Chooser *ch, const Node *n)
 		list_sum(ch, n);
 	else if (n->op == OP_SEQUENCE_LSTM)
 		list_lstm(ch, n);
+	else if (n->nins == 1 && n->in[0] && n->out[0] && !is_small(ch))
+		list_lookups(ch, n);
 	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
 		list_scalar(ch);
 	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE) && conv_is_int8(c))
