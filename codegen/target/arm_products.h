@@ -48,7 +48,8 @@ typedef struct {
 /* What has to be known of a function to find its runs. */
 typedef struct ArmProducts ArmProducts;
 
-ArmProducts *arm_products_new(Arena *a, const LFunc *fn);
+/* NULL: they are statements like others on a machine with these instructions. */
+ArmProducts *arm_products_new(Arena *a, const LFunc *fn, unsigned isa);
 
 /* Whether a run of some length starts with the statement. */
 bool arm_products_find(ArmProducts *p, const Stmt *s, ArmRun *out);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codegen/target/arm_products.h"
+#include "ir/target.h"
 #include "tests/unit/unit_arena.h"
 
 static const LFunc *fn;
@@ -45,7 +46,7 @@ static ArmRun run;
 static bool
 finds(const char *start)
 {
-	ArmProducts *p = arm_products_new(arena, fn);
+	ArmProducts *p = arm_products_new(arena, fn, ISA_ARM_SINGLE);
 
 	for (const Stmt *s = fn->body; s; s = s->next) {
 		Str head;
