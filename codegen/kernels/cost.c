@@ -274,8 +274,8 @@ sparse_block(const Costs *k, const Conv *c, const SparseShape *s, const SparseLi
 
 	/* Loads that do not need each other overlap in part. */
 	each = 3 * k->load / 2 + (s->bits < 8 ? (dsp ? 1 : 2) * k->op : 0);
-	each += l->window || (s->planes && c->kw > 1) ? k->load : 0;
-	each += s->planes ? 2 * k->op : dsp ? 0 : k->op;
+	each += l->window || (s->planes && c->kw > 1) ? 5 * k->load / 2 : 0;
+	each += s->planes ? 4 * k->op : dsp ? 0 : k->op;
 	each += !s->planes && sums > 1 ? 3 * k->load / 2 : 0;
 	/* Ten more registers than sums are wanted; of the 13 that there are, the missing ones are
 	 * loaded again for each weight. */
@@ -313,10 +313,12 @@ static int64_t
 quads_block(const Costs *k, const Conv *c, const QuadShape *s, int64_t units, int64_t pixels)
 {
 	bool direct = conv_is_pointwise(c);
-	int64_t lists = (int64_t)c->oc * c->kh * (c->dx > 1 ? c->kw : 1), each, sum;
+	int64_t lists = (int64_t)c->oc * (s->window ? 1 : c->kh * (c->dx > 1 ? c->kw : 1)), each, sum;
 
-	each = 2 * k->load + 3 * k->op + pixels * (direct ? k->load + 4 * k->op : 3 * k->load / 2 + 2 * k->op);
-	sum = units * (s->unit * each + k->loop) + lists * (2 * k->load + 5 * k->op + k->loop);
+	each = 4 * k->load + (s->window ? 3 : 5) * k->op;
+	each += pixels * (direct ? k->load + 4 * k->op : 2 * k->load + 2 * k->op);
+	sum = units * (s->unit * each + k->load + k->loop);
+	sum += lists * (6 * k->load + 10 * k->op + k->loop);
 	/* The slot of a row in a ring, and a pointer to it. */
 	sum += s->strip || c->kh == 1 ? 0 : lists * (3 * k->load + 9 * k->op);
 	return sum + c->oc * (3 * k->load + pixels * k->output);

@@ -23,7 +23,9 @@ typedef struct {
 	                 * that layers share functions */
 } DenseShape;
 
-/* A convolution with one group, for two 16-bit products an instruction (dense.c). */
+/* A convolution with one group, for two 16-bit products an instruction (dense.c); and
+ * whether that takes one byte a weight, else two. */
+bool dense_is_dual(const Conv *c);
 LFunc *dense_lower(Arena *a, const Conv *c, const DenseShape *shape);
 
 typedef struct {
@@ -143,12 +145,13 @@ typedef struct {
 	int pixels;    /* up to 4 */
 	int unit;      /* blocks that the loop over a list takes at a time */
 	int32_t strip; /* output rows that are buffered at a time; 0: a ring */
+	bool window;   /* with a strip: one list a channel, of 16-bit places in the window */
 } QuadShape;
 
 /* Blocks of four weights of zero left out, for two 16-bit products an instruction; and how
  * many units of others there are (quads.c). */
-bool quads_fits(const Conv *c);
-int64_t quads_units(const Conv *c, int unit);
+bool quads_fits(const Conv *c, const QuadShape *shape);
+int64_t quads_units(const Conv *c, const QuadShape *shape);
 LFunc *quads_lower(Arena *a, const Conv *c, const QuadShape *shape);
 
 typedef struct {

@@ -186,7 +186,7 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 	WinogradShape s = {.pairs = pairs, .tiles = tiny || has_runs ? 2 : 4, .body = has_runs ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
-	if (ch->level != '3')
+	if (ch->level != '3' || !conv_is_int8(c))
 		return;
 	for (s.tile = 2; s.tile <= 4; s.tile++)
 		if (winograd_fits(c, s.tile) && cost_winograd(ch->costs, c, &s) < cycles)
@@ -217,7 +217,8 @@ static void
 list_dense(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool can_be_direct = conv_is_pointwise(c) && (is_small(ch) ? c->ic >= 4 : c->ic % 4 == 0);
+	bool can_be_direct = conv_is_pointwise(c) && c->ic >= 4 &&
+	                     c->ic % (c->x_type == DT_I16 ? 2 : is_small(ch) ? 1 : 4) == 0;
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1 &&
@@ -292,16 +293,16 @@ list_depthwise(Chooser *ch)
 	const Conv *c = ch->conv;
 	ChannelConv vectors = channel_conv_of_int8(c);
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
-	                    .bytes = is_small(ch), .packed = ch->level != '3'};
+	                    .bytes = is_small(ch) && !c->wide, .packed = ch->level != '3'};
 
-	if (is_small(ch) && taps_fits(c)) {
+	if (is_small(ch) && !c->wide && taps_fits(c)) {
 		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
 		if (c->oc % 4 == 0)
 			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
 			           cost_taps(ch->costs, c));
 		return;
 	}
-	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE))
+	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE))
 		list_channels(ch, &vectors);
 	if (!is_small(ch))
 		list_planar(ch);
@@ -398,6 +399,25 @@ list_scalar(Chooser *ch)
 
 /* ---- Vectors ---- */
 
+/* The block that fits the pixels best. */
+static DotsShape
+best_dots(const Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool one = conv_row_pixels(c) == 1;
+	DotsShape best = {0};
+
+	for (int pixels = one ? 1 : 2; pixels <= (one ? 1 : 4); pixels++) {
+		DotsShape s = {.pixels = pixels, .channels = one ? 4 : 2, .chunk = 64,
+		               .unroll = is_small(ch) ? 1 : 9, .body = is_small(ch) ? 1 : 2};
+
+		if (!best.pixels || dots_cost(c, &s) < dots_cost(c, &best))
+			best = s;
+	}
+	return best;
+}
+
+/* Blocks by sums first, or one by one where outputs make no vectors. */
 static void
 list_vectors(Chooser *ch)
 {
@@ -406,6 +426,12 @@ list_vectors(Chooser *ch)
 	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
 	                 .vectors = true};
 
+	if (dots_fits(c)) {
+		DotsShape d = best_dots(ch);
+
+		add_kernel(ch, arena_printf(ch->arena, "dots %dx%d", d.pixels, d.channels),
+		           dots_lower(ch->arena, c, &d), dots_cost(c, &d));
+	}
 	add_kernel(ch, arena_printf(ch->arena, "dot16 %dx%d", s.pixels, s.channels),
 	           scalar_lower(ch->arena, c, &s), cost_scalar(ch->costs, c, &s));
 }
@@ -510,7 +536,7 @@ list_vectors_of(Chooser *ch, const Node *n)
 			list_planes(ch, &f, &c);
 		else
 			list_channels(ch, &c);
-	} else if (conv_read(&q, ch->arena, n)) {
+	} else if (conv_read(&q, ch->arena, n) && conv_is_int8(&q)) {
 		c = channel_conv_of_int8(&q);
 		list_channels(ch, &c);
 	} else {
@@ -588,12 +614,16 @@ list_kernels(Chooser *ch, const Node *n)
 		list_lstm(ch, n);
 	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
 		list_scalar(ch);
-	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
+	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE) && conv_is_int8(c))
 		list_vectors(ch);
+	else if (c && c->wide && is_small(ch) && !(c->groups == 1 && dense_is_dual(c)))
+		return;
 	else if (c && c->groups == 1)
 		list_dense(ch);
-	else if (c && c->groups == c->oc && c->ic == 1)
+	else if (c && c->groups == c->oc && c->ic == 1 && conv_has_int8_tensors(c))
 		list_depthwise(ch);
+	else if (c)
+		list_scalar(ch);
 }
 
 NodeKernels
@@ -622,7 +652,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	ch.level = 0;
 	add_kernel(&ch, "reference", reference, ch.reference);
 	ch.level = o ? o->level : 0;
-	if (is_dot && (ch.costs || is_small(&ch)))
+	if (is_dot && (ch.costs || is_small(&ch)) && conv_is_int8(&c))
 		list_compressed(&ch);
 	if (o)
 		skip_kernels(&ch, o->skip);

@@ -308,6 +308,20 @@ check_channels(const Conv *c, const Node *n, const Layer *l)
 	}
 }
 
+/* Sums of sixteen products, and outputs by vectors. */
+static void
+check_dots(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		DotsShape s = {.pixels = pixels, .channels = 1 << draw(3), .unroll = draw(12),
+		               .chunk = 1 + draw(30)};
+
+		s.body = 1 + draw(s.unroll < 3 ? s.unroll + 1 : 3);
+		expect_same(dots_lower(arena, c, &s),
+		            arena_printf(arena, "dots %dx%d", pixels, s.channels), n, l);
+	}
+}
+
 static void
 check_dual(const Conv *c, const Node *n, const Layer *l)
 {
@@ -390,11 +404,13 @@ check_sparse(const Conv *c, const Node *n, const Layer *l)
 				continue;
 			expect_same(sparse_lower(arena, c, &s), planes ? "planes" : "sparse", n, l);
 		}
-	for (int pixels = 1; pixels <= 4 && quads_fits(c); pixels++) {
+	for (int pixels = 1; pixels <= 4; pixels++) {
 		QuadShape s = {.pixels = pixels, .unit = 1 << draw(3),
 		               .strip = draw(2) ? 1 + draw(c->out_h) : 0};
 
-		expect_same(quads_lower(arena, c, &s), "blocks", n, l);
+		s.window = s.strip && draw(2);
+		if (quads_fits(c, &s))
+			expect_same(quads_lower(arena, c, &s), "blocks", n, l);
 	}
 	for (int channels = 1; channels <= 8 && unrolled_fits(c); channels++) {
 		UnrolledShape s = {.channels = channels, .dsp = draw(2)};
@@ -420,6 +436,8 @@ check_node(const Node *n, const Layer *l)
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
 	check_channels(&c, n, l);
+	if (dots_fits(&c))
+		check_dots(&c, n, l);
 	if (scalar_fits_dual(&c))
 		check_dual(&c, n, l);
 	if (braid_sums(&c))
