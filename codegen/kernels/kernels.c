@@ -12,6 +12,9 @@
 #include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 
+/* Machines that get runs of products in a fixed order (codegen/target/arm_products.h). */
+enum { HAS_RUNS = ISA_ARM_SINGLE | ISA_ARM_DUAL };
+
 /* What is being listed for a node. */
 typedef struct {
 	Arena *arena;
@@ -137,7 +140,7 @@ best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
 	bool one = conv_row_pixels(c) == 1;
-	bool has_runs = ch->options->target->isa & ISA_ARM_SINGLE; /* arm_products.h */
+	bool has_runs = ch->options->target->isa & HAS_RUNS;
 	DenseShape best = {0};
 
 	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
@@ -179,8 +182,8 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
-	bool single = ch->options->target->isa & ISA_ARM_SINGLE;
-	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
+	bool has_runs = ch->options->target->isa & HAS_RUNS;
+	WinogradShape s = {.pairs = pairs, .tiles = tiny || has_runs ? 2 : 4, .body = has_runs ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
 	if (ch->level != '3' || !conv_is_int8(c))
@@ -219,7 +222,7 @@ list_dense(Chooser *ch)
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1 &&
-	    (is_small(ch) || !(ch->options->target->isa & ISA_ARM_SINGLE))) {
+	    (is_small(ch) || !(ch->options->target->isa & HAS_RUNS))) {
 		add_dense(ch, &direct);
 		return;
 	}
