@@ -25,7 +25,8 @@ enum {
 	ISA_ARM_SINGLE = 1 << 13, /* ISA_ARM_DSP one instruction at a time, so that what counts is
 	                           * their number, and loads that stand side by side */
 	ISA_ARM_NEON = 1 << 14,  /* vectors of AArch64 */
-	ISA_ARM_MLA = 1 << 15    /* as ISA_ARM_SINGLE, but without ISA_ARM_DSP: products one by one */
+	ISA_ARM_DUAL = 1 << 15,  /* two at a time, in their order: a product beside a load */
+	ISA_ARM_MLA = 1 << 16    /* as ISA_ARM_SINGLE, but without ISA_ARM_DSP: products one by one */
 };
 
 typedef struct {

@@ -96,7 +96,7 @@ emit_checks(const Emit *e, Str *s)
 		              "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n"
 		              "#pragma GCC diagnostic ignored \"-Wunused-function\"\n"
 		              "#endif\n",
-		           e->file.products & ISA_ARM_MLA
+		           e->file.isa & ISA_ARM_MLA
 		                   ? "defined(__thumb2__)"
 		                   : "defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED) \\\n"
 		                     "	&& !defined(__ARM_BIG_ENDIAN)",

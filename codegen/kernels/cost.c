@@ -75,17 +75,30 @@ single_load(const Costs *k, int64_t pixels, int64_t words)
 	return k->isa != ISA_ARM_MLA || temps < 1 ? k->load : 10 + 10 / temps;
 }
 
+/* What a run does with a word of each of its sides: loads, conversions and products, in
+ * tenths.  Of two instructions that start at a time one can be a product. */
+static int64_t
+run_word(const Costs *k, int64_t sides, int64_t conversions, int64_t products)
+{
+	int64_t all = sides + conversions + products;
+
+	if (k->dual_issue)
+		return 2 * products > all ? 10 * products : 5 * all;
+	return sides * run_load(k, products) + (conversions + products) * k->op;
+}
+
 /* A block of `pixels`, in tenths.  Elements of the input itself are unpacked for every
  * group of channels, which takes registers, too. */
 static int64_t
 dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
 {
 	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
-	int64_t load = s->direct ? k->load : run_load(k, 2 * s->pairs * pixels);
-	int64_t x = s->direct ? k->load / 2 + 2 * k->op : load;
+	int64_t x = k->load / 2 + 2 * k->op;
 
 	words = (int64_t)c->kh * divide_up((int64_t)c->kw * c->ic, 2);
-	word = s->pairs * (load + k->op) + pixels * (x + 2 * s->pairs * k->op);
+	word = run_word(k, s->pairs + pixels, s->pairs, 2 * s->pairs * pixels);
+	if (s->direct)
+		word = s->pairs * (k->load + k->op) + pixels * (x + 2 * s->pairs * k->op);
 	group = words * word + s->pairs * (4 * k->load + pixels * 2 * k->output) + 2 * k->loop;
 	/* Rows in a ring take a pointer each, so that registers are short, or a loop. */
 	if (words > s->unroll)
@@ -359,7 +372,8 @@ cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 	int64_t load = s->pairs ? run_load(k, 2 * s->tiles) : single_load(k, 2, s->tiles);
 
 	products = (2 + s->tiles) * load + 2 * s->tiles * k->op;
-	products = words * products * (few && !s->pairs ? 3 : 2) / 2 * points * points;
+	products = s->pairs ? run_word(k, 2 + s->tiles, 0, 2 * s->tiles) : products * (few ? 3 : 2) / 2;
+	products *= words * points * points;
 	products += sums * sums * (2 * s->tiles * k->load + 2 * k->loop);
 	products = divide_up(c->oc, 2) * products / s->tiles;
 	/* Each line: elements are loaded, transformed and stored. */

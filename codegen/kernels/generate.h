@@ -200,6 +200,12 @@ typedef struct {
  * none (sum.c). */
 LFunc *sum_lower(Arena *a, const Node *n, const SumShape *shape);
 
+/* A function of one 8-bit number by a table of what it gives for all of them; NULL where n is
+ * none.  And the code of 8 bits that a float has, by the floats where codes begin, 1 KB, for
+ * machines without floating point (lookup.c). */
+LFunc *lookup_lower(Arena *a, const Node *n);
+LFunc *thresholds_lower(Arena *a, const Node *n);
+
 /* Whether an LSTM layer is one of int8 with constant weights, and a kernel for products of
  * 16-bit halves (lstm.c). */
 bool lstm_fits(const Node *n);

@@ -12,6 +12,9 @@
 #include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 
+/* Machines that get runs of products in a fixed order (codegen/target/arm_products.h). */
+enum { HAS_RUNS = ISA_ARM_SINGLE | ISA_ARM_DUAL | ISA_ARM_MLA };
+
 /* What is being listed for a node. */
 typedef struct {
 	Arena *arena;
@@ -137,7 +140,7 @@ best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
 	bool one = conv_row_pixels(c) == 1;
-	bool has_runs = ch->options->target->isa & ISA_ARM_SINGLE; /* arm_products.h */
+	bool has_runs = ch->options->target->isa & HAS_RUNS;
 	DenseShape best = {0};
 
 	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
@@ -179,8 +182,8 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
-	bool single = ch->options->target->isa & (ISA_ARM_SINGLE | ISA_ARM_MLA); /* arm_products.h */
-	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
+	bool has_runs = ch->options->target->isa & HAS_RUNS;
+	WinogradShape s = {.pairs = pairs, .tiles = tiny || has_runs ? 2 : 4, .body = has_runs ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
 	if (ch->level != '3' || !conv_is_int8(c))
@@ -219,7 +222,7 @@ list_dense(Chooser *ch)
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1 &&
-	    (is_small(ch) || !(ch->options->target->isa & ISA_ARM_SINGLE))) {
+	    (is_small(ch) || !(ch->options->target->isa & HAS_RUNS))) {
 		add_dense(ch, &direct);
 		return;
 	}
@@ -602,6 +605,31 @@ list_sum(Chooser *ch, const Node *n)
 		           count * (4 * k->load + k->output + k->loop) / 10);
 }
 
+/* ---- Functions of one number ---- */
+
+/* Where that is fewer cycles: a few operations are faster than loads on some machines.  Floats
+ * have tables of 1 KB where arithmetic on them takes a library. */
+static void
+list_lookups(Chooser *ch, const Node *n)
+{
+	const Target *t = ch->options->target;
+	bool has_floats = t->isa & (ISA_FLOAT | ISA_ARM_MVE_FLOAT);
+	bool from_float = dtype_is_float(n->in[0]->type.dtype);
+	LFunc *f = NULL;
+
+	if (from_float || dtype_is_float(n->out[0]->type.dtype)) {
+		if (!has_floats)
+			f = from_float ? thresholds_lower(ch->arena, n)
+			               : lookup_lower(ch->arena, n);
+	} else {
+		f = lookup_lower(ch->arena, n);
+	}
+	if (!f)
+		return;
+	ch->reference = measure_cycles(t, node_lower(ch->arena, n));
+	add_kernel(ch, from_float ? "thresholds" : "table", f, measure_cycles(t, f));
+}
+
 /* ---- Weights that were made small ---- */
 
 /* Adds each in front of the first one that it is better than. */
@@ -647,6 +675,8 @@ list_kernels(Chooser *ch, const Node *n)
 		list_sum(ch, n);
 	else if (n->op == OP_SEQUENCE_LSTM)
 		list_lstm(ch, n);
+	else if (n->nins == 1 && n->in[0] && n->out[0] && !is_small(ch))
+		list_lookups(ch, n);
 	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
 		list_scalar(ch);
 	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE) && conv_is_int8(c))

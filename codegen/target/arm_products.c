@@ -32,6 +32,7 @@ typedef struct {
 	int uses;       /* that have not been seen, later that are not done */
 	int conversions; /* of the uses */
 	int reg;        /* temporary register; -1: none */
+	int ready;      /* the cycle in which it can be read, where that is counted */
 	bool is_made;
 } Value;
 
@@ -40,6 +41,7 @@ typedef struct {
 	const Stmt *zero; /* the statement of the run that declares it as 0, or NULL */
 	int seen;         /* uses */
 	int number;       /* of the operand */
+	int left;         /* products that are not added */
 	bool is_own;      /* nobody else reads it */
 	bool is_set;
 } Sum;
@@ -48,6 +50,7 @@ struct ArmProducts {
 	Arena *arena;
 	const LFunc *fn;
 	bool single;    /* products of two numbers, not of two pairs */
+	bool is_dual;   /* two instructions a cycle */
 	int *uses;      /* by LVar.index: in the function */
 	int *value;     /* by LVar.index: of the run; -1: none */
 	Expr **def;     /* by LVar.index: indices that the run declares */
@@ -92,12 +95,13 @@ arm_products_new(Arena *a, const LFunc *fn, unsigned isa)
 {
 	ArmProducts *p;
 
-	if (!(isa & (ISA_ARM_SINGLE | ISA_ARM_MLA)))
+	if (!(isa & (ISA_ARM_SINGLE | ISA_ARM_DUAL | ISA_ARM_MLA)))
 		return NULL;
 	p = arena_alloc(a, sizeof *p);
 	p->arena = a;
 	p->fn = fn;
 	p->single = isa & ISA_ARM_MLA;
+	p->is_dual = isa & ISA_ARM_DUAL;
 	p->uses = ARENA_ARRAY(a, int, fn->vars.n);
 	p->value = ARENA_ARRAY(a, int, fn->vars.n);
 	p->def = ARENA_ARRAY(a, Expr *, fn->vars.n);
@@ -539,6 +543,7 @@ typedef struct {
 	int first_load; /* items before are no loads that are not done */
 	int first;      /* items before are done */
 	int reserve;    /* registers that loads leave free */
+	int cycle;      /* where cycles are counted */
 } Schedule;
 
 static int
@@ -596,6 +601,7 @@ put_load(Schedule *c, Item *item)
 	Value *v = &c->p->values[item->value];
 
 	v->reg = take_register(c);
+	v->ready = c->cycle + 2;
 	v->is_made = item->is_done = true;
 	str_printf(&c->run->text, "%s %%%d,[%%%d", load_name(item->elem), operand(c, item->value),
 	           c->run->nsums + c->run->ntemps + item->base);
@@ -611,6 +617,7 @@ put_conversion(Schedule *c, Item *item)
 
 	drop_use(c, item->arg[0]);
 	v->reg = take_register(c);
+	v->ready = c->cycle + 1;
 	v->is_made = item->is_done = true;
 	str_printf(&c->run->text, "sxtb16 %%%d,%%%d%s\n", operand(c, item->value), from,
 	           item->kind == ITEM_ODD ? ",ror #8" : "");
@@ -627,6 +634,7 @@ put_sum(Schedule *c, Item *item)
 	for (int i = 0; i < item->nargs; i++)
 		drop_use(c, item->arg[i]);
 	v->reg = take_register(c);
+	v->ready = c->cycle + 1;
 	v->is_made = item->is_done = true;
 	str_printf(&c->run->text, "%s %%%d,%%%d", item->name, operand(c, item->value), from[0]);
 	if (item->nargs == 1) {
@@ -661,6 +669,7 @@ put_dot(Schedule *c, Item *item)
 		str_printf(&c->run->text, ",%%%d", sum->number);
 	str_putc(&c->run->text, '\n');
 	item->is_done = sum->is_set = true;
+	sum->left--;
 	drop_use(c, item->arg[0]);
 	drop_use(c, item->arg[1]);
 }
@@ -738,15 +747,12 @@ put_loads(Schedule *c)
 }
 
 static void
-put_stores(Schedule *c)
+put_store(Schedule *c, Item *item)
 {
-	for (int i = c->first; i < c->p->nitems; i++) {
-		const Item *item = &c->p->item[i];
-
-		str_printf(&c->run->text, "str %%%d,[%%%d", c->p->sum[item->value].number,
-		           c->run->nsums + c->run->ntemps + item->base);
-		put_offset(c, item);
-	}
+	str_printf(&c->run->text, "str %%%d,[%%%d", c->p->sum[item->value].number,
+	           c->run->nsums + c->run->ntemps + item->base);
+	put_offset(c, item);
+	item->is_done = true;
 }
 
 static void
@@ -758,18 +764,161 @@ put_item(Schedule *c, Item *item)
 	case ITEM_SUM: put_sum(c, item); break;
 	case ITEM_DOT: put_dot(c, item); break;
 	case ITEM_PUT: put_value(c, item); break;
-	case ITEM_LOAD:
-	case ITEM_STORE: break; /* put_loads(), put_stores() */
+	case ITEM_LOAD: put_load(c, item); break;
+	case ITEM_STORE: put_store(c, item); break;
 	}
 }
 
-/* Loads side by side whenever there is nothing else to do.  The run's own registers; -1: those
- * that there are do not suffice. */
+/* ---- One instruction at a time ---- */
+
+/* Loads side by side whenever there is nothing else to do; false: registers do not suffice. */
+static bool
+put_in_order(Schedule *c, int nworks)
+{
+	for (;;) {
+		Item *item = ready_item(c);
+
+		if (item)
+			put_item(c, item);
+		else if (c->first == nworks)
+			return true;
+		else if (!put_loads(c))
+			return false;
+	}
+}
+
+/* ---- Two instructions a cycle ---- */
+
+/* Of two instructions in a cycle both are of different units, or the first one is of any.
+ * UNIT_FIRST: never the second one. */
+typedef enum { UNIT_ANY, UNIT_PRODUCT, UNIT_SHIFT, UNIT_FIRST, UNIT_LOAD, UNIT_STORE } Unit;
+
+static Unit
+unit_of(const Item *item)
+{
+	switch (item->kind) {
+	case ITEM_LOAD: return UNIT_LOAD;
+	case ITEM_EVEN:
+	case ITEM_ODD: return UNIT_SHIFT;
+	case ITEM_SUM:
+		return item->name[0] == 's' && item->name[1] != 'u' ? UNIT_FIRST
+		       : item->nargs > 1 && item->shift             ? UNIT_SHIFT
+		                                                    : UNIT_ANY;
+	case ITEM_DOT: return UNIT_PRODUCT;
+	case ITEM_PUT:
+	case ITEM_STORE: break;
+	}
+	return UNIT_STORE;
+}
+
+/* Loads pair when their words are in different banks. */
+static bool
+can_pair(const Item *first, const Item *second)
+{
+	Unit older = unit_of(first), younger = unit_of(second);
+
+	if (younger == UNIT_FIRST)
+		return false;
+	if (older == UNIT_LOAD && younger == UNIT_LOAD)
+		return (first->offset ^ second->offset) & 4;
+	return older != younger || older == UNIT_ANY;
+}
+
+static Item *
+next_load(Schedule *c)
+{
+	ArmProducts *p = c->p;
+
+	while (c->first_load < p->nitems && (p->item[c->first_load].kind != ITEM_LOAD ||
+	                                     p->item[c->first_load].is_done))
+		c->first_load++;
+	return c->first_load < p->nitems && c->free > c->reserve ? &p->item[c->first_load] : NULL;
+}
+
+/* Shifted values are read a cycle early, stored ones late. */
+static bool
+is_in_time(const Schedule *c, const Item *item)
+{
+	bool is_early = item->kind == ITEM_SUM && item->nargs > 1 && item->shift;
+	int now = c->cycle + (item->kind == ITEM_PUT ? 1 : 0);
+
+	for (int i = 0; i < item->nargs; i++)
+		if (c->p->values[item->arg[i]].ready + (is_early && i == 1 ? 1 : 0) > now)
+			return false;
+	return true;
+}
+
+/* A sum that is complete, when nothing is loaded any more. */
+static bool
+may_store_sum(const Schedule *c, const Item *item)
+{
+	return item->kind == ITEM_STORE && !item->is_done && c->first_load == c->p->nitems &&
+	       c->p->sum[item->value].left == 0;
+}
+
+/* The next product, store or other item but a load that can start in this cycle, beside
+ * `first` if there is one; NULL: none. */
+static Item *
+item_in_time(Schedule *c, const Item *first)
+{
+	enum { AHEAD = 64 };
+	ArmProducts *p = c->p;
+	Item *found = NULL;
+
+	while (c->first < p->nitems && p->item[c->first].is_done)
+		c->first++;
+	for (int i = c->first; i < p->nitems && i < c->first + AHEAD; i++) {
+		Item *item = &p->item[i];
+
+		if (first && !can_pair(first, item))
+			continue;
+		if (!may_store_sum(c, item) && (!is_ready(c, item) || !is_in_time(c, item)))
+			continue;
+		if (item->kind == ITEM_DOT || item->kind == ITEM_PUT)
+			return item;
+		found = found ? found : item;
+	}
+	return found;
+}
+
+/* A load beside each product, so that values come before they are wanted; false: registers do
+ * not suffice. */
+static bool
+put_by_twos(Schedule *c)
+{
+	enum { LONGEST_WAIT = 4 };
+	int waited = 0;
+
+	for (;; c->cycle++) {
+		Item *first, *second;
+
+		next_load(c);
+		first = item_in_time(c, NULL);
+		if (!first)
+			first = next_load(c);
+		if (!first && c->first == c->p->nitems)
+			return true;
+		waited = first ? 0 : waited + 1;
+		if (waited > LONGEST_WAIT)
+			return false;
+		if (!first)
+			continue;
+		put_item(c, first);
+		second = next_load(c);
+		if (!second || !can_pair(first, second))
+			second = item_in_time(c, first);
+		if (second)
+			put_item(c, second);
+	}
+}
+
+/* The instructions of a run.  Its own registers; -1: those that there are do not suffice. */
 static int
 schedule(ArmProducts *p, ArmRun *run)
 {
 	Schedule c = {.p = p, .run = run, .free = ARM_RUN_REGISTERS - p->nsums - run->nbases};
 	int nworks = p->nitems;
+	bool is_good;
 
 	str_init(&run->text, p->arena);
 	for (int i = 0; i < p->nvalues; i++)
@@ -778,28 +927,24 @@ schedule(ArmProducts *p, ArmRun *run)
 		p->sum[i].is_set = !p->sum[i].is_own;
 	while (nworks > 0 && p->item[nworks - 1].kind == ITEM_STORE)
 		nworks--;
-	for (int i = 0; i < nworks; i++) {
-		p->item[i].is_done = false;
-		for (int k = 0; k < p->item[i].nargs; k++)
-			p->values[p->item[i].arg[k]].uses++;
-		if (p->item[i].kind == ITEM_SUM)
+	for (int i = 0; i < p->nitems; i++) {
+		Item *item = &p->item[i];
+
+		item->is_done = false;
+		for (int k = 0; k < item->nargs; k++)
+			p->values[item->arg[k]].uses++;
+		if (item->kind == ITEM_SUM)
 			c.reserve = 2;
+		if (item->kind == ITEM_DOT)
+			p->sum[item->value].left++;
 	}
 	for (int i = 0; i < p->nvalues && c.reserve == 0; i++)
 		if (p->values[i].conversions > 1)
 			c.reserve = 1;
-	for (;;) {
-		Item *item = ready_item(&c);
-
-		if (item)
-			put_item(&c, item);
-		else if (c.first == nworks)
-			break;
-		else if (!put_loads(&c))
-			return -1;
-	}
-	put_stores(&c);
-	return p->nsums - run->nsums + c.used;
+	is_good = p->is_dual ? put_by_twos(&c) : put_in_order(&c, nworks);
+	for (int i = nworks; i < p->nitems && is_good && !p->is_dual; i++)
+		put_store(&c, &p->item[i]);
+	return is_good ? p->nsums - run->nsums + c.used : -1;
 }
 
 /* Leaves out the declarations that only loads of the run need. */

@@ -2,8 +2,9 @@
  * Runs of products as Arm instructions.
  *
  * An inner loop of sums of products has just as many registers as it needs when words are
- * loaded side by side (a load behind a load takes one cycle instead of two on Cortex-M4)
- * and each is used up soon.  Compilers order such code by other rules, and spill.  So the
+ * loaded side by side (a load behind a load takes one cycle instead of two on Cortex-M4), or
+ * beside products (Cortex-M7 starts two instructions at a time), and each is used up soon.
+ * Compilers order such code by other rules, and spill.  So the
  * printers of C and of LLVM IR put what is found here into one piece of inline assembly,
  * where every register but those of sums and addresses is accounted for.
  *
@@ -50,7 +51,7 @@ typedef struct {
 /* What has to be known of a function to find its runs. */
 typedef struct ArmProducts ArmProducts;
 
-/* NULL where the machine has no such instructions. */
+/* NULL: they are statements like others on a machine with these instructions. */
 ArmProducts *arm_products_new(Arena *a, const LFunc *fn, unsigned isa);
 
 /* Whether a run of some length starts with the statement. */
