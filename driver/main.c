@@ -5,6 +5,7 @@
 #include "codegen/llvm/llvm.h"
 #include "driver/guard.h"
 #include "driver/help.h"
+#include "driver/names.h"
 #include "frontend/onnx/onnx.h"
 #include "frontend/openvino/openvino.h"
 
@@ -44,6 +45,7 @@ read_command_line(void *arg)
 		return;
 	/* Warnings about options obey the options, wherever they stand. */
 	options_init_diag(&c->options, &c->diag, c->arena);
+	c->options.request.only_c = output_kind(&c->options) == OUTPUT_C;
 	target_resolve(c->arena, &c->options.request, &c->options.machine, &c->diag);
 	c->check(&c->options);
 	c->ok = c->diag.errors == 0;

@@ -89,6 +89,12 @@ type_is_representable(const Type *t)
 }
 
 bool
+type_same_codes(const Type *a, const Type *b)
+{
+	return a->dtype == b->dtype && type_same_quant(a, b);
+}
+
+bool
 type_same_shape(const Type *a, const Type *b)
 {
 	return a->rank == b->rank &&
@@ -195,14 +201,42 @@ print_quant(Str *s, const Quant *q)
 	str_putc(s, ')');
 }
 
-void
-type_print(Str *s, const Type *t)
+/* The ranges of scales and zero points. */
+static void
+summarize_quant(Str *s, const Quant *q)
+{
+	float low = q->scale[0], high = low;
+	int32_t least = q->zero[0], most = least;
+
+	for (int32_t i = 1; i < q->n; i++) {
+		low = q->scale[i] < low ? q->scale[i] : low;
+		high = q->scale[i] > high ? q->scale[i] : high;
+		least = q->zero[i] < least ? q->zero[i] : least;
+		most = q->zero[i] > most ? q->zero[i] : most;
+	}
+	str_printf(s, " q[%d](", q->axis);
+	print_scale(s, low);
+	str_puts(s, " to ");
+	print_scale(s, high);
+	str_putc(s, ')');
+	if (!is_symmetric(q))
+		str_printf(s, "(%d to %d)", least, most);
+}
+
+static void
+print_shape(Str *s, const Type *t)
 {
 	str_puts(s, dtype_info[t->dtype].name);
 	str_putc(s, '[');
 	for (int i = 0; i < t->rank; i++)
 		str_printf(s, i ? ",%d" : "%d", t->dim[i]);
 	str_putc(s, ']');
+}
+
+void
+type_print(Str *s, const Type *t)
+{
+	print_shape(s, t);
 	if (t->q)
 		print_quant(s, t->q);
 }
@@ -210,9 +244,14 @@ type_print(Str *s, const Type *t)
 const char *
 type_text(Arena *a, const Type *t)
 {
+	const int32_t most = 4;
 	Str s;
 
 	str_init(&s, a);
-	type_print(&s, t);
+	print_shape(&s, t);
+	if (t->q && t->q->n > most)
+		summarize_quant(&s, t->q);
+	else if (t->q)
+		print_quant(&s, t->q);
 	return s.s;
 }

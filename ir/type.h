@@ -87,6 +87,8 @@ bool type_is_representable(const Type *t);
 /* Equal element type and shape; type_same_quant() compares the rest. */
 bool type_equal(const Type *a, const Type *b);
 bool type_same_quant(const Type *a, const Type *b);
+/* Whether equal codes mean equal numbers: element type and quantisation. */
+bool type_same_codes(const Type *a, const Type *b);
 bool type_same_shape(const Type *a, const Type *b);
 
 /* Elements between neighbours along each axis. */
@@ -105,6 +107,9 @@ bool quant_zero_fits(DType t, int64_t zero);
 /* Prints f32[1,49,10], or i8[1,10] q(0.25, -128), or with scales along axis 0
  * i8[2,9] q[0](0.25, 0.5)(3, 4), where zero points that are all 0 are left out. */
 void type_print(Str *s, const Type *t);
+
+/* The same for people: of more than a few scales only the least and the largest,
+ * i8[64,10,4,1] q[0](0.0003 to 0.002). */
 const char *type_text(Arena *a, const Type *t);
 
 #endif

@@ -26,7 +26,8 @@
 
 #include "ir/lower.h"
 #include "ir/num.h"
-#include "passes/channels.h"
+#include "ir/ops/dot.h"
+#include "passes/channel_ties.h"
 
 /* ---- Constant channels ---- */
 
@@ -214,132 +215,19 @@ fold_constants(ChannelMap *m, ChannelNode *n)
 
 /* ---- What is alive ---- */
 
-typedef struct {
-	ChannelMap *m;
-	int32_t *tied; /* channels that are tied have the same root */
-	bool *alive;   /* of roots */
-	bool changed;
-} Liveness;
-
-static int32_t
-root(const Liveness *l, int32_t c)
-{
-	while (l->tied[c] != c) {
-		l->tied[c] = l->tied[l->tied[c]];
-		c = l->tied[c];
-	}
-	return c;
-}
-
-static bool
-is_alive(const Liveness *l, const Value *v, int32_t c)
-{
-	return l->alive[root(l, l->m->of[v->id].first + c)];
-}
-
-static void
-keep(Liveness *l, const Value *v, int32_t c)
-{
-	bool *alive = &l->alive[root(l, l->m->of[v->id].first + c)];
-
-	l->changed = l->changed || !*alive;
-	*alive = true;
-}
-
-static void
-keep_all(Liveness *l, const Value *v)
-{
-	for (int32_t c = 0; v && c < l->m->of[v->id].n; c++)
-		keep(l, v, c);
-}
-
-static void
-tie(Liveness *l, const Value *v, int32_t c, const Value *w, int32_t d)
-{
-	int32_t a = root(l, l->m->of[v->id].first + c), b = root(l, l->m->of[w->id].first + d);
-	bool alive = l->alive[a] || l->alive[b];
-
-	/* The smaller number is the root, so that the result has an order. */
-	l->tied[a > b ? a : b] = a > b ? b : a;
-	l->alive[a > b ? b : a] = alive;
-}
-
-/* Ties input i of a node that keeps channels apart to its output. */
-static void
-tie_input(Liveness *l, const ChannelNode *n, int i)
-{
-	const Value *x = n->n->in[i], *y = n->n->out[0];
-	const Channels *in = &l->m->of[x->id], *out = &l->m->of[y->id];
-	int from = channel_source_axis(l->m, n, i, out->axis);
-	bool divided = in->axis >= 0 && in->axis == from;
-
-	if (!divided)
-		keep_all(l, x);
-	for (int32_t k = 0; k < out->n; k++) {
-		int32_t c = channel_source(l->m, n, i, k);
-
-		if (c >= 0 && divided)
-			tie(l, x, c, y, k);
-		else if (c >= 0)
-			keep(l, y, k);
-		else if (n->n->op != OP_CONCAT)
-			keep_all(l, x);
-	}
-}
-
-/* A group of channels is all there or all gone. */
-static void
-tie_groups(Liveness *l, const ChannelNode *n)
-{
-	const Sums *s = n->sums;
-	const Value *x = n->n->in[0], *y = n->n->out[0];
-
-	if (l->m->of[x->id].axis != s->x_axis) {
-		keep_all(l, x);
-		if (s->groups > 1)
-			keep_all(l, y);
-		return;
-	}
-	for (int32_t g = 0; s->groups > 1 && g < s->groups; g++) {
-		for (int32_t c = 0; c < s->in; c++)
-			tie(l, x, g * s->in + c, y, g * s->out);
-		for (int32_t k = 0; k < s->out; k++)
-			tie(l, y, g * s->out + k, y, g * s->out);
-	}
-}
-
-static void
-tie_node(Liveness *l, const ChannelNode *n)
-{
-	switch (n->use) {
-	case USES_SUMS: tie_groups(l, n); return;
-	case USES_CHANNELS:
-		for (int i = 0; i < n->n->nins; i++)
-			if (n->n->in[i] && !value_is_const(n->n->in[i]))
-				tie_input(l, n, i);
-		return;
-	case USES_WHOLE:
-		for (int i = 0; i < n->n->nins; i++)
-			keep_all(l, n->n->in[i]);
-		for (int i = 0; i < n->n->nouts; i++)
-			keep_all(l, n->n->out[i]);
-		return;
-	}
-}
-
 /* Keeps the input channels that a living sum has a weight for. */
 static void
-keep_weighted(Liveness *l, const ChannelNode *n)
+keep_weighted(ChannelTies *l, const ChannelNode *n)
 {
 	const Sums *s = n->sums;
 	const Value *x = n->n->in[0];
 
 	for (int32_t c = 0; c < l->m->of[x->id].n && s->groups == 1; c++) {
-		if (is_alive(l, x, c))
+		if (ties_alive(l, x, c))
 			continue;
 		for (int32_t k = 0; k < s->out; k++) {
-			if (is_alive(l, n->n->out[0], k) && has_weight(s, k, c)) {
-				keep(l, x, c);
+			if (ties_alive(l, n->n->out[0], k) && has_weight(s, k, c)) {
+				ties_keep(l, x, c);
 				break;
 			}
 		}
@@ -348,19 +236,18 @@ keep_weighted(Liveness *l, const ChannelNode *n)
 
 /*
  * How many channels must stay.  Scales by channel are multiplied in another precision
- * than a single one is, but not for convolutions of signed numbers.
+ * than a single one may be.
  */
 static int32_t
 least_channels(const ChannelNode *n)
 {
 	const Quant *q = n->use == USES_SUMS ? n->sums->w->type.q : NULL;
-	bool same = n->n->op == OP_CONV || n->n->op == OP_CONV_TRANSPOSE;
 
-	return q && q->n > 1 && !(same && n->sums->w->type.dtype != DT_U8) ? 2 : 1;
+	return q && q->n > 1 && dot_rounds_scales(n->n) ? 2 : 1;
 }
 
 static void
-keep_least(Liveness *l, const ChannelNode *n)
+keep_least(ChannelTies *l, const ChannelNode *n)
 {
 	for (int i = 0; i < n->n->nouts; i++) {
 		const Value *y = n->n->out[i];
@@ -368,10 +255,10 @@ keep_least(Liveness *l, const ChannelNode *n)
 		int32_t least = least_channels(n);
 
 		for (int32_t c = 0; c < channels; c++)
-			alive += is_alive(l, y, c);
+			alive += ties_alive(l, y, c);
 		for (int32_t c = 0; c < channels && alive < least; c++) {
-			if (!is_alive(l, y, c)) {
-				keep(l, y, c);
+			if (!ties_alive(l, y, c)) {
+				ties_keep(l, y, c);
 				alive++;
 			}
 		}
@@ -379,7 +266,7 @@ keep_least(Liveness *l, const ChannelNode *n)
 }
 
 static void
-spread(Liveness *l)
+spread(ChannelTies *l)
 {
 	do {
 		l->changed = false;
@@ -394,10 +281,10 @@ spread(Liveness *l)
 /* Whether channel c and those tied to it have biases that kernels can add to sums without
  * another thought.  A dead channel often has a scale near 0, and then an enormous bias. */
 static bool
-has_moderate_bias(const Liveness *l, const Value *y, int32_t c)
+has_moderate_bias(const ChannelTies *l, const Value *y, int32_t c)
 {
 	enum { MOST = 1 << 24 };
-	int32_t wanted = root(l, l->m->of[y->id].first + c);
+	int32_t wanted = ties_root(l, l->m->of[y->id].first + c);
 
 	for (int i = 0; i < l->m->nodes.n; i++) {
 		const ChannelNode *n = &l->m->nodes.v[i];
@@ -405,7 +292,7 @@ has_moderate_bias(const Liveness *l, const Value *y, int32_t c)
 		const Value *sum = n->n->out[0];
 
 		for (int32_t k = 0; bias && k < l->m->of[sum->id].n; k++)
-			if (root(l, l->m->of[sum->id].first + k) == wanted &&
+			if (ties_root(l, l->m->of[sum->id].first + k) == wanted &&
 			    (value_int(bias, k) <= -MOST || value_int(bias, k) >= MOST))
 				return false;
 	}
@@ -415,7 +302,7 @@ has_moderate_bias(const Liveness *l, const Value *y, int32_t c)
 /* Keeps so many dead channels more of a multiple of four bytes that one stays, unless that
  * is much. */
 static void
-keep_words(Liveness *l, const Value *y)
+keep_words(ChannelTies *l, const Value *y)
 {
 	enum { FEW_CHANNELS = 12 };
 	int32_t channels = y ? l->m->of[y->id].n : 0, alive = 0;
@@ -423,29 +310,19 @@ keep_words(Liveness *l, const Value *y)
 	if (channels % 4 != 0 || !y->type.q || dtype_info[y->type.dtype].bytes != 1)
 		return;
 	for (int32_t c = 0; c < channels; c++)
-		alive += is_alive(l, y, c);
+		alive += ties_alive(l, y, c);
 	for (int32_t c = 0; c < channels && alive > FEW_CHANNELS && alive % 4 != 0; c++)
-		if (!is_alive(l, y, c) && has_moderate_bias(l, y, c)) {
-			keep(l, y, c);
+		if (!ties_alive(l, y, c) && has_moderate_bias(l, y, c)) {
+			ties_keep(l, y, c);
 			alive++;
 		}
 }
 
-static Liveness
+static ChannelTies
 find_alive(ChannelMap *m)
 {
-	Liveness l = {.m = m};
+	ChannelTies l = ties_of(m);
 
-	l.tied = ARENA_ARRAY(m->a, int32_t, m->total);
-	l.alive = ARENA_ARRAY(m->a, bool, m->total);
-	for (int32_t i = 0; i < m->total; i++)
-		l.tied[i] = i;
-	for (int i = 0; i < m->g->inputs.n; i++)
-		keep_all(&l, m->g->inputs.v[i]);
-	for (int i = 0; i < m->g->outputs.n; i++)
-		keep_all(&l, m->g->outputs.v[i]);
-	for (int i = 0; i < m->nodes.n; i++)
-		tie_node(&l, &m->nodes.v[i]);
 	spread(&l);
 	for (int i = m->nodes.n; i-- > 0;)
 		if (m->nodes.v[i].use == USES_SUMS) {
@@ -478,13 +355,13 @@ cut_keep(Cut *c, int32_t i)
 
 /* Of the axis of `length` places of v along which it is divided, or else of another. */
 static Cut
-cut_of(const Liveness *l, const Value *v, int axis, int32_t length)
+cut_of(const ChannelTies *l, const Value *v, int axis, int32_t length)
 {
 	Cut c = cut_new(l->m->a, length);
 	bool divided = l->m->of[v->id].axis == axis;
 
 	for (int32_t i = 0; i < length; i++)
-		if (!divided || is_alive(l, v, i))
+		if (!divided || ties_alive(l, v, i))
 			cut_keep(&c, i);
 	return c;
 }
@@ -541,7 +418,7 @@ cut_const(ChannelMap *m, Node *n, int i, int axis, const Cut *c)
 }
 
 static void
-cut_sums(const Liveness *l, const ChannelNode *n)
+cut_sums(const ChannelTies *l, const ChannelNode *n)
 {
 	const Sums *s = n->sums;
 	Cut out = cut_of(l, n->n->out[0], l->m->of[n->n->out[0]->id].axis, s->groups * s->out);
@@ -560,7 +437,7 @@ cut_sums(const Liveness *l, const ChannelNode *n)
 
 /* A list of an attribute with another number for an axis. */
 static Ints
-with_entry(const Liveness *l, Ints list, int axis, int64_t x)
+with_entry(const ChannelTies *l, Ints list, int axis, int64_t x)
 {
 	int64_t *v = arena_copy(l->m->g->arena, list.v, (size_t)list.n * sizeof *v);
 
@@ -570,7 +447,7 @@ with_entry(const Liveness *l, Ints list, int axis, int64_t x)
 
 /* What is cut before the slice moves it. */
 static void
-cut_slice(const Liveness *l, Node *n, int axis, const Cut *out)
+cut_slice(const ChannelTies *l, Node *n, int axis, const Cut *out)
 {
 	Attr_SLICE *a = n->attr;
 	Cut in = cut_of(l, n->in[0], axis, n->in[0]->type.dim[axis]);
@@ -583,7 +460,7 @@ cut_slice(const Liveness *l, Node *n, int axis, const Cut *out)
 }
 
 static void
-cut_attributes(const Liveness *l, Node *n, int axis, const Cut *out)
+cut_attributes(const ChannelTies *l, Node *n, int axis, const Cut *out)
 {
 	if (n->op == OP_RESHAPE) {
 		Attr_RESHAPE *a = n->attr;
@@ -600,7 +477,7 @@ cut_attributes(const Liveness *l, Node *n, int axis, const Cut *out)
 
 /* What stays of input i; empty when nothing is to be cut from it here. */
 static Cut
-cut_input(const Liveness *l, const ChannelNode *n, int i, const Cut *out)
+cut_input(const ChannelTies *l, const ChannelNode *n, int i, const Cut *out)
 {
 	const Value *v = n->n->in[i];
 	int axis = v && value_is_const(v)
@@ -638,7 +515,7 @@ drop_inputs(Node *n, const Cut *in)
 
 /* Constants among the inputs lose what the output loses. */
 static void
-cut_channels(const Liveness *l, const ChannelNode *n)
+cut_channels(const ChannelTies *l, const ChannelNode *n)
 {
 	const Channels *y = &l->m->of[n->n->out[0]->id];
 	Cut out = cut_of(l, n->n->out[0], y->axis, y->n);
@@ -657,13 +534,13 @@ cut_channels(const Liveness *l, const ChannelNode *n)
 
 /* Removes the dead channels; returns how many. */
 static int
-cut_dead(Liveness *l, Diag *d)
+cut_dead(ChannelTies *l, Diag *d)
 {
 	ChannelMap *m = l->m;
 	int removed = 0;
 
 	for (int32_t i = 0; i < m->total; i++)
-		removed += !l->alive[root(l, i)];
+		removed += !l->alive[ties_root(l, i)];
 	if (!removed)
 		return 0;
 	for (int i = 0; i < m->nodes.n; i++) {
@@ -733,7 +610,7 @@ remove_channels(Graph *g, PassCtx *cx, Layers *layers)
 {
 	Arena *a = arena_child(cx->scratch);
 	ChannelMap m = channels_of(g, a);
-	Liveness l;
+	ChannelTies l;
 	int before = cx->changed;
 
 	for (int i = 0; i < m.nodes.n && layers; i++)

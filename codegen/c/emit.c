@@ -169,8 +169,11 @@ describe_step(Emit *e, Str *s, const Step *step)
 	Str line;
 
 	str_init(&line, a);
-	str_printf(&line, "%s (%s): ", name_comment(a, step->name),
+	str_printf(&line, "%s (%s", name_comment(a, step->name),
 	           node ? op_info[node->op].name : "copy to an output");
+	if (step->kernel && !step->kernel->is_reference)
+		str_printf(&line, " by kernel %s", step->kernel->name);
+	str_puts(&line, "): ");
 	if (node) {
 		list_types(a, &line, node->in, node->nins);
 		str_puts(&line, " -> ");
@@ -734,7 +737,7 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 	e->program = p;
 	e->options = o;
 	e->file = (CFile){.arena = a, .prefix = o->prefix, .upper = name_upper(a, o->prefix),
-	                  .products = (o->isa & ISA_ARM_SINGLE) != 0};
+	                  .isa = o->isa};
 	e->file.hosted = o->hosted;
 	names_init(&e->file.names, a);
 	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {

@@ -263,33 +263,44 @@ list_sparse(Lister *l)
 
 /* ---- Blocks of zeros left out ---- */
 
+/* The fastest number of pixels and unit, of rows in a ring or a strip, or of windows. */
 static void
-list_quads(Lister *l)
+add_quads(Lister *l, int32_t strip, bool window)
 {
 	const Conv *c = l->c;
-	int64_t all = (int64_t)c->oc * c->kh * c->kw * c->ic / 4, most = conv_row_pixels(c);
+	int64_t most = conv_row_pixels(c), least = 0;
 	QuadShape best = {0};
-	int64_t least = 0;
 
-	if (!(l->options->target->isa & ISA_ARM_DSP) || !quads_fits(c) ||
-	    10 * quads_units(c, 1) > 9 * all)
-		return;
 	for (int pixels = 1; pixels <= (most < 4 ? most : 4); pixels++)
 		for (int unit = 1; unit <= 4; unit *= 2) {
-			QuadShape s = {.pixels = pixels, .unit = unit};
+			QuadShape s = {.pixels = pixels, .unit = unit, .strip = strip, .window = window};
 			int64_t cycles;
 
-			if (c->kh > 1 && !is_small(l))
-				s.strip = strip_of(c, 2);
-			cycles = cost_quads(l->costs, c, &s, quads_units(c, unit));
+			if (!quads_fits(c, &s))
+				return;
+			cycles = cost_quads(l->costs, c, &s, quads_units(c, &s));
 			if (best.pixels && cycles >= least)
 				continue;
 			best = s;
 			least = cycles;
 		}
-	add(l, arena_printf(l->arena, "blocks %dx1", best.pixels), quads_lower(l->arena, c, &best),
-	    least);
+	add(l, arena_printf(l->arena, "blocks %dx1%s", best.pixels, window ? ", windows" : ""),
+	    quads_lower(l->arena, c, &best), least);
 	l->all.v[l->all.n - 1].is_sparse = true;
+}
+
+static void
+list_quads(Lister *l)
+{
+	const Conv *c = l->c;
+	int64_t all = (int64_t)c->oc * c->kh * c->kw * c->ic / 4;
+	QuadShape one = {.pixels = 1, .unit = 1};
+
+	if (!(l->options->target->isa & ISA_ARM_DSP) || !quads_fits(c, &one) ||
+	    10 * quads_units(c, &one) > 9 * all)
+		return;
+	add_quads(l, c->kh > 1 && !is_small(l) ? strip_of(c, 2) : 0, false);
+	add_quads(l, strip_of(c, 2), true);
 }
 
 /* ---- Weights in the code ---- */

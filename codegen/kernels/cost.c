@@ -32,12 +32,6 @@ outputs(const Conv *c)
 	return (int64_t)c->batch * c->out_h * c->out_w * c->oc;
 }
 
-static int64_t
-divide_up(int64_t x, int64_t y)
-{
-	return (x - 1) / y + 1;
-}
-
 /* A tap costs as much as a product: its position is tested. */
 int64_t
 cost_reference(const Costs *k, const Conv *c)
@@ -71,17 +65,30 @@ run_load(const Costs *k, int64_t sums)
 	return k->op + 2 * (k->load - k->op) / temps;
 }
 
+/* What a run does with a word of each of its sides: loads, conversions and products, in
+ * tenths.  Of two instructions that start at a time one can be a product. */
+static int64_t
+run_word(const Costs *k, int64_t sides, int64_t conversions, int64_t products)
+{
+	int64_t all = sides + conversions + products;
+
+	if (k->dual_issue)
+		return 2 * products > all ? 10 * products : 5 * all;
+	return sides * run_load(k, products) + (conversions + products) * k->op;
+}
+
 /* A block of `pixels`, in tenths.  Elements of the input itself are unpacked for every
  * group of channels, which takes registers, too. */
 static int64_t
 dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
 {
 	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
-	int64_t load = s->direct ? k->load : run_load(k, 2 * s->pairs * pixels);
-	int64_t x = s->direct ? k->load / 2 + 2 * k->op : load;
+	int64_t x = k->load / 2 + 2 * k->op;
 
 	words = (int64_t)c->kh * divide_up((int64_t)c->kw * c->ic, 2);
-	word = s->pairs * (load + k->op) + pixels * (x + 2 * s->pairs * k->op);
+	word = run_word(k, s->pairs + pixels, s->pairs, 2 * s->pairs * pixels);
+	if (s->direct)
+		word = s->pairs * (k->load + k->op) + pixels * (x + 2 * s->pairs * k->op);
 	group = words * word + s->pairs * (4 * k->load + pixels * 2 * k->output) + 2 * k->loop;
 	/* Rows in a ring take a pointer each, so that registers are short, or a loop. */
 	if (words > s->unroll)
@@ -267,8 +274,8 @@ sparse_block(const Costs *k, const Conv *c, const SparseShape *s, const SparseLi
 
 	/* Loads that do not need each other overlap in part. */
 	each = 3 * k->load / 2 + (s->bits < 8 ? (dsp ? 1 : 2) * k->op : 0);
-	each += l->window || (s->planes && c->kw > 1) ? k->load : 0;
-	each += s->planes ? 2 * k->op : dsp ? 0 : k->op;
+	each += l->window || (s->planes && c->kw > 1) ? 5 * k->load / 2 : 0;
+	each += s->planes ? 4 * k->op : dsp ? 0 : k->op;
 	each += !s->planes && sums > 1 ? 3 * k->load / 2 : 0;
 	/* Ten more registers than sums are wanted; of the 13 that there are, the missing ones are
 	 * loaded again for each weight. */
@@ -306,10 +313,12 @@ static int64_t
 quads_block(const Costs *k, const Conv *c, const QuadShape *s, int64_t units, int64_t pixels)
 {
 	bool direct = conv_is_pointwise(c);
-	int64_t lists = (int64_t)c->oc * c->kh * (c->dx > 1 ? c->kw : 1), each, sum;
+	int64_t lists = (int64_t)c->oc * (s->window ? 1 : c->kh * (c->dx > 1 ? c->kw : 1)), each, sum;
 
-	each = 2 * k->load + 3 * k->op + pixels * (direct ? k->load + 4 * k->op : 3 * k->load / 2 + 2 * k->op);
-	sum = units * (s->unit * each + k->loop) + lists * (2 * k->load + 5 * k->op + k->loop);
+	each = 4 * k->load + (s->window ? 3 : 5) * k->op;
+	each += pixels * (direct ? k->load + 4 * k->op : 2 * k->load + 2 * k->op);
+	sum = units * (s->unit * each + k->load + k->loop);
+	sum += lists * (6 * k->load + 10 * k->op + k->loop);
 	/* The slot of a row in a ring, and a pointer to it. */
 	sum += s->strip || c->kh == 1 ? 0 : lists * (3 * k->load + 9 * k->op);
 	return sum + c->oc * (3 * k->load + pixels * k->output);
@@ -342,16 +351,22 @@ cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s)
 int64_t
 cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 {
-	int64_t tiles = divide_up(c->out_w, 4) * divide_up(c->out_h, 4) * c->batch, products, in, out;
-	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic;
+	int64_t tiles = (int64_t)divide_up(c->out_w, s->tile) * divide_up(c->out_h, s->tile) * c->batch;
+	int64_t points = winograd_points(c, s->tile), sums = winograd_sums(c, s->tile);
+	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic, products, line, in, out;
 	bool few = s->tiles <= 2;
 	int64_t add = s->pairs || few ? k->op : k->op / 2;
 
-	products = (2 + s->tiles) * run_load(k, 2 * s->tiles) + 2 * s->tiles * k->op;
-	products = products * (few ? 3 : 2) / 2;
-	products = 36 * words * divide_up(c->oc, 2) * (products + k->loop / 2) / s->tiles;
-	in = words * (81 * (k->load + add) + 400 * add);
-	out = c->oc * (80 * (k->load + add) + 250 * add + 16 * scaled(k, s->parts));
+	products = (2 + s->tiles) * k->load + 2 * s->tiles * k->op;
+	products = s->pairs ? run_word(k, 2 + s->tiles, 0, 2 * s->tiles) : products * (few ? 3 : 2) / 2;
+	products *= words * points * points;
+	products += sums * sums * (2 * s->tiles * k->load + 2 * k->loop);
+	products = divide_up(c->oc, 2) * products / s->tiles;
+	/* Each line: elements are loaded, transformed and stored. */
+	line = points * (k->load + 7 * add) + k->loop;
+	in = words * (points + c->sx * s->tile) * line;
+	line = sums * (k->load + 2 * add) + s->tile * 3 * add + k->loop;
+	out = c->oc * ((sums + s->tile) * line + s->tile * s->tile * scaled(k, s->parts));
 	return tiles * (products + in + out) / 10;
 }
 

@@ -23,7 +23,9 @@ typedef struct {
 	                 * that layers share functions */
 } DenseShape;
 
-/* A convolution with one group, for two 16-bit products an instruction (dense.c). */
+/* A convolution with one group, for two 16-bit products an instruction (dense.c); and
+ * whether that takes one byte a weight, else two. */
+bool dense_is_dual(const Conv *c);
 LFunc *dense_lower(Arena *a, const Conv *c, const DenseShape *shape);
 
 typedef struct {
@@ -143,12 +145,13 @@ typedef struct {
 	int pixels;    /* up to 4 */
 	int unit;      /* blocks that the loop over a list takes at a time */
 	int32_t strip; /* output rows that are buffered at a time; 0: a ring */
+	bool window;   /* with a strip: one list a channel, of 16-bit places in the window */
 } QuadShape;
 
 /* Blocks of four weights of zero left out, for two 16-bit products an instruction; and how
  * many units of others there are (quads.c). */
-bool quads_fits(const Conv *c);
-int64_t quads_units(const Conv *c, int unit);
+bool quads_fits(const Conv *c, const QuadShape *shape);
+int64_t quads_units(const Conv *c, const QuadShape *shape);
 LFunc *quads_lower(Arena *a, const Conv *c, const QuadShape *shape);
 
 typedef struct {
@@ -167,6 +170,7 @@ UnrolledCount unrolled_count(const Conv *c, int channels);
 LFunc *unrolled_lower(Arena *a, const Conv *c, const UnrolledShape *shape);
 
 typedef struct {
+	int tile;      /* outputs in a row and column of a tile: 2, 3 or 4 */
 	bool pairs;    /* two products an instruction */
 	int tiles;     /* at most so many at a time, up to 4 */
 	int body;      /* words in the body of the loop over them; up to so many (with pairs
@@ -176,10 +180,15 @@ typedef struct {
 	bool parts;    /* scale_use_parts(); without pairs */
 } WinogradShape;
 
-/* Whether a convolution can be computed by exact Winograd F(4x4, 3x3); and that, with 8
- * bytes a weight (winograd.c). */
-bool winograd_fits(const Conv *c);
+/* Whether a convolution can be computed by exact Winograd of such tiles, with 3x3 taps and
+ * stride 1 or 2; and that, with two bytes for each of points^2 products of weights
+ * (winograd.c). */
+bool winograd_fits(const Conv *c, int tile);
 LFunc *winograd_lower(Arena *a, const Conv *c, const WinogradShape *shape);
+
+/* Of an axis: points, and sums that their products go to. */
+int32_t winograd_points(const Conv *c, int tile);
+int32_t winograd_sums(const Conv *c, int tile);
 
 typedef struct {
 	int at_once; /* elements in the body of the loop, where that divides their number */
@@ -189,6 +198,12 @@ typedef struct {
 /* A sum or difference of int8 tensors of one shape by two tables of 1 KB; NULL where n is
  * none (sum.c). */
 LFunc *sum_lower(Arena *a, const Node *n, const SumShape *shape);
+
+/* A function of one 8-bit number by a table of what it gives for all of them; NULL where n is
+ * none.  And the code of 8 bits that a float has, by the floats where codes begin, 1 KB, for
+ * machines without floating point (lookup.c). */
+LFunc *lookup_lower(Arena *a, const Node *n);
+LFunc *thresholds_lower(Arena *a, const Node *n);
 
 /* Whether an LSTM layer is one of int8 with constant weights, and a kernel for products of
  * 16-bit halves (lstm.c). */

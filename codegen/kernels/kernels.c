@@ -12,6 +12,9 @@
 #include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 
+/* Machines that get runs of products in a fixed order (codegen/target/arm_products.h). */
+enum { HAS_RUNS = ISA_ARM_SINGLE | ISA_ARM_DUAL };
+
 /* What is being listed for a node. */
 typedef struct {
 	Arena *arena;
@@ -137,7 +140,7 @@ best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
 	bool one = conv_row_pixels(c) == 1;
-	bool has_runs = ch->options->target->isa & ISA_ARM_SINGLE; /* arm_products.h */
+	bool has_runs = ch->options->target->isa & HAS_RUNS;
 	DenseShape best = {0};
 
 	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
@@ -163,20 +166,31 @@ best_dense(const Chooser *ch, bool direct)
 	return best;
 }
 
-/* Exact Winograd, where it is faster than another kernel; it takes flash. */
+static void
+add_winograd(Chooser *ch, const WinogradShape *s)
+{
+	const Conv *c = ch->conv;
+
+	add_kernel(ch, arena_printf(ch->arena, "winograd %dx%d", s->tile, s->tile),
+	           winograd_lower(ch->arena, c, s), cost_winograd(ch->costs, c, s));
+}
+
+/* Exact Winograd, where it is faster than another kernel; it takes flash.  Larger tiles take
+ * fewer products and may be wasted at the edges. */
 static void
 list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
-	bool single = ch->options->target->isa & ISA_ARM_SINGLE;
-	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
+	bool has_runs = ch->options->target->isa & HAS_RUNS;
+	WinogradShape s = {.pairs = pairs, .tiles = tiny || has_runs ? 2 : 4, .body = has_runs ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
-	if (ch->level == '3' && winograd_fits(c) &&
-	    cost_winograd(ch->costs, c, &s) < cycles)
-		add_kernel(ch, "winograd 4x4", winograd_lower(ch->arena, c, &s),
-		           cost_winograd(ch->costs, c, &s));
+	if (ch->level != '3' || !conv_is_int8(c))
+		return;
+	for (s.tile = 2; s.tile <= 4; s.tile++)
+		if (winograd_fits(c, s.tile) && cost_winograd(ch->costs, c, &s) < cycles)
+			add_winograd(ch, &s);
 }
 
 /* As many output rows as a few kilobytes have room for: rows between strips are brought
@@ -203,11 +217,12 @@ static void
 list_dense(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool can_be_direct = conv_is_pointwise(c) && (is_small(ch) ? c->ic >= 4 : c->ic % 4 == 0);
+	bool can_be_direct = conv_is_pointwise(c) && c->ic >= 4 &&
+	                     c->ic % (c->x_type == DT_I16 ? 2 : is_small(ch) ? 1 : 4) == 0;
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1 &&
-	    (is_small(ch) || !(ch->options->target->isa & ISA_ARM_SINGLE))) {
+	    (is_small(ch) || !(ch->options->target->isa & HAS_RUNS))) {
 		add_dense(ch, &direct);
 		return;
 	}
@@ -229,8 +244,8 @@ static void
 list_channels(Chooser *ch, const ChannelConv *c)
 {
 	static const char *const form[] = {
-		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_PAIRS] = " of pairs",
-		[LANES_WORDS] = ""};
+		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_SIGNED] = " of bytes",
+		[LANES_PAIRS] = " of pairs", [LANES_WORDS] = ""};
 	ChannelShape s;
 	int64_t cycles = channel_shape(c, ch->options->target, &s);
 
@@ -240,6 +255,14 @@ list_channels(Chooser *ch, const ChannelConv *c)
 		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
 		                            s.lanes, form[s.form]),
 		           channel_lower(ch->arena, c, &s), cycles);
+	if (cycles == 0 || !s.copied)
+		return;
+	/* With less memory. */
+	s.copied = false;
+	if (channel_is_direct(c, &s))
+		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s in place", s.pixels,
+		                            s.vectors, s.lanes, form[s.form]),
+		           channel_lower(ch->arena, c, &s), cycles + cycles / 8);
 }
 
 /* ---- Depthwise convolutions ---- */
@@ -270,16 +293,16 @@ list_depthwise(Chooser *ch)
 	const Conv *c = ch->conv;
 	ChannelConv vectors = channel_conv_of_int8(c);
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
-	                    .bytes = is_small(ch), .packed = ch->level != '3'};
+	                    .bytes = is_small(ch) && !c->wide, .packed = ch->level != '3'};
 
-	if (is_small(ch) && taps_fits(c)) {
+	if (is_small(ch) && !c->wide && taps_fits(c)) {
 		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
 		if (c->oc % 4 == 0)
 			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
 			           cost_taps(ch->costs, c));
 		return;
 	}
-	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE))
+	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE))
 		list_channels(ch, &vectors);
 	if (!is_small(ch))
 		list_planar(ch);
@@ -376,6 +399,25 @@ list_scalar(Chooser *ch)
 
 /* ---- Vectors ---- */
 
+/* The block that fits the pixels best. */
+static DotsShape
+best_dots(const Chooser *ch)
+{
+	const Conv *c = ch->conv;
+	bool one = conv_row_pixels(c) == 1;
+	DotsShape best = {0};
+
+	for (int pixels = one ? 1 : 2; pixels <= (one ? 1 : 4); pixels++) {
+		DotsShape s = {.pixels = pixels, .channels = one ? 4 : 2, .chunk = 64,
+		               .unroll = is_small(ch) ? 1 : 9, .body = is_small(ch) ? 1 : 2};
+
+		if (!best.pixels || dots_cost(c, &s) < dots_cost(c, &best))
+			best = s;
+	}
+	return best;
+}
+
+/* Blocks by sums first, or one by one where outputs make no vectors. */
 static void
 list_vectors(Chooser *ch)
 {
@@ -384,6 +426,12 @@ list_vectors(Chooser *ch)
 	ScalarShape s = {.pixels = one ? 1 : 4, .channels = one ? 4 : 1, .body = is_small(ch) ? 1 : 2,
 	                 .vectors = true};
 
+	if (dots_fits(c)) {
+		DotsShape d = best_dots(ch);
+
+		add_kernel(ch, arena_printf(ch->arena, "dots %dx%d", d.pixels, d.channels),
+		           dots_lower(ch->arena, c, &d), dots_cost(c, &d));
+	}
 	add_kernel(ch, arena_printf(ch->arena, "dot16 %dx%d", s.pixels, s.channels),
 	           scalar_lower(ch->arena, c, &s), cost_scalar(ch->costs, c, &s));
 }
@@ -450,7 +498,7 @@ list_lanes(Chooser *ch, const Node *n)
 {
 	int lanes = ch->options->target->vector_bytes / 4;
 	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
-	LFunc *sum = vector_sum_lower(ch->arena, n, &(SumShape){.at_once = lanes});
+	LFunc *sum = vector_sum_lower(ch->arena, n, lanes, vector_scale_form(ch->options->target));
 	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
 
 	if (f) {
@@ -488,7 +536,7 @@ list_vectors_of(Chooser *ch, const Node *n)
 			list_planes(ch, &f, &c);
 		else
 			list_channels(ch, &c);
-	} else if (conv_read(&q, ch->arena, n)) {
+	} else if (conv_read(&q, ch->arena, n) && conv_is_int8(&q)) {
 		c = channel_conv_of_int8(&q);
 		list_channels(ch, &c);
 	} else {
@@ -510,14 +558,38 @@ list_sum(Chooser *ch, const Node *n)
 	LFunc *f = is_small(ch) ? NULL : sum_lower(ch->arena, n, &s), *vectors = NULL;
 
 	ch->reference = count * (2 * k->load + 3 * k->output + k->loop) / 10;
-	s.at_once = 4;
 	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE))
-		vectors = vector_sum_lower(ch->arena, n, &s);
+		vectors = vector_sum_lower(ch->arena, n, 4, vector_scale_form(ch->options->target));
 	if (vectors)
 		add_kernel(ch, "sum by vectors", vectors, count * (6 * k->load + k->loop) / 10);
 	if (f)
 		add_kernel(ch, "sum by tables", f,
 		           count * (4 * k->load + k->output + k->loop) / 10);
+}
+
+/* ---- Functions of one number ---- */
+
+/* Where that is fewer cycles: a few operations are faster than loads on some machines.  Floats
+ * have tables of 1 KB where arithmetic on them takes a library. */
+static void
+list_lookups(Chooser *ch, const Node *n)
+{
+	const Target *t = ch->options->target;
+	bool has_floats = t->isa & (ISA_FLOAT | ISA_ARM_MVE_FLOAT);
+	bool from_float = dtype_is_float(n->in[0]->type.dtype);
+	LFunc *f = NULL;
+
+	if (from_float || dtype_is_float(n->out[0]->type.dtype)) {
+		if (!has_floats)
+			f = from_float ? thresholds_lower(ch->arena, n)
+			               : lookup_lower(ch->arena, n);
+	} else {
+		f = lookup_lower(ch->arena, n);
+	}
+	if (!f)
+		return;
+	ch->reference = measure_cycles(t, node_lower(ch->arena, n));
+	add_kernel(ch, from_float ? "thresholds" : "table", f, measure_cycles(t, f));
 }
 
 /* ---- Weights that were made small ---- */
@@ -565,14 +637,20 @@ list_kernels(Chooser *ch, const Node *n)
 		list_sum(ch, n);
 	else if (n->op == OP_SEQUENCE_LSTM)
 		list_lstm(ch, n);
+	else if (n->nins == 1 && n->in[0] && n->out[0] && !is_small(ch))
+		list_lookups(ch, n);
 	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
 		list_scalar(ch);
-	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
+	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE) && conv_is_int8(c))
 		list_vectors(ch);
+	else if (c && c->wide && is_small(ch) && !(c->groups == 1 && dense_is_dual(c)))
+		return;
 	else if (c && c->groups == 1)
 		list_dense(ch);
-	else if (c && c->groups == c->oc && c->ic == 1)
+	else if (c && c->groups == c->oc && c->ic == 1 && conv_has_int8_tensors(c))
 		list_depthwise(ch);
+	else if (c)
+		list_scalar(ch);
 }
 
 NodeKernels
@@ -581,6 +659,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	static const char every[] = "32s"; /* levels that list different kernels */
 	Chooser ch = {.arena = a, .options = o};
 	bool wanted = o && o->target && o->level != '0' && o->level != '1';
+	LFunc *reference = node_lower(a, n);
 	bool is_dot;
 	Conv c;
 
@@ -598,11 +677,13 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 		list_kernels(&ch, n);
 	}
 	ch.level = 0;
-	add_kernel(&ch, "reference", node_lower(a, n), ch.reference);
+	add_kernel(&ch, "reference", reference, ch.reference);
 	ch.level = o ? o->level : 0;
-	if (is_dot && (ch.costs || is_small(&ch)))
+	if (is_dot && (ch.costs || is_small(&ch)) && conv_is_int8(&c))
 		list_compressed(&ch);
 	if (o)
 		skip_kernels(&ch, o->skip);
+	for (int i = 0; i < ch.all.n; i++)
+		ch.all.v[i].is_reference = ch.all.v[i].fn == reference;
 	return ch.all;
 }

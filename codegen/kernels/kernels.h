@@ -21,6 +21,7 @@ typedef struct {
 	int64_t code;     /* bytes, an estimate */
 	int64_t constants; /* bytes that it keeps */
 	int64_t scratch;   /* bytes of RAM while it runs */
+	bool is_reference; /* the operator's meaning as it is written, for no target */
 	bool is_sparse;    /* leaves out weights of zero */
 	int64_t apart;     /* bytes of outputs that cannot lie over the input, as those of other
 	                    * kernels of the node can */

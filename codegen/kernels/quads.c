@@ -7,6 +7,10 @@
  *	places	u8, of each block: which four elements of the run it is for
  *	weights	i32, four weights each
  *
+ * or (window, where rows of the buffer are at constant distances) with one list for the whole
+ * of the kernel: counts and places are u16, and places are words of the buffer from the
+ * window's first on, which is a load and an addition less for each block and a loop less.
+ *
  * Blocks follow each other; those of a run are a whole number of units (of 1, 2 or 4
  * blocks, zeros at the end), which are what the loop takes at a time.  A block of work is
  * P pixels by one channel.  Pixels come from a buffer of 16-bit numbers, in the order of
@@ -29,6 +33,7 @@ typedef struct {
 	Rows rows;
 	bool direct;
 	int32_t runs, quads; /* of a row of the kernel: pieces, and fours of elements of one */
+	int32_t lists;       /* of a channel */
 	int32_t units;       /* of all channels */
 	LBuf *counts, *places, *weights, *x;
 	LVar *sum[MAX_PIXELS], *at;
@@ -47,10 +52,20 @@ runs_of(const Conv *c)
 	return c->dx > 1 || c->kw * c->ic / 4 > MAX_PLACES ? c->kw : 1;
 }
 
+/* Units of a channel, and places of a window, are numbers of 16 bits. */
 bool
-quads_fits(const Conv *c)
+quads_fits(const Conv *c, const QuadShape *s)
 {
-	return c->groups == 1 && c->ic % 4 == 0 && c->ic / 4 <= MAX_PLACES;
+	Rows r;
+
+	if (c->groups != 1 || c->ic % 4 != 0 || c->ic / 4 > MAX_PLACES)
+		return false;
+	if (!s->window)
+		return true;
+	if (s->strip == 0 || conv_is_pointwise(c))
+		return false;
+	r = rows_plan_wide(c, c->out_w, s->strip);
+	return (int64_t)r.row_units * r.span <= UINT16_MAX;
 }
 
 /* ---- Constants ---- */
@@ -69,19 +84,40 @@ quad_at(const Conv *c, int32_t oc, int32_t ky, int32_t run, int32_t quad)
 }
 
 int64_t
-quads_units(const Conv *c, int unit)
+quads_units(const Conv *c, const QuadShape *s)
 {
-	int32_t runs = runs_of(c), quads = c->kw * c->ic / 4 / runs;
+	int32_t runs = runs_of(c), quads = c->kw * c->ic / 4 / runs, pieces = c->kh * runs, count = 0;
 	int64_t units = 0;
 
-	for (int32_t i = 0; i < c->oc * c->kh * runs; i++) {
-		int32_t count = 0;
-
+	for (int32_t i = 0; i < c->oc * pieces; i++) {
 		for (int32_t q = 0; q < quads; q++)
-			count += quad_at(c, i / runs / c->kh, i / runs % c->kh, i % runs, q) != 0;
-		units += (count + unit - 1) / unit;
+			count += quad_at(c, i / pieces, i / runs % c->kh, i % runs, q) != 0;
+		if (s->window && (i + 1) % pieces != 0)
+			continue;
+		units += (count + s->unit - 1) / s->unit;
+		count = 0;
 	}
 	return units;
+}
+
+/* The word of the buffer, from that of the window's first on. */
+static int32_t
+window_place(const Rows *r, int32_t ky, int32_t run, int32_t quad)
+{
+	const Conv *c = r->c;
+	int32_t at = run * c->ic + 4 * quad, kx = at / c->ic;
+
+	return ky * c->dy * r->row_units + (kx * c->dx * c->ic + at % c->ic) / 2;
+}
+
+/* A number in a table of the width that lists of this shape have. */
+static void
+put(const Quads *d, void *table, int32_t at, int32_t value)
+{
+	if (d->shape.window)
+		((uint16_t *)table)[at] = (uint16_t)value;
+	else
+		((uint8_t *)table)[at] = (uint8_t)value;
 }
 
 static void
@@ -89,28 +125,33 @@ make_lists(Quads *d)
 {
 	const Conv *c = d->c;
 	Arena *a = d->cx.arena;
+	DType type = d->shape.window ? DT_U16 : DT_U8;
 	int unit = d->shape.unit;
-	int32_t lists = c->oc * c->kh * d->runs, n = d->units * unit, at = 0;
-	uint8_t *counts = ARENA_ARRAY(a, uint8_t, lists), *places = ARENA_ARRAY(a, uint8_t, n);
+	int32_t pieces = c->kh * d->runs, n = d->units * unit, at = 0, first = 0;
+	uint16_t *counts = ARENA_ARRAY(a, uint16_t, c->oc * d->lists);
+	uint16_t *places = ARENA_ARRAY(a, uint16_t, n);
 	int32_t *weights = ARENA_ARRAY(a, int32_t, n);
 
-	for (int32_t i = 0; i < lists; i++) {
-		int32_t first = at;
+	for (int32_t i = 0; i < c->oc * pieces; i++) {
+		int32_t ky = i / d->runs % c->kh, run = i % d->runs;
 
 		for (int32_t q = 0; q < d->quads; q++) {
-			uint32_t w = quad_at(c, i / d->runs / c->kh, i / d->runs % c->kh, i % d->runs, q);
+			uint32_t w = quad_at(c, i / pieces, ky, run, q);
 
 			if (w == 0)
 				continue;
-			places[at] = (uint8_t)q;
+			put(d, places, at, d->shape.window ? window_place(&d->rows, ky, run, q) : q);
 			memcpy(&weights[at++], &w, sizeof w);
 		}
+		if (d->shape.window && (i + 1) % pieces != 0)
+			continue;
 		at += (unit - (at - first) % unit) % unit;
-		counts[i] = (uint8_t)((at - first) / unit);
+		put(d, counts, d->shape.window ? i / pieces : i, (at - first) / unit);
+		first = at;
 	}
 	assert(at <= n);
-	d->counts = lower_table(&d->cx, "counts", DT_U8, lists, counts);
-	d->places = lower_table(&d->cx, "places", DT_U8, n, places);
+	d->counts = lower_table(&d->cx, "counts", type, c->oc * d->lists, counts);
+	d->places = lower_table(&d->cx, "places", type, n, places);
 	d->weights = lower_constant(&d->cx, "weights", DT_I32, n, weights);
 }
 
@@ -137,8 +178,10 @@ add_quad(Quads *d, Expr *at, Expr *x_at, int pixels)
 	LBuilder *b = builder(d);
 	const Conv *c = d->c;
 	Expr *w = loop_let(b, "wk", params_load(&d->cx, d->weights, at, 0)), *even, *odd;
-	Expr *place = loop_mul(b, load_index(d, d->places, at), loop_idx(b, d->direct ? 4 : 2));
+	Expr *place = load_index(d, d->places, at);
 
+	if (!d->shape.window)
+		place = loop_mul(b, place, loop_idx(b, d->direct ? 4 : 2));
 	x_at = loop_let(b, "x_p", loop_add(b, x_at, place));
 	even = loop_let(b, "even", loop_packed(b, POP_EVEN8, w, NULL, NULL));
 	odd = loop_let(b, "odd", loop_packed(b, POP_ODD8, w, NULL, NULL));
@@ -182,8 +225,14 @@ add_window(Quads *d, Expr *channel, Expr *first, Expr *x_at, int pixels)
 	LBuilder *b = builder(d);
 	const Conv *c = d->c;
 	int depth = b->depth;
-	Expr *ky = lower_for(&d->cx, "ky", c->kh), *run, *list;
+	Expr *ky, *run, *list;
 
+	if (d->shape.window) {
+		x_at = loop_add(b, x_at, rows_row(&d->cx, &d->rows, first, loop_idx(b, 0)));
+		add_run(d, channel, lower_let(&d->cx, "x_k", x_at), pixels);
+		return;
+	}
+	ky = lower_for(&d->cx, "ky", c->kh);
 	if (!d->direct)
 		x_at = loop_add(b, x_at, rows_row(&d->cx, &d->rows, first, ky));
 	run = lower_for(&d->cx, "kx", d->runs);
@@ -221,21 +270,23 @@ quads_lower(Arena *a, const Conv *c, const QuadShape *shape)
 	Quads d = {.c = c, .shape = *shape, .direct = conv_is_pointwise(c), .runs = runs_of(c)};
 	Blocks bl = {.cx = &d.cx, .c = c, .pixels = shape->pixels, .user = &d, .block = lower_block};
 
-	assert(quads_fits(c) && shape->pixels <= MAX_PIXELS && shape->unit >= 1);
+	assert(quads_fits(c, shape) && shape->pixels <= MAX_PIXELS && shape->unit >= 1);
 	lower_begin(&d.cx, a, c->n);
 	d.params = params_begin(&d.cx, c, 1);
 	scale_use_powers(&d.params.scale, c);
 	d.quads = c->kw * c->ic / 4 / d.runs;
-	d.units = (int32_t)quads_units(c, shape->unit);
+	d.lists = shape->window ? 1 : c->kh * d.runs;
+	d.units = (int32_t)quads_units(c, shape);
 	/* Buffers have some elements: a block of zeros is as good as none. */
 	if (d.units == 0)
 		d.units = 1;
+	if (!d.direct)
+		d.rows = rows_plan_wide(c, c->out_w, shape->strip);
 	make_lists(&d);
 	params_make(&d.params, NULL, NULL);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	d.x = d.cx.in[0];
 	if (!d.direct) {
-		d.rows = rows_plan_wide(c, c->out_w, shape->strip);
 		rows_begin(&d.cx, &d.rows);
 		bl.rows = &d.rows;
 		d.x = d.rows.buf;

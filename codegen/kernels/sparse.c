@@ -63,7 +63,7 @@ run_weight(const Conv *c, const SparseLists *l, int32_t oc, int32_t ky, int32_t 
 	int32_t ic = l->planes ? at / c->kw : at % c->ic, kx = l->planes ? at % c->kw : at / c->ic;
 
 	if (l->window)
-		return c->w[(int64_t)oc * l->run + at];
+		return conv_weight_at(c, (int64_t)oc * l->run + at);
 	return conv_weight(c, oc, ky, l->runs > 1 ? run : kx, ic);
 }
 
@@ -308,7 +308,11 @@ add_singles(Sparse *d, Expr *x_at, Expr *w, int pixels)
 	for (int p = 0; p < pixels; p++) {
 		Expr *x = params_load(&d->cx, d->x, x_at, p * d->c->sx * d->c->ic);
 
-		x = loop_add(b, loop_get(b, d->sum[p]), loop_mul(b, x, w));
+		/* Compilers that see sums in it add products of two weights up by themselves. */
+		if (d->shape.dsp)
+			x = loop_packed(b, POP_MAC_BB, x, w, loop_get(b, d->sum[p]));
+		else
+			x = loop_add(b, loop_get(b, d->sum[p]), loop_mul(b, x, w));
 		set_sum(d, d->sum[p], x, pixels > 1 && p + 1 == pixels);
 	}
 }

@@ -51,14 +51,47 @@ LFunc *float_planar_lower(Arena *a, const FloatConv *c, const FloatShape *shape)
 typedef enum {
 	LANES_F32,   /* a float each */
 	LANES_BYTES, /* four bytes, those of x unsigned: for machines with such a product */
+	LANES_SIGNED, /* four bytes */
 	LANES_PAIRS, /* two numbers of 16 bits */
 	LANES_WORDS  /* a number of 32 bits; of depthwise convolutions */
 } LaneForm;
+
+/* The operations that vectors of i32 become outputs by. */
+typedef enum {
+	SCALE_WIDE,  /* products of 64 bits with a sum, where one rounding is enough */
+	SCALE_TWICE, /* doubled products, rounded, and a shift */
+	SCALE_POWERS /* the same, and a rounded product instead of the shift; for shifts by 2 on */
+} ScaleForm;
+
+/* The best one on a machine. */
+ScaleForm vector_scale_form(const Target *t);
+
+typedef struct {
+	ScaleForm form;
+	bool single;  /* the graph rounds once */
+	int32_t zero;
+	QRange range; /* of values that are stored; all of i32: they are not clamped */
+} VectorScale;
+
+/* A factor as the operations take it. */
+typedef struct {
+	int32_t m, shift, more;
+} VectorFactor;
+
+/* Of factors of less than one; false where no form fits. */
+bool vector_factor(const VectorScale *s, Multiplier by, VectorFactor *f);
+
+/* x times m / 2^31 / 2^n, rounded as the graph does, plus the zero point, clamped: with
+ * m, shift and more of the factor in every lane, shift NULL where n is 0
+ * (vector_scale.c). */
+Expr *vector_scale(LowerCtx *cx, const VectorScale *s, Expr *x, Expr *m, Expr *shift, Expr *more);
 
 /* Outputs that are computed at a time: pixels by vectors of output channels. */
 typedef struct {
 	LaneForm form;
 	int lanes, vectors, pixels;
+	ScaleForm scale; /* of int8 */
+	bool copied;     /* the input is copied also where it could be read as it is */
 } ChannelShape;
 
 /* A convolution or product of the layout nhwc: of floats, or c->w NULL and of `q`. */
@@ -74,23 +107,48 @@ ChannelConv channel_conv_of_int8(const Conv *q);
  * for depthwise convolutions of int8 alone. */
 int64_t channel_shape(const ChannelConv *c, const Target *t, ChannelShape *best);
 
+/* Whether the input is read as it is; the shape without `copied` may do so. */
+bool channel_is_direct(const ChannelConv *c, const ChannelShape *shape);
+
 /* With one group, or depthwise with as many outputs as inputs (vector_channels.c). */
 LFunc *channel_lower(Arena *a, const ChannelConv *c, const ChannelShape *shape);
 
-/* How vectors of i32 become outputs. */
+/* How sums become outputs, vector by vector of neighbouring channels (vector_outputs.c). */
 typedef struct {
-	int32_t zero;
-	QRange range; /* of values that are stored; all of i32: they are not clamped */
-	bool powers;  /* the last shift is a multiplication, by 2^(32 - n); for n >= 2 */
-} VectorScale;
+	LowerCtx *cx;
+	const Conv *c;
+	VectorScale scale;
+	int lanes;
+	LBuf *start, *multipliers, *shifts, *more; /* the last three NULL: all channels have
+	                                            * the same */
+} ChannelOutputs;
 
-/* x2 / 2 times m / 2^31 / 2^n, rounded as the graph does, plus the zero point, clamped.
- * `shift` is what vector_scale_shift() gives, or NULL where n is 0 (vector_scale.c). */
-Expr *vector_scale(LowerCtx *cx, const VectorScale *s, Expr *x2, Expr *m, Expr *shift);
-int32_t vector_scale_shift(const VectorScale *s, Multiplier by);
+/* Whether there is a vector of so many channels, and all are scaled by less than a half. */
+bool channel_outputs_fit(const Conv *c, int lanes);
 
-/* A sum or difference of int8 tensors of one shape, at_once elements at a time; NULL where
+/* By the operations of MVE where they fit. */
+ChannelOutputs channel_outputs_begin(LowerCtx *cx, const Conv *c, int lanes);
+
+/* Stores `count` channels, at least a vector, from `first` on, of some pixels, whose sums of
+ * i32 have `width` elements a pixel; y_at is where the outputs of the first pixel start. */
+void channel_outputs_store(const ChannelOutputs *o, LBuf *sums, int32_t width, Expr *y_at,
+                           Expr *first, int32_t count, int pixels);
+
+typedef struct {
+	int pixels, channels; /* up to 4; 1, 2 or 4 */
+	int32_t unroll; /* most vectors of a window that have no loop */
+	int body;       /* vectors at a time in that; up to unroll + 1 */
+	int32_t chunk;  /* about so many channels are summed before outputs are made */
+} DotsShape;
+
+/* Convolutions with one group for sums of sixteen products, and their cycles with MVE
+ * (vector_dot.c). */
+bool dots_fits(const Conv *c);
+LFunc *dots_lower(Arena *a, const Conv *c, const DotsShape *shape);
+int64_t dots_cost(const Conv *c, const DotsShape *shape);
+
+/* A sum or difference of int8 tensors of one shape, so many elements at a time; NULL where
  * n is none. */
-LFunc *vector_sum_lower(Arena *a, const Node *n, const SumShape *shape);
+LFunc *vector_sum_lower(Arena *a, const Node *n, int lanes, ScaleForm form);
 
 #endif

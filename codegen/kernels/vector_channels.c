@@ -4,8 +4,13 @@
  * Blocks of pixels by vectors of channels: a vector of weights is loaded once for all
  * pixels, and an element of the input once for all vectors.  Floats are taken one by one in
  * the reference order.  Of int8 a lane takes four products at once where the machine has
- * them, with 128 added to x and taken from the bias, or two of numbers of 16 bits.  In a
- * depthwise convolution lanes of the input meet lanes of weights.
+ * them (on x86 with 128 added to x and taken from the bias), or two of numbers of 16 bits.
+ *
+ * In a depthwise convolution lanes of the input meet lanes of weights.  Of int8 those are
+ * four or two taps: rows of the input are laid out beside each other for that, so that
+ * each lane has a pixel and its neighbours, some rows at a time.  Neighbouring pixels of few
+ * channels share a vector then, with weights as often as there are pixels: a pixel with
+ * that many channels more ("folded").
  *
  * In the layout nchw outputs of a block go to a tile first, which is then turned: for
  * images of few pixels, which make no whole vectors (vector_planar.c).
@@ -21,7 +26,7 @@
 #include "ir/num.h"
 #include "ir/op.h"
 
-enum { MAX_VECTORS = 4, MAX_PIXELS = 8, LEAST_LANES = 4, BODY = 4 };
+enum { MAX_VECTORS = 4, MAX_PIXELS = 8, LEAST_LANES = 4, BODY = 4, STRIP_BYTES = 24576 };
 
 /* Output channels from `first` on: `blocks` of so many vectors. */
 typedef struct {
@@ -36,8 +41,12 @@ typedef struct {
 	const Conv *q;
 	ChannelShape shape;
 	bool depthwise, direct;
+	bool taps;           /* lanes are neighbouring pixels of a channel */
 	int each;            /* elements of x that a lane takes at once */
 	int32_t x_channels;  /* of all groups */
+	int32_t oc, out_w;   /* as folded */
+	int32_t strip;       /* rows of outputs that `beside` is filled for at a time */
+	int32_t x_row;       /* of what `beside` is filled from, elements */
 	int32_t outer, runs; /* a window: pieces in two loops, with distances, */
 	int32_t outer_step, runs_step;
 	int32_t run, step;   /* and the steps of a piece */
@@ -45,7 +54,7 @@ typedef struct {
 	int32_t row, plane;  /* from row to row, and nchw: from channel to channel */
 	int32_t y_pixel, y_channel;
 	VEC(Part) parts;
-	LBuf *x, *weights, *bias, *multipliers, *shifts, *tile;
+	LBuf *x, *from, *weights, *bias, *multipliers, *shifts, *more, *tile;
 	VectorScale scale;
 	LVar *sum[MAX_PIXELS * MAX_VECTORS];
 } Channels;
@@ -105,9 +114,48 @@ rows_of(const FloatConv *c)
 }
 
 static int
-elements_at_once(LaneForm form, bool depthwise)
+elements_at_once(LaneForm form)
 {
-	return depthwise || form == LANES_F32 ? 1 : form == LANES_BYTES ? 4 : 2;
+	switch (form) {
+	case LANES_F32:
+	case LANES_WORDS: return 1;
+	case LANES_PAIRS: return 2;
+	case LANES_BYTES:
+	case LANES_SIGNED: return 4;
+	}
+	assert(0 && "no such form");
+	return 1;
+}
+
+static bool
+has_taps(const FloatConv *c, LaneForm form)
+{
+	return float_conv_is_depthwise(c) && elements_at_once(form) > 1;
+}
+
+/* How many pixels make a vector: more than one where rows are laid out beside each other and
+ * a vector has room for several. */
+static int32_t
+pixels_of_vector(const FloatConv *c, const ChannelShape *s)
+{
+	int32_t pixels = s->lanes / c->oc;
+
+	if (!has_taps(c, s->form) || c->kw > elements_at_once(s->form) || pixels < 2 ||
+	    s->lanes % c->oc != 0 || c->out_w % pixels != 0)
+		return 1;
+	return pixels;
+}
+
+/* The convolution with so many pixels as one. */
+static FloatConv
+folded(const FloatConv *c, int32_t pixels)
+{
+	FloatConv f = *c;
+
+	f.oc *= pixels;
+	f.groups = c->groups > 1 ? c->groups * pixels : 1;
+	f.out_w /= pixels;
+	return f;
 }
 
 /* Cycles of a block: products one a cycle, loads two, but no step ends before the
@@ -120,7 +168,7 @@ block_cost(const FloatConv *c, const ChannelShape *s, int64_t pixels)
 	int64_t taps = (int64_t)c->kh * c->kw * c->ic, block = pixels * s->vectors;
 	int64_t loads = ((depthwise ? block : pixels) + s->vectors + 1) / 2;
 	int64_t step = block > loads ? block : loads;
-	int each = elements_at_once(s->form, depthwise);
+	int each = elements_at_once(s->form);
 
 	step = step > LATENCY ? step : LATENCY;
 	return (taps + each - 1) / each * step + START +
@@ -164,6 +212,20 @@ fits_registers(const ChannelShape *s, const Target *t)
 	return s->pixels * s->vectors + s->vectors + 2 <= t->vector_registers;
 }
 
+/* How sums of int8 become outputs; false where some factor does not fit. */
+static bool
+scale_of(const Conv *q, ScaleForm form, VectorScale *s)
+{
+	VectorFactor f;
+
+	*s = (VectorScale){form, q->n->graph->single_rounding, q->y_zero, q->range};
+	for (int32_t i = 0; i < q->oc; i++)
+		if ((q->channel[i].by.m != 0 && q->channel[i].by.shift > -1) ||
+		    !vector_factor(s, q->channel[i].by, &f))
+			return false;
+	return true;
+}
+
 static bool
 fits(const ChannelConv *d)
 {
@@ -172,34 +234,43 @@ fits(const ChannelConv *d)
 
 	if ((c->groups != 1 && (c->planar || !depthwise)) || c->oc < LEAST_LANES)
 		return false;
-	for (int32_t i = 0; d->q && i < c->oc; i++)
-		if (d->q->channel[i].by.m != 0 && (d->q->channel[i].by.shift > -1 ||
-		                                   d->q->channel[i].by.shift < -31))
-			return false;
 	return true;
+}
+
+static LaneForm
+form_of_int8(const Target *t)
+{
+	return t->isa & ISA_ARM_MVE ? LANES_WORDS
+	       : t->isa & ISA_X86_VNNI ? LANES_BYTES
+	       : t->isa & ISA_ARM_DOT  ? LANES_SIGNED
+	                               : LANES_PAIRS;
 }
 
 int64_t
 channel_shape(const ChannelConv *d, const Target *t, ChannelShape *best)
 {
 	const FloatConv *c = &d->c;
-	bool bytes = (t->isa & ISA_X86_VNNI) && !float_conv_is_depthwise(c);
-	LaneForm form = !d->q                      ? LANES_F32
-	                : t->isa & ISA_ARM_MVE     ? LANES_WORDS
-	                : bytes                    ? LANES_BYTES
-	                                           : LANES_PAIRS;
+	LaneForm form = !d->q ? LANES_F32 : form_of_int8(t);
+	ScaleForm scale = vector_scale_form(t);
+	VectorScale any;
 	int64_t least = 0;
 
 	if (!fits(d) || (form == LANES_WORDS && !float_conv_is_depthwise(c)))
 		return 0;
+	if (d->q && scale == SCALE_POWERS && !scale_of(d->q, scale, &any))
+		scale = SCALE_TWICE;
+	if (d->q && !scale_of(d->q, scale, &any))
+		return 0;
 	for (int lanes = t->vector_bytes / 4; lanes >= LEAST_LANES; lanes /= 2)
 		for (int vectors = 1; vectors <= MAX_VECTORS; vectors++)
 			for (int pixels = 1; pixels <= MAX_PIXELS; pixels++) {
-				ChannelShape s = {form, lanes, vectors, pixels};
-				int64_t cost = shape_cost(c, &s);
+				ChannelShape s = {form, lanes, vectors, pixels, scale,
+				                  form == LANES_BYTES};
+				FloatConv f = folded(c, pixels_of_vector(c, &s));
+				int64_t cost = shape_cost(&f, &s);
 
-				if (!fits_registers(&s, t) || lanes > c->oc || pixels > c->out_w ||
-				    (vectors > 1 && lanes * vectors > c->oc) ||
+				if (!fits_registers(&s, t) || lanes > f.oc || pixels > f.out_w ||
+				    (vectors > 1 && lanes * vectors > f.oc) ||
 				    (least && cost >= least))
 					continue;
 				least = cost;
@@ -234,7 +305,7 @@ static void
 split_channels(Channels *d)
 {
 	int lanes = d->shape.lanes, block = lanes * d->shape.vectors;
-	int32_t oc = d->c->oc, at = oc / block * block;
+	int32_t oc = d->oc, at = oc / block * block;
 
 	add_part(d, 0, oc / block, lanes, d->shape.vectors);
 	for (; oc - at >= LEAST_LANES; lanes /= 2) {
@@ -256,6 +327,7 @@ weight_of(const Channels *d, int32_t oc, int32_t outer, int32_t run, int32_t e)
 	const FloatConv *c = d->c;
 	int32_t ky = outer, kx = d->runs > 1 ? run : e / c->ic, ic = d->runs > 1 ? e : e % c->ic;
 
+	oc %= c->oc;
 	/* A run is all channels of one tap, or a row of taps of one channel. */
 	if (c->planar)
 		return (double)c->w[((oc * c->ic + (d->outer > 1 ? outer : 0)) * c->kh + run) *
@@ -271,10 +343,9 @@ make_weights(Channels *d)
 {
 	const Part *last = &d->parts.v[d->parts.n - 1];
 	int32_t n = last->weights + last->blocks * block_weights(d, last), at = 0;
-	DType t = d->shape.form == LANES_F32 ? DT_F32
-	          : d->shape.form == LANES_BYTES ? DT_I8
-	          : d->shape.form == LANES_WORDS ? DT_I8
-	          : d->depthwise ? DT_I32 : DT_I16;
+	DType t = d->shape.form == LANES_F32     ? DT_F32
+	          : d->shape.form == LANES_PAIRS ? DT_I16
+	                                         : DT_I8;
 	void *w = arena_calloc(d->cx.arena, (size_t)n, (size_t)dtype_info[t].bytes);
 
 	for (int i = 0; i < d->parts.n; i++) {
@@ -288,8 +359,7 @@ make_weights(Channels *d)
 			double v = weight_of(d, p->first + step / steps * block + oc, outer, run,
 			                     step % d->run * d->each + e);
 
-			/* A pair of the weight and 0. */
-			num_store(t, w, (size_t)at++, t == DT_I32 && v < 0 ? v + 65536 : v);
+			num_store(t, w, (size_t)at++, v);
 		}
 	}
 	d->weights = lower_constant(&d->cx, "weights", t, n, w);
@@ -299,36 +369,46 @@ static void
 make_params(Channels *d)
 {
 	const FloatConv *c = d->c;
-	int32_t *bias, *m, *shift, taps = c->kh * c->kw * c->ic;
+	int32_t *bias, *m, *shift, *more, taps = c->kh * c->kw * c->ic;
 
 	if (!d->q) {
 		d->bias = c->n->nins > 2 ? d->cx.in[2] : NULL;
 		return;
 	}
-	d->scale = (VectorScale){d->q->y_zero, d->q->range, d->shape.form == LANES_WORDS};
-	for (int32_t i = 0; i < c->oc; i++)
-		d->scale.powers &= d->q->channel[i].by.m == 0 || d->q->channel[i].by.shift <= -2;
-	bias = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
-	m = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
-	shift = ARENA_ARRAY(d->cx.arena, int32_t, c->oc);
-	for (int32_t i = 0; i < c->oc; i++) {
-		const Multiplier by = d->q->channel[i].by;
+	bias = ARENA_ARRAY(d->cx.arena, int32_t, d->oc);
+	m = ARENA_ARRAY(d->cx.arena, int32_t, d->oc);
+	shift = ARENA_ARRAY(d->cx.arena, int32_t, d->oc);
+	more = ARENA_ARRAY(d->cx.arena, int32_t, d->oc);
+	scale_of(d->q, d->shape.scale, &d->scale);
+	for (int32_t i = 0; i < d->oc; i++) {
+		const ConvChannel *channel = &d->q->channel[i % c->oc];
+		VectorFactor f;
 		uint32_t start;
 		int32_t sum = 0;
 
 		for (int32_t k = 0; d->shape.form == LANES_BYTES && k < taps; k++)
-			sum += d->q->w[i * taps + k];
-		start = (uint32_t)d->q->channel[i].bias - 128u * (uint32_t)sum;
+			sum += d->q->w[i % c->oc * taps + k];
+		start = (uint32_t)channel->bias - 128u * (uint32_t)sum;
 		memcpy(&bias[i], &start, sizeof start);
-		m[i] = by.m;
-		shift[i] = vector_scale_shift(&d->scale, by);
+		vector_factor(&d->scale, channel->by, &f);
+		m[i] = f.m;
+		shift[i] = f.shift;
+		more[i] = f.more;
 	}
-	d->bias = lower_constant(&d->cx, "start", DT_I32, c->oc, bias);
-	d->multipliers = lower_constant(&d->cx, "multipliers", DT_I32, c->oc, m);
-	d->shifts = lower_constant(&d->cx, "shifts", DT_I32, c->oc, shift);
+	d->bias = lower_constant(&d->cx, "start", DT_I32, d->oc, bias);
+	d->multipliers = lower_constant(&d->cx, "multipliers", DT_I32, d->oc, m);
+	d->shifts = lower_constant(&d->cx, "shifts", DT_I32, d->oc, shift);
+	d->more = lower_constant(&d->cx, "more", DT_I32, d->oc, more);
 }
 
 /* ---- A copy with padding ---- */
+
+/* Whether the copy has the upper bits of bytes flipped, as products want them. */
+static bool
+flips_copy(const Channels *d)
+{
+	return d->shape.form == LANES_BYTES && !d->taps;
+}
 
 /* `count` elements, by vectors and one by one. */
 static void
@@ -348,7 +428,9 @@ copy_elements(Channels *d, Expr *from, Expr *to, int32_t count)
 		i = loop_for_step(b, "i", lo, hi, rest ? 1 : lanes);
 		v = loop_load_lanes(b, d->cx.in[0], loop_add(b, from, i), vector);
 		v = loop_cvt(b, d->q ? DT_I32 : DT_F32, v);
-		loop_store_cvt(b, d->x, loop_add(b, to, i), v);
+		if (flips_copy(d))
+			v = loop_op2(b, KOP_XOR, v, loop_splat(b, loop_int(b, DT_I32, 128), vector));
+		loop_store_cvt(b, d->from, loop_add(b, to, i), v);
 		loop_end(b);
 	}
 }
@@ -358,8 +440,9 @@ fill_image(Channels *d)
 {
 	LBuilder *b = builder(d);
 	int lanes = d->shape.lanes;
-	int32_t count = d->x->count, whole = count / lanes * lanes;
-	Expr *zero = d->q ? loop_int(b, DT_I32, d->q->x_zero) : loop_float(b, DT_F32, 0), *i;
+	int32_t count = d->from->count, whole = count / lanes * lanes;
+	int32_t none = d->q ? d->q->x_zero ^ (flips_copy(d) ? 128 : 0) : 0;
+	Expr *zero = d->q ? loop_int(b, DT_I32, none) : loop_float(b, DT_F32, 0), *i;
 
 	for (int rest = 0; rest < 2; rest++) {
 		int32_t lo = rest ? whole : 0, hi = rest ? count : whole;
@@ -367,7 +450,7 @@ fill_image(Channels *d)
 		if (lo == hi)
 			continue;
 		i = loop_for_step(b, "i", lo, hi, rest ? 1 : lanes);
-		loop_store_cvt(b, d->x, i, loop_splat(b, zero, rest ? 0 : lanes));
+		loop_store_cvt(b, d->from, i, loop_splat(b, zero, rest ? 0 : lanes));
 		loop_end(b);
 	}
 }
@@ -391,10 +474,86 @@ copy_image(Channels *d, Expr *x_at)
 	iy = lower_for(&d->cx, "iy", rows);
 	x_at = loop_add(b, x_at, loop_affine(b, plane, c->in_h * c->in_w, 0));
 	x_at = loop_add(b, x_at, loop_affine(b, iy, c->in_w * width, 0));
-	to = loop_affine(b, iy, d->row, c->top * d->row + c->left * width);
+	to = loop_affine(b, iy, d->x_row, c->top * d->x_row + c->left * width);
 	to = loop_add(b, loop_affine(b, plane, d->plane, 0), to);
 	copy_elements(d, lower_let(&d->cx, "from", x_at), lower_let(&d->cx, "to", to),
 	              columns * width);
+	lower_end_to(&d->cx, depth);
+}
+
+/* ---- Rows beside each other ---- */
+
+/* The taps of a lane: of the pixel at `at` and its neighbours. */
+static Expr *
+load_taps(Channels *d, Expr *at, int lanes)
+{
+	LBuilder *b = builder(d);
+	int32_t n = d->c->kw < d->each ? d->c->kw : d->each;
+	int bits = 32 / d->each;
+	Expr *x = NULL;
+
+	for (int32_t k = 0; k < n; k++) {
+		Expr *tap = loop_load_lanes(b, d->from,
+		                            loop_add(b, at, loop_idx(b, k * d->c->dx * d->x_channels)),
+		                            lanes);
+
+		tap = loop_cvt(b, DT_I32, tap);
+		if (k < d->each - 1)
+			tap = loop_op2(b, KOP_AND, tap,
+			               loop_splat(b, loop_int(b, DT_I32, (1 << bits) - 1), lanes));
+		if (k > 0)
+			tap = loop_op2(b, KOP_SHL, tap,
+			               loop_splat(b, loop_int(b, DT_I32, k * bits), lanes));
+		x = x ? loop_op2(b, KOP_OR, x, tap) : tap;
+	}
+	if (d->shape.form != LANES_BYTES)
+		return x;
+	return loop_op2(b, KOP_XOR, x,
+	                loop_splat(b, loop_int(b, DT_I32, (int32_t)-0x7f7f7f80), lanes));
+}
+
+static void
+lay_out(Channels *d, Expr *from, Expr *to, int32_t count)
+{
+	LBuilder *b = builder(d);
+	int lanes = d->shape.lanes;
+	int32_t whole = count / lanes * lanes;
+
+	for (int rest = 0; rest < 2; rest++) {
+		int32_t lo = rest ? whole : 0, hi = rest ? count : whole;
+		Expr *i;
+
+		if (lo == hi)
+			continue;
+		i = loop_for_step(b, "i", lo, hi, rest ? 1 : lanes);
+		loop_store(b, d->x, loop_add(b, to, i),
+		           load_taps(d, loop_add(b, from, i), rest ? 0 : lanes));
+		loop_end(b);
+	}
+}
+
+/* All pixels of rows that lie side by side, or those that are the first of a window. */
+static void
+lay_out_rows(Channels *d, Expr *x_at, int32_t rows)
+{
+	const FloatConv *c = d->c;
+	LBuilder *b = builder(d);
+	int depth = b->depth;
+	int32_t columns = d->row / d->x_channels;
+	bool apart = c->kw <= d->each && c->sx > 1;
+	Expr *y = lower_for(&d->cx, "row", rows), *from, *to, *column;
+
+	from = lower_let(&d->cx, "from", loop_add(b, x_at, loop_affine(b, y, d->x_row, 0)));
+	to = lower_let(&d->cx, "to", loop_affine(b, y, d->row, 0));
+	if (!apart) {
+		lay_out(d, from, to, columns * d->x_channels);
+	} else {
+		column = lower_for(&d->cx, "column", columns);
+		from = loop_add(b, from, loop_affine(b, column, c->sx * d->x_channels, 0));
+		to = loop_add(b, to, loop_affine(b, column, d->x_channels, 0));
+		lay_out(d, lower_let(&d->cx, "x_column", from), lower_let(&d->cx, "to_column", to),
+		        d->x_channels);
+	}
 	lower_end_to(&d->cx, depth);
 }
 
@@ -427,7 +586,7 @@ load_x(Channels *d, Expr *at, int lanes)
 		return loop_cvt(b, d->q ? DT_I32 : DT_F32, loop_load_lanes(b, d->x, at, lanes));
 	x = d->each > 1 ? loop_load_wide(b, d->x, at) : loop_load(b, d->x, at);
 	x = loop_splat(b, x, lanes);
-	if (d->shape.form != LANES_BYTES)
+	if (d->shape.form != LANES_BYTES || !d->direct)
 		return x;
 	return loop_op2(b, KOP_XOR, x,
 	                loop_splat(b, loop_int(b, DT_I32, (int32_t)-0x7f7f7f80), lanes));
@@ -443,6 +602,7 @@ add_product(Channels *d, LVar *sum, Expr *x, Expr *w)
 	case LANES_F32:
 	case LANES_WORDS: loop_set(b, sum, loop_add(b, old, loop_mul(b, x, w))); break;
 	case LANES_BYTES: loop_set(b, sum, loop_packed(b, POP_DOT4U, x, w, old)); break;
+	case LANES_SIGNED: loop_set(b, sum, loop_packed(b, POP_DOT4, x, w, old)); break;
 	case LANES_PAIRS: loop_set(b, sum, loop_packed(b, POP_DOT2, x, w, old)); break;
 	}
 }
@@ -498,16 +658,15 @@ add_run(Channels *d, const Part *p, Expr *x_at, Expr *w_at, int pixels)
 
 /* ---- Outputs ---- */
 
-/* The output of a sum, for factors of less than a half. */
 static Expr *
 scaled(Channels *d, Expr *sum, Expr *channel, int lanes)
 {
 	LBuilder *b = builder(d);
 	Expr *m = loop_load_lanes(b, d->multipliers, channel, lanes);
 	Expr *shift = loop_load_lanes(b, d->shifts, channel, lanes);
+	Expr *more = loop_load_lanes(b, d->more, channel, lanes);
 
-	sum = loop_op2(b, KOP_SHL, sum, loop_splat(b, loop_int(b, DT_I32, 1), lanes));
-	return vector_scale(&d->cx, &d->scale, sum, m, shift);
+	return vector_scale(&d->cx, &d->scale, sum, m, shift, more);
 }
 
 /* The tile of a block to the output, a channel after the other. */
@@ -580,10 +739,9 @@ lower_block(Channels *d, const Part *p, Expr *x_at, Expr *w_at, Expr *channel, E
 static void
 lower_line(Channels *d, const Part *p, Expr *x_at, Expr *w_at, Expr *channel, Expr *y_at)
 {
-	const FloatConv *c = d->c;
 	LBuilder *b = builder(d);
 	int pixels = d->shape.pixels;
-	int32_t whole = c->out_w / pixels * pixels, step = d->pixel;
+	int32_t whole = d->out_w / pixels * pixels, step = d->pixel;
 	Expr *ox = loop_for_step(b, "ox", 0, whole, pixels);
 
 	lower_block(d, p, lower_let(&d->cx, "x_ox", loop_add(b, x_at, loop_affine(b, ox, step, 0))),
@@ -591,13 +749,14 @@ lower_line(Channels *d, const Part *p, Expr *x_at, Expr *w_at, Expr *channel, Ex
 	            lower_let(&d->cx, "y_ox", loop_add(b, y_at, loop_affine(b, ox, d->y_pixel, 0))),
 	            pixels);
 	loop_end(b);
-	if (whole < c->out_w)
+	if (whole < d->out_w)
 		lower_block(d, p, plus(d, x_at, whole * step), w_at, channel,
-		            plus(d, y_at, whole * d->y_pixel), (int)(c->out_w - whole));
+		            plus(d, y_at, whole * d->y_pixel), (int)(d->out_w - whole));
 }
 
+/* So many rows of outputs. */
 static void
-lower_part(Channels *d, const Part *p, Expr *x_at, Expr *y_at)
+lower_part(Channels *d, const Part *p, Expr *x_at, Expr *y_at, int32_t rows)
 {
 	const FloatConv *c = d->c;
 	LBuilder *b = builder(d);
@@ -606,13 +765,47 @@ lower_part(Channels *d, const Part *p, Expr *x_at, Expr *y_at)
 
 	channel = lower_let(&d->cx, "oc", loop_affine(b, block, p->lanes * p->vectors, p->first));
 	w_at = lower_let(&d->cx, "w_oc", loop_affine(b, block, block_weights(d, p), p->weights));
-	oy = lower_for(&d->cx, "oy", c->out_h);
+	oy = lower_for(&d->cx, "oy", rows);
 	x_at = loop_add(b, x_at, loop_affine(b, oy, c->sy * d->row, 0));
-	y_at = loop_add(b, y_at, loop_affine(b, oy, c->out_w * d->y_pixel, 0));
+	y_at = loop_add(b, y_at, loop_affine(b, oy, d->out_w * d->y_pixel, 0));
 	lower_line(d, p, lower_let(&d->cx, "x_oy", x_at), w_at, channel,
 	           lower_let(&d->cx, "y_oy",
 	                     loop_add(b, y_at, loop_affine(b, channel, d->y_channel, 0))));
 	lower_end_to(&d->cx, depth);
+}
+
+static void
+lower_rows(Channels *d, Expr *x_at, Expr *y_at, int32_t rows)
+{
+	for (int i = 0; i < d->parts.n; i++)
+		lower_part(d, &d->parts.v[i], x_at, y_at, rows);
+}
+
+/* Rows of the input that some rows of outputs take. */
+static int32_t
+rows_taken(const FloatConv *c, int32_t rows)
+{
+	return (rows - 1) * c->sy + (c->kh - 1) * c->dy + 1;
+}
+
+static void
+lower_strips(Channels *d, Expr *x_at, Expr *y_at)
+{
+	const FloatConv *c = d->c;
+	LBuilder *b = builder(d);
+	int32_t rest = c->out_h % d->strip, line = d->out_w * d->y_pixel;
+	int depth = b->depth;
+	Expr *s = lower_for(&d->cx, "strip", c->out_h / d->strip), *x, *y;
+
+	x = loop_add(b, x_at, loop_affine(b, s, d->strip * c->sy * d->x_row, 0));
+	lay_out_rows(d, lower_let(&d->cx, "x_strip", x), rows_taken(c, d->strip));
+	y = loop_add(b, y_at, loop_affine(b, s, d->strip * line, 0));
+	lower_rows(d, loop_idx(b, 0), lower_let(&d->cx, "y_strip", y), d->strip);
+	lower_end_to(&d->cx, depth);
+	if (rest == 0)
+		return;
+	lay_out_rows(d, plus(d, x_at, (c->out_h - rest) * c->sy * d->x_row), rows_taken(c, rest));
+	lower_rows(d, loop_idx(b, 0), plus(d, y_at, (c->out_h - rest) * line), rest);
 }
 
 /* The pieces of a window in the order of the reference lowering: of nhwc rows of taps, or
@@ -640,33 +833,75 @@ plan_window(Channels *d)
 	d->runs_step = c->dx * d->x_channels;
 	length = d->runs > 1 ? c->ic : c->kw * c->ic;
 	d->run = (length - 1) / d->each + 1;
-	d->step = d->depthwise ? c->dx * d->x_channels : d->each;
+	d->step = d->depthwise ? d->each * c->dx * d->x_channels : d->each;
 }
 
+/* Windows end where pieces of them do, so that nothing behind the input is read. */
 static bool
-is_direct(const Channels *d)
+is_direct(const FloatConv *c, const ChannelShape *s)
+{
+	bool depthwise = float_conv_is_depthwise(c), taps = has_taps(c, s->form);
+	int32_t length = c->dx > 1 && !depthwise ? c->ic : c->kw * c->ic;
+	int each = elements_at_once(s->form);
+
+	if (c->top > 0 || c->left > 0 || rows_of(c) > c->in_h || columns_of(c) > c->in_w)
+		return false;
+	if (taps)
+		return c->kw <= each;
+	return length % each == 0 && s->form != LANES_PAIRS && !s->copied;
+}
+
+bool
+channel_is_direct(const ChannelConv *d, const ChannelShape *shape)
+{
+	return is_direct(&d->c, shape);
+}
+
+/* Lines of words that have each a pixel and its neighbours: all pixels where a window takes
+ * several, else the first ones of windows. */
+static void
+plan_lines(Channels *d)
 {
 	const FloatConv *c = d->c;
-	int32_t length = c->dx > 1 && !d->depthwise ? c->ic : c->kw * c->ic;
+	bool few = c->kw <= d->each;
+	int32_t strips, rows, columns = few ? c->out_w : (c->out_w - 1) * c->sx + 1;
 
-	return c->top == 0 && c->left == 0 && rows_of(c) <= c->in_h && columns_of(c) <= c->in_w &&
-	       length % d->each == 0 && (d->shape.form != LANES_PAIRS || d->depthwise);
+	d->x_row = d->row;
+	if (!few)
+		columns += (d->run - 1) * d->each * c->dx;
+	d->row = columns * d->x_channels;
+	d->pixel = (few ? c->out_w / d->out_w : c->sx) * d->x_channels;
+	rows = STRIP_BYTES / (4 * (int64_t)d->row) > c->out_h * c->sy + c->kh * c->dy
+	               ? c->out_h
+	               : (int32_t)(STRIP_BYTES / (4 * (int64_t)d->row));
+	rows = (rows - (c->kh - 1) * c->dy - 1) / c->sy + 1;
+	rows = rows < 1 ? 1 : rows > c->out_h ? c->out_h : rows;
+	strips = (c->out_h - 1) / rows + 1;
+	d->strip = (c->out_h - 1) / strips + 1;
+	plan_window(d);
 }
 
 static void
 plan(Channels *d)
 {
 	const FloatConv *c = d->c;
+	FloatConv f = folded(c, pixels_of_vector(c, &d->shape));
 
+	d->oc = f.oc;
+	d->out_w = f.out_w;
+	d->taps = has_taps(c, d->shape.form);
 	d->x_channels = c->groups * c->ic;
-	d->each = elements_at_once(d->shape.form, d->depthwise);
-	d->direct = is_direct(d);
+	d->each = elements_at_once(d->shape.form);
+	d->direct = is_direct(c, &d->shape);
 	d->pixel = c->sx * (c->planar ? 1 : d->x_channels);
 	d->row = (d->direct ? c->in_w : columns_of(c)) * (c->planar ? 1 : d->x_channels);
+	d->x_row = d->row;
 	d->plane = (d->direct ? c->in_h : rows_of(c)) * d->row;
-	d->y_pixel = c->planar ? 1 : c->oc;
+	d->y_pixel = c->planar ? 1 : d->oc;
 	d->y_channel = c->planar ? c->out_h * c->out_w : 1;
 	plan_window(d);
+	if (d->taps)
+		plan_lines(d);
 	split_channels(d);
 }
 
@@ -674,12 +909,16 @@ static void
 make_copy(Channels *d)
 {
 	const FloatConv *c = d->c;
-	DType t = !d->q ? DT_F32 : d->each == 2 ? DT_I16 : DT_I8;
+	DType t = !d->q ? DT_F32 : d->shape.form == LANES_PAIRS && !d->taps ? DT_I16 : DT_I8;
+	int32_t behind = d->taps ? (d->each - 1) * c->dx * d->x_channels : d->each - 1;
 
-	d->x = d->cx.in[0];
+	d->from = d->cx.in[0];
 	if (!d->direct)
-		d->x = lower_scratch(&d->cx, "image", t,
-		                     d->plane * (c->planar ? c->ic : 1) + d->each - 1);
+		d->from = lower_scratch(&d->cx, "image", t,
+		                        d->plane * (c->planar ? c->ic : 1) + behind);
+	d->x = d->from;
+	if (d->taps)
+		d->x = lower_scratch(&d->cx, "beside", DT_I32, rows_taken(c, d->strip) * d->row);
 	if (c->planar)
 		d->tile = lower_scratch(&d->cx, "tile", DT_F32,
 		                        d->shape.pixels * d->shape.vectors * d->shape.lanes);
@@ -709,8 +948,10 @@ channel_lower(Arena *a, const ChannelConv *conv, const ChannelShape *shape)
 		copy_image(&d, x_at);
 		x_at = loop_idx(b, 0);
 	}
-	for (int i = 0; i < d.parts.n; i++)
-		lower_part(&d, &d.parts.v[i], x_at, y_at);
+	if (d.taps)
+		lower_strips(&d, x_at, y_at);
+	else
+		lower_rows(&d, x_at, y_at, c->out_h);
 	lower_end_to(&d.cx, 0);
 	return loop_finish(b);
 }

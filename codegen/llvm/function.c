@@ -382,8 +382,7 @@ llvm_build_function(LlvmModule *m, const LFunc *fn, const char *name, const bool
 	f.slot = ARENA_ARRAY(m->arena, LLVMValueRef, fn->vars.n);
 	f.known = ARENA_ARRAY(m->arena, LLVMValueRef, fn->vars.n);
 	f.buf = ARENA_ARRAY(m->arena, LLVMValueRef, fn->bufs.n);
-	if (m->options->target.isa & ISA_ARM_SINGLE)
-		f.products = arm_products_new(m->arena, fn);
+	f.products = arm_products_new(m->arena, fn, m->options->target.isa);
 	bind_params(&f);
 	bind_buffers(&f, name);
 	f.entry = llvm_new_block(&f, "entry");

@@ -107,6 +107,80 @@ high_of_halves(const Plain *p, LLVMValueRef a, LLVMValueRef b, bool round)
 	return LLVMBuildAdd(build, high, LLVMBuildLShr(build, middle, sixteen, ""), "");
 }
 
+static bool
+is_x86(const LlvmModule *m)
+{
+	return strncmp(m->options->target.triple, "x86_64", 6) == 0;
+}
+
+/* 64 bits of the even or the odd lanes of x. */
+static LLVMValueRef
+every_other(const Plain *p, LLVMValueRef x, bool odd)
+{
+	LLVMTypeRef type = LLVMVectorType(LLVMInt64TypeInContext(p->f->m->context),
+	                                  (unsigned)p->lanes / 2);
+	LLVMValueRef half = llvm_number(type, 32);
+
+	x = LLVMBuildBitCast(p->b, x, type, "");
+	return LLVMBuildAShr(p->b, odd ? x : LLVMBuildShl(p->b, x, half, ""), half, "");
+}
+
+/* The high halves of even and of odd lanes' sums, side by side. */
+static LLVMValueRef
+high_halves(const Plain *p, LLVMValueRef even, LLVMValueRef odd)
+{
+	LLVMTypeRef i32 = LLVMInt32TypeInContext(p->f->m->context);
+	LLVMValueRef place[MAX_VECTOR_LANES];
+
+	for (unsigned i = 0; i < (unsigned)p->lanes; i++)
+		place[i] = LLVMConstInt(i32, i % 2 ? (unsigned)p->lanes + i : i + 1, 0);
+	return LLVMBuildShuffleVector(p->b, LLVMBuildBitCast(p->b, even, p->i32, ""),
+	                              LLVMBuildBitCast(p->b, odd, p->i32, ""),
+	                              LLVMConstVector(place, (unsigned)p->lanes), "");
+}
+
+/* The high half of a * b + more, or of a * b + 2^30 c.  x86 multiplies every other lane. */
+static LLVMValueRef
+high_by_lanes(const Plain *p, LLVMValueRef a, LLVMValueRef b, uint64_t more, LLVMValueRef c)
+{
+	LLVMBuilderRef build = p->b;
+	LLVMValueRef x, y, sum[2];
+	int parts = p->lanes && is_x86(p->f->m) ? 2 : 1;
+
+	for (int i = 0; i < parts; i++) {
+		x = parts == 2 ? every_other(p, a, i) : LLVMBuildSExt(build, a, p->i64, "");
+		y = parts == 2 ? every_other(p, b, i) : LLVMBuildSExt(build, b, p->i64, "");
+		sum[i] = LLVMBuildNSWMul(build, x, y, "");
+		y = NULL;
+		if (c) {
+			y = parts == 2 ? every_other(p, c, i) : LLVMBuildSExt(build, c, p->i64, "");
+			y = LLVMBuildShl(build, y, llvm_number(LLVMTypeOf(y), 30), "");
+		} else if (more) {
+			y = llvm_number(LLVMTypeOf(x), more);
+		}
+		sum[i] = y ? LLVMBuildAdd(build, sum[i], y, "") : sum[i];
+	}
+	if (parts == 2)
+		return high_halves(p, sum[0], sum[1]);
+	x = LLVMBuildLShr(build, sum[0], llvm_number(p->i64, 32), "");
+	return LLVMBuildTrunc(build, x, p->i32, "");
+}
+
+/* (a b + 2^30) / 2^31, which does not fit for one pair of factors. */
+static LLVMValueRef
+high_of_twice(const Plain *p, LLVMValueRef a, LLVMValueRef b)
+{
+	LLVMValueRef x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
+	                                 LLVMBuildSExt(p->b, b, p->i64, ""), "");
+	LLVMValueRef most[] = {NULL, llvm_number(p->i64, INT32_MAX)};
+	LLVMTypeRef type = p->i64;
+
+	x = LLVMBuildAdd(p->b, x, llvm_number(p->i64, (uint64_t)1 << 30), "");
+	most[0] = LLVMBuildAShr(p->b, x, llvm_number(p->i64, 31), "");
+	x = llvm_call_intrinsic(p->f, "llvm.smin", 1, &type, 2, most);
+	return LLVMBuildTrunc(p->b, x, p->i32, "");
+}
+
 static LLVMValueRef
 high_product(const Plain *p, LLVMValueRef a, LLVMValueRef b, uint64_t more)
 {
@@ -115,10 +189,12 @@ high_product(const Plain *p, LLVMValueRef a, LLVMValueRef b, uint64_t more)
 
 	if ((isa & ISA_MUL) && !(isa & ISA_MUL_HIGH))
 		return high_of_halves(p, a, b, more != 0);
+	if (p->lanes)
+		return high_by_lanes(p, a, b, more, NULL);
 	x = LLVMBuildNSWMul(p->b, LLVMBuildSExt(p->b, a, p->i64, ""),
 	                    LLVMBuildSExt(p->b, b, p->i64, ""), "");
 	/* Where a product has two registers, one that is shifted is added to the other. */
-	if (more && (isa & ISA_MUL_HIGH) && !(isa & ISA_ARM_DSP) && !p->lanes)
+	if (more && (isa & ISA_MUL_HIGH) && !(isa & ISA_ARM_DSP))
 		low = LLVMBuildLShr(p->b, LLVMBuildTrunc(p->b, x, p->i32, ""),
 		                    llvm_number(p->i32, 31), "");
 	else if (more)
@@ -219,6 +295,8 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 	case POP_MULH: return high_product(p, a, b, 0);
 	case POP_MULH_ROUND: return high_product(p, a, b, (uint64_t)1 << 31);
 	case POP_MULH_ROUND_ADD: return high_sum(p, a, b, c);
+	case POP_MULH_WIDE: return high_by_lanes(p, a, b, 0, c);
+	case POP_MULH_TWICE: return high_of_twice(p, a, b);
 	case POP_SAT8: return sat8(p, a);
 	case POP_KEEP: return p->lanes ? a : keep(p, a);
 	case POP_COUNT: break;
@@ -248,7 +326,7 @@ x86_intrinsic(const LlvmModule *m, const Expr *e)
 {
 	const LlvmTarget *t = &m->options->target;
 
-	if (!e->lanes || strncmp(t->triple, "x86_64", 6) != 0)
+	if (!e->lanes || !is_x86(m))
 		return NULL;
 	for (size_t i = 0; i < sizeof x86_vectors / sizeof *x86_vectors; i++)
 		if (x86_vectors[i].op == e->u.pop && x86_vectors[i].lanes == e->lanes &&
@@ -283,6 +361,21 @@ build_x86(const Plain *p, const char *name, POp op, LLVMValueRef *arg)
 	return call_x86(p, name, 3, (LLVMValueRef[]){sum, arg[0], arg[1]});
 }
 
+/* The intrinsic of Arm for an operation on vectors of four lanes; NULL: there is none. */
+static const char *
+arm_intrinsic(const LlvmModule *m, POp op)
+{
+	unsigned isa = m->options->target.isa;
+
+	if (op == POP_MULH_ROUND && (isa & ISA_ARM_MVE))
+		return "llvm.arm.mve.vrmulh";
+	if (op == POP_MULH_TWICE && (isa & ISA_ARM_MVE))
+		return "llvm.arm.mve.vqrdmulh";
+	if (op == POP_MULH_TWICE && (isa & ISA_ARM_NEON))
+		return "llvm.aarch64.neon.sqrdmulh";
+	return NULL;
+}
+
 LLVMValueRef
 llvm_build_packed(LlvmFunction *f, const Expr *e)
 {
@@ -299,10 +392,11 @@ llvm_build_packed(LlvmFunction *f, const Expr *e)
 		arg[i] = llvm_build_expr(f, e->arg[i]);
 	if (!e->lanes && intrinsic[e->u.pop].name && (f->m->options->target.isa & isa) == isa)
 		return llvm_call_intrinsic(f, intrinsic[e->u.pop].name, 0, NULL, e->nargs, arg);
-	if (e->u.pop == POP_MULH_ROUND && e->lanes == 4 &&
-	    (f->m->options->target.isa & ISA_ARM_MVE)) {
-		arg[2] = LLVMConstInt(LLVMInt32TypeInContext(context), 0, 0); /* signed */
-		return llvm_call_intrinsic(f, "llvm.arm.mve.vrmulh", 1, &p.i32, 3, arg);
+	if (e->lanes == 4 && arm_intrinsic(f->m, e->u.pop)) {
+		if (e->u.pop == POP_MULH_ROUND) /* signed */
+			arg[2] = LLVMConstInt(LLVMInt32TypeInContext(context), 0, 0);
+		return llvm_call_intrinsic(f, arm_intrinsic(f->m, e->u.pop), 1, &p.i32,
+		                           arg[2] ? 3 : 2, arg);
 	}
 	if (x86_intrinsic(f->m, e))
 		return build_x86(&p, x86_intrinsic(f->m, e), e->u.pop, arg);

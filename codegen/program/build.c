@@ -590,24 +590,40 @@ program_local_bytes(const Program *p)
 	return (size_t)most;
 }
 
-size_t
-program_const_bytes(const Program *p)
+bool *
+program_used(const Program *p, Arena *a)
 {
-	Arena *a = arena_child(p->arena);
 	bool *used = ARENA_ARRAY(a, bool, p->buffers.n);
-	size_t bytes = 0;
 
 	for (int t = 0; t < p->steps.n; t++) {
 		const Step *step = p->steps.v[t];
 
-		for (int i = 0; i < step->fn->bufs.n; i++)
-			if (step->arg[i].buffer && lfunc_uses(step->fn, step->fn->bufs.v[i]))
-				used[step->arg[i].buffer->base ? step->arg[i].buffer->base->index
-				                               : step->arg[i].buffer->index] = true;
+		for (int i = 0; i < step->fn->bufs.n; i++) {
+			const Buffer *b = step->arg[i].buffer;
+
+			if (!b || !lfunc_uses(step->fn, step->fn->bufs.v[i]))
+				continue;
+			used[b->index] = true;
+			if (b->base)
+				used[b->base->index] = true;
+		}
 	}
-	for (int i = 0; i < p->buffers.n; i++)
-		if (p->buffers.v[i]->kind == BUFFER_CONST && used[i])
-			bytes += type_bytes(&p->buffers.v[i]->type);
+	return used;
+}
+
+size_t
+program_const_bytes(const Program *p)
+{
+	Arena *a = arena_child(p->arena);
+	const bool *used = program_used(p, a);
+	size_t bytes = 0;
+
+	for (int i = 0; i < p->buffers.n; i++) {
+		const Buffer *b = p->buffers.v[i];
+
+		if (b->kind == BUFFER_CONST && used[i] && (!b->base || b->base == b))
+			bytes += type_bytes(&b->type);
+	}
 	arena_free(a);
 	return bytes;
 }

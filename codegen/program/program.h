@@ -251,14 +251,17 @@ size_t program_in_region(const Program *p, const Buffer *b);
 /* The most local memory on the stack that a kernel takes. */
 size_t program_local_bytes(const Program *p);
 
+/* Of each buffer whether kernels of steps use it or what lies in it. */
+bool *program_used(const Program *p, Arena *a);
+
 /* Bytes of constants that the steps use. */
 size_t program_const_bytes(const Program *p);
 
 /* Multiply-accumulates of one call. */
 int64_t program_macs(const Program *p);
 
-/* The memory plan as text: all buffers with place, size and lifetime, and the
- * lower bound. */
+/* The memory plan as text: all buffers but unused constants with place, size and
+ * lifetime, and the lower bound. */
 void program_report(Str *s, const Program *p);
 
 /* Sizes, steps and buffers as one JSON object. */

@@ -43,6 +43,13 @@ report_buffer(Str *s, const Program *p, const Buffer *b)
 	str_putc(s, '\n');
 }
 
+/* Constants that kernels hold in another form are in no memory. */
+static bool
+is_somewhere(const Buffer *b, const bool *used)
+{
+	return b->kind != BUFFER_CONST || used[b->index];
+}
+
 /* What each kernel is and takes. */
 static void
 report_steps(Str *s, const Program *p)
@@ -61,6 +68,7 @@ report_steps(Str *s, const Program *p)
 void
 program_report(Str *s, const Program *p)
 {
+	const bool *used = program_used(p, p->arena);
 	ProgramCost cost = program_cost(p);
 
 	str_printf(s, "memory plan of %s: %d steps\n", p->graph->name, p->steps.n);
@@ -80,7 +88,8 @@ program_report(Str *s, const Program *p)
 	str_puts(s, "where      offset      bytes        steps buffer\n");
 	for (int kind = BUFFER_INPUT; kind <= BUFFER_ARENA; kind++)
 		for (int i = 0; i < p->buffers.n; i++)
-			if (p->buffers.v[i]->kind == (BufferKind)kind)
+			if (p->buffers.v[i]->kind == (BufferKind)kind &&
+			    is_somewhere(p->buffers.v[i], used))
 				report_buffer(s, p, p->buffers.v[i]);
 	report_steps(s, p);
 }
@@ -140,7 +149,9 @@ put_regions(Str *s, const Program *p)
 void
 program_report_json(Str *s, const Program *p)
 {
+	const bool *used = program_used(p, p->arena);
 	ProgramCost cost = program_cost(p);
+	bool comma = false;
 
 	str_puts(s, "{\"name\": ");
 	str_put_json(s, p->graph->name);
@@ -160,7 +171,10 @@ program_report_json(Str *s, const Program *p)
 	}
 	str_puts(s, "],\n \"buffers\": [");
 	for (int i = 0; i < p->buffers.n; i++) {
-		str_puts(s, i ? ",\n  " : "\n  ");
+		if (!is_somewhere(p->buffers.v[i], used))
+			continue;
+		str_puts(s, comma ? ",\n  " : "\n  ");
+		comma = true;
 		put_buffer(s, p, p->buffers.v[i]);
 	}
 	str_puts(s, "]}");

@@ -3,27 +3,35 @@
 #include <string.h>
 
 #include "ir/loop/linear.h"
+#include "ir/target.h"
 
 enum {
-	FEW_PRODUCTS = 8,       /* fewer are not worth it */
+	FEW_PRODUCTS = 8,       /* or sums of values: fewer are not worth it */
 	LEAST_TEMPS = 3,
 	LEAST_OFFSET = -255, MOST_OFFSET = 4095 /* bytes that a load adds to its base */
 };
 
-typedef enum { ITEM_LOAD, ITEM_EVEN, ITEM_ODD, ITEM_DOT, ITEM_STORE } ItemKind;
+/* ITEM_STORE is of a sum, ITEM_PUT of a value; ITEM_SUM makes a value of one or two. */
+typedef enum {
+	ITEM_LOAD, ITEM_EVEN, ITEM_ODD, ITEM_SUM, ITEM_DOT, ITEM_PUT, ITEM_STORE
+} ItemKind;
 
 typedef struct {
 	ItemKind kind;
 	bool is_done;
-	int value;      /* that it makes; ITEM_DOT, ITEM_STORE: the sum */
-	int arg[2];     /* values; of ITEM_LOAD and ITEM_STORE the base */
-	int32_t offset; /* of the same: bytes */
+	int value;      /* that it makes; ITEM_DOT, ITEM_STORE: the sum; ITEM_PUT: what is stored */
+	int nargs, arg[2]; /* values */
+	int base;       /* of ITEM_LOAD, ITEM_PUT, ITEM_STORE, and */
+	int32_t offset; /* the bytes that these add to it */
+	const char *name; /* ITEM_SUM: the instruction */
+	int shift;      /* ITEM_SUM: of the last value, to the left */
 } Item;
 
 typedef struct {
 	int uses;       /* that have not been seen, later that are not done */
 	int conversions; /* of the uses */
 	int reg;        /* temporary register; -1: none */
+	int ready;      /* the cycle in which it can be read, where that is counted */
 	bool is_made;
 } Value;
 
@@ -32,6 +40,7 @@ typedef struct {
 	const Stmt *zero; /* the statement of the run that declares it as 0, or NULL */
 	int seen;         /* uses */
 	int number;       /* of the operand */
+	int left;         /* products that are not added */
 	bool is_own;      /* nobody else reads it */
 	bool is_set;
 } Sum;
@@ -39,6 +48,7 @@ typedef struct {
 struct ArmProducts {
 	Arena *arena;
 	const LFunc *fn;
+	bool is_dual;   /* two instructions a cycle */
 	int *uses;      /* by LVar.index: in the function */
 	int *value;     /* by LVar.index: of the run; -1: none */
 	Expr **def;     /* by LVar.index: indices that the run declares */
@@ -79,12 +89,16 @@ count_block(int *uses, const Stmt *s, const Stmt *past)
 }
 
 ArmProducts *
-arm_products_new(Arena *a, const LFunc *fn)
+arm_products_new(Arena *a, const LFunc *fn, unsigned isa)
 {
-	ArmProducts *p = arena_alloc(a, sizeof *p);
+	ArmProducts *p;
 
+	if (!(isa & (ISA_ARM_SINGLE | ISA_ARM_DUAL)))
+		return NULL;
+	p = arena_alloc(a, sizeof *p);
 	p->arena = a;
 	p->fn = fn;
+	p->is_dual = isa & ISA_ARM_DUAL;
 	p->uses = ARENA_ARRAY(a, int, fn->vars.n);
 	p->value = ARENA_ARRAY(a, int, fn->vars.n);
 	p->def = ARENA_ARRAY(a, Expr *, fn->vars.n);
@@ -110,6 +124,15 @@ new_item(ArmProducts *p, ItemKind kind, int value)
 	return item;
 }
 
+static void
+new_access(ArmProducts *p, ItemKind kind, int value, int base, int32_t offset)
+{
+	Item *item = new_item(p, kind, value);
+
+	item->base = base;
+	item->offset = offset;
+}
+
 /* A value for a variable; all its uses have to be in the run. */
 static int
 new_value(ArmProducts *p, const LVar *v)
@@ -121,12 +144,12 @@ new_value(ArmProducts *p, const LVar *v)
 }
 
 static void
-use(ArmProducts *p, Item *item, int i, int value)
+use(ArmProducts *p, Item *item, int value)
 {
-	item->arg[i] = value;
+	item->arg[item->nargs++] = value;
 	if (--p->values[value].uses == 0)
 		p->nopen--;
-	p->values[value].conversions += item->kind != ITEM_DOT;
+	p->values[value].conversions += item->kind == ITEM_EVEN || item->kind == ITEM_ODD;
 }
 
 static bool
@@ -199,8 +222,7 @@ add_load(ArmProducts *p, ArmRun *run, const Stmt *s)
 	if (base < 0 || !has_registers(p, run))
 		return false;
 	run->is_unaligned |= e->u.buf->elem != DT_I32;
-	*new_item(p, ITEM_LOAD, new_value(p, s->var)) =
-		(Item){.kind = ITEM_LOAD, .value = p->nvalues - 1, .arg = {base}, .offset = offset};
+	new_access(p, ITEM_LOAD, new_value(p, s->var), base, offset);
 	return true;
 }
 
@@ -236,6 +258,66 @@ add_zero(ArmProducts *p, const ArmRun *run, const Stmt *s)
 	return true;
 }
 
+/* Takes apart e = x << n; n = 0: just x.  Values of x are of the run, else -1. */
+static int
+shifted_value(const ArmProducts *p, const Expr *e, int *n)
+{
+	*n = 0;
+	if (e->kind != E_KOP || e->op != KOP_SHL || e->arg[1]->kind != E_CONST)
+		return value_of(p, e);
+	*n = (int)e->arg[1]->u.i;
+	return value_of(p, e->arg[0]);
+}
+
+/* A value from others by one instruction; `name` is NULL where there is none. */
+static Item
+sum_item(const ArmProducts *p, const Expr *e)
+{
+	Item item = {.kind = ITEM_SUM, .nargs = 2};
+	bool is_sub = e->kind == E_KOP && e->op == KOP_SUB;
+	int shift[2] = {0, 0};
+
+	if (e->kind == E_PACKED && (e->u.pop == POP_ADD2 || e->u.pop == POP_SUB2)) {
+		item.arg[0] = value_of(p, e->arg[0]);
+		item.arg[1] = value_of(p, e->arg[1]);
+		item.name = e->u.pop == POP_ADD2 ? "sadd16" : "ssub16";
+	} else if (e->kind == E_KOP && e->type == DT_I32 && (is_sub || e->op == KOP_ADD)) {
+		for (int i = 0; i < 2; i++)
+			item.arg[i] = shifted_value(p, e->arg[i], &shift[i]);
+		item.name = is_sub ? "sub" : "add";
+	} else if (e->kind == E_KOP && e->type == DT_I32 && e->op == KOP_SHL) {
+		item.arg[0] = item.arg[1] = shifted_value(p, e, &item.shift);
+		item.nargs = 1;
+		item.name = item.shift > 0 ? "lsl" : NULL;
+	}
+	if (shift[0] > 0) {
+		int first = item.arg[0];
+
+		item.arg[0] = item.arg[1];
+		item.arg[1] = first;
+		item.name = shift[1] > 0 ? NULL : is_sub ? "rsb" : "add";
+	}
+	item.shift += shift[0] + shift[1];
+	if (item.arg[0] < 0 || item.arg[1] < 0)
+		item.name = NULL;
+	return item;
+}
+
+static bool
+add_sum(ArmProducts *p, const Stmt *s)
+{
+	Item made = sum_item(p, s->value), *item;
+
+	if (!made.name || s->var->type != DT_I32)
+		return false;
+	item = new_item(p, ITEM_SUM, new_value(p, s->var));
+	item->name = made.name;
+	item->shift = made.shift;
+	for (int i = 0; i < made.nargs; i++)
+		use(p, item, made.arg[i]);
+	return true;
+}
+
 static bool
 add_var(ArmProducts *p, ArmRun *run, const Stmt *s)
 {
@@ -259,11 +341,11 @@ add_var(ArmProducts *p, ArmRun *run, const Stmt *s)
 	if (e->kind == E_LOAD)
 		return add_load(p, run, s);
 	if (!even && (e->kind != E_PACKED || e->u.pop != POP_ODD8))
-		return false;
+		return add_sum(p, s);
 	from = value_of(p, e->arg[0]);
 	if (from < 0)
 		return false;
-	use(p, new_item(p, even ? ITEM_EVEN : ITEM_ODD, new_value(p, s->var)), 0, from);
+	use(p, new_item(p, even ? ITEM_EVEN : ITEM_ODD, new_value(p, s->var)), from);
 	return true;
 }
 
@@ -289,8 +371,8 @@ add_set(ArmProducts *p, ArmRun *run, const Stmt *s)
 	if (x < 0 || w < 0)
 		return false;
 	item = new_item(p, ITEM_DOT, sum);
-	use(p, item, 0, x);
-	use(p, item, 1, w);
+	use(p, item, x);
+	use(p, item, w);
 	return true;
 }
 
@@ -299,21 +381,26 @@ static bool
 add_store(ArmProducts *p, ArmRun *run, const Stmt *s)
 {
 	int32_t offset;
-	int sum = 0, base;
+	int sum = 0, base, value;
 
 	if (s->value->kind != E_VAR || s->buf->elem != DT_I32)
 		return false;
+	value = value_of(p, s->value);
 	while (sum < p->nsums && p->sum[sum].var != s->value->u.var)
 		sum++;
-	if (sum == p->nsums)
+	if (sum == p->nsums && value < 0)
 		return false;
 	base = base_of(p, run, s->buf, s->index, &offset);
 	if (base < 0 || !has_registers(p, run))
 		return false;
-	p->sum[sum].seen++;
 	p->has_stored = true;
-	*new_item(p, ITEM_STORE, sum) =
-		(Item){.kind = ITEM_STORE, .value = sum, .arg = {base}, .offset = offset};
+	if (value >= 0) {
+		new_access(p, ITEM_PUT, value, base, offset);
+		use(p, &p->item[p->nitems - 1], value);
+		return true;
+	}
+	p->sum[sum].seen++;
+	new_access(p, ITEM_STORE, sum, base, offset);
 	return true;
 }
 
@@ -385,8 +472,6 @@ number_sums(ArmProducts *p, ArmRun *run, const Mark *mark)
 			p->sum[p->item[i].value].is_set = true;
 			own--;
 		}
-	for (int i = 0; i < p->nsums; i++)
-		p->sum[i].is_set = !p->sum[i].is_own;
 	return own == 0;
 }
 
@@ -397,9 +482,11 @@ typedef struct {
 	ArmRun *run;
 	bool is_taken[ARM_RUN_REGISTERS]; /* temporary registers */
 	int free;
+	int used;       /* of them, so far */
 	int first_load; /* items before are no loads that are not done */
 	int first;      /* items before are done */
 	int reserve;    /* registers that loads leave free */
+	int cycle;      /* where cycles are counted */
 } Schedule;
 
 static int
@@ -411,6 +498,7 @@ take_register(Schedule *c)
 		r++;
 	c->is_taken[r] = true;
 	c->free--;
+	c->used = r < c->used ? c->used : r + 1;
 	return r;
 }
 
@@ -445,9 +533,10 @@ put_load(Schedule *c, Item *item)
 	Value *v = &c->p->values[item->value];
 
 	v->reg = take_register(c);
+	v->ready = c->cycle + 2;
 	v->is_made = item->is_done = true;
 	str_printf(&c->run->text, "ldr %%%d,[%%%d", operand(c, item->value),
-	           c->run->nsums + c->run->ntemps + item->arg[0]);
+	           c->run->nsums + c->run->ntemps + item->base);
 	put_offset(c, item);
 }
 
@@ -460,9 +549,44 @@ put_conversion(Schedule *c, Item *item)
 
 	drop_use(c, item->arg[0]);
 	v->reg = take_register(c);
+	v->ready = c->cycle + 1;
 	v->is_made = item->is_done = true;
 	str_printf(&c->run->text, "sxtb16 %%%d,%%%d%s\n", operand(c, item->value), from,
 	           item->kind == ITEM_ODD ? ",ror #8" : "");
+}
+
+static void
+put_sum(Schedule *c, Item *item)
+{
+	Value *v = &c->p->values[item->value];
+	int from[2] = {0, 0};
+
+	for (int i = 0; i < item->nargs; i++)
+		from[i] = operand(c, item->arg[i]);
+	for (int i = 0; i < item->nargs; i++)
+		drop_use(c, item->arg[i]);
+	v->reg = take_register(c);
+	v->ready = c->cycle + 1;
+	v->is_made = item->is_done = true;
+	str_printf(&c->run->text, "%s %%%d,%%%d", item->name, operand(c, item->value), from[0]);
+	if (item->nargs == 1) {
+		str_printf(&c->run->text, ",#%d\n", item->shift);
+		return;
+	}
+	str_printf(&c->run->text, ",%%%d", from[1]);
+	if (item->shift)
+		str_printf(&c->run->text, ",lsl #%d", item->shift);
+	str_putc(&c->run->text, '\n');
+}
+
+static void
+put_value(Schedule *c, Item *item)
+{
+	str_printf(&c->run->text, "str %%%d,[%%%d", operand(c, item->value),
+	           c->run->nsums + c->run->ntemps + item->base);
+	put_offset(c, item);
+	item->is_done = true;
+	drop_use(c, item->value);
 }
 
 static void
@@ -476,24 +600,42 @@ put_dot(Schedule *c, Item *item)
 		str_printf(&c->run->text, ",%%%d", sum->number);
 	str_putc(&c->run->text, '\n');
 	item->is_done = sum->is_set = true;
+	sum->left--;
 	drop_use(c, item->arg[0]);
 	drop_use(c, item->arg[1]);
+}
+
+/* Whether all has been loaded that a store could write over. */
+static bool
+may_be_stored(const Schedule *c, const Item *item)
+{
+	for (const Item *i = c->p->item + c->first_load; i < item; i++)
+		if (i->kind == ITEM_LOAD && !i->is_done &&
+		    c->run->base[i->base].buf == c->run->base[item->base].buf)
+			return false;
+	return true;
 }
 
 static bool
 is_ready(const Schedule *c, const Item *item)
 {
 	const Value *v = c->p->values;
+	bool has_room = c->free > 0;
 
-	if (item->is_done || item->kind == ITEM_LOAD || item->kind == ITEM_STORE ||
-	    !v[item->arg[0]].is_made)
+	if (item->is_done || item->kind == ITEM_LOAD || item->kind == ITEM_STORE)
 		return false;
-	if (item->kind == ITEM_DOT)
-		return v[item->arg[1]].is_made;
-	return c->free > 0 || v[item->arg[0]].uses == 1;
+	for (int i = 0; i < item->nargs; i++) {
+		if (!v[item->arg[i]].is_made)
+			return false;
+		has_room |= v[item->arg[i]].uses == 1;
+	}
+	if (item->kind == ITEM_PUT)
+		return may_be_stored(c, item);
+	return item->kind == ITEM_DOT || has_room;
 }
 
-/* A product that can be added, else a value that can be unpacked; NULL: none. */
+/* A product that can be added or a value that can be stored, else one that can be made;
+ * NULL: none. */
 static Item *
 ready_item(Schedule *c)
 {
@@ -508,7 +650,7 @@ ready_item(Schedule *c)
 
 		if (!is_ready(c, item))
 			continue;
-		if (item->kind == ITEM_DOT)
+		if (item->kind == ITEM_DOT || item->kind == ITEM_PUT)
 			return item;
 		found = found ? found : item;
 	}
@@ -536,50 +678,204 @@ put_loads(Schedule *c)
 }
 
 static void
-put_stores(Schedule *c)
+put_store(Schedule *c, Item *item)
 {
-	for (int i = c->first; i < c->p->nitems; i++) {
-		const Item *item = &c->p->item[i];
+	str_printf(&c->run->text, "str %%%d,[%%%d", c->p->sum[item->value].number,
+	           c->run->nsums + c->run->ntemps + item->base);
+	put_offset(c, item);
+	item->is_done = true;
+}
 
-		str_printf(&c->run->text, "str %%%d,[%%%d", c->p->sum[item->value].number,
-		           c->run->nsums + c->run->ntemps + item->arg[0]);
-		put_offset(c, item);
+static void
+put_item(Schedule *c, Item *item)
+{
+	switch (item->kind) {
+	case ITEM_EVEN:
+	case ITEM_ODD: put_conversion(c, item); break;
+	case ITEM_SUM: put_sum(c, item); break;
+	case ITEM_DOT: put_dot(c, item); break;
+	case ITEM_PUT: put_value(c, item); break;
+	case ITEM_LOAD: put_load(c, item); break;
+	case ITEM_STORE: put_store(c, item); break;
 	}
 }
 
-/* Loads side by side whenever there is nothing else to do; false: registers do not
- * suffice. */
+/* ---- One instruction at a time ---- */
+
+/* Loads side by side whenever there is nothing else to do; false: registers do not suffice. */
 static bool
+put_in_order(Schedule *c, int nworks)
+{
+	for (;;) {
+		Item *item = ready_item(c);
+
+		if (item)
+			put_item(c, item);
+		else if (c->first == nworks)
+			return true;
+		else if (!put_loads(c))
+			return false;
+	}
+}
+
+/* ---- Two instructions a cycle ---- */
+
+/* Of two instructions in a cycle both are of different units, or the first one is of any.
+ * UNIT_FIRST: never the second one. */
+typedef enum { UNIT_ANY, UNIT_PRODUCT, UNIT_SHIFT, UNIT_FIRST, UNIT_LOAD, UNIT_STORE } Unit;
+
+static Unit
+unit_of(const Item *item)
+{
+	switch (item->kind) {
+	case ITEM_LOAD: return UNIT_LOAD;
+	case ITEM_EVEN:
+	case ITEM_ODD: return UNIT_SHIFT;
+	case ITEM_SUM:
+		return item->name[0] == 's' && item->name[1] != 'u' ? UNIT_FIRST
+		       : item->nargs > 1 && item->shift             ? UNIT_SHIFT
+		                                                    : UNIT_ANY;
+	case ITEM_DOT: return UNIT_PRODUCT;
+	case ITEM_PUT:
+	case ITEM_STORE: break;
+	}
+	return UNIT_STORE;
+}
+
+/* Loads pair when their words are in different banks. */
+static bool
+can_pair(const Item *first, const Item *second)
+{
+	Unit older = unit_of(first), younger = unit_of(second);
+
+	if (younger == UNIT_FIRST)
+		return false;
+	if (older == UNIT_LOAD && younger == UNIT_LOAD)
+		return (first->offset ^ second->offset) & 4;
+	return older != younger || older == UNIT_ANY;
+}
+
+static Item *
+next_load(Schedule *c)
+{
+	ArmProducts *p = c->p;
+
+	while (c->first_load < p->nitems && (p->item[c->first_load].kind != ITEM_LOAD ||
+	                                     p->item[c->first_load].is_done))
+		c->first_load++;
+	return c->first_load < p->nitems && c->free > c->reserve ? &p->item[c->first_load] : NULL;
+}
+
+/* Shifted values are read a cycle early, stored ones late. */
+static bool
+is_in_time(const Schedule *c, const Item *item)
+{
+	bool is_early = item->kind == ITEM_SUM && item->nargs > 1 && item->shift;
+	int now = c->cycle + (item->kind == ITEM_PUT ? 1 : 0);
+
+	for (int i = 0; i < item->nargs; i++)
+		if (c->p->values[item->arg[i]].ready + (is_early && i == 1 ? 1 : 0) > now)
+			return false;
+	return true;
+}
+
+/* A sum that is complete, when nothing is loaded any more. */
+static bool
+may_store_sum(const Schedule *c, const Item *item)
+{
+	return item->kind == ITEM_STORE && !item->is_done && c->first_load == c->p->nitems &&
+	       c->p->sum[item->value].left == 0;
+}
+
+/* The next product, store or other item but a load that can start in this cycle, beside
+ * `first` if there is one; NULL: none. */
+static Item *
+item_in_time(Schedule *c, const Item *first)
+{
+	enum { AHEAD = 64 };
+	ArmProducts *p = c->p;
+	Item *found = NULL;
+
+	while (c->first < p->nitems && p->item[c->first].is_done)
+		c->first++;
+	for (int i = c->first; i < p->nitems && i < c->first + AHEAD; i++) {
+		Item *item = &p->item[i];
+
+		if (first && !can_pair(first, item))
+			continue;
+		if (!may_store_sum(c, item) && (!is_ready(c, item) || !is_in_time(c, item)))
+			continue;
+		if (item->kind == ITEM_DOT || item->kind == ITEM_PUT)
+			return item;
+		found = found ? found : item;
+	}
+	return found;
+}
+
+/* A load beside each product, so that values come before they are wanted; false: registers do
+ * not suffice. */
+static bool
+put_by_twos(Schedule *c)
+{
+	enum { LONGEST_WAIT = 4 };
+	int waited = 0;
+
+	for (;; c->cycle++) {
+		Item *first, *second;
+
+		next_load(c);
+		first = item_in_time(c, NULL);
+		if (!first)
+			first = next_load(c);
+		if (!first && c->first == c->p->nitems)
+			return true;
+		waited = first ? 0 : waited + 1;
+		if (waited > LONGEST_WAIT)
+			return false;
+		if (!first)
+			continue;
+		put_item(c, first);
+		second = next_load(c);
+		if (!second || !can_pair(first, second))
+			second = item_in_time(c, first);
+		if (second)
+			put_item(c, second);
+	}
+}
+
+/* The instructions of a run.  Its own registers; -1: those that there are do not suffice. */
+static int
 schedule(ArmProducts *p, ArmRun *run)
 {
 	Schedule c = {.p = p, .run = run, .free = ARM_RUN_REGISTERS - p->nsums - run->nbases};
 	int nworks = p->nitems;
+	bool is_good;
 
+	str_init(&run->text, p->arena);
 	for (int i = 0; i < p->nvalues; i++)
-		p->values[i].uses = 0;
+		p->values[i] = (Value){.reg = -1, .conversions = p->values[i].conversions};
+	for (int i = 0; i < p->nsums; i++)
+		p->sum[i].is_set = !p->sum[i].is_own;
 	while (nworks > 0 && p->item[nworks - 1].kind == ITEM_STORE)
 		nworks--;
-	for (int i = 0; i < nworks; i++)
-		for (int k = 0; k < (p->item[i].kind == ITEM_DOT ? 2 : 1); k++)
-			if (p->item[i].kind != ITEM_LOAD)
-				p->values[p->item[i].arg[k]].uses++;
-	for (int i = 0; i < p->nvalues; i++)
+	for (int i = 0; i < p->nitems; i++) {
+		Item *item = &p->item[i];
+
+		item->is_done = false;
+		for (int k = 0; k < item->nargs; k++)
+			p->values[item->arg[k]].uses++;
+		if (item->kind == ITEM_SUM)
+			c.reserve = 2;
+		if (item->kind == ITEM_DOT)
+			p->sum[item->value].left++;
+	}
+	for (int i = 0; i < p->nvalues && c.reserve == 0; i++)
 		if (p->values[i].conversions > 1)
 			c.reserve = 1;
-	for (;;) {
-		Item *item = ready_item(&c);
-
-		if (item && item->kind == ITEM_DOT)
-			put_dot(&c, item);
-		else if (item)
-			put_conversion(&c, item);
-		else if (c.first == nworks)
-			break;
-		else if (!put_loads(&c))
-			return false;
-	}
-	put_stores(&c);
-	return true;
+	is_good = p->is_dual ? put_by_twos(&c) : put_in_order(&c, nworks);
+	for (int i = nworks; i < p->nitems && is_good && !p->is_dual; i++)
+		put_store(&c, &p->item[i]);
+	return is_good ? p->nsums - run->nsums + c.used : -1;
 }
 
 /* Leaves out the declarations that only loads of the run need. */
@@ -620,17 +916,17 @@ arm_products_find(ArmProducts *p, const Stmt *s, ArmRun *out)
 	if (!may_start(s))
 		return false;
 	*out = (ArmRun){0};
-	str_init(&out->text, p->arena);
 	mark = gather(p, out, s);
 	out->past = mark.past;
 	out->nbases = mark.nbases;
 	out->lets.n = mark.nlets;
 	p->nitems = mark.nitems;
 	for (int i = 0; i < p->nitems; i++)
-		products += p->item[i].kind == ITEM_DOT;
+		products += p->item[i].kind == ITEM_DOT || p->item[i].kind == ITEM_SUM;
 	if (products < FEW_PRODUCTS || !number_sums(p, out, &mark))
 		return false;
 	pick_lets(p, out, s);
-	out->ntemps = ARM_RUN_REGISTERS - out->nsums - out->nbases;
-	return schedule(p, out);
+	/* Once more when it is known how many registers there are between sums and bases. */
+	out->ntemps = schedule(p, out);
+	return out->ntemps >= 0 && schedule(p, out) == out->ntemps;
 }

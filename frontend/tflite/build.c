@@ -144,7 +144,7 @@ tfl_node(TNode *n, Op op, int nins, Value *const *in)
 	node = graph_add(n->r->g, op, nins, in, NULL);
 	node->loc = n->loc;
 	if (n->nouts > 0)
-		node->name = n->out[0]->name;
+		node->name = n->out[0]->layer;
 	return node;
 }
 

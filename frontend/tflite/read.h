@@ -26,6 +26,7 @@ typedef struct {
 /* A tensor of the file. */
 typedef struct {
 	const char *name;
+	const char *layer; /* the name of the operator that makes it */
 	Type type;        /* quantised where it is stored as integers with scales */
 	const void *data; /* constants: as the graph wants them; else NULL */
 	Value *value;     /* once it is defined or used */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "frontend/tflite/sparse.h"
 #include "frontend/tflite/tflite.h"
 #include "ir/num.h"
@@ -280,6 +281,32 @@ read_tensor(Tflite *r, Tensor *t, int i)
 	return read_shape(&x) && read_quantization(&x) && read_data(&x);
 }
 
+/* Converters join the names of all that one operator computes: "a/Relu;a/BiasAdd;a/Conv2D".
+ * The first of them names the layer, unless it would name two. Constants have such
+ * names too. */
+static void
+name_layers(Tflite *r)
+{
+	Map first;
+
+	map_init(&first, r->arena);
+	for (int i = 0; i < r->ntensors; i++) {
+		Tensor *t = &r->tensors[i], *other;
+		size_t n = strcspn(t->name, ";");
+
+		t->layer = n > 0 && t->name[n] ? arena_strndup(r->arena, t->name, n) : t->name;
+		if (t->data)
+			continue;
+		other = map_get(&first, t->layer);
+		if (!other) {
+			map_set(&first, t->layer, t);
+			continue;
+		}
+		t->layer = t->name;
+		other->layer = other->name;
+	}
+}
+
 bool
 tfl_read_tensors(Tflite *r)
 {
@@ -292,5 +319,7 @@ tfl_read_tensors(Tflite *r)
 	r->tensors = ARENA_ARRAY(r->arena, Tensor, n);
 	for (int i = 0; i < r->ntensors && !r->fb.error && !diag_full(r->d); i++)
 		ok = read_tensor(r, &r->tensors[i], i) && ok;
+	if (ok)
+		name_layers(r);
 	return ok;
 }

@@ -72,6 +72,15 @@ high(int32_t a, int32_t b, uint64_t more)
 	return (uint32_t)(((uint64_t)((int64_t)a * b) + more) >> 32);
 }
 
+/* Twice the product, which needs 64 bits and a sign but for one. */
+static uint32_t
+high_of_twice(int32_t a, int32_t b)
+{
+	if (a == INT32_MIN && b == INT32_MIN)
+		return INT32_MAX;
+	return (uint32_t)((((uint64_t)((int64_t)a * b) << 1) + ((uint64_t)1 << 31)) >> 32);
+}
+
 static uint32_t
 bits_of(POp op, int32_t a, int32_t b, int32_t c)
 {
@@ -91,6 +100,8 @@ bits_of(POp op, int32_t a, int32_t b, int32_t c)
 	case POP_MULH: return high(a, b, 0);
 	case POP_MULH_ROUND: return high(a, b, (uint64_t)1 << 31);
 	case POP_MULH_ROUND_ADD: return high(a, b, (uint64_t)1 << 31) + (uint32_t)c;
+	case POP_MULH_WIDE: return high(a, b, (uint64_t)((int64_t)c * (1 << 30)));
+	case POP_MULH_TWICE: return high_of_twice(a, b);
 	case POP_SAT8: return (uint32_t)(a < INT8_MIN ? INT8_MIN : a > INT8_MAX ? INT8_MAX : a);
 	case POP_KEEP: return (uint32_t)a;
 	case POP_COUNT: break;

@@ -28,6 +28,26 @@ check_names(const Graph *g, const CompressOptions *o, Diag *d)
 	return true;
 }
 
+static bool
+is_named(const Node *n, const char *name)
+{
+	if (n->name && strcmp(n->name, name) == 0)
+		return true;
+	for (int i = 0; i < n->nouts; i++)
+		if (n->out[i] && strcmp(n->out[i]->name, name) == 0)
+			return true;
+	return false;
+}
+
+bool
+options_keep(const CompressOptions *o, const Node *n)
+{
+	for (int i = 0; i < o->nkeep; i++)
+		if (is_named(n, o->keep[i]))
+			return true;
+	return false;
+}
+
 /* Of an input or output that is planned as `plan`. */
 static Type
 outer_type(Arena *a, const Value *v, const Type *plan, DType wanted)
@@ -168,6 +188,33 @@ share_out(Shares *out, Graph *g, const CompressOptions *o, const Samples *used,
 	return true;
 }
 
+/* ---- Channels ---- */
+
+static bool
+can_change(void *user, const Node *n)
+{
+	return !options_keep(user, n);
+}
+
+static void
+look_at_layer(void *user, const Layer *l, const Moments *m, Arena *a)
+{
+	(void)a;
+	cut_look(user, l, m);
+}
+
+/* Decides which channels go where several layers read them. */
+static bool
+find_cuts(CutMap *out, Graph *g, const CompressOptions *o, const Samples *used,
+          const CallArray *states, const Executor *exec, Arena *a, Diag *d)
+{
+	CompressOptions all = *o;
+	WalkHooks hooks = {.look = look_at_layer, .user = out};
+
+	*out = cut_map(g, o->weights.channels, can_change, &all, a);
+	return !out->joint || survey_walk(g, o, &hooks, used, states, exec, a, d);
+}
+
 /* ---- Shares of the error ---- */
 
 /* Weights or biases as numbers: codes times their scales. */
@@ -240,16 +287,22 @@ compress(Graph *g, const CompressOptions *o, const Samples *all, const Executor 
 	Graph *q = graph_new(g->arena, g->name);
 	bool shared = o->weights.sparsity > 0 && !o->weights.each_layer;
 	Shares shares;
-	WalkHooks hooks = {.options = options_of, .user = &shares};
+	WalkHooks hooks = {.options = shared ? options_of : NULL, .user = &shares};
+	CutMap cuts;
 	const Type *plan;
 	Emit e;
 
 	if (!of || (shared && !share_out(&shares, g, o, &used, states, exec, scratch, d)))
 		return NULL;
+	if (o->weights.channels > 0) {
+		if (!find_cuts(&cuts, g, o, &used, states, exec, scratch, d))
+			return NULL;
+		hooks.cuts = &cuts;
+	}
 	plan = o->weights.most ? plan_make(g, of, o->ranges, o->codes, g->arena) : plan_floats(g, g->arena);
 	emit_init(&e, q, g, plan, d);
 	add_inputs(&e, g, o);
-	if (!walk_nodes(g, &e, o, shared ? &hooks : NULL, &used, states, exec, r, d) || !add_outputs(&e, g, o))
+	if (!walk_nodes(g, &e, o, &hooks, &used, states, exec, r, d) || !add_outputs(&e, g, o))
 		return NULL;
 	r->used = used.n;
 	r->held_out = all->n < SAMPLES_TO_SPLIT ? 0 : held.n;

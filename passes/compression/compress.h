@@ -28,6 +28,9 @@ typedef struct {
 	const char *const *keep; /* layers or values that are computed in float */
 } CompressOptions;
 
+/* Whether a node is one that is computed in float because the options say so. */
+bool options_keep(const CompressOptions *o, const Node *n);
+
 /* What the graph's plain inputs are in a number of calls. */
 typedef struct {
 	const char *file;  /* for messages; NULL: there are no data, and the inputs below are made up */

@@ -490,30 +490,32 @@ solve_loss_without(const Problem *p, const double *w, const int32_t *column, int
 /* Work of judging blocks, above which several go at a time. */
 static const double most_judging = 2e10;
 
-/* The network without some of its columns. */
+/* A reader without some of its columns. */
 typedef struct {
 	size_t d, rows, blocks;
-	double *inverse;   /* d by d: of H on what is left, zero elsewhere */
+	double *inverse;   /* d by d: of H on what is left, zero elsewhere; or NULL */
 	double *w;         /* rows by d */
 	size_t *first, *at; /* of each block: its columns are at[first[b]] to at[first[b + 1]] */
 	double *m, *l, *y; /* room for one block */
+	double weight;
 } Blocks;
 
 static Blocks
-begin_blocks(const Problem *p, const double *target, int32_t rows, const int32_t *block,
-             int32_t n, Arena *a)
+begin_blocks(const BlockReader *from, int32_t n, Arena *a)
 {
-	Blocks b = {.d = (size_t)p->d, .rows = (size_t)rows, .blocks = (size_t)n};
+	Blocks b = {.d = (size_t)from->d, .rows = (size_t)from->rows, .blocks = (size_t)n,
+	            .weight = from->weight};
 	size_t widest = 0, used = 0;
 
-	b.inverse = arena_copy(a, p->inverse, b.d * b.d * sizeof *b.inverse);
-	b.w = arena_copy(a, target, b.rows * b.d * sizeof *b.w);
+	if (from->inverse)
+		b.inverse = arena_copy(a, from->inverse, b.d * b.d * sizeof *b.inverse);
+	b.w = arena_copy(a, from->w, b.rows * b.d * sizeof *b.w);
 	b.first = ARENA_ARRAY(a, size_t, b.blocks + 1);
 	b.at = ARENA_ARRAY(a, size_t, b.d + 1);
 	for (size_t k = 0; k < b.blocks; k++) {
 		b.first[k] = used;
 		for (size_t j = 0; j < b.d; j++)
-			if (block[j] == (int32_t)k)
+			if (from->block[j] == (int32_t)k)
 				b.at[used++] = j;
 		widest = used - b.first[k] > widest ? used - b.first[k] : widest;
 	}
@@ -534,7 +536,7 @@ factor_block(const Blocks *b, size_t k)
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < n; j++)
-			b->m[i * n + j] = b->inverse[at[i] * b->d + at[j]];
+			b->m[i * n + j] = b->inverse ? b->inverse[at[i] * b->d + at[j]] : i == j;
 	return factor(b->m, b->l, (int32_t)n) ? n : 0;
 }
 
@@ -562,7 +564,7 @@ loss_of_block(const Blocks *b, size_t k)
 		for (size_t i = 0; i < n; i++)
 			sum += b->y[i] * row[b->at[b->first[k] + i]];
 	}
-	return sum;
+	return b->weight * sum;
 }
 
 /* v becomes v less what the columns of block k have in common with it. */
@@ -581,12 +583,13 @@ take_block_off(const Blocks *b, size_t k, size_t n, double *v)
 static void
 drop_block(Blocks *b, size_t k, Arena *scratch)
 {
-	size_t n = factor_block(b, k);
+	size_t n = b->inverse ? factor_block(b, k) : 0;
 	const size_t *at = &b->at[b->first[k]];
 	Blocks old = *b;
 
 	/* The rows of the inverse change while others still need them. */
-	old.inverse = arena_copy(scratch, b->inverse, b->d * b->d * sizeof *b->inverse);
+	if (n > 0)
+		old.inverse = arena_copy(scratch, b->inverse, b->d * b->d * sizeof *b->inverse);
 	for (size_t r = 0; r < b->rows && n > 0; r++)
 		take_block_off(&old, k, n, &b->w[r * b->d]);
 	for (size_t i = 0; i < b->d && n > 0; i++)
@@ -594,41 +597,58 @@ drop_block(Blocks *b, size_t k, Arena *scratch)
 	for (size_t i = 0; i < b->first[k + 1] - b->first[k]; i++) {
 		for (size_t r = 0; r < b->rows; r++)
 			b->w[r * b->d + at[i]] = 0;
-		for (size_t j = 0; j < b->d; j++)
+		for (size_t j = 0; j < b->d && b->inverse; j++)
 			b->inverse[at[i] * b->d + j] = b->inverse[j * b->d + at[i]] = 0;
 	}
 }
 
-/* How many blocks go each time they are judged. */
-static int32_t
-drops_at_once(const Blocks *b, int32_t drop)
+/* Work of judging all blocks of a reader once. */
+static double
+work_of(const Blocks *b)
 {
 	double width = (double)b->d / (double)b->blocks;
-	double each = width * width * (width + (double)b->rows);
-	double rounds = most_judging / ((double)b->blocks * each);
 
+	return (double)b->blocks * width * width * (width + (double)b->rows);
+}
+
+/* How many blocks go each time they are judged. */
+static int32_t
+drops_at_once(const Blocks *b, int n, int32_t drop)
+{
+	double work = 0, rounds;
+
+	for (int i = 0; i < n; i++)
+		work += work_of(&b[i]);
+	rounds = most_judging / fmax(work, 1);
 	return rounds >= drop ? 1 : (int32_t)(drop / fmax(rounds, 1)) + 1;
 }
 
 void
-solve_drop_blocks(const Problem *p, const double *target, int32_t rows, const int32_t *block,
-                  int32_t n, int32_t drop, bool *gone, Arena *scratch)
+solve_drop_blocks(const BlockReader *reader, int readers, int32_t n, int32_t drop, bool *gone,
+                  Arena *scratch)
 {
-	Blocks b = begin_blocks(p, target, rows, block, n, scratch);
+	Blocks *b = ARENA_ARRAY(scratch, Blocks, readers + 1);
 	double *loss = ARENA_ARRAY(scratch, double, n + 1);
-	int32_t at_once = drops_at_once(&b, drop);
+	int32_t at_once;
 
+	for (int i = 0; i < readers; i++)
+		b[i] = begin_blocks(&reader[i], n, scratch);
+	at_once = drops_at_once(b, readers, drop);
 	memset(gone, 0, (size_t)n * sizeof *gone);
 	for (int32_t done = 0; done < drop;) {
-		for (int32_t k = 0; k < n; k++)
-			loss[k] = gone[k] ? HUGE_VAL : loss_of_block(&b, (size_t)k);
+		for (int32_t k = 0; k < n; k++) {
+			loss[k] = gone[k] ? HUGE_VAL : 0;
+			for (int i = 0; i < readers && !gone[k]; i++)
+				loss[k] += loss_of_block(&b[i], (size_t)k);
+		}
 		for (int32_t i = 0; i < at_once && done < drop; i++, done++) {
 			Arena *copy = arena_child(scratch);
 			int32_t best = 0;
 
 			for (int32_t k = 1; k < n; k++)
 				best = loss[k] < loss[best] ? k : best;
-			drop_block(&b, (size_t)best, copy);
+			for (int r = 0; r < readers; r++)
+				drop_block(&b[r], (size_t)best, copy);
 			gone[best] = true;
 			loss[best] = HUGE_VAL;
 			arena_free(copy);

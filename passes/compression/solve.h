@@ -92,13 +92,20 @@ int32_t solve_drop_order(const Problem *p, const double *target, const int32_t *
 double solve_loss_without(const Problem *p, const double *w, const int32_t *column, int32_t n,
                           Arena *scratch);
 
+/* A layer, or a group of one, that can do without blocks of its columns. */
+typedef struct {
+	int32_t d, rows;
+	const double *inverse; /* d by d: of H; NULL: columns are judged by their weights alone */
+	const double *w;       /* rows by d */
+	const int32_t *block;  /* the number of each column's; -1: the column stays */
+	double weight;         /* of its error, in that of all readers */
+} BlockReader;
+
 /*
- * Which blocks of columns `drop` of n to do without in all rows at once; sets `gone` for
- * those.  block[j] is the number of column j's.  Each time the one goes that the other
- * columns make up for best.
+ * Which blocks of columns `drop` of n to do without in all rows of all readers at once; sets
+ * `gone` for those.  Each time the one goes that the other columns make up for best.
  */
-void solve_drop_blocks(const Problem *p, const double *target, int32_t rows,
-                       const int32_t *block, int32_t n, int32_t drop, bool *gone,
+void solve_drop_blocks(const BlockReader *reader, int readers, int32_t n, int32_t drop, bool *gone,
                        Arena *scratch);
 
 /* The best weights of a row that is 0 where `keep` is false. */

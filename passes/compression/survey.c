@@ -5,7 +5,6 @@
 
 #include "passes/compression/judge.h"
 #include "passes/compression/samples.h"
-#include "passes/compression/walk.h"
 
 /* One sample in so many judges weights that the others choose. */
 enum { JUDGED = 4 };
@@ -48,6 +47,26 @@ look_at_layer(void *user, const Layer *l, const Moments *m, Arena *a)
 }
 
 bool
+survey_walk(Graph *g, const CompressOptions *options, const WalkHooks *hooks, const Samples *s,
+            const CallArray *states, const Executor *exec, Arena *a, Diag *d)
+{
+	Arena *work = arena_child(a);
+	CompressOptions floats = *options;
+	CompressReport report = {0};
+	Graph *to = graph_new(work, g->name);
+	bool ok;
+	Emit e;
+
+	floats.weights = (WeightOptions){0};
+	emit_init(&e, to, g, plan_floats(g, work), d);
+	for (int i = 0; i < g->inputs.n; i++)
+		e.map[g->inputs.v[i]->id] = graph_input(to, NULL, g->inputs.v[i]->type);
+	ok = walk_nodes(g, &e, &floats, hooks, s, states, exec, &report, d);
+	arena_free(work);
+	return ok;
+}
+
+bool
 survey_layers(Survey *out, Graph *g, const CompressOptions *options, const Samples *s,
               const CallArray *states, const Executor *exec, Arena *a, Diag *d)
 {
@@ -58,18 +77,10 @@ survey_layers(Survey *out, Graph *g, const CompressOptions *options, const Sampl
 	Judge judge;
 	Look look = {.out = out, .judge = &judge, .a = a};
 	WalkHooks hooks = {.look = look_at_layer, .user = &look};
-	CompressOptions floats = *options;
-	CompressReport report = {0};
-	Graph *to = graph_new(work, g->name);
-	Emit e;
 
 	*out = (Survey){.nshares = SHARES, .share = shares};
-	floats.weights = (WeightOptions){0};
-	emit_init(&e, to, g, plan_floats(g, work), d);
-	for (int i = 0; i < g->inputs.n; i++)
-		e.map[g->inputs.v[i]->id] = graph_input(to, NULL, g->inputs.v[i]->type);
 	ok = judge_begin(&judge, g, &judged, SHARES, exec, work, d) &&
-	     walk_nodes(g, &e, &floats, &hooks, &fit, states, exec, &report, d);
+	     survey_walk(g, options, &hooks, &fit, states, exec, work, d);
 	arena_free(work);
 	return ok;
 }

@@ -10,7 +10,7 @@
 #ifndef MCC_PASSES_COMPRESSION_SURVEY_H
 #define MCC_PASSES_COMPRESSION_SURVEY_H
 
-#include "passes/compression/compress.h"
+#include "passes/compression/walk.h"
 
 typedef struct {
 	const Node *n;
@@ -23,6 +23,10 @@ typedef struct Survey {
 	const double *share; /* growing */
 	VEC(LayerLoss) layers;
 } Survey;
+
+/* Shows hooks->look() each layer of the float network.  False when an error was reported. */
+bool survey_walk(Graph *g, const CompressOptions *options, const WalkHooks *hooks, const Samples *s,
+                 const CallArray *states, const Executor *exec, Arena *a, Diag *d);
 
 /* `s` and `states` are what the weights may be chosen from.  False when an error was
  * reported. */

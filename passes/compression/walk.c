@@ -28,7 +28,6 @@ typedef struct {
 	Stored *x0, *x;  /* by Value.id: in the float network, in the compressed one */
 	const Node *lacking; /* the layer that needs most samples more; NULL: none does */
 	size_t calls_wanted, places; /* by it; that it has seen */
-	const CutMap *cuts; /* NULL: no channels are cut */
 	int *uses;       /* by the same: uses as an input that are still to come */
 } Walk;
 
@@ -312,25 +311,6 @@ report_of(const Node *n, const NewWeights *weights, const WeightOptions *o, bool
 
 /* ---- The walk ---- */
 
-static bool
-is_named(const Node *n, const char *name)
-{
-	if (n->name && strcmp(n->name, name) == 0)
-		return true;
-	for (int i = 0; i < n->nouts; i++)
-		if (n->out[i] && strcmp(n->out[i]->name, name) == 0)
-			return true;
-	return false;
-}
-
-static bool
-is_kept(const Walk *w, const Node *n)
-{
-	for (int i = 0; i < w->options->nkeep; i++)
-		if (is_named(n, w->options->keep[i]))
-			return true;
-	return false;
-}
 
 /* Moments of d columns ask for this many times d places. */
 enum { PLACES_A_COLUMN = 2 };
@@ -388,7 +368,7 @@ choose_weights(Walk *w, const Node *n, const WeightOptions *o, Arena *a)
 	const Value *x = n->in[0];
 	const Type *coded = &w->main->plan[x->id];
 	NewWeights *out = ARENA_NEW(w->main->to->arena, NewWeights);
-	Cut cut = w->cuts ? cut_of(w->cuts, &l, o->channels, a) : (Cut){0};
+	Cut cut = w->hooks && w->hooks->cuts ? cut_of(w->hooks->cuts, &l, a) : (Cut){0};
 	Moments m = moments_collect(&l, w->calls, &w->x0[x->id].v, &w->x[x->id].v,
 	                            &w->main->map[x->id]->type,
 	                            weights_need_moments(&l, o, &cut), a);
@@ -414,7 +394,7 @@ walk_node(Walk *w, const Node *n)
 	Arena *a = arena_child(w->a);
 	WeightOptions o = w->hooks && w->hooks->options ? w->hooks->options(w->hooks->user, n)
 	                                                : w->options->weights;
-	bool asked = is_kept(w, n), integers = o.most > 0;
+	bool asked = options_keep(w->options, n), integers = o.most > 0;
 	bool in_float = asked || !integers || plan_kind(n) == KIND_FLOAT;
 	NewWeights *weights = NULL;
 	size_t before = w->main->bytes;
@@ -461,12 +441,7 @@ walk_nodes(Graph *g, Emit *main, const CompressOptions *options, const WalkHooks
 	          .report = report, .d = d, .a = arena_child(main->to->arena)};
 	int nodes = 0, done = 0;
 	bool ok = true;
-	CutMap cuts;
 
-	if (options->weights.channels > 0) {
-		cuts = cut_map(g, w.a);
-		w.cuts = &cuts;
-	}
 	w.x0 = ARENA_ARRAY(w.a, Stored, g->values.n + 1);
 	w.x = ARENA_ARRAY(w.a, Stored, g->values.n + 1);
 	w.uses = ARENA_ARRAY(w.a, int, g->values.n + 1);

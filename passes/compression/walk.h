@@ -15,6 +15,8 @@ typedef struct {
 	void (*look)(void *user, const Layer *l, const Moments *m, Arena *a);
 	/* What the weights of a layer are to become, when they are chosen. */
 	WeightOptions (*options)(void *user, const Node *n);
+	/* The channels that are cut, or NULL. */
+	const CutMap *cuts;
 	void *user;
 } WalkHooks;
 

@@ -395,22 +395,17 @@ drop_weights(Choice *c)
 /* ---- Cutting channels ---- */
 
 /* Without moments those go that have the smallest weights. */
-static void
-drop_smallest_blocks(const Choice *c, bool *gone)
+static const bool *
+choose_channels(const Choice *c)
 {
 	const Cut *cut = c->cut;
-	double *sum = ARENA_ARRAY(c->a, double, cut->n + 1);
+	bool *gone = ARENA_ARRAY(c->a, bool, cut->n + 1);
+	BlockReader r = {.d = c->l->columns, .rows = c->l->rows, .w = c->target,
+	                 .inverse = c->problem ? c->problem->inverse : NULL, .block = cut->block,
+	                 .weight = 1};
 
-	for (size_t i = 0; i < (size_t)c->l->rows * c->columns; i++)
-		sum[cut->block[i % c->columns]] += c->target[i] * c->target[i];
-	for (int32_t k = 0; k < cut->drop; k++) {
-		int32_t best = -1;
-
-		for (int32_t b = 0; b < cut->n; b++)
-			if (!gone[b] && (best < 0 || sum[b] < sum[best]))
-				best = b;
-		gone[best] = true;
-	}
+	solve_drop_blocks(&r, 1, cut->n, cut->drop, gone, c->a);
+	return gone;
 }
 
 static void
@@ -418,16 +413,14 @@ drop_channels(Choice *c)
 {
 	const Cut *cut = c->cut;
 	size_t n = (size_t)c->l->rows * c->columns;
-	bool *gone = ARENA_ARRAY(c->a, bool, cut->n + 1);
+	const bool *gone = cut->gone ? cut->gone : choose_channels(c);
 
-	if (c->problem)
-		solve_drop_blocks(c->problem, c->target, c->l->rows, cut->block, cut->n, cut->drop,
-		                  gone, c->a);
-	else
-		drop_smallest_blocks(c, gone);
 	c->keep = ARENA_ARRAY(c->a, bool, n + 1);
-	for (size_t i = 0; i < n; i++)
-		c->keep[i] = !gone[cut->block[i % c->columns]];
+	for (size_t i = 0; i < n; i++) {
+		int32_t block = cut->block[i % c->columns];
+
+		c->keep[i] = block < 0 || !gone[block];
+	}
 	fit_kept(c);
 }
 

@@ -2,7 +2,7 @@
 """Compresses networks and measures them on an emulated microcontroller: does what the
 cost model says is saved come off the flash and the cycles?
 
-    tests/bench/compress.py [--core m4] [--model lenet5]... [--recipe 80%]... [-O2]
+    tests/bench/compress.py [--core m4] [--model lenet5]... [--recipe 80%]... [-O2] [--layers]
 
 Each network is compressed by each recipe with the samples of ../shared/data (or those
 recorded with the model), compiled to C, built by gcc -O2 (-Os for -Os and -Oz) and run on
@@ -11,10 +11,13 @@ the core; the outputs have to be those of an object file for this machine.  `den
 
     flash, cycles   bytes, and millions of one inference, as measured
     of dense        both as a share of the dense network's
-    predicted       what they should be, by the estimates of `-Rpass=kernels`: the dense
-                    network's flash less what the estimates differ by, its cycles by their
-                    ratio; and by how many percent that is off
+    predicted       what they should be, by what `--report` estimates for the program: the
+                    dense network's, by the ratio of the estimates; and by how many percent
+                    that is off
     forms           the kernels of the layers
+
+With --layers each layer follows: its kernel, its cycles, the estimate of those, and by how
+many percent that is off.  --kernel=N takes the N-th kernel of each layer, for costs.def.
 
 Needs what tests/bench/mcu.py needs, and numpy; exits with 77 without.
 """
@@ -61,8 +64,8 @@ MODELS = {
     "vww": ("mlperf_vww_f32/model.tflite", None),
     "ic": ("mlperf_ic_f32/model.tflite", "cifar10j_calib512"),
 }
-REMARK = re.compile(r"kernels: (.*?): about (\d+) cycles .*? and (\d+) bytes of code, "
-                    r"(\d+) bytes of constants")
+TOTAL = re.compile(r"^flash about (\d+) bytes: .*; about (\d+) cycles$", re.M)
+STEP = re.compile(r"^ *(\d+) +\d+ +\d+ +\d+ (\S+): (.+)$", re.M)
 
 
 class Bench(mcu.Bench):
@@ -94,23 +97,26 @@ class Bench(mcu.Bench):
             raise harness.Failure(done.stderr.strip()[-300:])
         return path
 
+    def options(self, core):
+        return [*emulated.CORES[core].split(), "-fprefix=model", "-O" + self.args.level,
+                f"-fkernel={self.args.kernel}"]
+
     def estimates(self, model, core, folder):
-        """Cycles, bytes, and the kernels with the layers that have them."""
-        command = [self.args.mcc, "-w", *emulated.CORES[core].split(), "-O" + self.args.level,
-                   "-Rpass=kernels", model, "-o", os.path.join(folder, "estimate.c")]
-        found = REMARK.findall(harness.run(command).stderr)
-        forms = collections.Counter(f[0] for f in found)
-        return (sum(int(f[1]) for f in found), sum(int(f[2]) + int(f[3]) for f in found),
-                ", ".join(f"{n} {k}" if n > 1 else k for k, n in forms.items()))
+        """Bytes and cycles of the program, and the name, kernel and cycles of each step."""
+        command = [self.args.mcc, "-w", *self.options(core), "--report", model,
+                   "-o", os.path.join(folder, "estimate.c")]
+        text = harness.run(command).stdout
+        total = TOTAL.search(text)
+        steps = [(n, k, int(c)) for c, n, k in STEP.findall(text) if k != "copy"]
+        return int(total.group(1)), int(total.group(2)), steps
 
     def run(self, name, recipe, core):
-        """Flash, cycles, their estimates, and the kernels."""
+        """Flash and cycles, the estimates of them, the steps, and the cycles of each."""
         folder = os.path.join(self.folder, re.sub(r"\W", "_", f"{name}_{recipe}_{core}"))
         os.mkdir(folder)
         model = self.compress(name, recipe, folder)
         opt = "-Os" if self.args.level in "sz" else "-O2"
-        options = emulated.CORES[core].split() + ["-fprefix=model", "-O" + self.args.level]
-        source, header = harness.compile_model(self.args.mcc, model, folder, options)
+        source, header = harness.compile_model(self.args.mcc, model, folder, self.options(core))
         interface, inputs, wanted = emulated.host_outputs(self.args, model, folder, None, header)
         main = os.path.join(folder, "main.c")
         emulated.write_main(main, interface, inputs, os.path.basename(header))
@@ -119,8 +125,30 @@ class Bench(mcu.Bench):
             if result["outputs"].get(f"out{k}") != y.tobytes().hex():
                 raise harness.Failure(f"output {k} differs from this machine's")
         flash = mcu.flash_of(result) - self.empty_flash(core, "gcc", opt) - sum(x.nbytes for x in inputs)
-        cycles, size, forms = self.estimates(model, core, folder)
-        return flash, result["regions"][0]["cycles"], size, cycles, forms
+        size, cycles, steps = self.estimates(model, core, folder)
+        each = self.cycles_of_calls(main, source, folder, core, opt) if self.args.layers else []
+        return flash, result["regions"][0]["cycles"], size, cycles, steps, each
+
+    def cycles_of_calls(self, main, source, folder, core, opt):
+        """The cycles of each call, by the text of it."""
+        calls = mcu.mark_calls(source)
+        text = re.sub(r"\bmcu_(begin|end)\([^)]*\);", "", open(main).read())
+        with open(main, "w") as f:
+            f.write(text)
+        regions = mcu.simulate(self.sim, core, "gcc", [main, source], folder, opt)["regions"]
+        return [(call, r["cycles"]) for call, r in zip(calls, regions)]
+
+    def print_layers(self, steps, calls):
+        at = 0
+        for name, kernel, estimate in steps:
+            while at < len(calls) and mcu.c_name(name) not in calls[at][0]:
+                at += 1
+            if at == len(calls):
+                return
+            cycles = calls[at][1]
+            at += 1
+            print(f"    {name[-24:]:24} {kernel:32} {cycles:9} {estimate:9} "
+                  f"{100 * (estimate / cycles - 1):+4.0f}%", flush=True)
 
     def print_model(self, name, core):
         dense = None
@@ -132,10 +160,13 @@ class Bench(mcu.Bench):
                 self.good = False
                 continue
             dense = dense or r
-            flash, cycles = dense[0] - dense[2] + r[2], dense[1] * r[3] / dense[3]
+            kernels = collections.Counter(kernel for _, kernel, _ in r[4])
+            forms = ", ".join(f"{n} {k}" if n > 1 else k for k, n in kernels.items())
+            flash, cycles = round(dense[0] * r[2] / dense[2]), dense[1] * r[3] / dense[3]
             print(f"{name:8} {recipe:12} {r[0]:7} {r[1] / 1e6:8.3f}  {r[0] / dense[0]:5.2f} "
                   f"{r[1] / dense[1]:5.2f}  {flash:7} {100 * (flash / r[0] - 1):+4.0f}% "
-                  f"{cycles / 1e6:8.3f} {100 * (cycles / r[1] - 1):+4.0f}%  {r[4]}", flush=True)
+                  f"{cycles / 1e6:8.3f} {100 * (cycles / r[1] - 1):+4.0f}%  {forms}", flush=True)
+            self.print_layers(r[4], r[5])
 
 
 def main():
@@ -146,6 +177,8 @@ def main():
     p.add_argument("--model", action="append", choices=MODELS)
     p.add_argument("--recipe", action="append", choices=RECIPES)
     p.add_argument("-O", dest="level", default="2", choices=list("0123sz"))
+    p.add_argument("--layers", action="store_true", help="print each layer too")
+    p.add_argument("--kernel", type=int, default=1, help="the N-th kernel of each layer")
     args = p.parse_args()
     args.mcc = os.path.abspath(args.mcc)
 

@@ -492,6 +492,23 @@ def check_refusal(args, data, message):
     return None
 
 
+# ---- Names of layers ----
+
+def check_names(args):
+    """The first of the names that a converter joined names the layer, if it names one only."""
+    names = ["x", "a/Relu;a/BiasAdd", "b/Relu;b/BiasAdd", "b/Relu;c/BiasAdd", "y"]
+    data = model([tensor(name, [2], F32) for name in names],
+                 [op(k % 2, [k], [k + 1]) for k in range(4)], [47, 108], [])
+    with harness.scratch_folder() as folder:
+        path = os.path.join(folder, "model.tflite")
+        with open(path, "wb") as f:
+            f.write(data)
+        done = harness.run([args.mcc, path, "-E"])
+    got = re.findall(r' as "([^"]*)"', done.stdout)
+    want = ["a/Relu", "b/Relu;b/BiasAdd", "b/Relu;c/BiasAdd", "y"]
+    return None if got[:4] == want else f"layers are {got}, not {want}: {done.stderr[:300]}"
+
+
 # ---- Builds of TFLite that round once ----
 
 def multiplier(d):
@@ -791,6 +808,11 @@ def main():
         failed += error is not None
         if error:
             print(f"{name}: {error}", flush=True)
+    error = check_names(args)
+    total += 1
+    failed += error is not None
+    if error:
+        print(f"names of layers: {error}", flush=True)
     print(f"{total - failed} of {total} models pass")
     return 1 if failed else 0
 

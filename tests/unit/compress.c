@@ -677,11 +677,18 @@ static const struct {
 	 "  %4 = gemm(%3, %f) {trans_b=true}\n  return %4\n", 2},
 	/* not what somebody else looks at too */
 	{"  %2 = conv(%1, %v)\n  return %2, %1\n", 4},
-	{"  %2 = conv(%1, %v)\n  %3 = conv(%1, %v) {activation=relu}\n  %4 = add(%2, %3)\n  return %4\n", 4},
-	{"  %2 = sigmoid(%1)\n  %3 = add(%1, %2)\n  %4 = conv(%3, %v)\n  return %4\n", 4},
+	/* what two layers read, from both of them */
+	{"  %2 = conv(%1, %v)\n  %3 = conv(%1, %v) {activation=relu}\n  %4 = add(%2, %3)\n  return %4\n", 2},
+	/* what sums tie, together */
+	{"  %2 = sigmoid(%1)\n  %3 = add(%1, %2)\n  %4 = conv(%3, %v)\n  return %4\n", 2},
+	{"  %u: f32[4,4,1,1] = const [0.5, -0.6, 0.7, 0.2, 0.9, 0.8, -0.1, 0.3, 0.1, 0.2, 0.3, 0.4, "
+	 "0.6, -0.3, 0.2, 0.1]\n  %2 = conv(%1, %u)\n  %3 = add(%1, %2)\n"
+	 "  %4 = conv(%3, %v)\n  return %4\n", 2},
+	/* not where they meet a value that stays */
+	{"  %2 = sigmoid(%1)\n  %3 = conv(%2, %v)\n  %4 = add(%1, %2)\n  return %3, %4\n", 4},
 };
 
-START_TEST(channels_that_one_layer_reads_are_cut)
+START_TEST(channels_that_layers_alone_read_are_cut)
 {
 	ck_assert_int_eq(channels_left(cuts[_i].middle, DT_I8), cuts[_i].left);
 	ck_assert_int_eq(channels_left(cuts[_i].middle, DT_F32), cuts[_i].left);
@@ -867,7 +874,7 @@ main(void)
 	tcase_add_test(tc, the_same_samples_give_the_same_graph);
 	tcase_add_test(tc, layers_that_are_named_stay_float);
 	tcase_add_test(tc, what_has_no_integer_form_stays_float_with_a_warning);
-	tcase_add_loop_test(tc, channels_that_one_layer_reads_are_cut, 0, COUNT(cuts));
+	tcase_add_loop_test(tc, channels_that_layers_alone_read_are_cut, 0, COUNT(cuts));
 	tcase_add_loop_test(tc, more_goes_where_it_costs_less, 1, 10);
 	tcase_add_test(tc, what_costs_nothing_goes_first);
 	tcase_add_loop_test(tc, layers_that_hardly_count_lose_more, 0, 4);

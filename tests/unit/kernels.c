@@ -290,14 +290,35 @@ check_channels(const Conv *c, const Node *n, const Layer *l)
 		{.name = "mve", .vector_bytes = 16, .vector_registers = 8, .isa = ISA_ARM_MVE},
 		{.name = "avx512 vnni", .vector_bytes = 64, .vector_registers = 32,
 		 .isa = ISA_X86_VNNI},
+		{.name = "neon", .vector_bytes = 16, .vector_registers = 32, .isa = ISA_ARM_NEON},
+		{.name = "neon dot", .vector_bytes = 16, .vector_registers = 32,
+		 .isa = ISA_ARM_NEON | ISA_ARM_DOT},
 	};
 	ChannelConv conv = channel_conv_of_int8(c);
 
 	for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
 		ChannelShape s;
 
-		if (channel_shape(&conv, &machines[m], &s) > 0)
-			expect_same(channel_lower(arena, &conv, &s), machines[m].name, n, l);
+		if (channel_shape(&conv, &machines[m], &s) == 0)
+			continue;
+		expect_same(channel_lower(arena, &conv, &s), machines[m].name, n, l);
+		s.copied = !s.copied;
+		s.pixels = 1 + draw(s.pixels);
+		expect_same(channel_lower(arena, &conv, &s), "another block", n, l);
+	}
+}
+
+/* Sums of sixteen products, and outputs by vectors. */
+static void
+check_dots(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		DotsShape s = {.pixels = pixels, .channels = 1 << draw(3), .unroll = draw(12),
+		               .chunk = 1 + draw(30)};
+
+		s.body = 1 + draw(s.unroll < 3 ? s.unroll + 1 : 3);
+		expect_same(dots_lower(arena, c, &s),
+		            arena_printf(arena, "dots %dx%d", pixels, s.channels), n, l);
 	}
 }
 
@@ -383,11 +404,13 @@ check_sparse(const Conv *c, const Node *n, const Layer *l)
 				continue;
 			expect_same(sparse_lower(arena, c, &s), planes ? "planes" : "sparse", n, l);
 		}
-	for (int pixels = 1; pixels <= 4 && quads_fits(c); pixels++) {
+	for (int pixels = 1; pixels <= 4; pixels++) {
 		QuadShape s = {.pixels = pixels, .unit = 1 << draw(3),
 		               .strip = draw(2) ? 1 + draw(c->out_h) : 0};
 
-		expect_same(quads_lower(arena, c, &s), "blocks", n, l);
+		s.window = s.strip && draw(2);
+		if (quads_fits(c, &s))
+			expect_same(quads_lower(arena, c, &s), "blocks", n, l);
 	}
 	for (int channels = 1; channels <= 8 && unrolled_fits(c); channels++) {
 		UnrolledShape s = {.channels = channels, .dsp = draw(2)};
@@ -413,6 +436,8 @@ check_node(const Node *n, const Layer *l)
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
 	check_channels(&c, n, l);
+	if (dots_fits(&c))
+		check_dots(&c, n, l);
 	if (scalar_fits_dual(&c))
 		check_dual(&c, n, l);
 	if (braid_sums(&c))
@@ -490,15 +515,19 @@ START_TEST(winograd_has_the_reference_bytes)
 		l.kh = l.kw = 3;
 		l.h += draw(12);
 		l.w += draw(12);
-		l.sy = l.sx = l.dy = l.dx = 1;
+		l.dy = l.dx = 1;
+		l.sy = l.sx = 1 + draw(2);
 		n = make_conv(&l);
 		if (!n)
 			continue;
 		ck_assert(conv_read(&c, arena, n));
-		ck_assert(winograd_fits(&c));
-		for (int pairs = 0; pairs < 2; pairs++) {
-			WinogradShape s = {.pairs = pairs, .tiles = 1 + draw(4), .in_order = draw(2),
+		for (int i = 0; i < 6; i++) {
+			bool pairs = i % 2;
+			WinogradShape s = {.tile = 2 + i / 2, .pairs = pairs, .tiles = 1 + draw(4),
+			                   .body = 4 * draw(5), .in_order = draw(2),
 			                   .parts = !pairs && draw(2)};
+
+			ck_assert(winograd_fits(&c, s.tile));
 
 			expect_same(winograd_lower(arena, &c, &s), "winograd", n, &l);
 		}
@@ -520,7 +549,8 @@ START_TEST(winograd_refuses_large_sums)
 		ck_assert(conv_read(&c, arena, make_conv(&l)));
 		for (int32_t i = 0; i < c.oc; i++)
 			most = c.channel[i].hi > most ? c.channel[i].hi : most;
-		ck_assert_int_eq(winograd_fits(&c), most < 1 << 25);
+		ck_assert_int_eq(winograd_fits(&c, 4), most < 1 << 25);
+		ck_assert(winograd_fits(&c, 3) && winograd_fits(&c, 2));
 	}
 }
 END_TEST
@@ -551,7 +581,7 @@ START_TEST(sums_have_the_reference_bytes)
 		if (f)
 			expect_same_sum(f, n);
 		kernels += f != NULL;
-		f = vector_sum_lower(arena, n, &(SumShape){.at_once = 4 << draw(3), .powers = draw(2)});
+		f = vector_sum_lower(arena, n, 4 << draw(3), (ScaleForm)draw(3));
 		if (f)
 			expect_same_sum(f, n);
 		vectors += f != NULL;
@@ -728,18 +758,21 @@ int
 main(void)
 {
 	Suite *s = suite_create("kernels");
-	TCase *tc = tcase_create("kernels");
+	TCase *tc = tcase_create("kernels"), *winograd = tcase_create("winograd");
 
+	tcase_set_timeout(winograd, 300);
+	tcase_add_checked_fixture(winograd, setup, teardown);
+	tcase_add_loop_test(winograd, winograd_has_the_reference_bytes, 0, 6);
+	tcase_add_test(winograd, winograd_refuses_large_sums);
+	suite_add_tcase(s, winograd);
 	tcase_set_timeout(tc, 300);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, convolutions_have_the_reference_bytes, 0, 6);
 	tcase_add_loop_test(tc, depthwise_convolutions_have_the_reference_bytes, 0, 3);
-	tcase_add_loop_test(tc, winograd_has_the_reference_bytes, 0, 4);
 	tcase_add_loop_test(tc, packed_weights_have_the_reference_bytes, 0, 4);
 	tcase_add_loop_test(tc, palettes_have_the_reference_bytes, 0, 6);
 	tcase_add_loop_test(tc, sparse_weights_have_the_reference_bytes, 0, 5);
 	tcase_add_test(tc, one_weight_has_the_reference_bytes);
-	tcase_add_test(tc, winograd_refuses_large_sums);
 	tcase_add_test(tc, braids_hold_the_largest_sums);
 	tcase_add_test(tc, sums_have_the_reference_bytes);
 	tcase_add_test(tc, products_have_the_reference_bytes);

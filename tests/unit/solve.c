@@ -279,27 +279,38 @@ error_without(const Problem *p, const double *target, const bool *gone)
 	return sum;
 }
 
-/* One after the other, each time the best of those that are left. */
+enum { READERS = 2 };
+
+/* One after the other, each time the best of those that are left: of one reader, or of two
+ * whose errors count differently. */
 START_TEST(blocks_go_for_what_they_cost_all_rows)
 {
-	Problem p = make_problem(0.3);
+	static const double weight[READERS] = {1, 3};
+	Problem p[READERS] = {make_problem(0.3), make_problem(0.6)};
 	bool gone[BLOCKS], greedy[BLOCKS] = {false};
-	double target[ROWS * D];
+	double target[READERS][ROWS * D];
+	BlockReader r[READERS];
+	int readers = 1 + _i % READERS;
 
 	seed += (uint32_t)_i * 77u;
-	for (int r = 0; r < ROWS; r++)
-		make_row(target + r * D);
+	for (int k = 0; k < READERS; k++) {
+		for (int i = 0; i < ROWS; i++)
+			make_row(target[k] + i * D);
+		r[k] = (BlockReader){.d = D, .rows = ROWS, .inverse = p[k].inverse, .w = target[k],
+		                     .block = block_of, .weight = weight[k]};
+	}
 	for (int drop = 1; drop < BLOCKS; drop++) {
 		double least = HUGE_VAL;
 		int best = -1;
 
 		for (int b = 0; b < BLOCKS; b++) {
-			double e;
+			double e = 0;
 
 			if (greedy[b])
 				continue;
 			greedy[b] = true;
-			e = error_without(&p, target, greedy);
+			for (int k = 0; k < readers; k++)
+				e += weight[k] * error_without(&p[k], target[k], greedy);
 			greedy[b] = false;
 			if (e < least) {
 				least = e;
@@ -307,10 +318,25 @@ START_TEST(blocks_go_for_what_they_cost_all_rows)
 			}
 		}
 		greedy[best] = true;
-		solve_drop_blocks(&p, target, ROWS, block_of, BLOCKS, drop, gone, arena);
+		solve_drop_blocks(r, readers, BLOCKS, drop, gone, arena);
 		for (int b = 0; b < BLOCKS; b++)
 			ck_assert_int_eq(gone[b], greedy[b]);
 	}
+}
+END_TEST
+
+/* Without moments the smallest weights go, and columns without a block stay. */
+START_TEST(blocks_without_moments_go_by_their_weights)
+{
+	static const double w[6] = {0.1, 3, 0.5, 0.5, 0.2, 9};
+	static const int32_t block[6] = {0, 0, 1, 1, 2, -1};
+	BlockReader r = {.d = 6, .rows = 1, .w = w, .block = block, .weight = 1};
+	bool gone[3];
+
+	solve_drop_blocks(&r, 1, 3, 2, gone, arena);
+	ck_assert(!gone[0]);
+	ck_assert(gone[1]);
+	ck_assert(gone[2]);
 }
 END_TEST
 
@@ -413,6 +439,7 @@ main(void)
 	tcase_add_test(tc, weights_are_dropped_for_what_they_cost);
 	tcase_add_test(tc, blocks_keep_as_many_as_they_must);
 	tcase_add_loop_test(tc, blocks_go_for_what_they_cost_all_rows, 0, 8);
+	tcase_add_test(tc, blocks_without_moments_go_by_their_weights);
 	tcase_add_test(tc, degenerate_moments_are_damped);
 	tcase_add_loop_test(tc, no_palette_is_better_than_the_one_that_is_found, 0, 6);
 	tcase_add_test(tc, rounded_colors_are_few_and_ascending);

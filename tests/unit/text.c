@@ -326,6 +326,25 @@ START_TEST(a_broken_graph_can_be_printed)
 }
 END_TEST
 
+START_TEST(people_read_the_range_of_many_scales)
+{
+	float scale[5] = {0.5F, 0.25F, 4.0F, 1.0F, 2.0F};
+	int32_t zero[5] = {0, 0, 0, 0, 0};
+	Quant q = {.scale = scale, .zero = zero, .n = 4, .axis = 0};
+	Type t = {.dtype = DT_I8, .rank = 2, .dim = {4, 9}, .q = &q};
+	Str exact;
+
+	ck_assert_str_eq(type_text(arena, &t), "i8[4,9] q[0](0.5, 0.25, 4.0, 1.0)");
+	q.n = t.dim[0] = 5;
+	ck_assert_str_eq(type_text(arena, &t), "i8[5,9] q[0](0.25 to 4.0)");
+	zero[3] = -7;
+	ck_assert_str_eq(type_text(arena, &t), "i8[5,9] q[0](0.25 to 4.0)(-7 to 0)");
+	str_init(&exact, arena);
+	type_print(&exact, &t);
+	ck_assert_str_eq(exact.s, "i8[5,9] q[0](0.5, 0.25, 4.0, 1.0, 2.0)(0, 0, 0, -7, 0)");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -344,6 +363,7 @@ main(void)
 	tcase_add_test(tc, the_verifier_accepts_a_correct_graph);
 	tcase_add_loop_test(tc, the_verifier_sees_broken_rules, 0, 13);
 	tcase_add_test(tc, a_broken_graph_can_be_printed);
+	tcase_add_test(tc, people_read_the_range_of_many_scales);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
