@@ -5,7 +5,9 @@
 #include "codegen/llvm/llvm.h"
 #include "driver/guard.h"
 #include "driver/help.h"
+#include "driver/names.h"
 #include "frontend/onnx/onnx.h"
+#include "frontend/openvino/openvino.h"
 
 typedef struct {
 	Options options;
@@ -43,6 +45,7 @@ read_command_line(void *arg)
 		return;
 	/* Warnings about options obey the options, wherever they stand. */
 	options_init_diag(&c->options, &c->diag, c->arena);
+	c->options.request.only_c = output_kind(&c->options) == OUTPUT_C;
 	target_resolve(c->arena, &c->options.request, &c->options.machine, &c->diag);
 	c->check(&c->options);
 	c->ok = c->diag.errors == 0;
@@ -52,6 +55,7 @@ static void
 put_supported_ops(Str *s)
 {
 	OnnxSupported op;
+	OvSupported layer;
 
 	str_puts(s, "ONNX operators and the opsets whose rules are known:\n");
 	for (int i = 0; onnx_supported(i, &op); i++) {
@@ -61,6 +65,9 @@ put_supported_ops(Str *s)
 		else
 			str_puts(s, " and later\n");
 	}
+	str_puts(s, "OpenVINO layers and the opsets that brought them in a form that is known:\n");
+	for (int i = 0; ov_supported(i, &layer); i++)
+		str_printf(s, "  %s %d\n", layer.name, layer.since);
 }
 
 static void

@@ -319,11 +319,27 @@ put_load(CFunc *f, Str *s, const Expr *e)
 	str_putc(s, ')');
 }
 
+/* Bytes as they are. */
+static void
+put_copy(CFunc *f, Str *s, const Stmt *st)
+{
+	f->file->uses.dot = true;
+	str_printf(s, "%s(", helper_name(f->file, HELPER_COPY16, DT_I32, DT_I32));
+	put_place(f, s, st->buf, st->index);
+	str_puts(s, ", ");
+	put_place(f, s, st->value->u.buf, st->value->arg[0]);
+	str_puts(s, ");");
+}
+
 void
 vector_store_print(CFunc *f, Str *s, const Stmt *st)
 {
 	const Expr *value = st->value;
 
+	if (value->kind == E_LOAD && value->type == DT_I8) {
+		put_copy(f, s, st);
+		return;
+	}
 	/* The function for narrow elements converts them. */
 	if (value->kind == E_CVT && st->buf->elem != DT_F32)
 		value = value->arg[0];

@@ -48,7 +48,8 @@ is_fast(const Conv *c)
 Scale
 scale_begin(LowerCtx *cx, const Conv *c)
 {
-	Scale s = {.fast = is_fast(c), .single = cx->single_rounding, .uniform = is_uniform(c),
+	bool single = cx->single_rounding || dot_sum_type(c->n) == DT_I64;
+	Scale s = {.fast = is_fast(c), .single = single, .uniform = is_uniform(c),
 	           .y_zero = c->y_zero, .range = c->range};
 
 	s.twice = s.fast;

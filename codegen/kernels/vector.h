@@ -113,6 +113,40 @@ bool channel_is_direct(const ChannelConv *c, const ChannelShape *shape);
 /* With one group, or depthwise with as many outputs as inputs (vector_channels.c). */
 LFunc *channel_lower(Arena *a, const ChannelConv *c, const ChannelShape *shape);
 
+/* How sums become outputs, vector by vector of neighbouring channels (vector_outputs.c). */
+typedef struct {
+	LowerCtx *cx;
+	const Conv *c;
+	VectorScale scale;
+	int lanes;
+	LBuf *start, *multipliers, *shifts, *more; /* the last three NULL: all channels have
+	                                            * the same */
+} ChannelOutputs;
+
+/* Whether there is a vector of so many channels, and all are scaled by less than a half. */
+bool channel_outputs_fit(const Conv *c, int lanes);
+
+/* By the operations of MVE where they fit. */
+ChannelOutputs channel_outputs_begin(LowerCtx *cx, const Conv *c, int lanes);
+
+/* Stores `count` channels, at least a vector, from `first` on, of some pixels, whose sums of
+ * i32 have `width` elements a pixel; y_at is where the outputs of the first pixel start. */
+void channel_outputs_store(const ChannelOutputs *o, LBuf *sums, int32_t width, Expr *y_at,
+                           Expr *first, int32_t count, int pixels);
+
+typedef struct {
+	int pixels, channels; /* up to 4; 1, 2 or 4 */
+	int32_t unroll; /* most vectors of a window that have no loop */
+	int body;       /* vectors at a time in that; up to unroll + 1 */
+	int32_t chunk;  /* about so many channels are summed before outputs are made */
+} DotsShape;
+
+/* Convolutions with one group for sums of sixteen products, and their cycles with MVE
+ * (vector_dot.c). */
+bool dots_fits(const Conv *c);
+LFunc *dots_lower(Arena *a, const Conv *c, const DotsShape *shape);
+int64_t dots_cost(const Conv *c, const DotsShape *shape);
+
 /* A sum or difference of int8 tensors of one shape, so many elements at a time; NULL where
  * n is none. */
 LFunc *vector_sum_lower(Arena *a, const Node *n, int lanes, ScaleForm form);

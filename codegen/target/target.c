@@ -88,7 +88,7 @@ target_needs_llvm(Resolver *r, const char *what, int version)
 	int have = llvm_major_version();
 
 	/* Without LLVM only C can be written, which does not need it. */
-	if (version <= have || have == 0)
+	if (version <= have || have == 0 || r->request->only_c)
 		return true;
 	return USAGE(r, "%s needs LLVM %d, but this mcc has LLVM %s", what, version,
 	             llvm_version(r->arena));
@@ -468,6 +468,13 @@ take_native(Resolver *r)
 }
 
 /* CPU and architecture where one name says all: -march of x86, -mmcu of AVR. */
+/* Whether the extensions of cpus.def are bits of ISA_x. */
+static bool
+cpus_name_isa(Family family)
+{
+	return family == FAMILY_X86 || family == FAMILY_XTENSA;
+}
+
 static bool
 resolve_plain(Resolver *r)
 {
@@ -487,7 +494,7 @@ resolve_plain(Resolver *r)
 	r->out->llvm.cpu = target_info[r->id].cpu;
 	if (q->target && is_level_of_x86(q->target))
 		r->out->llvm.cpu = q->target;
-	if (family == FAMILY_X86)
+	if (cpus_name_isa(family))
 		r->out->facts.isa |= target_find_cpu(r->out->llvm.cpu,
 		                                     strlen(r->out->llvm.cpu))->extensions;
 	if (is_native(q))
@@ -503,7 +510,7 @@ resolve_plain(Resolver *r)
 	if (!info)
 		return false;
 	r->out->llvm.cpu = info->name;
-	if (family == FAMILY_X86)
+	if (cpus_name_isa(family))
 		r->out->facts.isa |= info->extensions;
 	return (!is_arm64 || resolve_suffixes(r, option, cpu)) && target_apply_attrs(r);
 }
@@ -694,7 +701,7 @@ target_print_all(Str *s)
 
 		str_printf(s, "  %-15s %-13s %-26s %s", t->name, t->cpu, t->triple, t->text);
 		if (t->llvm > llvm_major_version())
-			str_printf(s, " (needs LLVM %d)", t->llvm);
+			str_printf(s, " (only C; the rest needs LLVM %d)", t->llvm);
 		str_putc(s, '\n');
 	}
 }

@@ -33,6 +33,7 @@ typedef struct {
 	int nflags;
 	bool thumb, arm;        /* -mthumb, -marm */
 	LlvmReloc reloc;
+	bool only_c;            /* LLVM is not asked for code: what it does not know can be */
 } TargetRequest;
 
 typedef struct {

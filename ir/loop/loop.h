@@ -21,8 +21,8 @@
  * its operands have as many lanes, and `splat` makes a vector of a scalar.  A load or store
  * of a vector takes as many neighbouring elements, all of which are loaded before any is
  * stored.  Vectors of other types exist only where a narrow integer is loaded and at once
- * converted to i32 or the other way round, and as the condition of a select, which is a
- * comparison.  There are no vectors in calls, `bits` and `dot`, and no integer division.
+ * converted to i32 or the other way round, where DOT_ELEMENTS of i8 are copied to a buffer
+ * of scratch or local memory, and as the condition of a select, which is a comparison.  There are no vectors in calls, `bits` and `dot`, and no integer division.
  */
 #ifndef MCC_IR_LOOP_LOOP_H
 #define MCC_IR_LOOP_LOOP_H

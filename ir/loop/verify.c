@@ -496,6 +496,14 @@ check_set(Verifier *v, const Stmt *s)
 	return check_expr(v, s->value, 0) && has_var_type(v, s->value, s->var);
 }
 
+/* A copy of bytes to memory of the function's own, which the source does not overlap. */
+static bool
+may_copy(const Expr *load, const LBuf *to)
+{
+	return load->type == DT_I8 && load->lanes == DOT_ELEMENTS && load->u.buf != to &&
+	       (to->role == LBUF_SCRATCH || to->role == LBUF_LOCAL);
+}
+
 static bool
 check_store(Verifier *v, const Stmt *s)
 {
@@ -506,6 +514,7 @@ check_store(Verifier *v, const Stmt *s)
 	return check_typed(v, s->index, DT_IDX, "the index") &&
 	       check_expr(v, s->value, 0) && has_lane_type(v, s->value, s->buf->elem, "the value") &&
 	       (!s->value->lanes || s->value->kind != E_LOAD || is_lane_type(s->value->type) ||
+	        may_copy(s->value, s->buf) ||
 	        fail(v, "a vector of %s is copied", type_name(s->value->type)));
 }
 

@@ -308,6 +308,20 @@ check_channels(const Conv *c, const Node *n, const Layer *l)
 	}
 }
 
+/* Sums of sixteen products, and outputs by vectors. */
+static void
+check_dots(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int pixels = 1; pixels <= 4; pixels++) {
+		DotsShape s = {.pixels = pixels, .channels = 1 << draw(3), .unroll = draw(12),
+		               .chunk = 1 + draw(30)};
+
+		s.body = 1 + draw(s.unroll < 3 ? s.unroll + 1 : 3);
+		expect_same(dots_lower(arena, c, &s),
+		            arena_printf(arena, "dots %dx%d", pixels, s.channels), n, l);
+	}
+}
+
 static void
 check_dual(const Conv *c, const Node *n, const Layer *l)
 {
@@ -437,6 +451,8 @@ check_node(const Node *n, const Layer *l)
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
 	check_channels(&c, n, l);
+	if (dots_fits(&c))
+		check_dots(&c, n, l);
 	if (scalar_fits_dual(&c))
 		check_dual(&c, n, l);
 	if (braid_sums(&c))

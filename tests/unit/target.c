@@ -87,6 +87,18 @@ START_TEST(names_triples_and_levels_are_targets)
 }
 END_TEST
 
+START_TEST(c_needs_no_llvm_that_knows_the_target)
+{
+	Machine m = resolve(R(.target = "xtensa", .cpu = "esp32", .only_c = true));
+
+	ck_assert_str_eq(m.facts.name, "xtensa");
+	ck_assert_int_eq(m.facts.int_bytes, 4);
+	ck_assert(m.facts.isa & ISA_MUL && m.facts.isa & ISA_FLOAT);
+	if (llvm_major_version() < 22)
+		expect_error(R(.target = "xtensa"), "the target xtensa needs LLVM 22");
+}
+END_TEST
+
 START_TEST(extensions_follow_the_cpu)
 {
 	Machine m = resolve(R(.cpu = "cortex-m33+nodsp", .float_abi = "softfp"));
@@ -284,6 +296,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, flags_of_a_firmware_build_name_the_target);
 	tcase_add_test(tc, names_triples_and_levels_are_targets);
+	tcase_add_test(tc, c_needs_no_llvm_that_knows_the_target);
 	tcase_add_test(tc, extensions_follow_the_cpu);
 	tcase_add_test(tc, what_cannot_be_says_what_could);
 	suite_add_tcase(s, tc);
