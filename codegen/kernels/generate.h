@@ -55,9 +55,10 @@ LFunc *taps_lower(Arena *a, const Conv *c, bool whole);
 
 /* Pixels by output channels at a time. */
 typedef struct {
-	int pixels, channels; /* up to 4; of a depthwise convolution one channel */
+	int pixels, channels; /* up to 5 by 4; of a depthwise convolution one channel */
 	int body;             /* steps in the body of the loop over a row of the kernel */
 	int unroll;           /* depthwise kernels of up to so many taps have no loop over rows */
+	int32_t strip;        /* output rows that are buffered at a time; 0: one, in a ring */
 	bool vectors;         /* sixteen products at once; not depthwise */
 	bool dual;            /* two channels, whose weights share words; not depthwise */
 	bool parts;           /* scale_use_parts() */

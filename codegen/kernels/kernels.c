@@ -12,6 +12,9 @@
 #include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 
+/* Machines that get runs of products in a fixed order (codegen/target/arm_products.h). */
+enum { HAS_RUNS = ISA_ARM_SINGLE | ISA_ARM_DUAL | ISA_ARM_MLA };
+
 /* What is being listed for a node. */
 typedef struct {
 	Arena *arena;
@@ -137,7 +140,7 @@ best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
 	bool one = conv_row_pixels(c) == 1;
-	bool has_runs = ch->options->target->isa & ISA_ARM_SINGLE; /* arm_products.h */
+	bool has_runs = ch->options->target->isa & HAS_RUNS;
 	DenseShape best = {0};
 
 	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
@@ -179,8 +182,8 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
-	bool single = ch->options->target->isa & ISA_ARM_SINGLE;
-	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
+	bool has_runs = ch->options->target->isa & HAS_RUNS;
+	WinogradShape s = {.pairs = pairs, .tiles = tiny || has_runs ? 2 : 4, .body = has_runs ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
 	if (ch->level != '3' || !conv_is_int8(c))
@@ -219,7 +222,7 @@ list_dense(Chooser *ch)
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1 &&
-	    (is_small(ch) || !(ch->options->target->isa & ISA_ARM_SINGLE))) {
+	    (is_small(ch) || !(ch->options->target->isa & HAS_RUNS))) {
 		add_dense(ch, &direct);
 		return;
 	}
@@ -382,16 +385,54 @@ list_braid(Chooser *ch)
 }
 
 static void
+add_scalar(Chooser *ch, const ScalarShape *s)
+{
+	const char *name = arena_printf(ch->arena, "scalar %dx%d%s", s->pixels, s->channels,
+	                                s->strip ? " in strips" : "");
+
+	add_kernel(ch, name, scalar_lower(ch->arena, ch->conv, s),
+	           cost_scalar(ch->costs, ch->conv, s));
+}
+
+/* As many pixels of a depthwise convolution as registers have room for and fit its rows. */
+static int
+depthwise_pixels(const Chooser *ch, ScalarShape s)
+{
+	static const int pixels[] = {4, 5, 3};
+	int best = 0;
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++) {
+		int64_t cycles;
+
+		s.pixels = pixels[i];
+		cycles = cost_scalar(ch->costs, ch->conv, &s);
+		if (cycles < least) {
+			best = s.pixels;
+			least = cycles;
+		}
+	}
+	return best;
+}
+
+/* Rows in a ring take an address each. */
+static void
 list_scalar(Chooser *ch)
 {
-	ScalarShape s = scalar_shape(ch);
+	const Conv *c = ch->conv;
+	ScalarShape s = scalar_shape(ch), strips;
 
-	if (!scalar_fits(ch->conv))
+	if (!scalar_fits(c))
 		return;
-	list_winograd(ch, false, cost_scalar(ch->costs, ch->conv, &s));
+	if (c->groups > 1 && s.pixels > 2)
+		s.pixels = depthwise_pixels(ch, s);
+	strips = s;
+	list_winograd(ch, false, cost_scalar(ch->costs, c, &s));
 	list_braid(ch);
-	add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
-	           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
+	strips.strip = strip_rows(c);
+	if (c->kh > 1 && !is_small(ch))
+		add_scalar(ch, &strips);
+	add_scalar(ch, &s);
 }
 
 /* ---- Vectors ---- */
