@@ -347,6 +347,32 @@ cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t units)
 	return (blocks + (conv_is_pointwise(c) ? 0 : cost_rows(k, c))) / 10;
 }
 
+/* A block of `pixels`, in tenths, without what brings weights to RAM. */
+static int64_t
+unpacked_block(const Costs *k, const Conv *c, const UnpackedShape *s, int64_t pixels)
+{
+	int64_t words = c->kh * divide_up(c->kw * c->ic, 2), load = (run_load(k, 2 * pixels) + k->load) / 2, block;
+
+	block = words * ((1 + pixels) * load + (1 + 2 * pixels) * k->op);
+	block += divide_up(words, s->body) * k->loop + c->kh * (k->loop + 6 * k->op);
+	return block + 6 * k->load + pixels * 2 * k->output;
+}
+
+/* A field takes two operations, a color a load besides, a bit of a mask a product, too; and
+ * lanes are put together and stored. */
+int64_t
+cost_unpacked(const Costs *k, const Conv *c, const UnpackedShape *s)
+{
+	int64_t elements = (int64_t)c->oc * c->kh * c->kw * c->ic, weight = k->load / 4 + 4 * k->op;
+	int64_t pairs = divide_up(c->oc, 2), rest = c->out_w % s->pixels, row;
+
+	weight += s->form == UNPACK_FIELDS ? 0 : k->load + (s->form == UNPACK_MASK ? k->op : 0);
+	row = c->out_w / s->pixels * unpacked_block(k, c, s, s->pixels);
+	row += rest ? unpacked_block(k, c, s, rest) : 0;
+	row = c->batch * (c->out_h * pairs * row + divide_up(c->out_h, s->strip) * elements * weight);
+	return (row + cost_rows(k, c)) / 10;
+}
+
 /* A weight that is no power of two is brought to a register first. */
 int64_t
 cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s)
