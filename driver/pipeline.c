@@ -17,14 +17,14 @@ static const struct {
 	const char *passes;
 } pipelines[] = {
 	{'0', "expand,fuse-qdq,dce"},
-	{'1', "expand,fuse-qdq,fold,simplify,dead-channels,fuse-lookups,trees,cse,dce"},
-	{'2', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
+	{'1', "expand,fuse-qdq,signed-codes,fold,simplify,dead-channels,fuse-lookups,trees,cse,dce"},
+	{'2', "expand,fuse-qdq,signed-codes,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
 	      "dead-channels,fuse-lookups,trees,cse,dce"},
-	{'3', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
+	{'3', "expand,fuse-qdq,signed-codes,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
 	      "dead-channels,fuse-lookups,trees,cse,dce"},
-	{'s', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
+	{'s', "expand,fuse-qdq,signed-codes,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
 	      "dead-channels,fuse-lookups,trees,cse,dce"},
-	{'z', "expand,fuse-qdq,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
+	{'z', "expand,fuse-qdq,signed-codes,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
 	      "dead-channels,fuse-lookups,trees,cse,dce"},
 };
 

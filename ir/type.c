@@ -89,6 +89,12 @@ type_is_representable(const Type *t)
 }
 
 bool
+type_same_codes(const Type *a, const Type *b)
+{
+	return a->dtype == b->dtype && type_same_quant(a, b);
+}
+
+bool
 type_same_shape(const Type *a, const Type *b)
 {
 	return a->rank == b->rank &&

@@ -87,6 +87,8 @@ bool type_is_representable(const Type *t);
 /* Equal element type and shape; type_same_quant() compares the rest. */
 bool type_equal(const Type *a, const Type *b);
 bool type_same_quant(const Type *a, const Type *b);
+/* Whether equal codes mean equal numbers: element type and quantisation. */
+bool type_same_codes(const Type *a, const Type *b);
 bool type_same_shape(const Type *a, const Type *b);
 
 /* Elements between neighbours along each axis. */

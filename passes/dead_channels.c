@@ -26,6 +26,7 @@
 
 #include "ir/lower.h"
 #include "ir/num.h"
+#include "ir/ops/dot.h"
 #include "passes/channel_ties.h"
 
 /* ---- Constant channels ---- */
@@ -235,15 +236,14 @@ keep_weighted(ChannelTies *l, const ChannelNode *n)
 
 /*
  * How many channels must stay.  Scales by channel are multiplied in another precision
- * than a single one is, but not for convolutions of signed numbers.
+ * than a single one may be.
  */
 static int32_t
 least_channels(const ChannelNode *n)
 {
 	const Quant *q = n->use == USES_SUMS ? n->sums->w->type.q : NULL;
-	bool same = n->n->op == OP_CONV || n->n->op == OP_CONV_TRANSPOSE;
 
-	return q && q->n > 1 && !(same && n->sums->w->type.dtype != DT_U8) ? 2 : 1;
+	return q && q->n > 1 && dot_rounds_scales(n->n) ? 2 : 1;
 }
 
 static void

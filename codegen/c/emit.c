@@ -737,7 +737,7 @@ start(Emit *e, const Program *p, const CEmitOptions *o, Arena *a)
 	e->program = p;
 	e->options = o;
 	e->file = (CFile){.arena = a, .prefix = o->prefix, .upper = name_upper(a, o->prefix),
-	                  .products = (o->isa & ISA_ARM_SINGLE) != 0};
+	                  .isa = o->isa};
 	e->file.hosted = o->hosted;
 	names_init(&e->file.names, a);
 	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {

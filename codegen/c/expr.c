@@ -622,9 +622,12 @@ put_float_to_int(CFunc *f, Str *s, DType to, const Expr *x)
 {
 	DType from = x->type == DT_F64 ? DT_F64 : DT_F32;
 	bool is_unsigned = dtype_info[to].class == CLASS_UNSIGNED;
+	bool is_i32 = from == DT_F32 && (to == DT_I32 || to == DT_IDX);
 
 	str_printf(s, "%s(",
-	           helper_name(f->file, is_unsigned ? HELPER_TO_UNSIGNED : HELPER_TO_SIGNED, to, from));
+	           is_i32 ? helper_name(f->file, HELPER_F32_TO_I32, DT_I32, DT_F32)
+	                  : helper_name(f->file, is_unsigned ? HELPER_TO_UNSIGNED : HELPER_TO_SIGNED,
+	                                to, from));
 	put_widened(f, s, x);
 	str_putc(s, ')');
 	return PREC_PRIMARY;

@@ -415,8 +415,7 @@ name_all(CFunc *f)
 		f->var_name[i] = names_add(&f->names,
 		                           name_local(a, fn->vars.v[i]->name, f->file->prefix));
 	memset(f->var_live, true, (size_t)fn->vars.n * sizeof *f->var_live);
-	if (f->file->products)
-		f->products = arm_products_new(a, fn);
+	f->products = arm_products_new(a, fn, f->file->isa);
 }
 
 /* Prints the body without the variables that are not live. */

@@ -46,7 +46,7 @@ typedef struct {
 	const char *prefix, *upper; /* of names, of macros */
 	const char *arena_params, *arena_args; /* "void *arena", "arena" */
 	bool hosted;
-	bool products; /* runs of products are inline assembly (arm_products.h) */
+	unsigned isa; /* of the machine */
 	bool is_trial; /* what is printed will be thrown away: print no functions for it */
 	Names names;   /* global */
 	VEC(ScalarFunc *) scalars; /* each behind those it calls */

@@ -103,35 +103,55 @@ transpose(Arena *a, const int8_t *w, int32_t rows, int32_t columns)
 static bool
 is_bias(const Conv *c, const Value *bias)
 {
-	return !bias || (bias->data && bias->type.dtype == DT_I32 &&
+	return !bias || (bias->data && dtype_is_integer(bias->type.dtype) &&
 	                 type_numel(&bias->type) == c->oc &&
 	                 bias->type.dim[bias->type.rank - 1] == c->oc);
 }
 
+/*
+ * Of 16-bit numbers (x * m + 2^(n-1)) >> n with m of 15 bits, as q_mbqm64() has it, is
+ * ((mulh(x, m << 16) >> (n - 17)) + 1) >> 1 for n >= 17: what one rounding makes of
+ * the multiplier m << 15 and twice x.
+ */
+static Multiplier
+multiplier_of(const Conv *c, int32_t oc)
+{
+	Multiplier by = dot_multiplier(c->n, c->n->in[1]->type.q->n == 1 ? 0 : oc);
+
+	if (dot_sum_type(c->n) != DT_I64)
+		return by;
+	by = requant_narrowed(by);
+	return (Multiplier){by.m << 16, 16 - by.shift};
+}
+
 /* Moves the zero point of x into the bias; false where that does not fit. */
 static bool
-read_channel(const Conv *c, int32_t oc, const int32_t *bias, ConvChannel *out)
+read_channel(const Conv *c, int32_t oc, const Value *bias, ConvChannel *out)
 {
-	int64_t b = bias ? bias[oc] : 0, sum = 0, taps = (int64_t)c->kh * c->kw * c->ic;
-	const int8_t *w = c->w + oc * taps;
+	int64_t b = bias ? value_int(bias, oc) : 0, sum = 0, taps = (int64_t)c->kh * c->kw * c->ic;
+	int64_t least = dot_sum_type(c->n) == DT_I64 ? INT32_MIN : INT32_MIN / 2;
+	QRange x = quant_limits(c->x_type);
 
+	if (b < INT32_MIN || b > INT32_MAX)
+		return false;
 	out->lo = out->hi = b;
 	for (int64_t i = 0; i < taps; i++) {
-		int32_t low = w[i] * (INT8_MIN - c->x_zero), high = w[i] * (INT8_MAX - c->x_zero);
+		int32_t w = conv_weight_at(c, oc * taps + i);
+		int64_t low = (int64_t)w * (x.lo - c->x_zero), high = (int64_t)w * (x.hi - c->x_zero);
 
-		sum += w[i];
+		sum += w;
 		out->lo += low < high ? low : high;
 		out->hi += low < high ? high : low;
 	}
 	out->plain = (int32_t)b;
 	b -= sum * c->x_zero;
 	out->bias = (int32_t)b;
-	out->by = dot_multiplier(c->n, c->n->in[1]->type.q->n == 1 ? 0 : oc);
-	return b == out->bias && out->lo >= INT32_MIN / 2 && out->hi <= INT32_MAX / 2;
+	out->by = multiplier_of(c, oc);
+	return b == out->bias && out->lo >= least && out->hi <= -(least + 1);
 }
 
 static bool
-read_channels(Conv *c, Arena *a, const int32_t *bias)
+read_channels(Conv *c, Arena *a, const Value *bias)
 {
 	ConvChannel *channel = ARENA_ARRAY(a, ConvChannel, c->oc);
 
@@ -165,6 +185,38 @@ has_elements(const Node *n)
 	return type_numel(&n->out[0]->type) > 0;
 }
 
+/* Takes the zero point off the weights, unless they are wide then. */
+static void
+read_weights(Conv *c, Arena *a, const Type *type)
+{
+	int64_t count = (int64_t)c->oc * c->kh * c->kw * c->ic;
+	int8_t *w;
+
+	c->w_zero = type->q->n == 1 ? quant_zero(type) : 0;
+	for (int64_t i = 0; i < count && c->w_zero; i++) {
+		int32_t v = conv_weight_at(c, i);
+
+		c->wide |= v < INT8_MIN || v > INT8_MAX;
+	}
+	if (c->w_zero == 0 || c->wide)
+		return;
+	w = arena_alloc(a, (size_t)count);
+	for (int64_t i = 0; i < count; i++)
+		w[i] = (int8_t)conv_weight_at(c, i);
+	c->w = w;
+	c->w_zero = 0;
+}
+
+static bool
+has_types(const Node *n)
+{
+	DType x = n->in[0]->type.dtype, y = n->out[0]->type.dtype;
+
+	return n->in[1]->type.dtype == DT_I8 && n->in[1]->type.q && n->out[0]->type.q &&
+	       (x == DT_I16 ? y == DT_I16
+	                    : (x == DT_I8 || x == DT_U8) && (y == DT_I8 || y == DT_U8));
+}
+
 bool
 conv_read(Conv *c, Arena *a, const Node *n)
 {
@@ -174,21 +226,32 @@ conv_read(Conv *c, Arena *a, const Node *n)
 	*c = (Conv){.n = n};
 	if (n->nins < 2 || !n->in[0] || !n->in[1] || !n->out[0] || !node_is_quantized(n))
 		return false;
-	if (n->in[0]->type.dtype != DT_I8 || n->out[0]->type.dtype != DT_I8 ||
-	    n->in[1]->type.dtype != DT_I8 || !n->in[1]->type.q || !n->in[1]->data ||
-	    !has_elements(n) || !read_shape(c, n, &transposed) || !is_bias(c, bias))
-		return false;
-	if (n->in[1]->type.q->n == 1 && quant_zero(&n->in[1]->type) != 0)
+	if (!has_types(n) || !n->in[1]->data || !has_elements(n) ||
+	    !read_shape(c, n, &transposed) || !is_bias(c, bias))
 		return false;
 	if (!has_moderate_rows(c) || type_numel(&n->in[1]->type) > MOST_WEIGHTS)
 		return false;
 	c->w = n->in[1]->data;
 	if (transposed)
 		c->w = transpose(a, c->w, c->ic, c->oc);
+	read_weights(c, a, &n->in[1]->type);
+	c->x_type = n->in[0]->type.dtype;
 	c->x_zero = quant_zero(&n->in[0]->type);
 	c->y_zero = quant_zero(&n->out[0]->type);
 	c->range = quant_range(&n->out[0]->type, node_activation(n));
-	return read_channels(c, a, bias ? bias->data : NULL);
+	return read_channels(c, a, bias);
+}
+
+bool
+conv_has_int8_tensors(const Conv *c)
+{
+	return c->x_type == DT_I8 && c->n->out[0]->type.dtype == DT_I8;
+}
+
+bool
+conv_is_int8(const Conv *c)
+{
+	return conv_has_int8_tensors(c) && !c->wide;
 }
 
 bool
@@ -224,9 +287,12 @@ conv_weight_bits(const Conv *c)
 {
 	int bits = 2;
 
-	for (int64_t i = 0; i < weights_of(c) && bits < 8; i++)
-		while (c->w[i] >> (bits - 1) != 0 && c->w[i] >> (bits - 1) != -1)
+	for (int64_t i = 0; i < weights_of(c) && bits < 16; i++) {
+		int32_t w = conv_weight_at(c, i);
+
+		while (w >> (bits - 1) != 0 && w >> (bits - 1) != -1)
 			bits *= 2;
+	}
 	return bits;
 }
 
@@ -236,7 +302,7 @@ conv_nonzeros(const Conv *c)
 	int64_t count = 0;
 
 	for (int64_t i = 0; i < weights_of(c); i++)
-		count += c->w[i] != 0;
+		count += conv_weight_at(c, i) != 0;
 	return count;
 }
 
@@ -255,8 +321,13 @@ conv_palette(const Conv *c, int8_t color[CONV_MOST_COLORS])
 	bool used[256] = {false};
 	int n = 0;
 
-	for (int64_t i = 0; i < weights_of(c); i++)
-		used[c->w[i] - INT8_MIN] = true;
+	for (int64_t i = 0; i < weights_of(c); i++) {
+		int32_t w = conv_weight_at(c, i);
+
+		if (w < INT8_MIN || w > INT8_MAX)
+			return 0;
+		used[w - INT8_MIN] = true;
+	}
 	for (int w = 0; w < 256; w++) {
 		if (used[w] && n == CONV_MOST_COLORS)
 			return 0;

@@ -26,18 +26,30 @@ typedef struct {
 	int32_t ic, oc; /* input channels of a group, output channels of all */
 	int32_t kh, kw, sy, sx, dy, dx;
 	int32_t top, left; /* padding */
+	DType x_type;      /* i8, u8 or i16 */
 	const int8_t *w;   /* [oc][kh][kw][ic] */
+	bool wide;         /* less their zero point not all of them fit i8: w is as stored, */
+	int32_t w_zero;    /* and conv_weight() takes this off; else 0 */
 	const ConvChannel *channel; /* oc of them */
 	int32_t x_zero, y_zero;
-	QRange range; /* of the output */
+	QRange range; /* of the output, which is of i8, u8 or i16 */
 } Conv;
 
 /*
- * Reads a node; false where it is no such convolution or product: elements other than
- * i8, weights or bias that are not constant, weights with a zero point, the layout
- * nchw, more than two spatial axes, more padding or gaps than a buffer should have.
+ * Reads a node; false where it is no such convolution or product: weights other than
+ * i8, weights or bias that are not constant, sums of more than 31 bits (of 16-bit numbers
+ * 32), the layout nchw, more than two spatial axes, more padding or gaps than a buffer
+ * should have.
+ *
+ * Multipliers of 16-bit numbers are those of one rounding that give the same, doubled.
  */
 bool conv_read(Conv *c, Arena *a, const Node *n);
+
+/* Whether elements of x, of the output and weights are i8, as all kernels take them. */
+bool conv_is_int8(const Conv *c);
+
+/* The same but for weights, which have up to 9 bits. */
+bool conv_has_int8_tensors(const Conv *c);
 
 /* Whether the kernel has one tap and takes every pixel. */
 bool conv_is_pointwise(const Conv *c);
@@ -59,10 +71,17 @@ divide_up(int64_t x, int64_t y)
 static inline int32_t
 conv_weight(const Conv *c, int32_t oc, int32_t ky, int32_t kx, int32_t ic)
 {
-	return c->w[((oc * c->kh + ky) * c->kw + kx) * c->ic + ic];
+	return c->w[((oc * c->kh + ky) * c->kw + kx) * c->ic + ic] - c->w_zero;
 }
 
-/* The least of 2, 4 and 8 bits that every weight fits, and how many are not 0. */
+/* The same by its place among all of them. */
+static inline int32_t
+conv_weight_at(const Conv *c, int64_t i)
+{
+	return c->w[i] - c->w_zero;
+}
+
+/* The least of 2, 4, 8 and 16 bits that every weight fits, and how many are not 0. */
 int conv_weight_bits(const Conv *c);
 int64_t conv_nonzeros(const Conv *c);
 
@@ -84,6 +103,7 @@ typedef struct {
 	bool powers;  /* shifts are products with a power of two */
 	bool packed;  /* what a sum starts with and the shift are one word */
 	bool twice;   /* scale_store() takes twice the sum */
+	bool doubled; /* multipliers are doubled instead: those of 16-bit numbers */
 	int part;     /* bits of a part of a multiplier, where it has parts; 0: it is whole */
 	int32_t y_zero;
 	QRange range;

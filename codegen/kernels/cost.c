@@ -65,17 +65,40 @@ run_load(const Costs *k, int64_t sums)
 	return k->op + 2 * (k->load - k->op) / temps;
 }
 
+/* The same of single products of `pixels` by `words`: a cycle more than its own for as many
+ * as stand side by side, where what the pixels have stays for all words. */
+static int64_t
+single_load(const Costs *k, int64_t pixels, int64_t words)
+{
+	int64_t temps = 10 - pixels * words - (pixels - 1);
+
+	return k->isa != ISA_ARM_MLA || temps < 1 ? k->load : 10 + 10 / temps;
+}
+
+/* What a run does with a word of each of its sides: loads, conversions and products, in
+ * tenths.  Of two instructions that start at a time one can be a product. */
+static int64_t
+run_word(const Costs *k, int64_t sides, int64_t conversions, int64_t products)
+{
+	int64_t all = sides + conversions + products;
+
+	if (k->dual_issue)
+		return 2 * products > all ? 10 * products : 5 * all;
+	return sides * run_load(k, products) + (conversions + products) * k->op;
+}
+
 /* A block of `pixels`, in tenths.  Elements of the input itself are unpacked for every
  * group of channels, which takes registers, too. */
 static int64_t
 dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
 {
 	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
-	int64_t load = s->direct ? k->load : run_load(k, 2 * s->pairs * pixels);
-	int64_t x = s->direct ? k->load / 2 + 2 * k->op : load;
+	int64_t x = k->load / 2 + 2 * k->op;
 
 	words = (int64_t)c->kh * divide_up((int64_t)c->kw * c->ic, 2);
-	word = s->pairs * (load + k->op) + pixels * (x + 2 * s->pairs * k->op);
+	word = run_word(k, s->pairs + pixels, s->pairs, 2 * s->pairs * pixels);
+	if (s->direct)
+		word = s->pairs * (k->load + k->op) + pixels * (x + 2 * s->pairs * k->op);
 	group = words * word + s->pairs * (4 * k->load + pixels * 2 * k->output) + 2 * k->loop;
 	/* Rows in a ring take a pointer each, so that registers are short, or a loop. */
 	if (words > s->unroll)
@@ -122,8 +145,9 @@ depthwise_window(const Costs *k, const Conv *c, int64_t pixels)
 {
 	int64_t apart = (pixels - 1) * c->sx + (c->kw - 1) * c->dx + 1;
 	int64_t columns = apart < c->kw * pixels ? apart : c->kw * pixels;
+	int64_t load = single_load(k, c->kw, 1 + pixels / c->kw);
 
-	return c->kh * ((columns + c->kw) * k->load + c->kw * pixels * k->op + k->loop / 4) +
+	return c->kh * ((columns + c->kw) * load + c->kw * pixels * k->op + k->loop / 4) +
 	       2 * k->loop;
 }
 
@@ -135,12 +159,14 @@ scalar_block(const Costs *k, const Conv *c, const ScalarShape *s, int64_t pixels
 
 	if (s->vectors)
 		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
-	group = taps * ((s->channels + pixels) * k->load + s->channels * pixels * k->op);
+	group = (s->channels + pixels) * single_load(k, pixels, s->channels);
+	group = taps * (group + s->channels * pixels * k->op);
 	/* Lanes are taken apart. */
 	group += s->dual ? taps * 2 * k->op : 0;
 	group += divide_up(taps, s->body) * k->loop;
 	if (c->groups > 1)
 		group = depthwise_window(k, c, pixels);
+	group += s->strip ? 0 : (c->kh - 1) * (k->load + 2 * k->op);
 	group += s->channels * (3 * k->load + pixels * scaled(k, s->parts));
 	return divide_up(c->oc, s->channels) * group;
 }
@@ -161,7 +187,7 @@ braid_block(const Costs *k, const Conv *c, const BraidShape *s, int64_t pixels)
 	int64_t taps = (int64_t)c->kh * c->kw * c->ic, runs = c->kh * (c->dx > 1 ? c->kw : 1);
 	int64_t sums = s->sets * braid_sums(c), words = sums - s->sets, group;
 
-	group = taps * ((words + pixels) * k->load + words * pixels * k->op);
+	group = taps * ((words + pixels) * single_load(k, pixels, words) + words * pixels * k->op);
 	group += (runs > 1 ? runs : 0) * k->loop + taps / s->body * k->loop;
 	group += (words + 2 * sums) * k->load;
 	group += pixels * (3 * words * k->op / 2 + sums * scaled(k, s->parts));
@@ -321,6 +347,32 @@ cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t units)
 	return (blocks + (conv_is_pointwise(c) ? 0 : cost_rows(k, c))) / 10;
 }
 
+/* A block of `pixels`, in tenths, without what brings weights to RAM. */
+static int64_t
+unpacked_block(const Costs *k, const Conv *c, const UnpackedShape *s, int64_t pixels)
+{
+	int64_t words = c->kh * divide_up(c->kw * c->ic, 2), load = (run_load(k, 2 * pixels) + k->load) / 2, block;
+
+	block = words * ((1 + pixels) * load + (1 + 2 * pixels) * k->op);
+	block += divide_up(words, s->body) * k->loop + c->kh * (k->loop + 6 * k->op);
+	return block + 6 * k->load + pixels * 2 * k->output;
+}
+
+/* A field takes two operations, a color a load besides, a bit of a mask a product, too; and
+ * lanes are put together and stored. */
+int64_t
+cost_unpacked(const Costs *k, const Conv *c, const UnpackedShape *s)
+{
+	int64_t elements = (int64_t)c->oc * c->kh * c->kw * c->ic, weight = k->load / 4 + 4 * k->op;
+	int64_t pairs = divide_up(c->oc, 2), rest = c->out_w % s->pixels, row;
+
+	weight += s->form == UNPACK_FIELDS ? 0 : k->load + (s->form == UNPACK_MASK ? k->op : 0);
+	row = c->out_w / s->pixels * unpacked_block(k, c, s, s->pixels);
+	row += rest ? unpacked_block(k, c, s, rest) : 0;
+	row = c->batch * (c->out_h * pairs * row + divide_up(c->out_h, s->strip) * elements * weight);
+	return (row + cost_rows(k, c)) / 10;
+}
+
 /* A weight that is no power of two is brought to a register first. */
 int64_t
 cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s)
@@ -341,11 +393,13 @@ cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 	int64_t tiles = (int64_t)divide_up(c->out_w, s->tile) * divide_up(c->out_h, s->tile) * c->batch;
 	int64_t points = winograd_points(c, s->tile), sums = winograd_sums(c, s->tile);
 	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic, products, line, in, out;
-	bool few = s->tiles <= 2;
+	bool few = s->tiles <= 2 && k->isa != ISA_ARM_MLA;
 	int64_t add = s->pairs || few ? k->op : k->op / 2;
+	int64_t load = s->pairs ? run_load(k, 2 * s->tiles) : single_load(k, 2, s->tiles);
 
-	products = (2 + s->tiles) * run_load(k, 2 * s->tiles) + 2 * s->tiles * k->op;
-	products = words * products * (few && !s->pairs ? 3 : 2) / 2 * points * points;
+	products = (2 + s->tiles) * load + 2 * s->tiles * k->op;
+	products = s->pairs ? run_word(k, 2 + s->tiles, 0, 2 * s->tiles) : products * (few ? 3 : 2) / 2;
+	products *= words * points * points;
 	products += sums * sums * (2 * s->tiles * k->load + 2 * k->loop);
 	products = divide_up(c->oc, 2) * products / s->tiles;
 	/* Each line: elements are loaded, transformed and stored. */

@@ -20,7 +20,12 @@
  * one instruction to unpack instead of two each.
  *
  * Where that is not possible (sums of more than 24 bits, weights of -128), a pair has
- * two words of two 16-bit weights each.
+ * two words of two 16-bit weights each, or (shape.packed) one of bytes: (a, b) for one
+ * element, then for the other.
+ *
+ * Weights of 9 bits that lie within 255 neighbours are stored less a number `more`.  What
+ * that takes from every sum of a pixel is more times the sum of its x, which is computed
+ * first, with words of weights (1, 0) that stand before the groups.
  *
  * Twice the sum is what scale_store() wants, and comes for nothing from elements that
  * are twice what they are in the buffer.
@@ -33,6 +38,9 @@
 
 enum { MAX_PIXELS = 4, MAX_PAIRS = 4 };
 
+/* The pair of channels whose weights are (1, 0). */
+enum { SUM_OF_X = -2 };
+
 typedef struct {
 	LowerCtx cx;
 	const Conv *c;
@@ -41,12 +49,16 @@ typedef struct {
 	Rows rows;
 	bool twice;          /* elements, and so sums, are twice what they are */
 	bool dual;           /* two channels in one word */
+	bool bytes;          /* the same without sums of both */
 	int32_t ic;          /* channels of a pixel, with padding */
 	int32_t runs, run_words; /* of a row of the kernel: its pieces, their words */
 	int32_t groups;      /* of D pairs of channels */
 	int32_t header, group_words;
+	int32_t more;        /* weights are stored less that */
+	int32_t x_words;     /* of weights for the sum of x, behind the header */
 	LBuf *stream, *x;    /* x: where the pixels come from */
 	LVar *sum[MAX_PIXELS][MAX_PAIRS][2]; /* T and A, or those of b and of a */
+	Expr *start[MAX_PIXELS][2]; /* more times the sum of x, as they start with it */
 } Dense;
 
 /* ---- The stream ---- */
@@ -63,18 +75,43 @@ have_bits(const Conv *c, int bits)
 	return true;
 }
 
-/* Whether a weight and its neighbour fit a lane, and all sums 24 bits. */
-static bool
-can_be_dual(const Conv *c)
+/* The middle of all weights, where they are more than bytes. */
+static int32_t
+middle_weight(const Conv *c)
 {
-	int32_t n = c->kh * c->kw * c->ic * c->oc;
+	int32_t n = c->kh * c->kw * c->ic * c->oc, lo = 0, hi = 0;
+
+	for (int32_t i = 0; i < n && c->wide; i++) {
+		int32_t w = conv_weight_at(c, i);
+
+		lo = i == 0 || w < lo ? w : lo;
+		hi = i == 0 || w > hi ? w : hi;
+	}
+	return (lo + hi) / 2;
+}
+
+/* Whether a weight and its neighbour fit a lane, and all sums 24 bits. */
+bool
+dense_is_dual(const Conv *c)
+{
+	int32_t n = c->kh * c->kw * c->ic * c->oc, middle = middle_weight(c);
 
 	if (!have_bits(c, 24))
 		return false;
-	for (int32_t i = 0; i < n; i++)
-		if (c->w[i] == INT8_MIN)
+	for (int32_t i = 0; i < n; i++) {
+		int32_t w = conv_weight_at(c, i) - middle;
+
+		if (w < -INT8_MAX || w > INT8_MAX)
 			return false;
+	}
 	return true;
+}
+
+/* Whether the last four elements of a pixel are loaded together. */
+static bool
+reads_fours(const Dense *d)
+{
+	return d->shape.direct && d->c->x_type != DT_I16;
 }
 
 /* Element `at` of a run of a row of the kernel; 0 where there is none. */
@@ -85,7 +122,7 @@ run_weight(const Dense *d, int32_t oc, int32_t ky, int32_t run, int32_t at)
 	int32_t kx, ic;
 
 	/* The last four of a pixel: those that were not there before. */
-	if (d->shape.direct && at / 4 == (c->ic - 1) / 4) {
+	if (reads_fours(d) && at / 4 == (c->ic - 1) / 4) {
 		int32_t first = at / 4 * 4;
 
 		at += c->ic - 4 - first;
@@ -96,7 +133,7 @@ run_weight(const Dense *d, int32_t oc, int32_t ky, int32_t run, int32_t at)
 	ic = d->runs > 1 ? at : at % d->ic;
 	if (oc >= c->oc || kx >= c->kw || ic >= c->ic)
 		return 0;
-	return conv_weight(c, oc, ky, kx, ic);
+	return oc < 0 ? oc == SUM_OF_X : conv_weight(c, oc, ky, kx, ic) - d->more;
 }
 
 /* The two elements that are in a word. */
@@ -113,6 +150,13 @@ lanes(int32_t first, int32_t second)
 	return ((uint32_t)first & 0xffff) | (uint32_t)second << 16;
 }
 
+/* Words of weights of a pair of channels for two elements. */
+static int32_t
+pair_words(const Dense *d)
+{
+	return d->dual || d->bytes ? 1 : 2;
+}
+
 static void
 put_weights(const Dense *d, Stream *s, int32_t a, int32_t ky, int32_t run, int32_t word)
 {
@@ -124,6 +168,11 @@ put_weights(const Dense *d, Stream *s, int32_t a, int32_t ky, int32_t run, int32
 			w[i][lane] = run_weight(d, a + i, ky, run, at[lane]);
 	if (d->dual) {
 		stream_put(s, lanes(256 * w[1][0] + w[0][0], 256 * w[1][1] + w[0][1]));
+		return;
+	}
+	if (d->bytes) {
+		stream_put(s, (lanes(w[0][0], w[0][1]) & 0xff00ff) |
+		                      (lanes(w[1][0], w[1][1]) & 0xff00ff) << 8);
 		return;
 	}
 	stream_put(s, lanes(w[1][0], w[1][1]));
@@ -170,21 +219,34 @@ put_group(const Dense *d, Stream *s, int32_t first)
 	scale_put_channels(&d->scale, c, first, 2 * pairs, s);
 }
 
+/* The words for the sum of x. */
+static void
+put_ones(const Dense *d, Stream *s)
+{
+	for (int32_t ky = 0; ky < d->c->kh && d->more; ky++)
+		for (int32_t run = 0; run < d->runs; run++)
+			for (int32_t word = 0; word < d->run_words; word++)
+				put_weights(d, s, SUM_OF_X, ky, run, word);
+}
+
 static void
 make_stream(Dense *d)
 {
 	int32_t pairs = d->shape.pairs, scales = 2 * pairs * scale_channel_words(&d->scale);
-	int32_t words = d->c->kh * d->runs * d->run_words * (d->dual ? 1 : 2);
+	int32_t words = d->c->kh * d->runs * d->run_words * pair_words(d);
 	Stream s = {0};
 
 	d->groups = (d->c->oc - 1) / (2 * pairs) + 1;
 	d->header = scale_header_words(&d->scale);
+	d->x_words = d->more ? words : 0;
 	d->group_words = (2 + words) * pairs + scales;
-	s.word = ARENA_ARRAY(d->cx.arena, int32_t, d->header + d->groups * d->group_words);
+	s.word = ARENA_ARRAY(d->cx.arena, int32_t,
+	                     d->header + d->x_words + d->groups * d->group_words);
 	scale_put_header(&d->scale, d->c, &s);
+	put_ones(d, &s);
 	for (int32_t g = 0; g < d->groups; g++)
 		put_group(d, &s, g * 2 * pairs);
-	assert(s.n == d->header + d->groups * d->group_words);
+	assert(s.n == d->header + d->x_words + d->groups * d->group_words);
 	d->stream = lower_constant(&d->cx, "weights", DT_I32, s.n, s.word);
 }
 
@@ -240,15 +302,20 @@ load_x(Dense *d, Expr *x_at, Expr *k, int n, Expr *x[])
 			                                                loop_idx(b, i))));
 		return;
 	}
-	for (int i = 0; i < n; i += 2) {
+	for (int i = 0; i < n && !reads_fours(d); i++) {
+		Expr *at = loop_add(b, loop_mul(b, k, loop_idx(b, 2)), loop_idx(b, 2 * i));
+
+		x[i] = loop_let(b, "xk", loop_load_wide(b, d->x, loop_add(b, x_at, at)));
+	}
+	for (int i = 0; i < n && reads_fours(d); i += 2) {
 		Expr *at = k->kind == E_CONST && k->u.i + i >= d->run_words - 2
 		               ? loop_idx(b, d->c->ic - 4)
 		               : loop_add(b, loop_mul(b, k, loop_idx(b, 2)), loop_idx(b, 2 * i));
 		Expr *four = loop_let(b, "four",
 		                      loop_load_wide(b, d->x, loop_add(b, x_at, at)));
 
-		x[i] = loop_let(b, "xk", loop_packed(b, POP_EVEN8, four, NULL, NULL));
-		x[i + 1] = loop_let(b, "xk", loop_packed(b, POP_ODD8, four, NULL, NULL));
+		x[i] = loop_let(b, "xk", rows_even(&d->cx, d->c, four));
+		x[i + 1] = loop_let(b, "xk", rows_odd(&d->cx, d->c, four));
 	}
 }
 
@@ -259,7 +326,7 @@ static void
 add_words(Dense *d, Expr *const *x_at, Expr *k, Expr *w_at, int n)
 {
 	LBuilder *b = builder(d);
-	int32_t pairs = d->shape.pairs, each = d->dual ? 1 : 2;
+	int32_t pairs = d->shape.pairs, each = pair_words(d);
 	Expr *x[MAX_STEP];
 
 	if (d->shape.pixels == 1)
@@ -271,8 +338,10 @@ add_words(Dense *d, Expr *const *x_at, Expr *k, Expr *w_at, int n)
 		for (int i = 0; i < n; i++)
 			w[i][0] = loop_let(b, "wk", stream_word(d, w_at, (i * pairs + p) * each));
 		for (int i = 0; i < n; i++)
-			w[i][1] = loop_let(b, "w_a", d->dual ? loop_packed(b, POP_EVEN8, w[i][0], NULL, NULL)
-			                                     : stream_word(d, w_at, (i * pairs + p) * each + 1));
+			w[i][1] = loop_let(b, "w_a", each == 1 ? loop_packed(b, POP_EVEN8, w[i][0], NULL, NULL)
+			                                       : stream_word(d, w_at, (i * pairs + p) * each + 1));
+		for (int i = 0; i < n && d->bytes; i++)
+			w[i][0] = loop_let(b, "w_b", loop_packed(b, POP_ODD8, w[i][0], NULL, NULL));
 		for (int px = 0; px < d->shape.pixels; px++) {
 			if (d->shape.pixels > 1)
 				load_x(d, x_at[px], k, n, x);
@@ -319,7 +388,7 @@ add_kernel_row(Dense *d, Expr *row_at, Expr *w_at)
 	const Conv *c = d->c;
 	int depth = b->depth;
 	Expr *run = lower_for(&d->cx, "kx", d->runs), *x_at[MAX_PIXELS];
-	int32_t words = d->run_words * d->shape.pairs * (d->dual ? 1 : 2);
+	int32_t words = d->run_words * d->shape.pairs * pair_words(d);
 
 	w_at = lower_let(&d->cx, "w_kx", loop_add(b, w_at, loop_affine(b, run, words, 0)));
 	row_at = loop_add(b, row_at, loop_affine(b, run, c->dx * d->ic / 2, 0));
@@ -337,7 +406,7 @@ static void
 add_window(Dense *d, Expr *first, Expr *x_at, Expr *w_at)
 {
 	LBuilder *b = builder(d);
-	int32_t words = d->runs * d->run_words * d->shape.pairs * (d->dual ? 1 : 2);
+	int32_t words = d->runs * d->run_words * d->shape.pairs * pair_words(d);
 	int depth = b->depth;
 	bool unroll = d->c->kh * d->runs * d->run_words <= d->shape.unroll;
 
@@ -372,9 +441,9 @@ sum_of(Dense *d, int pixel, int pair, int which)
 
 	if (which == 1 && d->dual)
 		return loop_op2(b, KOP_SHR, loop_sub(b, t, a),
-		                loop_int(b, DT_I32, d->scale.fast && !d->twice ? 7 : 8));
+		                loop_int(b, DT_I32, d->scale.twice && !d->twice ? 7 : 8));
 	a = which ? t : a;
-	return d->scale.fast && !d->twice ? loop_op2(b, KOP_SHL, a, loop_int(b, DT_I32, 1)) : a;
+	return d->scale.twice && !d->twice ? loop_op2(b, KOP_SHL, a, loop_int(b, DT_I32, 1)) : a;
 }
 
 typedef struct {
@@ -468,8 +537,35 @@ start_sums(Dense *d, Expr *w_at)
 		for (int which = 0; which < 2; which++)
 			for (int p = 0; p < d->shape.pixels; p++)
 				d->sum[p][pair][which] =
-					loop_var(builder(d), which ? "a" : "t", start[which]);
+					loop_var(builder(d), which ? "a" : "t",
+				                 d->more ? loop_add(builder(d), start[which],
+				                                    d->start[p][which])
+				                         : start[which]);
 	}
+}
+
+/* More times the sum of x of each pixel, and 257 times that for T, which is 256 times one
+ * sum and another one. */
+static void
+sum_x(Dense *d, Expr *first, Expr *x_at)
+{
+	LBuilder *b = builder(d);
+	int pairs = d->shape.pairs;
+
+	d->shape.pairs = 1;
+	for (int p = 0; p < d->shape.pixels; p++)
+		for (int which = 0; which < 2; which++)
+			d->sum[p][0][which] = loop_var(b, "x_sum", loop_int(b, DT_I32, 0));
+	add_window(d, first, x_at, loop_idx(b, d->header));
+	d->shape.pairs = pairs;
+	for (int p = 0; p < d->shape.pixels; p++)
+		for (int which = 0; which < 2; which++) {
+			int32_t factor = d->more * (which == 0 && d->dual ? 257 : 1);
+			Expr *sum = loop_get(b, d->sum[p][0][1]);
+
+			d->start[p][which] = loop_let(
+				b, "more", loop_mul(b, sum, loop_int(b, DT_I32, factor)));
+		}
 }
 
 /* All channels of a block of pixels. */
@@ -479,11 +575,14 @@ lower_block(Dense *d, Outputs *o, Expr *first, Expr *x_at)
 	LBuilder *b = builder(d);
 	int32_t pairs = d->shape.pairs;
 	int depth = b->depth;
-	Expr *g = d->shape.uniform ? loop_for(b, "group", 0, d->groups)
-	                           : lower_for(&d->cx, "group", d->groups);
-	Expr *w_at, *y_at = o->y_at;
+	Expr *g, *w_at, *y_at = o->y_at;
 
-	w_at = lower_let(&d->cx, "w_g", loop_affine(b, g, d->group_words, d->header));
+	if (d->more)
+		sum_x(d, first, x_at);
+	g = d->shape.uniform ? loop_for(b, "group", 0, d->groups)
+	                     : lower_for(&d->cx, "group", d->groups);
+	w_at = lower_let(&d->cx, "w_g",
+	                 loop_affine(b, g, d->group_words, d->header + d->x_words));
 	o->start = w_at;
 	start_sums(d, w_at);
 	add_window(d, first, x_at, lower_let(&d->cx, "w_0", loop_add(b, w_at, loop_idx(b, 2 * pairs))));
@@ -661,12 +760,16 @@ lower_windows(Dense *d)
 LFunc *
 dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 {
-	Dense d = {.c = c, .shape = *shape, .dual = can_be_dual(c)};
+	Dense d = {.c = c, .shape = *shape, .dual = dense_is_dual(c)};
 	int32_t blocks = (c->out_w - 1) / shape->pixels + 1;
 	int32_t columns = shape->split ? c->out_w : blocks * shape->pixels;
 
 	assert(c->groups == 1 && shape->pixels <= MAX_PIXELS && shape->pairs <= MAX_PAIRS);
 	assert(!shape->direct || (conv_is_pointwise(c) && c->ic >= 4 && shape->step == 2));
+	assert(!shape->direct || c->x_type != DT_I16 || c->ic % 2 == 0);
+	if (d.dual)
+		d.more = middle_weight(c);
+	d.bytes = !d.dual && !c->wide && shape->packed;
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	scale_use_powers(&d.scale, c);
@@ -676,16 +779,16 @@ dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 	d.rows.at_once = shape->at_once;
 	/* Converting costs an addition for two inputs of a pixel, and the sum of every second
 	 * output one less. */
-	d.twice = d.scale.fast && !d.scale.packed && !shape->direct && (!d.dual || have_bits(c, 23)) &&
-	          (!conv_is_pointwise(c) || c->oc > c->ic);
+	d.twice = d.scale.twice && !d.scale.packed && !shape->direct && c->x_type != DT_I16 &&
+	          (!d.dual || have_bits(c, 23)) && (!conv_is_pointwise(c) || c->oc > c->ic);
 	d.rows.twice = d.twice;
 	d.ic = conv_is_pointwise(c) ? c->ic + c->ic % 2 : d.rows.padded;
 	d.runs = c->dx > 1 ? c->kw : 1;
 	d.run_words = ((d.runs > 1 ? d.ic : c->kw * d.ic) + 1) / 2;
 	if (shape->direct) {
 		d.ic = c->ic;
-		d.rows.form = ROWS_QUADS;
-		d.run_words = (c->ic + 3) / 4 * 2;
+		d.rows.form = reads_fours(&d) ? ROWS_QUADS : ROWS_PAIRS;
+		d.run_words = reads_fours(&d) ? (c->ic + 3) / 4 * 2 : c->ic / 2;
 	}
 	make_stream(&d);
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});

@@ -46,7 +46,7 @@ lanes(int32_t first, int32_t second)
 static int32_t
 weight(const Conv *c, int32_t channel, int32_t tap)
 {
-	return channel < c->oc ? c->w[channel * c->kh * c->kw + tap] : 0;
+	return channel < c->oc ? conv_weight(c, channel, 0, tap, 0) : 0;
 }
 
 static void

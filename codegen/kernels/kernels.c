@@ -12,6 +12,9 @@
 #include "codegen/kernels/vector.h"
 #include "ir/lower.h"
 
+/* Machines that get runs of products in a fixed order (codegen/target/arm_products.h). */
+enum { HAS_RUNS = ISA_ARM_SINGLE | ISA_ARM_DUAL | ISA_ARM_MLA };
+
 /* What is being listed for a node. */
 typedef struct {
 	Arena *arena;
@@ -137,7 +140,7 @@ best_dense(const Chooser *ch, bool direct)
 {
 	const Conv *c = ch->conv;
 	bool one = conv_row_pixels(c) == 1;
-	bool has_runs = ch->options->target->isa & ISA_ARM_SINGLE; /* arm_products.h */
+	bool has_runs = ch->options->target->isa & HAS_RUNS;
 	DenseShape best = {0};
 
 	for (int size = 1; size <= (is_small(ch) && !direct ? 2 : 3); size++) {
@@ -179,11 +182,11 @@ list_winograd(Chooser *ch, bool pairs, int64_t cycles)
 {
 	const Conv *c = ch->conv;
 	bool tiny = !(ch->options->target->isa & ISA_MUL_HIGH);
-	bool single = ch->options->target->isa & ISA_ARM_SINGLE;
-	WinogradShape s = {.pairs = pairs, .tiles = tiny || single ? 2 : 4, .body = single ? 32 : 4,
+	bool has_runs = ch->options->target->isa & HAS_RUNS;
+	WinogradShape s = {.pairs = pairs, .tiles = tiny || has_runs ? 2 : 4, .body = has_runs ? 32 : 4,
 	                   .in_order = !ch->costs->dual_issue, .parts = tiny};
 
-	if (ch->level != '3')
+	if (ch->level != '3' || !conv_is_int8(c))
 		return;
 	for (s.tile = 2; s.tile <= 4; s.tile++)
 		if (winograd_fits(c, s.tile) && cost_winograd(ch->costs, c, &s) < cycles)
@@ -214,11 +217,12 @@ static void
 list_dense(Chooser *ch)
 {
 	const Conv *c = ch->conv;
-	bool can_be_direct = conv_is_pointwise(c) && (is_small(ch) ? c->ic >= 4 : c->ic % 4 == 0);
+	bool can_be_direct = conv_is_pointwise(c) && c->ic >= 4 &&
+	                     c->ic % (c->x_type == DT_I16 ? 2 : is_small(ch) ? 1 : 4) == 0;
 	DenseShape direct = best_dense(ch, true), s = best_dense(ch, false), strips = s;
 
 	if (can_be_direct && c->batch * c->out_h * c->out_w == 1 &&
-	    (is_small(ch) || !(ch->options->target->isa & ISA_ARM_SINGLE))) {
+	    (is_small(ch) || !(ch->options->target->isa & HAS_RUNS))) {
 		add_dense(ch, &direct);
 		return;
 	}
@@ -290,16 +294,16 @@ list_depthwise(Chooser *ch)
 	ChannelConv vectors = channel_conv_of_int8(c);
 	ColumnsShape columns = {.body = c->out_w <= 6 ? c->out_w : 4};
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
-	                    .bytes = is_small(ch), .packed = ch->level != '3'};
+	                    .bytes = is_small(ch) && !c->wide, .packed = ch->level != '3'};
 
-	if (is_small(ch) && taps_fits(c)) {
+	if (is_small(ch) && !c->wide && taps_fits(c)) {
 		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
 		if (c->oc % 4 == 0)
 			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
 			           cost_taps(ch->costs, c));
 		return;
 	}
-	if (!is_small(ch) && (ch->options->target->isa & ISA_ARM_MVE)) {
+	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE)) {
 		if (columns_fits(c))
 			add_kernel(ch, "columns", columns_lower(ch->arena, c, &columns),
 			           columns_cost(c));
@@ -386,16 +390,54 @@ list_braid(Chooser *ch)
 }
 
 static void
+add_scalar(Chooser *ch, const ScalarShape *s)
+{
+	const char *name = arena_printf(ch->arena, "scalar %dx%d%s", s->pixels, s->channels,
+	                                s->strip ? " in strips" : "");
+
+	add_kernel(ch, name, scalar_lower(ch->arena, ch->conv, s),
+	           cost_scalar(ch->costs, ch->conv, s));
+}
+
+/* As many pixels of a depthwise convolution as registers have room for and fit its rows. */
+static int
+depthwise_pixels(const Chooser *ch, ScalarShape s)
+{
+	static const int pixels[] = {4, 5, 3};
+	int best = 0;
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++) {
+		int64_t cycles;
+
+		s.pixels = pixels[i];
+		cycles = cost_scalar(ch->costs, ch->conv, &s);
+		if (cycles < least) {
+			best = s.pixels;
+			least = cycles;
+		}
+	}
+	return best;
+}
+
+/* Rows in a ring take an address each. */
+static void
 list_scalar(Chooser *ch)
 {
-	ScalarShape s = scalar_shape(ch);
+	const Conv *c = ch->conv;
+	ScalarShape s = scalar_shape(ch), strips;
 
-	if (!scalar_fits(ch->conv))
+	if (!scalar_fits(c))
 		return;
-	list_winograd(ch, false, cost_scalar(ch->costs, ch->conv, &s));
+	if (c->groups > 1 && s.pixels > 2)
+		s.pixels = depthwise_pixels(ch, s);
+	strips = s;
+	list_winograd(ch, false, cost_scalar(ch->costs, c, &s));
 	list_braid(ch);
-	add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
-	           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
+	strips.strip = strip_rows(c);
+	if (c->kh > 1 && !is_small(ch))
+		add_scalar(ch, &strips);
+	add_scalar(ch, &s);
 }
 
 /* ---- Vectors ---- */
@@ -537,7 +579,7 @@ list_vectors_of(Chooser *ch, const Node *n)
 			list_planes(ch, &f, &c);
 		else
 			list_channels(ch, &c);
-	} else if (conv_read(&q, ch->arena, n)) {
+	} else if (conv_read(&q, ch->arena, n) && conv_is_int8(&q)) {
 		c = channel_conv_of_int8(&q);
 		list_channels(ch, &c);
 	} else {
@@ -566,6 +608,31 @@ list_sum(Chooser *ch, const Node *n)
 	if (f)
 		add_kernel(ch, "sum by tables", f,
 		           count * (4 * k->load + k->output + k->loop) / 10);
+}
+
+/* ---- Functions of one number ---- */
+
+/* Where that is fewer cycles: a few operations are faster than loads on some machines.  Floats
+ * have tables of 1 KB where arithmetic on them takes a library. */
+static void
+list_lookups(Chooser *ch, const Node *n)
+{
+	const Target *t = ch->options->target;
+	bool has_floats = t->isa & (ISA_FLOAT | ISA_ARM_MVE_FLOAT);
+	bool from_float = dtype_is_float(n->in[0]->type.dtype);
+	LFunc *f = NULL;
+
+	if (from_float || dtype_is_float(n->out[0]->type.dtype)) {
+		if (!has_floats)
+			f = from_float ? thresholds_lower(ch->arena, n)
+			               : lookup_lower(ch->arena, n);
+	} else {
+		f = lookup_lower(ch->arena, n);
+	}
+	if (!f)
+		return;
+	ch->reference = measure_cycles(t, node_lower(ch->arena, n));
+	add_kernel(ch, from_float ? "thresholds" : "table", f, measure_cycles(t, f));
 }
 
 /* ---- Weights that were made small ---- */
@@ -613,14 +680,20 @@ list_kernels(Chooser *ch, const Node *n)
 		list_sum(ch, n);
 	else if (n->op == OP_SEQUENCE_LSTM)
 		list_lstm(ch, n);
+	else if (n->nins == 1 && n->in[0] && n->out[0] && !is_small(ch))
+		list_lookups(ch, n);
 	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
 		list_scalar(ch);
-	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE))
+	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE) && conv_is_int8(c))
 		list_vectors(ch);
+	else if (c && c->wide && is_small(ch) && !(c->groups == 1 && dense_is_dual(c)))
+		return;
 	else if (c && c->groups == 1)
 		list_dense(ch);
-	else if (c && c->groups == c->oc && c->ic == 1)
+	else if (c && c->groups == c->oc && c->ic == 1 && conv_has_int8_tensors(c))
 		list_depthwise(ch);
+	else if (c)
+		list_scalar(ch);
 }
 
 NodeKernels
@@ -649,7 +722,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	ch.level = 0;
 	add_kernel(&ch, "reference", reference, ch.reference);
 	ch.level = o ? o->level : 0;
-	if (is_dot && (ch.costs || is_small(&ch)))
+	if (is_dot && (ch.costs || is_small(&ch)) && conv_is_int8(&c))
 		list_compressed(&ch);
 	if (o)
 		skip_kernels(&ch, o->skip);

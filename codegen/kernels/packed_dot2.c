@@ -61,7 +61,7 @@ largest_sum(const Conv *c, int32_t oc)
 	int64_t taps = (int64_t)c->kh * c->kw * c->ic, lo = 0, hi = 0;
 
 	for (int64_t i = 0; i < taps; i++) {
-		int32_t w = c->w[oc * taps + i];
+		int32_t w = conv_weight_at(c, oc * taps + i);
 
 		lo += w > 0 ? w * INT8_MIN : w * INT8_MAX;
 		hi += w > 0 ? w * INT8_MAX : w * INT8_MIN;

@@ -108,7 +108,7 @@ start_of(void *user, int32_t first, int i)
 	int32_t taps = d->c->kh * d->c->kw * d->c->ic, sum = 0, oc = first + i;
 
 	for (int32_t k = 0; k < taps; k++)
-		sum += d->c->w[oc * taps + k];
+		sum += conv_weight_at(d->c, oc * taps + k);
 	return (uint32_t)d->c->channel[oc].bias +
 	       (d->shape.tested ? (uint32_t)sum * (uint32_t)d->c->x_zero : 0);
 }

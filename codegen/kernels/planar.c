@@ -83,7 +83,7 @@ static uint32_t
 weight(const Planar *d, int32_t channel, int32_t ky, int32_t kx)
 {
 	/* Taps of the view lie as in the tensor. */
-	int32_t w = d->turned ? d->c->w[(channel * d->c->kw + kx) * d->c->kh + ky]
+	int32_t w = d->turned ? conv_weight_at(d->c, (channel * d->c->kw + kx) * d->c->kh + ky)
 	                      : conv_weight(d->c, channel, ky, kx, 0);
 
 	return (uint32_t)(d->scale.fast ? 2 * w : w) & 0xffff;

@@ -31,9 +31,9 @@ Rows
 rows_plan_wide(const Conv *c, int32_t columns, int32_t strip)
 {
 	int32_t channels = c->groups * c->ic;
-	bool between = c->sx % 2 != 0 || c->dx > 1;
+	bool between = c->sx % 2 != 0 || c->dx > 1, is_wide = c->x_type == DT_I16;
 
-	return plan(c, channels % 4 == 0 ? ROWS_QUADS : ROWS_PAIRS,
+	return plan(c, channels % 4 == 0 && !is_wide ? ROWS_QUADS : ROWS_PAIRS,
 	            between ? channels + channels % 2 : channels, columns, strip);
 }
 
@@ -74,7 +74,7 @@ rows_column(const Rows *r, int32_t column)
 static DType
 unit_type(const Rows *r)
 {
-	return r->form == ROWS_SINGLE ? DT_I8 : r->form == ROWS_PLANES ? DT_I16 : DT_I32;
+	return r->form == ROWS_SINGLE ? r->c->x_type : r->form == ROWS_PLANES ? DT_I16 : DT_I32;
 }
 
 /* The zero point in every element of a unit. */
@@ -131,7 +131,32 @@ numbers(LowerCtx *cx, const Rows *r, Expr *x)
 	return loop_packed(&cx->b, POP_ADD2, x, x, NULL);
 }
 
-/* Four elements, of all forms but ROWS_SINGLE. */
+/* Of unsigned bytes some bits of the word. */
+static Expr *
+two_of_four(LowerCtx *cx, const Conv *c, Expr *four, bool odd)
+{
+	LBuilder *b = &cx->b;
+
+	if (c->x_type == DT_I8)
+		return loop_packed(b, odd ? POP_ODD8 : POP_EVEN8, four, NULL, NULL);
+	if (odd)
+		four = loop_op2(b, KOP_SHR, four, loop_int(b, DT_I32, 8));
+	return loop_op2(b, KOP_AND, four, loop_int(b, DT_I32, 0xff00ff));
+}
+
+Expr *
+rows_even(LowerCtx *cx, const Conv *c, Expr *four)
+{
+	return two_of_four(cx, c, four, false);
+}
+
+Expr *
+rows_odd(LowerCtx *cx, const Conv *c, Expr *four)
+{
+	return two_of_four(cx, c, four, true);
+}
+
+/* Four elements of 8 bits, of all forms but ROWS_SINGLE. */
 static void
 convert_four(LowerCtx *cx, const Rows *r, Expr *from, Expr *to)
 {
@@ -144,8 +169,8 @@ convert_four(LowerCtx *cx, const Rows *r, Expr *from, Expr *to)
 		return;
 	}
 	v = loop_let(b, "v", v);
-	even = loop_let(b, "even", numbers(cx, r, loop_packed(b, POP_EVEN8, v, NULL, NULL)));
-	odd = numbers(cx, r, loop_packed(b, POP_ODD8, v, NULL, NULL));
+	even = loop_let(b, "even", numbers(cx, r, rows_even(cx, r->c, v)));
+	odd = numbers(cx, r, rows_odd(cx, r->c, v));
 	if (r->form == ROWS_PAIRS)
 		odd = loop_let(b, "odd", odd);
 	loop_store(b, r->buf, to, r->form == ROWS_QUADS ? even : loop_packed(b, POP_PACK_LO, even, odd, NULL));
@@ -153,12 +178,29 @@ convert_four(LowerCtx *cx, const Rows *r, Expr *from, Expr *to)
 	           r->form == ROWS_QUADS ? odd : loop_packed(b, POP_PACK_HI, even, odd, NULL));
 }
 
-/* n times four elements. */
+/* Elements that one load brings. */
+static int32_t
+elements_at_once(const Rows *r)
+{
+	return r->c->x_type == DT_I16 ? 2 : 4;
+}
+
 static void
-convert_fours(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t n)
+convert_load(LowerCtx *cx, const Rows *r, Expr *from, Expr *to)
+{
+	if (r->c->x_type == DT_I16)
+		loop_store(&cx->b, r->buf, to, loop_load_wide(&cx->b, cx->in[0], from));
+	else
+		convert_four(cx, r, from, to);
+}
+
+/* n times as many elements as a load brings. */
+static void
+convert_loads(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t n)
 {
 	LBuilder *b = &cx->b;
 	int32_t step = r->at_once ? r->at_once : 1, whole = n / step * step;
+	int32_t each = elements_at_once(r), units = each / rows_per_unit(r);
 	Expr *i = whole > step ? loop_for_step(b, "i", 0, whole, step) : loop_idx(b, 0);
 
 	for (int32_t k = 0; k < n; k++) {
@@ -168,9 +210,8 @@ convert_fours(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t n)
 			k = whole;
 		}
 		if (k < n)
-			convert_four(cx, r, loop_add(b, x_at, loop_affine(b, i, 4, 4 * k)),
-			             loop_add(b, to, loop_affine(b, i, 4 / rows_per_unit(r),
-			                                         k * 4 / rows_per_unit(r))));
+			convert_load(cx, r, loop_add(b, x_at, loop_affine(b, i, each, each * k)),
+			             loop_add(b, to, loop_affine(b, i, units, k * units)));
 	}
 }
 
@@ -205,14 +246,14 @@ void
 rows_convert(LowerCtx *cx, const Rows *r, Expr *x_at, Expr *to, int32_t count)
 {
 	LBuilder *b = &cx->b;
-	int32_t fours = count / 4 * 4, zero = r->c->x_zero * (r->twice ? 2 : 1);
+	int32_t each = elements_at_once(r), whole = count / each * each, zero = r->c->x_zero * (r->twice ? 2 : 1);
 
 	if (r->form == ROWS_SINGLE) {
 		copy_single(cx, r, x_at, to, count);
 		return;
 	}
-	convert_fours(cx, r, x_at, to, fours / 4);
-	for (int32_t i = fours; i < count; i += 2) {
+	convert_loads(cx, r, x_at, to, whole / each);
+	for (int32_t i = whole; i < count; i += 2) {
 		Expr *second = i + 1 < count ? element(cx, r, loop_add(b, x_at, loop_idx(b, i + 1)))
 		                             : loop_int(b, DT_I32, zero);
 

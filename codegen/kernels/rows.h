@@ -62,6 +62,10 @@ int32_t rows_column(const Rows *r, int32_t column);
 /* Makes the buffer, and code that fills it with the zero point. */
 void rows_begin(LowerCtx *cx, Rows *r);
 
+/* The even or the odd ones of four elements of 8 bits, as pairs of numbers. */
+Expr *rows_even(LowerCtx *cx, const Conv *c, Expr *four);
+Expr *rows_odd(LowerCtx *cx, const Conv *c, Expr *four);
+
 /* Code that brings in the rows of an output row, or those of the strip that starts there. */
 void rows_fill(LowerCtx *cx, const Rows *r, Expr *image, Expr *oy);
 

@@ -18,8 +18,9 @@
 #include "codegen/kernels/blocks.h"
 #include "codegen/kernels/generate.h"
 #include "codegen/kernels/params.h"
+#include "ir/num.h"
 
-enum { MAX_PIXELS = 4, MAX_CHANNELS = 4, MAX_COLUMNS = 16 };
+enum { MAX_PIXELS = 5, MAX_CHANNELS = 4, MAX_COLUMNS = 16 };
 
 typedef struct {
 	LowerCtx cx;
@@ -81,30 +82,38 @@ make_lanes(Scalar *d)
 	d->weights = lower_constant(&d->cx, "weights", DT_I32, n, s.word);
 }
 
-/* Step k of a run, for all channels of a group. */
-static int8_t *
-put_step(const Scalar *d, int8_t *at, int32_t group, int32_t ky, int32_t run, int32_t k)
+static DType
+weight_type(const Scalar *d)
 {
+	return d->c->wide ? DT_I16 : DT_I8;
+}
+
+/* Step k of a run, for all channels of a group. */
+static void
+put_step(const Scalar *d, void *to, int32_t *n, int32_t group, int32_t ky, int32_t run, int32_t k)
+{
+	DType t = weight_type(d);
+
 	for (int i = 0; i < d->shape.channels; i++)
 		for (int32_t e = k * d->step; e < (k + 1) * d->step; e++)
-			*at++ = (int8_t)run_weight(d, group * d->shape.channels + i, ky, run, e);
-	return at;
+			num_store_int(t, to, (size_t)(*n)++,
+			              run_weight(d, group * d->shape.channels + i, ky, run, e));
 }
 
 static void
 make_weights(Scalar *d)
 {
 	const Conv *c = d->c;
-	int32_t n = params_groups(&d->params) * d->group_weights;
-	int8_t *w = ARENA_ARRAY(d->cx.arena, int8_t, n), *at = w;
+	int32_t n = params_groups(&d->params) * d->group_weights, at = 0;
+	void *w = arena_alloc(d->cx.arena, (size_t)n * (size_t)dtype_info[weight_type(d)].bytes);
 
 	for (int32_t g = 0; g < params_groups(&d->params); g++)
 		for (int32_t ky = 0; ky < c->kh; ky++)
 			for (int32_t run = 0; run < d->runs; run++)
 				for (int32_t k = 0; k < d->run; k++)
-					at = put_step(d, at, g, ky, run, k);
-	assert(at == w + n);
-	d->weights = lower_constant(&d->cx, "weights", DT_I8, n, w);
+					put_step(d, w, &at, g, ky, run, k);
+	assert(at == n);
+	d->weights = lower_constant(&d->cx, "weights", weight_type(d), n, w);
 }
 
 /* Of two channels that share words, T is both. */
@@ -301,6 +310,12 @@ add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
 	int depth = b->depth;
 	bool unroll = d->depthwise && c->kh * c->kw <= d->shape.unroll;
 
+	/* Rows of a strip are at constant distances from the first one. */
+	if (d->rows.strip) {
+		x_at = loop_add(b, x_at, loop_affine(b, first, d->rows.row_units, 0));
+		x_at = lower_let(&d->cx, "x_first", x_at);
+		first = loop_idx(b, 0);
+	}
 	for (int32_t i = 0; i < (unroll ? c->kh : 1); i++) {
 		Expr *ky = unroll ? loop_idx(b, i) : lower_for(&d->cx, "ky", c->kh);
 
@@ -368,7 +383,7 @@ scalar_fits_dual(const Conv *c)
 		if (c->channel[i].lo < -(1 << 23) || c->channel[i].hi >= 1 << 23)
 			return false;
 	for (int32_t i = 0; i < n; i++)
-		if (c->w[i] == INT8_MIN)
+		if (conv_weight_at(c, i) < -INT8_MAX || conv_weight_at(c, i) > INT8_MAX)
 			return false;
 	return c->groups == 1;
 }
@@ -392,6 +407,7 @@ scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape)
 
 	assert(scalar_fits(c) && shape->pixels <= MAX_PIXELS && shape->channels <= MAX_CHANNELS);
 	assert(!d.depthwise || (shape->channels == 1 && !shape->vectors));
+	assert(!shape->vectors || (c->x_type == DT_I8 && !c->wide));
 	assert(!shape->dual || (shape->channels == 2 && !shape->vectors && scalar_fits_dual(c)));
 	lower_begin(&d.cx, a, c->n);
 	d.params = params_begin(&d.cx, c, shape->channels);
@@ -408,7 +424,7 @@ scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape)
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	d.x = d.cx.in[0];
 	if (!conv_is_pointwise(c) || (!d.dual && c->ic % d.step != 0)) {
-		d.rows = rows_plan_single(c, c->out_w, 0);
+		d.rows = rows_plan_single(c, c->out_w, shape->strip);
 		rows_begin(&d.cx, &d.rows);
 		bl.rows = &d.rows;
 		d.x = d.rows.buf;

@@ -63,7 +63,7 @@ run_weight(const Conv *c, const SparseLists *l, int32_t oc, int32_t ky, int32_t 
 	int32_t ic = l->planes ? at / c->kw : at % c->ic, kx = l->planes ? at % c->kw : at / c->ic;
 
 	if (l->window)
-		return c->w[(int64_t)oc * l->run + at];
+		return conv_weight_at(c, (int64_t)oc * l->run + at);
 	return conv_weight(c, oc, ky, l->runs > 1 ? run : kx, ic);
 }
 

@@ -79,7 +79,7 @@ make_bytes(Taps *d)
 
 	for (int32_t tap = 0; tap < taps; tap++)
 		for (int32_t i = 0; i < c->oc; i++)
-			*at++ = (uint8_t)c->w[i * taps + tap];
+			*at++ = (uint8_t)conv_weight_at(c, i * taps + tap);
 	for (int32_t i = 0; i < c->oc; i++, at += d->record) {
 		uint32_t start = (uint32_t)c->channel[i].plain << SHIFT_BITS;
 

@@ -64,7 +64,7 @@ unrolled_count(const Conv *c, int channels)
 			bool used = false;
 
 			for (int32_t oc = first; oc < first + channels && oc < c->oc; oc++) {
-				int32_t w = c->w[oc * taps + at];
+				int32_t w = conv_weight_at(c, oc * taps + at);
 
 				n.powers += w != 0 && exponent_of(w) >= 0;
 				n.products += w != 0 && exponent_of(w) < 0;

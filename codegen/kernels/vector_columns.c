@@ -277,8 +277,8 @@ lower_image(Columns *d, Expr *x_at, Expr *y_at)
 bool
 columns_fits(const Conv *c)
 {
-	return c->groups > 1 && c->ic == 1 && c->groups == c->oc && c->kh <= MOST_ROWS &&
-	       channel_outputs_fit(c, LANES);
+	return conv_is_int8(c) && c->groups > 1 && c->ic == 1 && c->groups == c->oc &&
+	       c->kh <= MOST_ROWS && channel_outputs_fit(c, LANES);
 }
 
 LFunc *

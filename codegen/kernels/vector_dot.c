@@ -315,7 +315,7 @@ plan(Dots *d)
 bool
 dots_fits(const Conv *c)
 {
-	return c->groups == 1 && channel_outputs_fit(c, LANES);
+	return conv_is_int8(c) && c->groups == 1 && channel_outputs_fit(c, LANES);
 }
 
 LFunc *

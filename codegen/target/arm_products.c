@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ir/loop/linear.h"
+#include "ir/target.h"
 
 enum {
 	FEW_PRODUCTS = 8,       /* or sums of values: fewer are not worth it */
@@ -22,6 +23,7 @@ typedef struct {
 	int nargs, arg[2]; /* values */
 	int base;       /* of ITEM_LOAD, ITEM_PUT, ITEM_STORE, and */
 	int32_t offset; /* the bytes that these add to it */
+	DType elem;     /* of ITEM_LOAD: what is loaded, and widened to 32 bits */
 	const char *name; /* ITEM_SUM: the instruction */
 	int shift;      /* ITEM_SUM: of the last value, to the left */
 } Item;
@@ -30,6 +32,7 @@ typedef struct {
 	int uses;       /* that have not been seen, later that are not done */
 	int conversions; /* of the uses */
 	int reg;        /* temporary register; -1: none */
+	int ready;      /* the cycle in which it can be read, where that is counted */
 	bool is_made;
 } Value;
 
@@ -38,6 +41,7 @@ typedef struct {
 	const Stmt *zero; /* the statement of the run that declares it as 0, or NULL */
 	int seen;         /* uses */
 	int number;       /* of the operand */
+	int left;         /* products that are not added */
 	bool is_own;      /* nobody else reads it */
 	bool is_set;
 } Sum;
@@ -45,6 +49,8 @@ typedef struct {
 struct ArmProducts {
 	Arena *arena;
 	const LFunc *fn;
+	bool single;    /* products of two numbers, not of two pairs */
+	bool is_dual;   /* two instructions a cycle */
 	int *uses;      /* by LVar.index: in the function */
 	int *value;     /* by LVar.index: of the run; -1: none */
 	Expr **def;     /* by LVar.index: indices that the run declares */
@@ -85,12 +91,17 @@ count_block(int *uses, const Stmt *s, const Stmt *past)
 }
 
 ArmProducts *
-arm_products_new(Arena *a, const LFunc *fn)
+arm_products_new(Arena *a, const LFunc *fn, unsigned isa)
 {
-	ArmProducts *p = arena_alloc(a, sizeof *p);
+	ArmProducts *p;
 
+	if (!(isa & (ISA_ARM_SINGLE | ISA_ARM_DUAL | ISA_ARM_MLA)))
+		return NULL;
+	p = arena_alloc(a, sizeof *p);
 	p->arena = a;
 	p->fn = fn;
+	p->single = isa & ISA_ARM_MLA;
+	p->is_dual = isa & ISA_ARM_DUAL;
 	p->uses = ARENA_ARRAY(a, int, fn->vars.n);
 	p->value = ARENA_ARRAY(a, int, fn->vars.n);
 	p->def = ARENA_ARRAY(a, Expr *, fn->vars.n);
@@ -201,20 +212,39 @@ is_pure_index(const Expr *e)
 	return e->kind != E_VAR || e->u.var->is_const;
 }
 
+/* The load that a value is, of a word or of an element that is widened to one; NULL: none.
+ * `elem` is what the instruction loads. */
+static const Expr *
+load_of(const ArmProducts *p, const Expr *e, DType *elem)
+{
+	if (e->type != DT_I32 || e->lanes)
+		return NULL;
+	*elem = DT_I32;
+	if (e->kind == E_LOAD)
+		return e->u.buf->elem == DT_I32 || (e->u.buf->elem == DT_I8 && !p->single) ? e : NULL;
+	if (!p->single || e->kind != E_CVT || e->arg[0]->kind != E_LOAD)
+		return NULL;
+	e = e->arg[0];
+	*elem = e->type;
+	return e->type == DT_I8 || e->type == DT_U8 || e->type == DT_I16 ? e : NULL;
+}
+
 static bool
 add_load(ArmProducts *p, ArmRun *run, const Stmt *s)
 {
-	const Expr *e = s->value;
+	DType elem;
+	const Expr *e = load_of(p, s->value, &elem);
 	int32_t offset;
 	int base;
 
-	if (e->type != DT_I32 || (e->u.buf->elem != DT_I32 && e->u.buf->elem != DT_I8))
+	if (!e)
 		return false;
 	base = base_of(p, run, e->u.buf, e->arg[0], &offset);
 	if (base < 0 || !has_registers(p, run))
 		return false;
-	run->is_unaligned |= e->u.buf->elem != DT_I32;
+	run->is_unaligned |= e->u.buf->elem != elem;
 	new_access(p, ITEM_LOAD, new_value(p, s->var), base, offset);
+	p->item[p->nitems - 1].elem = elem;
 	return true;
 }
 
@@ -330,9 +360,9 @@ add_var(ArmProducts *p, ArmRun *run, const Stmt *s)
 	}
 	if (p->uses[s->var->index] == 0)
 		return false;
-	if (e->kind == E_LOAD)
+	if (e->kind == E_LOAD || e->kind == E_CVT)
 		return add_load(p, run, s);
-	if (!even && (e->kind != E_PACKED || e->u.pop != POP_ODD8))
+	if (p->single || (!even && (e->kind != E_PACKED || e->u.pop != POP_ODD8)))
 		return add_sum(p, s);
 	from = value_of(p, e->arg[0]);
 	if (from < 0)
@@ -342,24 +372,59 @@ add_var(ArmProducts *p, ArmRun *run, const Stmt *s)
 }
 
 static bool
+is_var(const Expr *e, const LVar *v)
+{
+	return e->kind == E_VAR && e->u.var == v;
+}
+
+static bool
+is_kop(const Expr *e, KOp op)
+{
+	return e->kind == E_KOP && e->op == op && e->type == DT_I32 && !e->lanes;
+}
+
+/* Whether v becomes what it was and a product, kept, or only what it was, kept (both factors
+ * are NULL then). */
+static bool
+read_set(const ArmProducts *p, const Expr *e, const LVar *v, const Expr *factor[2])
+{
+	factor[0] = factor[1] = NULL;
+	if (e->kind != E_PACKED || e->lanes)
+		return false;
+	if (e->u.pop == POP_KEEP && is_var(e->arg[0], v))
+		return true;
+	if (e->u.pop == POP_DOT2 && !p->single && is_var(e->arg[2], v)) {
+		factor[0] = e->arg[0];
+		factor[1] = e->arg[1];
+		return true;
+	}
+	if (e->u.pop != POP_KEEP || !p->single || !is_kop(e->arg[0], KOP_ADD))
+		return false;
+	e = e->arg[0];
+	if (!is_var(e->arg[0], v) || !is_kop(e->arg[1], KOP_MUL))
+		return false;
+	factor[0] = e->arg[1]->arg[0];
+	factor[1] = e->arg[1]->arg[1];
+	return true;
+}
+
+static bool
 add_set(ArmProducts *p, ArmRun *run, const Stmt *s)
 {
-	const Expr *e = s->value, *last = e->nargs > 0 ? e->arg[e->nargs - 1] : NULL;
+	const Expr *factor[2];
 	int x, w, sum;
 	Item *item;
 
-	if (e->kind != E_PACKED || last->kind != E_VAR || last->u.var != s->var)
+	if (!read_set(p, s->value, s->var, factor))
 		return false;
 	sum = sum_of(p, run, s->var);
 	if (sum < 0 || p->has_stored)
 		return false;
 	p->sum[sum].seen++;
-	if (e->u.pop == POP_KEEP)
+	if (!factor[0])
 		return true;
-	if (e->u.pop != POP_DOT2)
-		return false;
-	x = value_of(p, e->arg[0]);
-	w = value_of(p, e->arg[1]);
+	x = value_of(p, factor[0]);
+	w = value_of(p, factor[1]);
 	if (x < 0 || w < 0)
 		return false;
 	item = new_item(p, ITEM_DOT, sum);
@@ -478,6 +543,7 @@ typedef struct {
 	int first_load; /* items before are no loads that are not done */
 	int first;      /* items before are done */
 	int reserve;    /* registers that loads leave free */
+	int cycle;      /* where cycles are counted */
 } Schedule;
 
 static int
@@ -518,14 +584,26 @@ put_offset(Schedule *c, const Item *item)
 	str_puts(&c->run->text, "]\n");
 }
 
+static const char *
+load_name(DType elem)
+{
+	switch ((int)elem) {
+	case DT_I8: return "ldrsb";
+	case DT_U8: return "ldrb";
+	case DT_I16: return "ldrsh";
+	default: return "ldr";
+	}
+}
+
 static void
 put_load(Schedule *c, Item *item)
 {
 	Value *v = &c->p->values[item->value];
 
 	v->reg = take_register(c);
+	v->ready = c->cycle + 2;
 	v->is_made = item->is_done = true;
-	str_printf(&c->run->text, "ldr %%%d,[%%%d", operand(c, item->value),
+	str_printf(&c->run->text, "%s %%%d,[%%%d", load_name(item->elem), operand(c, item->value),
 	           c->run->nsums + c->run->ntemps + item->base);
 	put_offset(c, item);
 }
@@ -539,6 +617,7 @@ put_conversion(Schedule *c, Item *item)
 
 	drop_use(c, item->arg[0]);
 	v->reg = take_register(c);
+	v->ready = c->cycle + 1;
 	v->is_made = item->is_done = true;
 	str_printf(&c->run->text, "sxtb16 %%%d,%%%d%s\n", operand(c, item->value), from,
 	           item->kind == ITEM_ODD ? ",ror #8" : "");
@@ -555,6 +634,7 @@ put_sum(Schedule *c, Item *item)
 	for (int i = 0; i < item->nargs; i++)
 		drop_use(c, item->arg[i]);
 	v->reg = take_register(c);
+	v->ready = c->cycle + 1;
 	v->is_made = item->is_done = true;
 	str_printf(&c->run->text, "%s %%%d,%%%d", item->name, operand(c, item->value), from[0]);
 	if (item->nargs == 1) {
@@ -580,14 +660,16 @@ put_value(Schedule *c, Item *item)
 static void
 put_dot(Schedule *c, Item *item)
 {
+	static const char *const name[2][2] = {{"smuad", "smlad"}, {"mul", "mla"}};
 	Sum *sum = &c->p->sum[item->value];
 
-	str_printf(&c->run->text, "%s %%%d,%%%d,%%%d", sum->is_set ? "smlad" : "smuad",
+	str_printf(&c->run->text, "%s %%%d,%%%d,%%%d", name[c->p->single][sum->is_set],
 	           sum->number, operand(c, item->arg[0]), operand(c, item->arg[1]));
 	if (sum->is_set)
 		str_printf(&c->run->text, ",%%%d", sum->number);
 	str_putc(&c->run->text, '\n');
 	item->is_done = sum->is_set = true;
+	sum->left--;
 	drop_use(c, item->arg[0]);
 	drop_use(c, item->arg[1]);
 }
@@ -665,15 +747,12 @@ put_loads(Schedule *c)
 }
 
 static void
-put_stores(Schedule *c)
+put_store(Schedule *c, Item *item)
 {
-	for (int i = c->first; i < c->p->nitems; i++) {
-		const Item *item = &c->p->item[i];
-
-		str_printf(&c->run->text, "str %%%d,[%%%d", c->p->sum[item->value].number,
-		           c->run->nsums + c->run->ntemps + item->base);
-		put_offset(c, item);
-	}
+	str_printf(&c->run->text, "str %%%d,[%%%d", c->p->sum[item->value].number,
+	           c->run->nsums + c->run->ntemps + item->base);
+	put_offset(c, item);
+	item->is_done = true;
 }
 
 static void
@@ -685,18 +764,161 @@ put_item(Schedule *c, Item *item)
 	case ITEM_SUM: put_sum(c, item); break;
 	case ITEM_DOT: put_dot(c, item); break;
 	case ITEM_PUT: put_value(c, item); break;
-	case ITEM_LOAD:
-	case ITEM_STORE: break; /* put_loads(), put_stores() */
+	case ITEM_LOAD: put_load(c, item); break;
+	case ITEM_STORE: put_store(c, item); break;
 	}
 }
 
-/* Loads side by side whenever there is nothing else to do.  The run's own registers; -1: those
- * that there are do not suffice. */
+/* ---- One instruction at a time ---- */
+
+/* Loads side by side whenever there is nothing else to do; false: registers do not suffice. */
+static bool
+put_in_order(Schedule *c, int nworks)
+{
+	for (;;) {
+		Item *item = ready_item(c);
+
+		if (item)
+			put_item(c, item);
+		else if (c->first == nworks)
+			return true;
+		else if (!put_loads(c))
+			return false;
+	}
+}
+
+/* ---- Two instructions a cycle ---- */
+
+/* Of two instructions in a cycle both are of different units, or the first one is of any.
+ * UNIT_FIRST: never the second one. */
+typedef enum { UNIT_ANY, UNIT_PRODUCT, UNIT_SHIFT, UNIT_FIRST, UNIT_LOAD, UNIT_STORE } Unit;
+
+static Unit
+unit_of(const Item *item)
+{
+	switch (item->kind) {
+	case ITEM_LOAD: return UNIT_LOAD;
+	case ITEM_EVEN:
+	case ITEM_ODD: return UNIT_SHIFT;
+	case ITEM_SUM:
+		return item->name[0] == 's' && item->name[1] != 'u' ? UNIT_FIRST
+		       : item->nargs > 1 && item->shift             ? UNIT_SHIFT
+		                                                    : UNIT_ANY;
+	case ITEM_DOT: return UNIT_PRODUCT;
+	case ITEM_PUT:
+	case ITEM_STORE: break;
+	}
+	return UNIT_STORE;
+}
+
+/* Loads pair when their words are in different banks. */
+static bool
+can_pair(const Item *first, const Item *second)
+{
+	Unit older = unit_of(first), younger = unit_of(second);
+
+	if (younger == UNIT_FIRST)
+		return false;
+	if (older == UNIT_LOAD && younger == UNIT_LOAD)
+		return (first->offset ^ second->offset) & 4;
+	return older != younger || older == UNIT_ANY;
+}
+
+static Item *
+next_load(Schedule *c)
+{
+	ArmProducts *p = c->p;
+
+	while (c->first_load < p->nitems && (p->item[c->first_load].kind != ITEM_LOAD ||
+	                                     p->item[c->first_load].is_done))
+		c->first_load++;
+	return c->first_load < p->nitems && c->free > c->reserve ? &p->item[c->first_load] : NULL;
+}
+
+/* Shifted values are read a cycle early, stored ones late. */
+static bool
+is_in_time(const Schedule *c, const Item *item)
+{
+	bool is_early = item->kind == ITEM_SUM && item->nargs > 1 && item->shift;
+	int now = c->cycle + (item->kind == ITEM_PUT ? 1 : 0);
+
+	for (int i = 0; i < item->nargs; i++)
+		if (c->p->values[item->arg[i]].ready + (is_early && i == 1 ? 1 : 0) > now)
+			return false;
+	return true;
+}
+
+/* A sum that is complete, when nothing is loaded any more. */
+static bool
+may_store_sum(const Schedule *c, const Item *item)
+{
+	return item->kind == ITEM_STORE && !item->is_done && c->first_load == c->p->nitems &&
+	       c->p->sum[item->value].left == 0;
+}
+
+/* The next product, store or other item but a load that can start in this cycle, beside
+ * `first` if there is one; NULL: none. */
+static Item *
+item_in_time(Schedule *c, const Item *first)
+{
+	enum { AHEAD = 64 };
+	ArmProducts *p = c->p;
+	Item *found = NULL;
+
+	while (c->first < p->nitems && p->item[c->first].is_done)
+		c->first++;
+	for (int i = c->first; i < p->nitems && i < c->first + AHEAD; i++) {
+		Item *item = &p->item[i];
+
+		if (first && !can_pair(first, item))
+			continue;
+		if (!may_store_sum(c, item) && (!is_ready(c, item) || !is_in_time(c, item)))
+			continue;
+		if (item->kind == ITEM_DOT || item->kind == ITEM_PUT)
+			return item;
+		found = found ? found : item;
+	}
+	return found;
+}
+
+/* A load beside each product, so that values come before they are wanted; false: registers do
+ * not suffice. */
+static bool
+put_by_twos(Schedule *c)
+{
+	enum { LONGEST_WAIT = 4 };
+	int waited = 0;
+
+	for (;; c->cycle++) {
+		Item *first, *second;
+
+		next_load(c);
+		first = item_in_time(c, NULL);
+		if (!first)
+			first = next_load(c);
+		if (!first && c->first == c->p->nitems)
+			return true;
+		waited = first ? 0 : waited + 1;
+		if (waited > LONGEST_WAIT)
+			return false;
+		if (!first)
+			continue;
+		put_item(c, first);
+		second = next_load(c);
+		if (!second || !can_pair(first, second))
+			second = item_in_time(c, first);
+		if (second)
+			put_item(c, second);
+	}
+}
+
+/* The instructions of a run.  Its own registers; -1: those that there are do not suffice. */
 static int
 schedule(ArmProducts *p, ArmRun *run)
 {
 	Schedule c = {.p = p, .run = run, .free = ARM_RUN_REGISTERS - p->nsums - run->nbases};
 	int nworks = p->nitems;
+	bool is_good;
 
 	str_init(&run->text, p->arena);
 	for (int i = 0; i < p->nvalues; i++)
@@ -705,28 +927,24 @@ schedule(ArmProducts *p, ArmRun *run)
 		p->sum[i].is_set = !p->sum[i].is_own;
 	while (nworks > 0 && p->item[nworks - 1].kind == ITEM_STORE)
 		nworks--;
-	for (int i = 0; i < nworks; i++) {
-		p->item[i].is_done = false;
-		for (int k = 0; k < p->item[i].nargs; k++)
-			p->values[p->item[i].arg[k]].uses++;
-		if (p->item[i].kind == ITEM_SUM)
+	for (int i = 0; i < p->nitems; i++) {
+		Item *item = &p->item[i];
+
+		item->is_done = false;
+		for (int k = 0; k < item->nargs; k++)
+			p->values[item->arg[k]].uses++;
+		if (item->kind == ITEM_SUM)
 			c.reserve = 2;
+		if (item->kind == ITEM_DOT)
+			p->sum[item->value].left++;
 	}
 	for (int i = 0; i < p->nvalues && c.reserve == 0; i++)
 		if (p->values[i].conversions > 1)
 			c.reserve = 1;
-	for (;;) {
-		Item *item = ready_item(&c);
-
-		if (item)
-			put_item(&c, item);
-		else if (c.first == nworks)
-			break;
-		else if (!put_loads(&c))
-			return -1;
-	}
-	put_stores(&c);
-	return p->nsums - run->nsums + c.used;
+	is_good = p->is_dual ? put_by_twos(&c) : put_in_order(&c, nworks);
+	for (int i = nworks; i < p->nitems && is_good && !p->is_dual; i++)
+		put_store(&c, &p->item[i]);
+	return is_good ? p->nsums - run->nsums + c.used : -1;
 }
 
 /* Leaves out the declarations that only loads of the run need. */
@@ -754,8 +972,8 @@ pick_lets(ArmProducts *p, ArmRun *run, const Stmt *s)
 static bool
 may_start(const Stmt *s)
 {
-	return is_zero_sum(s) || (s->kind == S_VAR && s->var->is_const &&
-	                          s->value->kind == E_LOAD && s->value->type == DT_I32);
+	return is_zero_sum(s) || (s->kind == S_VAR && s->var->is_const && s->value->type == DT_I32 &&
+	                          (s->value->kind == E_LOAD || s->value->kind == E_CVT));
 }
 
 bool

@@ -2,14 +2,17 @@
  * Runs of products as Arm instructions.
  *
  * An inner loop of sums of products has just as many registers as it needs when words are
- * loaded side by side (a load behind a load takes one cycle instead of two on Cortex-M4)
- * and each is used up soon.  Compilers order such code by other rules, and spill.  So the
+ * loaded side by side (a load behind a load takes one cycle instead of two on Cortex-M4), or
+ * beside products (Cortex-M7 starts two instructions at a time), and each is used up soon.
+ * Compilers order such code by other rules, and spill.  So the
  * printers of C and of LLVM IR put what is found here into one piece of inline assembly,
  * where every register but those of sums and addresses is accounted for.
  *
  * A run is a stretch of statements of one block that does nothing but load words, unpack
  * them (even8, odd8), add and subtract them (also by halves: add2, sub2; one of two shifted to the
  * left), add products of pairs (dot2) to variables, and store these and other values at its end.
+ * On machines without pairs (ISA_ARM_MLA) it loads elements of any width, and adds products
+ * of two of them, kept (keep) one by one.
  * Variables that start with 0 in a run and that nothing reads behind it are registers of its
  * own.  The statements themselves stay the definition, and what every other machine gets.
  */
@@ -48,7 +51,8 @@ typedef struct {
 /* What has to be known of a function to find its runs. */
 typedef struct ArmProducts ArmProducts;
 
-ArmProducts *arm_products_new(Arena *a, const LFunc *fn);
+/* NULL: they are statements like others on a machine with these instructions. */
+ArmProducts *arm_products_new(Arena *a, const LFunc *fn, unsigned isa);
 
 /* Whether a run of some length starts with the statement. */
 bool arm_products_find(ArmProducts *p, const Stmt *s, ArmRun *out);

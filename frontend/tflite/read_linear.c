@@ -198,6 +198,7 @@ conv(TNode *n, const Window *w, int64_t group, Value *filter, int64_t activation
 	attr.dilations = lists.dilations;
 	attr.group = group;
 	attr.layout = LAYOUT_nhwc;
+	attr.float_scale = tfl_in(n, 0)->type.dtype == DT_U8;
 	if (tfl_is_hybrid(n, 0, 1))
 		return tfl_result(n, tfl_hybrid_conv(n, &attr, filter, in[2],
 		                                     n->info->read == tfl_read_depthwise));
@@ -290,6 +291,7 @@ transpose_conv(TNode *n, int x, Value *bias, const int64_t *stride, Attr_CONV_TR
 		return false;
 	attr->strides = tfl_list(n, 2, stride);
 	attr->layout = LAYOUT_nhwc;
+	attr->float_scale = in[0]->type.dtype == DT_U8;
 	node = tfl_node(n, OP_CONV_TRANSPOSE, 3, in);
 	if (node)
 		*(Attr_CONV_TRANSPOSE *)node->attr = *attr;

@@ -2,14 +2,22 @@
 
 #include "ir/ops/infer.h"
 
+bool
+dot_rounds_scales(const Node *n)
+{
+	switch ((int)n->op) {
+	case OP_CONV: return ((const Attr_CONV *)n->attr)->float_scale;
+	case OP_CONV_TRANSPOSE: return ((const Attr_CONV_TRANSPOSE *)n->attr)->float_scale;
+	default: return true;
+	}
+}
+
 /* One factor for s_x * s_w: the product is rounded to float first where TFLite's
  * kernel does so. */
 static double
 scale_product(const Node *n, float x, float w)
 {
-	bool in_float = n->op == OP_GEMM || n->op == OP_MATMUL || n->in[0]->type.dtype == DT_U8;
-
-	return in_float ? (double)(x * w) : (double)x * (double)w;
+	return dot_rounds_scales(n) ? (double)(x * w) : (double)x * (double)w;
 }
 
 /* The factor of output channel i, or of all. */
@@ -52,18 +60,25 @@ check_dot_factors(const Node *n, Diag *d)
 	return true;
 }
 
+DType
+dot_sum_type(const Node *n)
+{
+	bool narrow_bias = n->nins > 2 && n->in[2] && n->in[2]->type.dtype == DT_I32;
+
+	return n->in[0]->type.dtype == DT_I16 && !narrow_bias ? DT_I64 : DT_I32;
+}
+
 Dot
 dot_begin(LowerCtx *cx, const Node *n)
 {
 	const Type *x = &n->in[0]->type, *w = &n->in[1]->type, *y = &n->out[0]->type;
 	Dot l = {.n = n, .quantized = node_is_quantized(n)};
-	bool narrow_bias = n->nins > 2 && n->in[2] && n->in[2]->type.dtype == DT_I32;
 
 	if (!l.quantized) {
 		l.type = dtype_compute(y->dtype);
 		return l;
 	}
-	l.type = x->dtype == DT_I16 && !narrow_bias ? DT_I64 : DT_I32;
+	l.type = dot_sum_type(n);
 	l.x_zero = quant_zero(x);
 	/* With a scale a channel the reference kernels take no notice of zero points. */
 	l.w_zero = w->q->n == 1 ? quant_zero(w) : 0;

@@ -34,8 +34,14 @@ void dot_add(LowerCtx *cx, const Dot *l, LVar *sum, Expr *x_at, Expr *w_at);
 /* Stores the sum, scaled and with the activation, as the output's element y_at. */
 void dot_store(LowerCtx *cx, const Dot *l, Expr *y_at, Expr *channel, Expr *sum);
 
+/* What a quantised node's sums are taken in. */
+DType dot_sum_type(const Node *n);
+
 /* The multiplier of a quantised node's output channel. */
 Multiplier dot_multiplier(const Node *n, int32_t channel);
+
+/* Whether the product of the two scales is rounded to float, where the weights have one. */
+bool dot_rounds_scales(const Node *n);
 
 /* The factors of all channels, which follow from scales that were checked, can be
  * applied. */

@@ -77,7 +77,7 @@ keeps_quantization(const Node *n)
 {
 	const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
 
-	return quant_zero(x) == quant_zero(y) &&
+	return x->dtype == y->dtype && quant_zero(x) == quant_zero(y) &&
 	       fabs((double)quant_scale(x) - (double)quant_scale(y)) <= 1e-6;
 }
 

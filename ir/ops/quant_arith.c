@@ -137,7 +137,7 @@ qinfer_add_n(const Node *n, Type *out, Diag *d)
 	    !check_output_like_input(n, d))
 		return false;
 	for (int i = 1; i < n->nins; i++)
-		if (!type_same_quant(&n->in[i]->type, &n->in[0]->type))
+		if (!type_same_codes(&n->in[i]->type, &n->in[0]->type))
 			return bad_input(n, d, E_UNSUPPORTED, i,
 			                 "the quantisation must be that of input 0");
 	if (n->nins > MAX_TERMS)
@@ -327,8 +327,8 @@ qinfer_extremum(const Node *n, Type *out, Diag *d)
 	if (!check_all_quantized(n, d) || !infer_broadcast(n, out, d) ||
 	    !check_output_like_input(n, d))
 		return false;
-	if (!type_same_quant(&n->in[1]->type, &n->in[0]->type) ||
-	    !type_same_quant(&n->out[0]->type, &n->in[0]->type))
+	if (!type_same_codes(&n->in[1]->type, &n->in[0]->type) ||
+	    !type_same_codes(&n->out[0]->type, &n->in[0]->type))
 		return diag_report(d, &n->loc, E_UNSUPPORTED,
 		                   "inputs and output of '%s' must have one quantisation",
 		                   op_info[n->op].name);
@@ -355,8 +355,8 @@ qinfer_where(const Node *n, Type *out, Diag *d)
 {
 	if (!check_quantized(n, d, 1) || !check_quantized(n, d, 2) || !infer_where(n, out, d))
 		return false;
-	if (n->out[0]->type.q && type_same_quant(&n->in[1]->type, &n->in[2]->type) &&
-	    type_same_quant(&n->in[1]->type, &n->out[0]->type))
+	if (n->out[0]->type.q && type_same_codes(&n->in[1]->type, &n->in[2]->type) &&
+	    type_same_codes(&n->in[1]->type, &n->out[0]->type))
 		return true;
 	return diag_report(d, &n->loc, E_UNSUPPORTED,
 	                   "inputs and output of '%s' must have one quantisation",

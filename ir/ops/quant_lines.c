@@ -63,7 +63,7 @@ qinfer_lp_norm(const Node *n, Type *out, Diag *d)
 {
 	const Attr_LP_NORM *a = n->attr;
 	const Type *t = &n->in[0]->type, *y = &n->out[0]->type;
-	QRange r = quant_limits(t->dtype);
+	QRange r = quant_limits(y->dtype);
 
 	out[0] = *t;
 	if (!check_all_quantized(n, d) || !check_axis(n, d, "axis", a->axis, t->rank) ||

@@ -58,7 +58,7 @@ qinfer_resize(const Node *n, Type *out, Diag *d)
 	if (((const Attr_RESIZE *)n->attr)->mode != INTERP_nearest)
 		return check_dtype(n, d, 0, SET_Q8) && check_linear(n, d) &&
 		       check_scale_factor(n, d, scale_ratio(n), 0x1p20);
-	return type_same_quant(&n->in[0]->type, &n->out[0]->type) ||
+	return type_same_codes(&n->in[0]->type, &n->out[0]->type) ||
 	       diag_report(d, &n->loc, E_UNSUPPORTED,
 	                   "input and output of '%s' must have one quantisation",
 	                   op_info[n->op].name);
@@ -143,7 +143,7 @@ qlower_resize(LowerCtx *cx, const Node *n)
 	const Attr_RESIZE *a = n->attr;
 	const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
 	int axis[MAX_RANK], count = resized_axes(n, axis), bits = PLACE_BITS * count;
-	bool same = type_same_quant(x, y);
+	bool same = type_same_codes(x, y);
 	Expr *at[MAX_RANK], *index, *sum;
 	Neighbours k[MAX_AXES];
 

@@ -112,7 +112,7 @@ qinfer_softmax(const Node *n, Type *out, Diag *d)
 	if (from == DT_I8 && to == DT_I16)
 		return check_output(n, d, 0x1p-16, INT16_MIN);
 	return check_output_like_input(n, d) &&
-	       check_output(n, d, 0x1p-8, quant_limits(from).lo);
+	       check_output(n, d, 0x1p-8, quant_limits(to).lo);
 }
 
 bool
@@ -121,7 +121,7 @@ qinfer_log_softmax(const Node *n, Type *out, Diag *d)
 	out[0] = n->in[0]->type;
 	return check_line(n, d, MAX_LINE_8) && check_distance(n, d) &&
 	       check_output_like_input(n, d) &&
-	       check_output(n, d, 0x1p-4, quant_limits(out[0].dtype).hi);
+	       check_output(n, d, 0x1p-4, quant_limits(n->out[0]->type.dtype).hi);
 }
 
 /* ---- 8-bit numbers ---- */

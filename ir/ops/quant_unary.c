@@ -138,7 +138,7 @@ output_unit(const Node *n)
 static int32_t
 output_zero(const Node *n)
 {
-	QRange r = quant_limits(n->in[0]->type.dtype);
+	QRange r = quant_limits(n->out[0]->type.dtype);
 
 	if (dtype_info[n->in[0]->type.dtype].bytes == 2)
 		return 0;
@@ -454,7 +454,7 @@ qinfer_clamp(const Node *n, Type *out, Diag *d)
 {
 	if (!infer_kept(n, out, d) || !infer_clamp(n, out, d))
 		return false;
-	if (type_same_quant(&n->in[0]->type, &n->out[0]->type))
+	if (type_same_codes(&n->in[0]->type, &n->out[0]->type))
 		return true;
 	return diag_report(d, &n->loc, E_UNSUPPORTED,
 	                   "input and output of '%s' must have one quantisation",

@@ -308,7 +308,7 @@ qinfer_reduce(const Node *n, Type *out, Diag *d)
 
 	if (!check_quantized(n, d, 0) || !check_output_like_input(n, d))
 		return false;
-	if (raw && !type_same_quant(&n->in[0]->type, &n->out[0]->type))
+	if (raw && !type_same_codes(&n->in[0]->type, &n->out[0]->type))
 		return diag_report(d, &n->loc, E_UNSUPPORTED,
 		                   "'%s' to another quantisation is not supported",
 		                   op_info[n->op].name);

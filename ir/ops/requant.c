@@ -158,7 +158,8 @@ check_output_like_input(const Node *n, Diag *d)
 
 	if (!check_quantized_output(n, d))
 		return false;
-	if (x->dtype == y->dtype)
+	if (x->dtype == y->dtype ||
+	    (dtype_info[x->dtype].bytes == 1 && dtype_info[y->dtype].bytes == 1))
 		return true;
 	return diag_report(d, &n->loc, E_UNSUPPORTED,
 	                   "'%s' from elements of type %s to %s is not supported",
@@ -362,9 +363,8 @@ q_mbqm(LowerCtx *cx, Expr *x, Multiplier by)
 	return by.m == INT32_MIN ? q_rdp(cx, y, right) : rdp_not_least(cx, y, right);
 }
 
-/* The multiplier in 15 bits, and the shift to the right that goes with it. */
-static Multiplier
-narrowed(Multiplier by)
+Multiplier
+requant_narrowed(Multiplier by)
 {
 	Multiplier r = {by.m < 0x7FFF0000 ? (by.m + (1 << 15)) >> 16 : 0x7FFF, 15 - by.shift};
 
@@ -374,7 +374,7 @@ narrowed(Multiplier by)
 Expr *
 q_mbqm64(LowerCtx *cx, Expr *x, Multiplier by)
 {
-	Multiplier r = narrowed(by);
+	Multiplier r = requant_narrowed(by);
 	Expr *y = loop_mul(&cx->b, loop_cvt(&cx->b, DT_I64, x), q_int64(cx, r.m));
 
 	assert(r.shift > 0);
@@ -416,7 +416,7 @@ make_plain_tables(LowerCtx *cx, Multipliers *t, int n, const Multiplier *m)
 	int8_t *right = ARENA_ARRAY(cx->arena, int8_t, n);
 
 	for (int i = 0; i < n; i++) {
-		Multiplier r = t->wide ? narrowed(m[i]) : (Multiplier){m[i].m, 31 - m[i].shift};
+		Multiplier r = t->wide ? requant_narrowed(m[i]) : (Multiplier){m[i].m, 31 - m[i].shift};
 
 		factor[i] = r.m;
 		right[i] = (int8_t)r.shift;
@@ -531,16 +531,19 @@ q_store(LowerCtx *cx, LBuf *buf, Expr *index, Expr *x, int32_t zero, QRange r)
 
 /* ---- Rounding of floats ---- */
 
-/* Half away from zero; a whole number and less is exact. */
+/*
+ * trunc(x + h) for x >= 0, with h the number before a half.  Where x is k + 1/2, which is
+ * exact below 2^23 (doubles: 2^52), the sum is half way between k + 1 and its neighbour, or
+ * nearer to k + 1, and rounds to k + 1, which is even there or nearer; with the number before
+ * that x it stays below k + 1.  Tried for every float.
+ */
 Expr *
 q_round_away(LowerCtx *cx, Expr *x)
 {
 	LBuilder *b = &cx->b;
-	Expr *v = loop_let(b, "v", x), *whole = loop_let(b, "whole", loop_call1(b, "trunc", v));
-	Expr *rest = loop_op1(b, KOP_ABS, loop_sub(b, v, whole));
-	Expr *away = loop_call2(b, "copysign", loop_float(b, v->type, 1), v);
+	Expr *v = loop_let(b, "v", x);
+	double below_half = v->type == DT_F32 ? 0x1.fffffep-2 : 0x1.fffffffffffffp-2;
 
-	away = loop_select(b, loop_op2(b, KOP_GE, rest, loop_float(b, v->type, 0.5)), away,
-	                   loop_float(b, v->type, 0));
-	return loop_add(b, whole, away);
+	x = loop_call2(b, "copysign", loop_float(b, v->type, below_half), v);
+	return loop_cvt(b, DT_I32, loop_add(b, v, x));
 }

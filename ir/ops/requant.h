@@ -22,6 +22,10 @@ typedef struct {
 /* TFLite's QuantizeMultiplier; with `single`, as in builds that round once. */
 Multiplier quantize_multiplier(double factor, bool single);
 
+/* What q_mbqm64() makes of it: the multiplier in 15 bits, and the shift to the right that
+ * goes with it. */
+Multiplier requant_narrowed(Multiplier by);
+
 /* Scale and zero point of a quantised type; of one with an axis, the first ones.  Of
  * any other type 1 and 0. */
 float quant_scale(const Type *t);
@@ -51,7 +55,7 @@ bool check_quantized(const Node *n, Diag *d, int i);
 bool check_all_quantized(const Node *n, Diag *d);
 bool check_quantized_output(const Node *n, Diag *d);
 
-/* The output, quantised, has the element type of input 0. */
+/* The output, quantised, has the element type of input 0, or both have 8 bits. */
 bool check_output_like_input(const Node *n, Diag *d);
 
 /* Input i, or the output for -1, has zero points 0, as 16-bit numbers must. */
@@ -142,7 +146,7 @@ Expr *q_load(LowerCtx *cx, LBuf *buf, Expr *index, int32_t zero);
 
 Expr *q_clamp(LowerCtx *cx, Expr *x, QRange r);
 
-/* A float rounded to a whole number, half away from zero. */
+/* A float rounded to a whole number, half away from zero, as i32: saturated, NaN is 0. */
 Expr *q_round_away(LowerCtx *cx, Expr *x);
 
 /* Stores x + zero, clamped. */

@@ -4,7 +4,7 @@
     tests/emulated/kernels.py [--mcc build/mcc] [--core m4]... [--graphs 3] [--seed 1]
 
 Makes graphs of convolutions, depthwise convolutions, matrix products and sums of int8
-tensors: odd sizes, strides, dilations, paddings, 1 to 70 channels, weights and inputs at
+tensors, some of the convolutions of uint8 and int16 ones and with zero points of weights: odd sizes, strides, dilations, paddings, 1 to 70 channels, weights and inputs at
 the ends of their range, multipliers of all sizes.  Each graph is compiled for each core
 with the first, second and third of the kernels of every layer (-fkernel=N) at -O3, and at
 -O2 and -Os, to C for gcc and clang and to an object.  Every build must print the bytes
@@ -18,6 +18,8 @@ import shutil
 import sys
 import tempfile
 
+import numpy as np
+
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -27,6 +29,8 @@ from run import harness  # noqa: E402
 CORES = ["m0", "m3", "m4", "m7", "m33", "m55"]
 MORE_CORES = ["rv32imac"]  # swept when named
 CHANNELS = [1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 31, 32, 64, 70]
+# Of the input and the output of a convolution.
+TYPES = 6 * [("i8", "i8")] + [("u8", "i8"), ("i8", "u8"), ("u8", "u8"), ("i16", "i16")]
 KINDS = ["conv", "pointwise", "depthwise", "3x3", "product", "sum"]
 
 
@@ -36,15 +40,21 @@ def numbers(rng, count, extreme):
     return [rng.randint(-127, 127) for _ in range(count)]
 
 
-def constant(name, shape, scales, values, dtype="i8"):
+def constant(name, shape, scales, values, dtype="i8", zero=0):
     size = ",".join(map(str, shape))
     per = f"q[0]({', '.join(f'{s:.7g}' for s in scales)})" if len(scales) > 1 else \
-          f"q({scales[0]:.7g}, 0)"
+          f"q({scales[0]:.7g}, {zero})"
     return f"  %{name}: {dtype}[{size}] {per} = const [{', '.join(map(str, values))}]\n"
 
 
-def output(rng, taps, relu):
-    zero = rng.choice([-128, -128, rng.randint(-128, 127)])
+def zero_point(rng, dtype):
+    if dtype == "i16":
+        return 0
+    return rng.choice([-128, -128, rng.randint(-128, 127)]) + (128 if dtype == "u8" else 0)
+
+
+def output(rng, taps, relu, dtype="i8"):
+    zero = zero_point(rng, dtype)
     # Mostly within the range; sometimes a factor of more than a half.
     scale = 0.0001 if rng.random() < 0.15 else 0.02 * taps ** 0.5
     return f"q({scale:.6g}, {zero})", ", activation=relu" if relu else ""
@@ -73,15 +83,18 @@ def windows(rng, kind, k):
     ow = (w + pads[1] + pads[3] - (kw - 1) * dx - 1) // sx + 1
     taps = kh * kw * ic // groups
     scales = [0.005 * (1 + rng.random() * 5) for _ in range(oc if rng.random() < 0.7 else 1)]
-    q, activation = output(rng, taps, rng.random() < 0.5)
+    x, y = rng.choice(TYPES)
+    q, activation = output(rng, taps, rng.random() < 0.5, y)
+    zero = rng.randint(-128, 127) if "u8" in (x, y) and len(scales) == 1 else 0
     text = constant(f"w{k}", [oc, kh, kw, ic // groups], scales,
-                    numbers(rng, oc * taps, rng.random() < 0.3))
+                    numbers(rng, oc * taps, rng.random() < 0.3), zero=zero)
     text += constant(f"b{k}", [oc], [s * 0.02 for s in scales],
-                     [rng.randint(-5000, 5000) for _ in range(oc)], "i32")
-    text += (f"  %y{k}: i8[1,{oh},{ow},{oc}] {q} = conv(%x{k}, %w{k}, %b{k}) "
+                     [rng.randint(-5000, 5000) for _ in range(oc)],
+                     "i64" if x == "i16" else "i32")
+    text += (f"  %y{k}: {y}[1,{oh},{ow},{oc}] {q} = conv(%x{k}, %w{k}, %b{k}) "
              f"{{strides=[{sy}, {sx}], pads=[{', '.join(map(str, pads))}], "
              f"dilations=[{dy}, {dx}], group={groups}, layout=nhwc{activation}}}\n")
-    return f"i8[1,{h},{w},{ic}] q(0.02, {rng.randint(-128, 127)})", text
+    return f"{x}[1,{h},{w},{ic}] q(0.02, {zero_point(rng, x)})", text
 
 
 def product(rng, k):
@@ -121,7 +134,7 @@ def reference(args, model, folder):
     params = [p for p in interface.params if p[2]]
     inputs = [emulated.random_input(p[1:4:2], k) for k, p in enumerate(params)]
     for x in inputs[::3]:
-        x[::2] = -128
+        x[::2] = np.iinfo(x.dtype).min
     library = harness.build_shared(target, "cc", ["-O1"], folder, "reference")
     return inputs, harness.call(library, interface, inputs)
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codegen/target/arm_products.h"
+#include "ir/target.h"
 #include "tests/unit/unit_arena.h"
 
 static const LFunc *fn;
@@ -41,11 +42,11 @@ words(int from, int count)
 
 static ArmRun run;
 
-/* Whether a run starts at the first statement of that text. */
+/* Whether a run starts at the first statement of that text on such a machine. */
 static bool
-finds(const char *start)
+finds_on(unsigned isa, const char *start)
 {
-	ArmProducts *p = arm_products_new(arena, fn);
+	ArmProducts *p = arm_products_new(arena, fn, isa);
 
 	for (const Stmt *s = fn->body; s; s = s->next) {
 		Str head;
@@ -57,6 +58,12 @@ finds(const char *start)
 	}
 	ck_abort_msg("no statement %s", start);
 	return false;
+}
+
+static bool
+finds(const char *start)
+{
+	return finds_on(ISA_ARM_SINGLE, start);
 }
 
 static int
@@ -164,6 +171,112 @@ START_TEST(wide_loads_of_bytes_may_be_unaligned)
 }
 END_TEST
 
+/* Two products of an element and a word for each of `count` elements, added to two sums. */
+static const char *
+elements(int count)
+{
+	Str s;
+
+	str_init(&s, arena);
+	for (int k = 0; k < count; k++)
+		str_printf(&s, "let %%x%d: i32 = cvt.i32(%%b[%d])\nlet %%w%d: i32 = %%w[%d]\n"
+		               "%%s = keep(%%s + %%x%d * %%w%d)\n%%t = keep(%%t + %%x%d * %%x%d)\n",
+		           k, k, k, k, k, k, k, k);
+	return s.s;
+}
+
+START_TEST(without_pairs_products_are_added_one_by_one)
+{
+	parse(arena_printf(arena, "var %%s: i32 = %%x[0]\nvar %%t: i32 = 0:i32\n%s"
+	                          "%%y[0] = %%t\n%%y[1] = %%s", elements(4)));
+	ck_assert(finds_on(ISA_ARM_MLA, "let %x0"));
+	ck_assert_int_eq(count_of("ldrsb %"), 4);
+	ck_assert_int_eq(count_of("ldr %"), 4);
+	ck_assert_int_eq(count_of("mla %"), 8);
+	ck_assert(finds_on(ISA_ARM_MLA, "var %t"));
+	ck_assert_int_eq(count_of("mul %"), 1);
+	ck_assert_int_eq(count_of("mla %"), 7);
+	ck_assert_int_eq(count_of("str %"), 2);
+	ck_assert(!finds_on(ISA_ARM_SINGLE, "let %x0"));
+}
+END_TEST
+
+/* Four values with their sums and differences, and `stores`. */
+static const char *
+sums_of_values(const char *stores)
+{
+	return arena_printf(arena,
+	                    "let %%a: i32 = %%x[0]\nlet %%e: i32 = %%x[1]\n"
+	                    "let %%c: i32 = %%x[2]\nlet %%d: i32 = %%x[3]\n"
+	                    "let %%p: i32 = add2(%%a, %%e)\nlet %%q: i32 = sub2(%%a, %%e)\n"
+	                    "let %%r: i32 = %%c + %%d\nlet %%s: i32 = %%c - %%d\n"
+	                    "let %%t: i32 = %%p + (%%r << 2:i32)\nlet %%u: i32 = (%%q << 1:i32) - %%s\n"
+	                    "let %%v: i32 = %%t << 3:i32\nlet %%w0: i32 = %%u - %%t\n%s",
+	                    stores);
+}
+
+START_TEST(values_are_summed_and_stored)
+{
+	parse(sums_of_values("%y[0] = %v\n%y[1] = %w0\n%y[2] = %s"));
+	ck_assert(finds("let %a"));
+	ck_assert_int_eq(run.nsums, 0);
+	ck_assert_int_eq(run.nbases, 2);
+	ck_assert_int_le(run.ntemps, 6);
+	ck_assert_int_eq(count_of("sadd16") + count_of("ssub16"), 2);
+	ck_assert_int_eq(count_of(",lsl #2") + count_of(",lsl #1"), 2);
+	ck_assert_int_eq(count_of("rsb"), 1);
+	ck_assert_int_eq(count_of("lsl %"), 1);
+	ck_assert_int_eq(count_of("str"), 3);
+	ck_assert_ptr_null(run.past);
+}
+END_TEST
+
+/* Values that are read later are no part of a run, nor is what they are made of. */
+START_TEST(values_that_are_read_later_are_left_alone)
+{
+	parse(sums_of_values("%y[0] = %v\n%y[1] = %w0\n%y[2] = %s + 1:i32"));
+	ck_assert(!finds("let %a"));
+}
+END_TEST
+
+START_TEST(nothing_is_stored_before_what_it_could_change_is_loaded)
+{
+	parse(sums_of_values("%y[0] = %v\n%y[1] = %w0\nlet %z: i32 = %y[1]\n%y[2] = %s\n"
+	                     "%y[3] = %z"));
+	ck_assert(!finds("let %a"));
+}
+END_TEST
+
+/* On a machine that starts two instructions at a time, a load stands behind every product
+ * while there is one to be done. */
+START_TEST(loads_stand_beside_products)
+{
+	const char *text, *at;
+	int beside = 0;
+
+	parse(arena_printf(arena, "var %%s: i32 = %%x[0]\nvar %%t: i32 = %%x[1]\n%s"
+	                          "%%y[0] = %%s + %%t", words(0, 16)));
+	ck_assert(finds_on(ISA_ARM_DUAL, "let %w0"));
+	ck_assert_int_eq(count_of("ldr"), 32);
+	ck_assert_int_eq(count_of("smlad"), 32);
+	text = run.text.s;
+	for (at = text; (at = strstr(at, "smlad")) != NULL; at = strchr(at, '\n') + 1) {
+		const char *next = strchr(at, '\n') + 1;
+
+		beside += strncmp(next, "smlad", 5) != 0;
+	}
+	ck_assert_int_ge(beside, 28);
+}
+END_TEST
+
+START_TEST(other_machines_have_no_runs)
+{
+	parse(arena_printf(arena, "var %%s: i32 = %%x[0]\nvar %%t: i32 = %%x[1]\n%s"
+	                          "%%y[0] = %%s + %%t", words(0, 4)));
+	ck_assert_ptr_null(arm_products_new(arena, fn, ISA_ARM_DSP | ISA_ARM_MVE));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -179,6 +292,12 @@ main(void)
 	tcase_add_test(tc, a_few_products_are_no_run);
 	tcase_add_test(tc, far_offsets_get_an_address_of_their_own);
 	tcase_add_test(tc, wide_loads_of_bytes_may_be_unaligned);
+	tcase_add_test(tc, without_pairs_products_are_added_one_by_one);
+	tcase_add_test(tc, values_are_summed_and_stored);
+	tcase_add_test(tc, values_that_are_read_later_are_left_alone);
+	tcase_add_test(tc, nothing_is_stored_before_what_it_could_change_is_loaded);
+	tcase_add_test(tc, loads_stand_beside_products);
+	tcase_add_test(tc, other_machines_have_no_runs);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
