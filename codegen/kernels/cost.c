@@ -53,6 +53,17 @@ cost_rows(const Costs *k, const Conv *c)
 	return elements / 4 * (k->load + 6 * k->op + k->loop / 2) + cleared / 4 * (k->op + k->loop);
 }
 
+/* Words of two elements that a window has in a row buffer, where pixels do not start between
+ * words (rows.h). */
+static int64_t
+window_words(const Conv *c)
+{
+	bool between = c->sx % 2 != 0 || c->dx > 1;
+	int64_t channels = c->ic + (between && c->ic % 2);
+
+	return c->kh * divide_up(c->kw * channels, 2);
+}
+
 /* A load of a run (codegen/target/arm_products.h) beside as many as there are registers for
  * besides sums and addresses; of others one that stands alone. */
 static int64_t
@@ -95,7 +106,7 @@ dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
 	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
 	int64_t x = k->load / 2 + 2 * k->op;
 
-	words = (int64_t)c->kh * divide_up((int64_t)c->kw * c->ic, 2);
+	words = window_words(c);
 	word = run_word(k, s->pairs + pixels, s->pairs, 2 * s->pairs * pixels);
 	if (s->direct)
 		word = s->pairs * (k->load + k->op) + pixels * (x + 2 * s->pairs * k->op);
@@ -238,7 +249,7 @@ palette_block(const Costs *k, const Conv *c, const PackedShape *s, int64_t pixel
 	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
 	int64_t each = s->bits > 2 ? 1 : 4 / s->bits, words, word, group;
 
-	words = c->kh * divide_up(c->kw * c->ic, 2);
+	words = window_words(c);
 	word = pixels * (direct ? k->load / 2 + k->op : k->load);
 	word += s->channels * (k->load + (each > 1 ? 2 : 0) * k->op + pixels * k->op + k->load / each);
 	group = words * word + divide_up(words, (each > 2 ? each : 2) * s->body) * k->loop;
@@ -351,7 +362,7 @@ cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t units)
 static int64_t
 unpacked_block(const Costs *k, const Conv *c, const UnpackedShape *s, int64_t pixels)
 {
-	int64_t words = c->kh * divide_up(c->kw * c->ic, 2), load = (run_load(k, 2 * pixels) + k->load) / 2, block;
+	int64_t load = (run_load(k, 2 * pixels) + k->load) / 2, words = window_words(c), block;
 
 	block = words * ((1 + pixels) * load + (1 + 2 * pixels) * k->op);
 	block += divide_up(words, s->body) * k->loop + c->kh * (k->loop + 6 * k->op);
