@@ -7,6 +7,7 @@
 #include "driver/help.h"
 #include "driver/names.h"
 #include "frontend/onnx/onnx.h"
+#include "frontend/openvino/openvino.h"
 
 typedef struct {
 	Options options;
@@ -54,6 +55,7 @@ static void
 put_supported_ops(Str *s)
 {
 	OnnxSupported op;
+	OvSupported layer;
 
 	str_puts(s, "ONNX operators and the opsets whose rules are known:\n");
 	for (int i = 0; onnx_supported(i, &op); i++) {
@@ -63,6 +65,9 @@ put_supported_ops(Str *s)
 		else
 			str_puts(s, " and later\n");
 	}
+	str_puts(s, "OpenVINO layers and the opsets that brought them in a form that is known:\n");
+	for (int i = 0; ov_supported(i, &layer); i++)
+		str_printf(s, "  %s %d\n", layer.name, layer.since);
 }
 
 static void

@@ -4,24 +4,80 @@
 
 #include "ir/num.h"
 
+/* Whether one more node may be made; the first one too many is reported. */
+static bool
+may_make_node(Builder *b)
+{
+	if (!b->nodes_left || *b->nodes_left > 0) {
+		if (b->nodes_left)
+			--*b->nodes_left;
+		return true;
+	}
+	if (*b->nodes_left == 0) {
+		*b->nodes_left = -1;
+		diag_report(b->d, &b->loc, E_SIZE, "the graph has too many nodes");
+	}
+	return false;
+}
+
 Node *
-build_node(Builder *b, Op op, int nins, Value *const *in)
+build_node_outputs(Builder *b, Op op, int nins, Value *const *in, int nouts)
 {
 	Node *n;
 
 	for (int i = 0; i < nins && i < op_info[op].inputs_min; i++)
 		if (!in[i])
 			return NULL;
-	n = graph_add(b->g, op, nins, in, NULL);
+	if (!may_make_node(b))
+		return NULL;
+	n = graph_insert(b->g, NULL, op, nins, in, nouts, NULL);
 	n->loc = b->loc;
 	n->name = b->name;
 	return n;
 }
 
+Node *
+build_node(Builder *b, Op op, int nins, Value *const *in)
+{
+	return build_node_outputs(b, op, nins, in, 1);
+}
+
+/* Elements of a constant that is always worth its room. */
+enum { SMALL_CONSTANT = 4096 };
+
+/* Codes of 8 bits are the form to keep. */
+bool
+build_worth_storing(const Node *n)
+{
+	size_t in = 0, out = 0;
+
+	if (n->op == OP_DEQUANTIZE)
+		return false;
+	for (int i = 0; i < n->nins; i++)
+		in += n->in[i] ? type_bytes(&n->in[i]->type) : 0;
+	for (int i = 0; i < n->nouts; i++)
+		out += n->out[i] ? type_bytes(&n->out[i]->type) : 0;
+	return out <= 2 * in || out <= 8 * SMALL_CONSTANT;
+}
+
+bool
+build_finish_all(Builder *b, Node *n, Value **out)
+{
+	if (!n || !node_infer(n, b->d))
+		return false;
+	for (int i = 0; i < n->nouts; i++)
+		out[i] = n->out[i];
+	if (b->fold_left && build_worth_storing(n) && node_fold_within(b->g, n, b->fold_left))
+		graph_remove(b->g, n);
+	return true;
+}
+
 Value *
 build_finish(Builder *b, Node *n)
 {
-	return n && node_infer(n, b->d) ? n->out[0] : NULL;
+	Value *out[8] = {NULL};
+
+	return build_finish_all(b, n, out) ? out[0] : NULL;
 }
 
 Value *
@@ -92,6 +148,183 @@ build_reshape(Builder *b, Value *x, int rank, const int32_t *dim)
 }
 
 Value *
+build_reshape_to(Builder *b, Value *x, const Type *shape)
+{
+	if (!x || type_same_shape(&x->type, shape))
+		return x;
+	return build_reshape(b, x, shape->rank, shape->dim);
+}
+
+Value *
+build_unsqueeze(Builder *b, Value *x, int axis)
+{
+	Type t;
+
+	if (!x)
+		return NULL;
+	if (x->type.rank == MAX_RANK) {
+		diag_report(b->d, &b->loc, E_SIZE, "more than %d dimensions are needed", MAX_RANK);
+		return NULL;
+	}
+	t = x->type;
+	for (int i = t.rank++; i > axis; i--)
+		t.dim[i] = t.dim[i - 1];
+	t.dim[axis] = 1;
+	return build_reshape_to(b, x, &t);
+}
+
+Value *
+build_squeeze(Builder *b, Value *x, int axis)
+{
+	Type t;
+
+	if (!x)
+		return NULL;
+	t = x->type;
+	t.rank--;
+	for (int i = axis; i < t.rank; i++)
+		t.dim[i] = t.dim[i + 1];
+	return build_reshape_to(b, x, &t);
+}
+
+Value *
+build_channels(Builder *b, Value *x, int axis, int rank)
+{
+	Type t = {.rank = rank};
+
+	if (!x)
+		return NULL;
+	for (int i = 0; i < rank; i++)
+		t.dim[i] = i == axis ? type_numel(&x->type) : 1;
+	return build_reshape_to(b, x, &t);
+}
+
+Value *
+build_transpose(Builder *b, Value *x, int rank, const int *perm)
+{
+	int64_t list[MAX_RANK] = {0};
+	bool same = true;
+	Node *n;
+
+	for (int i = 0; i < rank; i++) {
+		list[i] = perm[i];
+		same &= perm[i] == i;
+	}
+	if (!x || same)
+		return x;
+	n = build_node(b, OP_TRANSPOSE, 1, &x);
+	if (n)
+		((Attr_TRANSPOSE *)n->attr)->perm = build_ints(b, rank, list);
+	return build_finish(b, n);
+}
+
+Value *
+build_move_axis(Builder *b, Value *x, int from, int to)
+{
+	int perm[MAX_RANK] = {0}, k = 0;
+
+	if (!x)
+		return NULL;
+	for (int i = 0; i < x->type.rank; i++) {
+		if (k == from)
+			k++;
+		perm[i] = i == to ? from : k++;
+	}
+	return build_transpose(b, x, x->type.rank, perm);
+}
+
+Value *
+build_expand(Builder *b, Value *x, const Type *shape)
+{
+	int64_t dim[MAX_RANK] = {0};
+	Node *n;
+
+	if (!x || type_same_shape(&x->type, shape))
+		return x;
+	for (int i = 0; i < shape->rank; i++)
+		dim[i] = shape->dim[i];
+	n = build_node(b, OP_EXPAND, 1, &x);
+	if (n)
+		((Attr_EXPAND *)n->attr)->shape = build_ints(b, shape->rank, dim);
+	return build_finish(b, n);
+}
+
+Value *
+build_slice(Builder *b, Value *x, int axis, int64_t start, int64_t size, int64_t step)
+{
+	int64_t starts[MAX_RANK] = {0}, sizes[MAX_RANK] = {0}, steps[MAX_RANK] = {0};
+	Node *n;
+
+	if (!x || (start == 0 && step == 1 && size == x->type.dim[axis]))
+		return x;
+	for (int i = 0; i < x->type.rank; i++) {
+		starts[i] = i == axis ? start : 0;
+		sizes[i] = i == axis ? size : x->type.dim[i];
+		steps[i] = i == axis ? step : 1;
+	}
+	n = build_node(b, OP_SLICE, 1, &x);
+	if (n)
+		*(Attr_SLICE *)n->attr = (Attr_SLICE){.starts = build_ints(b, x->type.rank, starts),
+		                                      .sizes = build_ints(b, x->type.rank, sizes),
+		                                      .steps = build_ints(b, x->type.rank, steps)};
+	return build_finish(b, n);
+}
+
+Value *
+build_pad(Builder *b, Value *x, const int64_t *pads, PadMode mode, Value *value)
+{
+	bool none = true;
+	Node *n;
+
+	for (int i = 0; x && i < 2 * x->type.rank; i++)
+		none &= pads[i] == 0;
+	if (!x || none)
+		return x;
+	n = build_node(b, OP_PAD, value ? 2 : 1, (Value *[]){x, value});
+	if (n)
+		*(Attr_PAD *)n->attr = (Attr_PAD){.pads = build_ints(b, 2 * x->type.rank, pads),
+		                                  .mode = mode};
+	return build_finish(b, n);
+}
+
+Value *
+build_gather(Builder *b, Value *x, Value *indices, int axis)
+{
+	Node *n = build_node(b, OP_GATHER, 2, (Value *[]){x, indices});
+
+	if (n)
+		((Attr_GATHER *)n->attr)->axis = axis;
+	return build_finish(b, n);
+}
+
+Value *
+build_clamp(Builder *b, Value *x, double lo, double hi)
+{
+	Node *n = build_node(b, OP_CLAMP, 1, &x);
+
+	if (n)
+		*(Attr_CLAMP *)n->attr = (Attr_CLAMP){.lo = lo, .hi = hi};
+	return build_finish(b, n);
+}
+
+Value *
+build_matmul(Builder *b, Value *x, Value *y)
+{
+	bool row = x && x->type.rank == 1, column = y && y->type.rank == 1;
+
+	if (row)
+		x = build_unsqueeze(b, x, 0);
+	if (column)
+		y = build_unsqueeze(b, y, 1);
+	y = build_binary(b, OP_MATMUL, x, y);
+	if (y && column)
+		y = build_squeeze(b, y, y->type.rank - 1);
+	if (y && row)
+		y = build_squeeze(b, y, y->type.rank - (column ? 1 : 2));
+	return y;
+}
+
+Value *
 build_concat(Builder *b, int n, Value *const *x, int axis)
 {
 	Node *k;
@@ -105,8 +338,8 @@ build_concat(Builder *b, int n, Value *const *x, int axis)
 	return build_finish(b, k);
 }
 
-static Ints
-ints(Builder *b, int n, const int64_t *v)
+Ints
+build_ints(Builder *b, int n, const int64_t *v)
 {
 	return (Ints){n, arena_copy(b->g->arena, v, (size_t)n * sizeof *v)};
 }
@@ -118,21 +351,36 @@ build_columns(Builder *b, Value *x, int32_t from, int32_t count)
 
 	if (n)
 		*(Attr_SLICE *)n->attr =
-			(Attr_SLICE){.starts = ints(b, 2, (int64_t[]){0, from}),
-		                     .sizes = ints(b, 2, (int64_t[]){x->type.dim[0], count}),
-		                     .steps = ints(b, 2, (int64_t[]){1, 1})};
+			(Attr_SLICE){.starts = build_ints(b, 2, (int64_t[]){0, from}),
+		                     .sizes = build_ints(b, 2, (int64_t[]){x->type.dim[0], count}),
+		                     .steps = build_ints(b, 2, (int64_t[]){1, 1})};
+	return build_finish(b, n);
+}
+
+/* All reductions over axes have the same attributes. */
+_Static_assert(sizeof(Attr_REDUCE_SUM) == sizeof(Attr_REDUCE_LOG_SUM_EXP) &&
+                       offsetof(Attr_REDUCE_SUM, keepdims) ==
+                               offsetof(Attr_REDUCE_LOG_SUM_EXP, keepdims),
+               "reductions differ");
+
+Value *
+build_reduce(Builder *b, Op op, Value *x, Ints axes, bool keepdims)
+{
+	Node *n = build_node(b, op, 1, &x);
+
+	if (n) {
+		Attr_REDUCE_SUM *a = n->attr;
+
+		a->axes = axes;
+		a->keepdims = keepdims;
+	}
 	return build_finish(b, n);
 }
 
 Value *
 build_reduce_sum(Builder *b, Value *x, int axis)
 {
-	Node *n = build_node(b, OP_REDUCE_SUM, 1, &x);
-
-	if (n)
-		*(Attr_REDUCE_SUM *)n->attr =
-			(Attr_REDUCE_SUM){.axes = ints(b, 1, (int64_t[]){axis}), .keepdims = false};
-	return build_finish(b, n);
+	return build_reduce(b, OP_REDUCE_SUM, x, build_ints(b, 1, (int64_t[]){axis}), false);
 }
 
 Value *

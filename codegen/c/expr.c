@@ -622,9 +622,12 @@ put_float_to_int(CFunc *f, Str *s, DType to, const Expr *x)
 {
 	DType from = x->type == DT_F64 ? DT_F64 : DT_F32;
 	bool is_unsigned = dtype_info[to].class == CLASS_UNSIGNED;
+	bool is_i32 = from == DT_F32 && (to == DT_I32 || to == DT_IDX);
 
 	str_printf(s, "%s(",
-	           helper_name(f->file, is_unsigned ? HELPER_TO_UNSIGNED : HELPER_TO_SIGNED, to, from));
+	           is_i32 ? helper_name(f->file, HELPER_F32_TO_I32, DT_I32, DT_F32)
+	                  : helper_name(f->file, is_unsigned ? HELPER_TO_UNSIGNED : HELPER_TO_SIGNED,
+	                                to, from));
 	put_widened(f, s, x);
 	str_putc(s, ')');
 	return PREC_PRIMARY;
@@ -714,8 +717,10 @@ put_packed(CFunc *f, Str *s, const Expr *e)
 static Prec
 put_dot(CFunc *f, Str *s, const Expr *e)
 {
+	HelperKind kind = e->arg[1]->type == DT_I32 ? HELPER_DOT16_WORDS : HELPER_DOT16;
+
 	f->file->uses.dot = true;
-	str_printf(s, "%s(", helper_name(f->file, HELPER_DOT16, DT_I32, DT_I32));
+	str_printf(s, "%s(", helper_name(f->file, kind, DT_I32, DT_I32));
 	c_expr_print(f, s, e->arg[0], PREC_TERNARY);
 	for (int i = 1; i <= 2; i++) {
 		const LBuf *buf = e->arg[i]->u.buf;

@@ -96,6 +96,7 @@ need_callees(CFile *f, HelperKind kind, DType t)
 	case HELPER_REM_SIGNED:
 	case HELPER_REM_UNSIGNED:
 	case HELPER_TO_SIGNED:
+	case HELPER_F32_TO_I32:
 	case HELPER_TO_UNSIGNED:
 	case HELPER_U64_TO_ODD:
 	case HELPER_DOT2:
@@ -117,6 +118,7 @@ need_callees(CFile *f, HelperKind kind, DType t)
 	case HELPER_SAT8:
 	case HELPER_KEEP:
 	case HELPER_DOT16:
+	case HELPER_DOT16_WORDS:
 	case HELPER_COPY16:
 	case HELPER_WIDE_8:
 	case HELPER_WIDE_16:

@@ -13,7 +13,7 @@
 #include "ir/lower.h"
 
 /* Machines that get runs of products in a fixed order (codegen/target/arm_products.h). */
-enum { HAS_RUNS = ISA_ARM_SINGLE | ISA_ARM_DUAL };
+enum { HAS_RUNS = ISA_ARM_SINGLE | ISA_ARM_DUAL | ISA_ARM_MLA };
 
 /* What is being listed for a node. */
 typedef struct {
@@ -292,6 +292,7 @@ list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
 	ChannelConv vectors = channel_conv_of_int8(c);
+	ColumnsShape columns = {.body = c->out_w <= 6 ? c->out_w : 4};
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch) && !c->wide, .packed = ch->level != '3'};
 
@@ -303,8 +304,12 @@ list_depthwise(Chooser *ch)
 			           cost_taps(ch->costs, c, true));
 		return;
 	}
-	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE))
+	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE)) {
+		if (columns_fits(c))
+			add_kernel(ch, "columns", columns_lower(ch->arena, c, &columns),
+			           columns_cost(c));
 		list_channels(ch, &vectors);
+	}
 	if (!is_small(ch))
 		list_planar(ch);
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
@@ -386,16 +391,54 @@ list_braid(Chooser *ch)
 }
 
 static void
+add_scalar(Chooser *ch, const ScalarShape *s)
+{
+	const char *name = arena_printf(ch->arena, "scalar %dx%d%s", s->pixels, s->channels,
+	                                s->strip ? " in strips" : "");
+
+	add_kernel(ch, name, scalar_lower(ch->arena, ch->conv, s),
+	           cost_scalar(ch->costs, ch->conv, s));
+}
+
+/* As many pixels of a depthwise convolution as registers have room for and fit its rows. */
+static int
+depthwise_pixels(const Chooser *ch, ScalarShape s)
+{
+	static const int pixels[] = {4, 5, 3};
+	int best = 0;
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++) {
+		int64_t cycles;
+
+		s.pixels = pixels[i];
+		cycles = cost_scalar(ch->costs, ch->conv, &s);
+		if (cycles < least) {
+			best = s.pixels;
+			least = cycles;
+		}
+	}
+	return best;
+}
+
+/* Rows in a ring take an address each. */
+static void
 list_scalar(Chooser *ch)
 {
-	ScalarShape s = scalar_shape(ch);
+	const Conv *c = ch->conv;
+	ScalarShape s = scalar_shape(ch), strips;
 
-	if (!scalar_fits(ch->conv))
+	if (!scalar_fits(c))
 		return;
-	list_winograd(ch, false, cost_scalar(ch->costs, ch->conv, &s));
+	if (c->groups > 1 && s.pixels > 2)
+		s.pixels = depthwise_pixels(ch, s);
+	strips = s;
+	list_winograd(ch, false, cost_scalar(ch->costs, c, &s));
 	list_braid(ch);
-	add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
-	           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
+	strips.strip = strip_rows(c);
+	if (c->kh > 1 && !is_small(ch))
+		add_scalar(ch, &strips);
+	add_scalar(ch, &s);
 }
 
 /* ---- Vectors ---- */
@@ -568,6 +611,31 @@ list_sum(Chooser *ch, const Node *n)
 		           count * (4 * k->load + k->output + k->loop) / 10);
 }
 
+/* ---- Functions of one number ---- */
+
+/* Where that is fewer cycles: a few operations are faster than loads on some machines.  Floats
+ * have tables of 1 KB where arithmetic on them takes a library. */
+static void
+list_lookups(Chooser *ch, const Node *n)
+{
+	const Target *t = ch->options->target;
+	bool has_floats = t->isa & (ISA_FLOAT | ISA_ARM_MVE_FLOAT);
+	bool from_float = dtype_is_float(n->in[0]->type.dtype);
+	LFunc *f = NULL;
+
+	if (from_float || dtype_is_float(n->out[0]->type.dtype)) {
+		if (!has_floats)
+			f = from_float ? thresholds_lower(ch->arena, n)
+			               : lookup_lower(ch->arena, n);
+	} else {
+		f = lookup_lower(ch->arena, n);
+	}
+	if (!f)
+		return;
+	ch->reference = measure_cycles(t, node_lower(ch->arena, n));
+	add_kernel(ch, from_float ? "thresholds" : "table", f, measure_cycles(t, f));
+}
+
 /* ---- Weights that were made small ---- */
 
 /* Adds each in front of the first one that it is better than. */
@@ -613,6 +681,8 @@ list_kernels(Chooser *ch, const Node *n)
 		list_sum(ch, n);
 	else if (n->op == OP_SEQUENCE_LSTM)
 		list_lstm(ch, n);
+	else if (n->nins == 1 && n->in[0] && n->out[0] && !is_small(ch))
+		list_lookups(ch, n);
 	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
 		list_scalar(ch);
 	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE) && conv_is_int8(c))

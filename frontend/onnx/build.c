@@ -8,6 +8,7 @@
  */
 #include "frontend/onnx/read.h"
 
+#include "frontend/build.h"
 #include "ir/num.h"
 
 /* ---- Operands ---- */
@@ -253,22 +254,6 @@ onnx_node(ONode *n, Op op, int nins, Value *const *in, int nouts)
 	return k;
 }
 
-/* Whether the result, if it is constant, is better stored than computed by the
- * program.  Views cost nothing. */
-static bool
-is_worth_storing(const Node *k)
-{
-	size_t in = 0, out = 0;
-
-	if (k->op == OP_DEQUANTIZE)
-		return false;
-	for (int i = 0; i < k->nins; i++)
-		in += k->in[i] ? type_bytes(&k->in[i]->type) : 0;
-	for (int i = 0; i < k->nouts; i++)
-		out += k->out[i] ? type_bytes(&k->out[i]->type) : 0;
-	return out <= 2 * in || out <= 8 * ONNX_SMALL;
-}
-
 bool
 onnx_finish_all(ONode *n, Node *k, Value **out)
 {
@@ -289,7 +274,7 @@ onnx_finish_all(ONode *n, Node *k, Value **out)
 	}
 	for (int i = 0; i < k->nouts; i++)
 		out[i] = k->out[i];
-	if (is_worth_storing(k) && node_fold_within(n->r->g, k, &n->r->fold_left))
+	if (build_worth_storing(k) && node_fold_within(n->r->g, k, &n->r->fold_left))
 		graph_remove(n->r->g, k);
 	return true;
 }

@@ -5,6 +5,7 @@
 
 #include "frontend/onnx/external.h"
 #include "frontend/onnx/wire.h"
+#include "frontend/raw.h"
 #include "ir/num.h"
 
 enum { ELEM_STRING = 8, ELEM_UINT4 = 21, ELEM_INT4 = 22 };
@@ -92,16 +93,6 @@ read_shape(TensorReader *r, const char *name, size_t n, const int64_t *dims, con
 /* ---- Data ---- */
 
 static bool
-host_is_little_endian(void)
-{
-	const uint16_t one = 1;
-	uint8_t low;
-
-	memcpy(&low, &one, 1);
-	return low == 1;
-}
-
-static bool
 wrong_size(TensorReader *r, const char *name, const Loc *loc, const Type *type, size_t have)
 {
 	return diag_report(r->d, loc, E_MALFORMED,
@@ -109,57 +100,14 @@ wrong_size(TensorReader *r, const char *name, const Loc *loc, const Type *type, 
 	                   type_text(r->arena, type), have, type_bytes(type));
 }
 
-/* Little-endian bytes as host numbers. */
-static void
-reverse_bytes(uint8_t *p, size_t count, size_t width)
-{
-	for (size_t i = 0; i < count; i++, p += width)
-		for (size_t k = 0; k < width / 2; k++) {
-			uint8_t t = p[k];
-
-			p[k] = p[width - 1 - k];
-			p[width - 1 - k] = t;
-		}
-}
-
-/* Any byte that is not 0 means true; everybody else relies on 1. */
-static const void *
-clean_bools(Arena *a, const uint8_t *bytes, size_t n)
-{
-	uint8_t *clean = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		if (bytes[i] <= 1)
-			continue;
-		if (!clean)
-			clean = arena_copy(a, bytes, n);
-		clean[i] = 1;
-	}
-	return clean ? clean : bytes;
-}
-
 /* Raw little-endian data; borrowed where alignment and byte order allow. */
 static bool
 use_raw(TensorReader *r, const char *name, const Loc *loc, const Type *type, const uint8_t *bytes,
         size_t n, const void **data)
 {
-	size_t width = (size_t)dtype_info[type->dtype].bytes;
-
 	if (n != type_bytes(type))
 		return wrong_size(r, name, loc, type, n);
-	if (n == 0) {
-		*data = arena_alloc(r->arena, 1);
-	} else if (type->dtype == DT_BOOL) {
-		*data = clean_bools(r->arena, bytes, n);
-	} else if (host_is_little_endian() && (uintptr_t)bytes % width == 0) {
-		*data = bytes;
-	} else {
-		uint8_t *copy = arena_copy(r->arena, bytes, n);
-
-		if (!host_is_little_endian())
-			reverse_bytes(copy, n / width, width);
-		*data = copy;
-	}
+	*data = raw_elements(r->arena, type->dtype, bytes, n);
 	return true;
 }
 
@@ -169,19 +117,12 @@ unpack_nibbles(TensorReader *r, const char *name, const Loc *loc, const Type *ty
                const uint8_t *bytes, size_t n, bool is_signed, const void **data)
 {
 	size_t count = type_bytes(type);
-	uint8_t *out;
 
 	if (n != (count + 1) / 2)
 		return diag_report(r->d, loc, E_MALFORMED,
 		                   "tensor '%s' of %zu 4-bit elements has %zu bytes of data", name,
 		                   count, n);
-	out = arena_alloc(r->arena, count);
-	for (size_t i = 0; i < count; i++) {
-		unsigned v = bytes[i / 2] >> (i % 2 * 4) & 15;
-
-		out[i] = (uint8_t)(is_signed && v >= 8 ? v + 240 : v);
-	}
-	*data = out;
+	*data = raw_nibbles(r->arena, bytes, count, is_signed);
 	return true;
 }
 

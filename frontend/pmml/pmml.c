@@ -7,47 +7,17 @@
 
 #include "frontend/pmml/output.h"
 
-/* The name of the first element, behind declarations and comments; NULL: none. */
-static const char *
-first_element(const char *s, const char *end)
-{
-	while (s < end) {
-		const char *open = memchr(s, '<', (size_t)(end - s));
-
-		if (!open || end - open < 2)
-			return NULL;
-		if (open[1] != '?' && open[1] != '!')
-			return open + 1;
-		s = open + 2;
-		if (end - open > 4 && memcmp(open, "<!--", 4) == 0) {
-			for (s = open + 4; s + 3 < end && memcmp(s, "-->", 3) != 0; s++)
-				;
-		}
-	}
-	return NULL;
-}
-
 bool
 pmml_sniff(const uint8_t *bytes, size_t n)
 {
-	const char *s = (const char *)bytes, *end = s + (n < 65536 ? n : 65536);
-	const char *name, *colon;
-	size_t length = 0;
+	const char *name;
+	size_t length;
 
 	/* Of the two bytes of UTF-16 one is 0. */
 	if (n > 4 && (bytes[0] == 0xfe || bytes[0] == 0xff))
 		return true;
-	name = first_element(s, end);
-	if (!name)
-		return false;
-	while (name + length < end && !strchr(" \t\r\n>/", name[length]))
-		length++;
-	colon = memchr(name, ':', length);
-	if (colon) {
-		length -= (size_t)(colon + 1 - name);
-		name = colon + 1;
-	}
-	return length == 4 && memcmp(name, "PMML", 4) == 0;
+	name = xml_root_name(bytes, n, &length);
+	return name && length == 4 && memcmp(name, "PMML", 4) == 0;
 }
 
 static Value *

@@ -57,6 +57,44 @@ fail(Reader *r, const char *format, ...)
 	return false;
 }
 
+/* Where the tag of the first element begins, behind '<'; NULL: nowhere. */
+static const char *
+first_element(const char *s, const char *end)
+{
+	while (s < end) {
+		const char *open = memchr(s, '<', (size_t)(end - s));
+
+		if (!open || end - open < 2)
+			return NULL;
+		if (open[1] != '?' && open[1] != '!')
+			return open + 1;
+		s = open + 2;
+		if (end - open > 4 && memcmp(open, "<!--", 4) == 0) {
+			for (s = open + 4; s + 3 < end && memcmp(s, "-->", 3) != 0; s++)
+				;
+		}
+	}
+	return NULL;
+}
+
+const char *
+xml_root_name(const uint8_t *bytes, size_t n, size_t *length)
+{
+	const char *s = (const char *)bytes, *end = s + (n < 65536 ? n : 65536);
+	const char *name = first_element(s, end), *colon;
+
+	*length = 0;
+	if (!name)
+		return NULL;
+	while (name + *length < end && !strchr(" \t\r\n>/", name[*length]))
+		++*length;
+	colon = memchr(name, ':', *length);
+	if (!colon)
+		return name;
+	*length -= (size_t)(colon + 1 - name);
+	return colon + 1;
+}
+
 /* ---- What libxml2 calls ---- */
 
 /* name, prefix, URI, begin and end of the value: five pointers an attribute. */
@@ -255,7 +293,7 @@ xml_parse(Arena *a, const char *file, const uint8_t *bytes, size_t n, Diag *d)
 const char *
 xml_attr(const Xml *e, const char *name)
 {
-	for (int i = 0; i < e->nattrs; i++)
+	for (int i = 0; e && i < e->nattrs; i++)
 		if (strcmp(e->attr[i].name, name) == 0)
 			return e->attr[i].value;
 	return NULL;

@@ -38,10 +38,14 @@ typedef struct Xml {
 	const char *text; /* all character data directly in it, "" when there is none */
 } Xml;
 
+/* The local name of the first element, behind declarations and comments, without parsing:
+ * `*length` bytes; NULL when there is none near the beginning. */
+const char *xml_root_name(const uint8_t *bytes, size_t n, size_t *length);
+
 /* The root element of a file; NULL and an error in `d` when it is malformed. */
 Xml *xml_parse(Arena *a, const char *file, const uint8_t *bytes, size_t n, Diag *d);
 
-/* The attribute's value, or NULL. */
+/* The attribute's value, or NULL.  `e` may be NULL. */
 const char *xml_attr(const Xml *e, const char *name);
 
 bool xml_is(const Xml *e, const char *name);

@@ -57,22 +57,37 @@ qinfer_requantize(const Node *n, Type *out, Diag *d)
 	return infer_requantize(n, out, d);
 }
 
-/* round(x / scale) + zero, where the sum of whole numbers is taken in 64 bits. */
+/* A power of two whose inverse is a normal number. */
+static bool
+has_exact_inverse(float scale)
+{
+	int exponent;
+
+	return frexpf(scale, &exponent) == 0.5f && exponent > -120 && exponent < 120;
+}
+
+/* round(x / scale) + zero.  What does not fit the output is cut off before the sum, or that is
+ * taken in 64 bits.  Where the scale is a power of two, so is its inverse: the quotient and
+ * the product with that are the same number. */
 static void
 quantize(LowerCtx *cx, const Type *to, bool half_even)
 {
 	LBuilder *b = &cx->b;
 	QRange r = quant_limits(to->dtype);
-	Expr *i = lower_for(cx, "i", cx->in[0]->count), *x;
+	int32_t zero = quant_zero(to);
+	Expr *i = lower_for(cx, "i", cx->in[0]->count), *x = loop_load(b, cx->in[0], i);
+	double scale = (double)quant_scale(to);
 
-	x = loop_op2(b, KOP_DIV, loop_load(b, cx->in[0], i),
-	             loop_float(b, DT_F32, (double)quant_scale(to)));
-	x = loop_cvt(b, DT_I32, half_even ? loop_call1(b, "rint", x) : q_round_away(cx, x));
-	if (dtype_info[to->dtype].bytes == 4)
-		x = loop_cvt(b, DT_I64, x);
-	else
-		x = q_clamp(cx, x, (QRange){-(1 << 20), 1 << 20});
-	q_store(cx, cx->out[0], i, x, quant_zero(to), r);
+	x = has_exact_inverse(quant_scale(to))
+	            ? loop_mul(b, x, loop_float(b, DT_F32, 1 / scale))
+	            : loop_op2(b, KOP_DIV, x, loop_float(b, DT_F32, scale));
+	x = half_even ? loop_cvt(b, DT_I32, loop_call1(b, "rint", x)) : q_round_away(cx, x);
+	if (dtype_info[to->dtype].bytes == 4) {
+		q_store(cx, cx->out[0], i, loop_cvt(b, DT_I64, x), zero, r);
+	} else {
+		x = q_clamp(cx, x, (QRange){r.lo - zero, r.hi - zero});
+		loop_store_cvt(b, cx->out[0], i, zero ? loop_add(b, x, q_int(cx, zero)) : x);
+	}
 	lower_end_to(cx, 0);
 }
 

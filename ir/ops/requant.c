@@ -531,16 +531,19 @@ q_store(LowerCtx *cx, LBuf *buf, Expr *index, Expr *x, int32_t zero, QRange r)
 
 /* ---- Rounding of floats ---- */
 
-/* Half away from zero; a whole number and less is exact. */
+/*
+ * trunc(x + h) for x >= 0, with h the number before a half.  Where x is k + 1/2, which is
+ * exact below 2^23 (doubles: 2^52), the sum is half way between k + 1 and its neighbour, or
+ * nearer to k + 1, and rounds to k + 1, which is even there or nearer; with the number before
+ * that x it stays below k + 1.  Tried for every float.
+ */
 Expr *
 q_round_away(LowerCtx *cx, Expr *x)
 {
 	LBuilder *b = &cx->b;
-	Expr *v = loop_let(b, "v", x), *whole = loop_let(b, "whole", loop_call1(b, "trunc", v));
-	Expr *rest = loop_op1(b, KOP_ABS, loop_sub(b, v, whole));
-	Expr *away = loop_call2(b, "copysign", loop_float(b, v->type, 1), v);
+	Expr *v = loop_let(b, "v", x);
+	double below_half = v->type == DT_F32 ? 0x1.fffffep-2 : 0x1.fffffffffffffp-2;
 
-	away = loop_select(b, loop_op2(b, KOP_GE, rest, loop_float(b, v->type, 0.5)), away,
-	                   loop_float(b, v->type, 0));
-	return loop_add(b, whole, away);
+	x = loop_call2(b, "copysign", loop_float(b, v->type, below_half), v);
+	return loop_cvt(b, DT_I32, loop_add(b, v, x));
 }

@@ -146,7 +146,7 @@ Expr *q_load(LowerCtx *cx, LBuf *buf, Expr *index, int32_t zero);
 
 Expr *q_clamp(LowerCtx *cx, Expr *x, QRange r);
 
-/* A float rounded to a whole number, half away from zero. */
+/* A float rounded to a whole number, half away from zero, as i32: saturated, NaN is 0. */
 Expr *q_round_away(LowerCtx *cx, Expr *x);
 
 /* Stores x + zero, clamped. */

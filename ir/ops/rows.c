@@ -34,7 +34,7 @@ nudged_zero(LowerCtx *cx, Expr *least, Expr *greatest, Expr *scale)
 	Expr *zero = loop_select(b, loop_op2(b, KOP_LT, from_least, from_greatest),
 	                         loop_sub(b, lo, below), loop_sub(b, hi, above));
 
-	zero = loop_cvt(b, DT_I32, q_round_away(cx, zero));
+	zero = q_round_away(cx, zero);
 	return q_clamp(cx, zero, (QRange){-128, 127});
 }
 
@@ -88,6 +88,6 @@ rows_code(LowerCtx *cx, const RowScale *s, Expr *x)
 
 	if (!s->symmetric)
 		v = loop_add(b, loop_cvt(b, DT_F32, s->zero), v);
-	v = loop_cvt(b, DT_I32, q_round_away(cx, v));
+	v = q_round_away(cx, v);
 	return q_clamp(cx, v, (QRange){s->symmetric ? -127 : -128, 127});
 }

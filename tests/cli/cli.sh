@@ -140,6 +140,7 @@ supported_operators_are_listed() {
 	mcc 0 --print-supported-ops
 	prints " Conv 1"
 	prints " Softmax 1 and later"
+	prints " GroupConvolution 1"
 }
 
 help_to_a_full_device_is_an_error() {
@@ -1611,6 +1612,138 @@ trees_are_shrunk_until_they_fit() {
 	says "finds itself what"
 }
 
+# ---- OpenVINO ----
+
+# openvino NAME [SED SCRIPT]: the model y = x + c with its weights.
+openvino() {
+	cat >"$1.xml" <<-'END'
+	<?xml version="1.0"?>
+	<net name="sum" version="11">
+	<layers>
+	<layer id="0" name="x" type="Parameter" version="opset1"><data element_type="f32" shape="1,4"/><output><port id="0" names="image,x:0"/></output></layer>
+	<layer id="1" name="c" type="Const" version="opset1"><data element_type="f32" shape="1,4" offset="4" size="16"/><output><port id="0"/></output></layer>
+	<layer id="2" name="add" type="Add" version="opset1"><data auto_broadcast="numpy"/><input><port id="0"/><port id="1"/></input><output><port id="2"/></output></layer>
+	<layer id="3" name="end" type="Result" version="opset1"><input><port id="0"/></input></layer>
+	</layers>
+	<edges>
+	<edge from-layer="0" from-port="0" to-layer="2" to-port="0"/>
+	<edge from-layer="1" from-port="0" to-layer="2" to-port="1"/>
+	<edge from-layer="2" from-port="2" to-layer="3" to-port="0"/>
+	</edges>
+	</net>
+	END
+	printf '....\0\0\200?\0\0\0@\0\0@@\0\0\200@' >"$1.bin"
+	[ $# -lt 2 ] || sed -i "$2" "$1.xml"
+}
+
+openvino_is_found_by_its_contents() {
+	openvino sum
+	mcc 0 sum.xml -o sum.c
+	grep -q 'sum_run(const float \*image, float \*add' sum.h || problem "names are lost"
+	mcc 0 -E sum.xml -o -
+	prints 'const [1.0, 2.0, 3.0, 4.0]'
+	mv sum.xml sum.pmml
+	mcc 0 sum.pmml -o sum.c
+	mv sum.pmml sum.xml
+	mcc 1 -x pmml sum.xml -o p.c
+	mcc 1 -x openvino "$ROOT/tests/conformance/pmml/regression_exp/model.pmml" -o p.c
+	says "no OpenVINO IR"
+}
+
+the_weights_of_openvino_lie_beside_it() {
+	mkdir folder
+	openvino folder/sum
+	mcc 0 folder/sum.xml -MD -MP
+	has_line sum.d 'sum.c: folder/sum.xml folder/sum.bin'
+	printf 'abc' >folder/sum.bin
+	mcc 1 folder/sum.xml -o a.c
+	says "folder/sum.xml:5:1: layer 1 'c' (Const): error"
+	says "16 bytes at offset 4 are outside of the .bin file, which has 3"
+	rm folder/sum.bin
+	mcc 1 folder/sum.xml -o a.c
+	says "the constants of the model are in 'folder/sum.bin', which cannot be read"
+	"$MCC" -x openvino - -o a.c <folder/sum.xml >"$scratch/out" 2>"$scratch/err"
+	[ $? = 1 ] || problem "constants came from nowhere"
+	says "no place when it is read from standard input"
+	[ ! -e a.c ] || problem "a file was written"
+}
+
+openvino_constants_are_not_trusted() {
+	for change in 's/offset="4"/offset="18446744073709551615"/' 's/offset="4"/offset="-4"/' \
+		's/size="16"/size="15"/' 's/size="16"/size="9223372036854775807"/' \
+		's/"1,4" offset/"1,-4" offset/' 's/"1,4" offset/"65536,65536" offset/' \
+		's/"1,4" offset/"1,2,1,1,1,1,1,1,2" offset/' 's/"f32" shape="1,4" offset/"nf4" shape="1,4" offset/'; do
+		openvino sum "$change"
+		mcc 1 sum.xml -o a.c
+		says "sum.xml:5:1: layer 1 'c' (Const): error"
+	done
+}
+
+two_versions_of_openvino_are_read() {
+	openvino sum 's/version="11"/version="10"/'
+	mcc 0 sum.xml -o a.c
+	openvino sum 's/version="11"/version="7"/'
+	mcc 1 sum.xml -o a.c
+	says "sum.xml:2:1: error"
+	says "OpenVINO IR version 7 is not supported; 10 and 11 are"
+}
+
+unknown_dimensions_of_openvino_are_given() {
+	openvino sum 's/"1,4"\/><output><port id="0" names/"?,2..8"\/><output><port id="0" names/'
+	mcc 1 sum.xml -o a.c
+	says "sum.xml:4:1: layer 0 'x' (Parameter): error"
+	says "give the shape with -finput-shape=image:?x?"
+	mcc 0 sum.xml -o a.c -finput-shape=image:3x4
+	mcc 0 sum.xml -o a.c -finput-shape=x:3x4
+	mcc 1 sum.xml -o a.c -finput-shape=x:3x9
+	says "which the model does not allow: 2 to 8"
+	mcc 1 sum.xml -o a.c -finput-shape=y:3x4
+	says "the model has no input 'y'"
+	openvino sum
+	mcc 0 sum.xml -o a.c -D batch=3
+	says "dimensions of OpenVINO models have no names"
+	mcc 0 -E sum.xml -finput-value=image:2 -o -
+	prints 'const [3.0, 4.0, 5.0, 6.0]'
+}
+
+layers_of_openvino_that_are_not_supported_are_all_named() {
+	openvino sum 's/type="Add"/type="NonMaxSuppression"/; s/name="c" type="Const"/name="c" type="Proposal"/'
+	mcc 1 sum.xml -o a.c
+	says "sum.xml:5:1: layer 1 'c' (Proposal): error"
+	openvino sum 's/type="Add" version="opset1"/type="Add" version="extension"/'
+	mcc 1 sum.xml -o a.c
+	says "layers of type 'Add' (extension) are not supported"
+	openvino sum '/name="add"/{s/"Add"/"Bucketize"/;p;s/id="2" name="add"/id="5" name="b"/}; /from-layer="1"/{p;s/to-layer="2" to-port="1"/to-layer="5" to-port="0"/}; /"end"/{p;s/id="3"/id="6"/}; /to-layer="3"/{p;s/from-layer="2"/from-layer="5"/;s/to-layer="3"/to-layer="6"/}'
+	mcc 1 sum.xml -o a.c
+	says "2 layers are of types that are not supported: Bucketize (2)"
+}
+
+broken_openvino_is_an_error_with_its_place() {
+	openvino sum 's/from-layer="0" from-port="0"/from-layer="0" from-port="7"/'
+	mcc 1 sum.xml -o a.c
+	says "sum.xml:10:1: error"
+	says "there is no output port 7 of layer 0"
+	openvino sum 's/from-layer="0" from-port="0"/from-layer="2" from-port="2"/'
+	mcc 1 sum.xml -o a.c
+	says "sum.xml:6:1: layer 2 'add' (Add): error"
+	says "the layer depends on itself"
+	openvino sum 's/layer id="1"/layer id="0"/'
+	mcc 1 sum.xml -o a.c
+	says "sum.xml:5:1: error"
+	says "two layers have the same id"
+	openvino sum '/from-layer="1"/d'
+	mcc 1 sum.xml -o a.c
+	says "input 1 is not connected"
+	openvino sum 's/"numpy"/"none"/; s/"1,4"\/><output><port id="0" names/"4"\/><output><port id="0" names/'
+	mcc 1 sum.xml -o a.c
+	says "nothing is broadcast"
+	for attack in entity deep; do
+		tr -d '\0' <"$ROOT/tests/fuzz/corpus/openvino/$attack" >a.xml
+		mcc 1 -x openvino a.xml -o a.c
+		grep -q '^a.xml:[0-9]*:[0-9]*: error' "$scratch/err" || problem "$attack: no place"
+	done
+}
+
 # ---- PMML ----
 
 xml_attacks_are_errors_with_a_place() {
@@ -1705,7 +1838,7 @@ recorded_rows_of_a_model_are_verified() {
 [ $# != 0 ] || set -- $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$0")
 for case; do
 	case $case in
-	stateful | problem | expect_status | mcc | mcc_run | says | prints | silent | files | has_line | graph | \
+	stateful | openvino | problem | expect_status | mcc | mcc_run | says | prints | silent | files | has_line | graph | \
 		npy_header | wait_for_temporary | has_llvm) continue ;;
 	esac
 	bad=0

@@ -1,6 +1,7 @@
 /*
  * Kernels of layers whose numbers are not all signed bytes: inputs and outputs of u8 and
- * i16, weights with a zero point of 9 bits less it.  Every kernel that a level lists for a
+ * i16, weights with a zero point of 9 bits less it; and tables of functions of one number.
+ * Every kernel that a level lists for a
  * machine computes the bytes of the reference lowering.
  */
 #include <check.h>
@@ -213,6 +214,105 @@ START_TEST(all_types_have_the_reference_bytes)
 }
 END_TEST
 
+/* ---- Functions of one number ---- */
+
+enum { NUMBERS = 4096 };
+
+static Node *
+make_function(Op op, DType x, DType y)
+{
+	Graph *g = graph_new(arena, "g");
+	Type in = type_make(x, 1, (int32_t[]){NUMBERS + draw(4)}), *out;
+	Value *v;
+	Node *n;
+
+	in.q = x == DT_F32 ? NULL : quant(1, 0.02, draw_number(x, false));
+	v = graph_input(g, "x", in);
+	n = graph_add(g, op, 1, &v, "y");
+	out = &n->out[0]->type;
+	out->dtype = y;
+	out->q = y == DT_F32 ? NULL : quant(1, 0.01, draw_number(y, draw(2)));
+	if (y == DT_F32)
+		((Attr_REQUANTIZE *)n->attr)->to = DT_F32;
+	else if (op == OP_REQUANTIZE)
+		((Attr_REQUANTIZE *)n->attr)->half_even = draw(2);
+	ck_assert(node_infer(n, &diag));
+	return n;
+}
+
+/* Any float, a multiple of half a step, or the one before or behind it. */
+static float
+draw_float(float step)
+{
+	uint32_t bits = (uint32_t)draw(1 << 16) << 16 | (uint32_t)draw(1 << 16);
+	float x;
+
+	if (draw(3) == 0) {
+		memcpy(&x, &bits, sizeof x);
+		return x;
+	}
+	x = (float)(draw(1200) - 600) * 0.5f * step;
+	return draw(3) ? nextafterf(x, draw(2) ? INFINITY : -INFINITY) : x;
+}
+
+static void
+expect_same_function(const LFunc *f, const Node *n)
+{
+	const Type *t = &n->in[0]->type;
+	void *x = arena_alloc(arena, type_bytes(t));
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_ptr_null(lfunc_verify(f));
+	for (int32_t i = 0; i < type_numel(t); i++)
+		if (t->dtype == DT_F32)
+			((float *)x)[i] = draw_float(quant_scale(&n->out[0]->type));
+		else
+			num_store_int(t->dtype, x, (size_t)i, draw_number(t->dtype, draw(2)));
+	ck_assert(memcmp(run(node_lower(arena, n), n, x), run(f, n, x),
+	                 type_bytes(&n->out[0]->type)) == 0);
+}
+
+START_TEST(tables_have_the_reference_bytes)
+{
+	static const Op op[] = {OP_REQUANTIZE, OP_RELU, OP_ABS, OP_LEAKY_RELU, OP_HARD_SWISH};
+	static const DType type[] = {DT_I8, DT_U8};
+
+	seed = 3;
+	for (int i = 0; i < 40; i++) {
+		Node *n = make_function(op[draw(5)], type[draw(2)], type[draw(2)]);
+
+		expect_same_function(lookup_lower(arena, n), n);
+	}
+	for (int i = 0; i < 4; i++) {
+		Node *n = make_function(OP_REQUANTIZE, type[draw(2)], DT_F32);
+
+		expect_same_function(lookup_lower(arena, n), n);
+	}
+}
+END_TEST
+
+START_TEST(thresholds_have_the_reference_bytes)
+{
+	seed = 4;
+	for (int i = 0; i < 30; i++) {
+		Node *n = make_function(OP_REQUANTIZE, DT_F32, draw(2) ? DT_I8 : DT_U8);
+
+		expect_same_function(thresholds_lower(arena, n), n);
+	}
+}
+END_TEST
+
+START_TEST(other_functions_have_no_tables)
+{
+	Node *wide = make_function(OP_REQUANTIZE, DT_F32, DT_I16);
+
+	seed = 5;
+	ck_assert_ptr_null(thresholds_lower(arena, wide));
+	ck_assert_ptr_null(lookup_lower(arena, wide));
+	ck_assert_ptr_null(lookup_lower(arena, make_function(OP_REQUANTIZE, DT_I16, DT_I8)));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -221,6 +321,9 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, all_types_have_the_reference_bytes, 0, 6);
+	tcase_add_test(tc, tables_have_the_reference_bytes);
+	tcase_add_test(tc, thresholds_have_the_reference_bytes);
+	tcase_add_test(tc, other_functions_have_no_tables);
 	tcase_set_timeout(tc, 120);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
