@@ -22,10 +22,11 @@ enum {
 	ISA_X86_AVX2 = 1 << 10,  /* vectors of 32 bytes */
 	ISA_X86_AVX512 = 1 << 11, /* and of 64: AVX-512 F, BW, DQ and VL */
 	ISA_X86_VNNI = 1 << 12,  /* sums of four products of bytes */
-	ISA_ARM_NEON = 1 << 14,  /* vectors of AArch64 */
 	ISA_ARM_SINGLE = 1 << 13, /* ISA_ARM_DSP one instruction at a time, so that what counts is
 	                           * their number, and loads that stand side by side */
-	ISA_ARM_DUAL = 1 << 15    /* two at a time, in their order: a product beside a load */
+	ISA_ARM_NEON = 1 << 14,  /* vectors of AArch64 */
+	ISA_ARM_DUAL = 1 << 15,  /* two at a time, in their order: a product beside a load */
+	ISA_ARM_MLA = 1 << 16    /* as ISA_ARM_SINGLE, but without ISA_ARM_DSP: products one by one */
 };
 
 typedef struct {

@@ -91,13 +91,16 @@ emit_checks(const Emit *e, Str *s)
 		            "#endif\n");
 	if (uses->products)
 		str_printf(s, "\n/* Sums of products in a fixed order of instructions. */\n"
-		              "#if defined(__GNUC__) && defined(__ARM_FEATURE_DSP) && "
-		              "defined(__ARM_FEATURE_UNALIGNED) \\\n"
-		              "	&& !defined(__ARM_BIG_ENDIAN)\n"
+		              "#if defined(__GNUC__) && %s\n"
 		              "#define %s_PRODUCTS 1\n"
 		              "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n"
 		              "#pragma GCC diagnostic ignored \"-Wunused-function\"\n"
-		              "#endif\n", u);
+		              "#endif\n",
+		           e->file.isa & ISA_ARM_MLA
+		                   ? "defined(__thumb2__)"
+		                   : "defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED) \\\n"
+		                     "	&& !defined(__ARM_BIG_ENDIAN)",
+		           u);
 	if (uses->dot)
 		str_puts(s, "\n#if defined(__ARM_FEATURE_MVE)\n#include <arm_mve.h>\n#endif\n");
 	if (uses->signed_shift)

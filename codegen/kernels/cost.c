@@ -53,6 +53,17 @@ cost_rows(const Costs *k, const Conv *c)
 	return elements / 4 * (k->load + 6 * k->op + k->loop / 2) + cleared / 4 * (k->op + k->loop);
 }
 
+/* Words of two elements that a window has in a row buffer, where pixels do not start between
+ * words (rows.h). */
+static int64_t
+window_words(const Conv *c)
+{
+	bool between = c->sx % 2 != 0 || c->dx > 1;
+	int64_t channels = c->ic + (between && c->ic % 2);
+
+	return c->kh * divide_up(c->kw * channels, 2);
+}
+
 /* A load of a run (codegen/target/arm_products.h) beside as many as there are registers for
  * besides sums and addresses; of others one that stands alone. */
 static int64_t
@@ -63,6 +74,16 @@ run_load(const Costs *k, int64_t sums)
 	if (k->isa != ISA_ARM_DSP || k->dual_issue || temps < 2)
 		return k->load;
 	return k->op + 2 * (k->load - k->op) / temps;
+}
+
+/* The same of single products of `pixels` by `words`: a cycle more than its own for as many
+ * as stand side by side, where what the pixels have stays for all words. */
+static int64_t
+single_load(const Costs *k, int64_t pixels, int64_t words)
+{
+	int64_t temps = 10 - pixels * words - (pixels - 1);
+
+	return k->isa != ISA_ARM_MLA || temps < 1 ? k->load : 10 + 10 / temps;
 }
 
 /* What a run does with a word of each of its sides: loads, conversions and products, in
@@ -85,13 +106,18 @@ dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
 	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
 	int64_t x = k->load / 2 + 2 * k->op;
 
-	words = (int64_t)c->kh * divide_up((int64_t)c->kw * c->ic, 2);
+	words = window_words(c);
 	word = run_word(k, s->pairs + pixels, s->pairs, 2 * s->pairs * pixels);
+	/* With as many sums as registers, something is loaded again for each pixel. */
+	if (s->direct && s->uniform && pixels > 1)
+		x += k->load / 2;
 	if (s->direct)
 		word = s->pairs * (k->load + k->op) + pixels * (x + 2 * s->pairs * k->op);
 	group = words * word + s->pairs * (4 * k->load + pixels * 2 * k->output) + 2 * k->loop;
 	/* Rows in a ring take a pointer each, so that registers are short, or a loop. */
-	if (words > s->unroll)
+	if (words > s->unroll && s->body <= 4 && !s->direct)
+		group += (divide_up(words, s->body) + c->kh) * 2 * k->loop;
+	else if (words > s->unroll)
 		group += (divide_up(words, s->body) + c->kh) * k->loop;
 	else if (!s->strip && c->kh > 1)
 		group += words * 2 * k->load;
@@ -135,8 +161,9 @@ depthwise_window(const Costs *k, const Conv *c, int64_t pixels)
 {
 	int64_t apart = (pixels - 1) * c->sx + (c->kw - 1) * c->dx + 1;
 	int64_t columns = apart < c->kw * pixels ? apart : c->kw * pixels;
+	int64_t load = single_load(k, c->kw, 1 + pixels / c->kw);
 
-	return c->kh * ((columns + c->kw) * k->load + c->kw * pixels * k->op + k->loop / 4) +
+	return c->kh * ((columns + c->kw) * load + c->kw * pixels * k->op + k->loop / 4) +
 	       2 * k->loop;
 }
 
@@ -148,12 +175,14 @@ scalar_block(const Costs *k, const Conv *c, const ScalarShape *s, int64_t pixels
 
 	if (s->vectors)
 		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
-	group = taps * ((s->channels + pixels) * k->load + s->channels * pixels * k->op);
+	group = (s->channels + pixels) * single_load(k, pixels, s->channels);
+	group = taps * (group + s->channels * pixels * k->op);
 	/* Lanes are taken apart. */
 	group += s->dual ? taps * 2 * k->op : 0;
 	group += divide_up(taps, s->body) * k->loop;
 	if (c->groups > 1)
 		group = depthwise_window(k, c, pixels);
+	group += s->strip ? 0 : (c->kh - 1) * (k->load + 2 * k->op);
 	group += s->channels * (3 * k->load + pixels * scaled(k, s->parts));
 	return divide_up(c->oc, s->channels) * group;
 }
@@ -174,7 +203,7 @@ braid_block(const Costs *k, const Conv *c, const BraidShape *s, int64_t pixels)
 	int64_t taps = (int64_t)c->kh * c->kw * c->ic, runs = c->kh * (c->dx > 1 ? c->kw : 1);
 	int64_t sums = s->sets * braid_sums(c), words = sums - s->sets, group;
 
-	group = taps * ((words + pixels) * k->load + words * pixels * k->op);
+	group = taps * ((words + pixels) * single_load(k, pixels, words) + words * pixels * k->op);
 	group += (runs > 1 ? runs : 0) * k->loop + taps / s->body * k->loop;
 	group += (words + 2 * sums) * k->load;
 	group += pixels * (3 * words * k->op / 2 + sums * scaled(k, s->parts));
@@ -225,7 +254,7 @@ palette_block(const Costs *k, const Conv *c, const PackedShape *s, int64_t pixel
 	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
 	int64_t each = s->bits > 2 ? 1 : 4 / s->bits, words, word, group;
 
-	words = c->kh * divide_up(c->kw * c->ic, 2);
+	words = window_words(c);
 	word = pixels * (direct ? k->load / 2 + k->op : k->load);
 	word += s->channels * (k->load + (each > 1 ? 2 : 0) * k->op + pixels * k->op + k->load / each);
 	group = words * word + divide_up(words, (each > 2 ? each : 2) * s->body) * k->loop;
@@ -334,6 +363,32 @@ cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t units)
 	return (blocks + (conv_is_pointwise(c) ? 0 : cost_rows(k, c))) / 10;
 }
 
+/* A block of `pixels`, in tenths, without what brings weights to RAM. */
+static int64_t
+unpacked_block(const Costs *k, const Conv *c, const UnpackedShape *s, int64_t pixels)
+{
+	int64_t load = (run_load(k, 2 * pixels) + k->load) / 2, words = window_words(c), block;
+
+	block = words * ((1 + pixels) * load + (1 + 2 * pixels) * k->op);
+	block += divide_up(words, s->body) * k->loop + c->kh * (k->loop + 6 * k->op);
+	return block + 6 * k->load + pixels * 2 * k->output;
+}
+
+/* A field takes two operations, a color a load besides, a bit of a mask a product, too; and
+ * lanes are put together and stored. */
+int64_t
+cost_unpacked(const Costs *k, const Conv *c, const UnpackedShape *s)
+{
+	int64_t elements = (int64_t)c->oc * c->kh * c->kw * c->ic, weight = k->load / 4 + 4 * k->op;
+	int64_t pairs = divide_up(c->oc, 2), rest = c->out_w % s->pixels, row;
+
+	weight += s->form == UNPACK_FIELDS ? 0 : k->load + (s->form == UNPACK_MASK ? k->op : 0);
+	row = c->out_w / s->pixels * unpacked_block(k, c, s, s->pixels);
+	row += rest ? unpacked_block(k, c, s, rest) : 0;
+	row = c->batch * (c->out_h * pairs * row + divide_up(c->out_h, s->strip) * elements * weight);
+	return (row + cost_rows(k, c)) / 10;
+}
+
 /* A weight that is no power of two is brought to a register first. */
 int64_t
 cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s)
@@ -354,10 +409,11 @@ cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 	int64_t tiles = (int64_t)divide_up(c->out_w, s->tile) * divide_up(c->out_h, s->tile) * c->batch;
 	int64_t points = winograd_points(c, s->tile), sums = winograd_sums(c, s->tile);
 	int64_t words = s->pairs ? divide_up(c->ic, 2) : c->ic, products, line, in, out;
-	bool few = s->tiles <= 2;
+	bool few = s->tiles <= 2 && k->isa != ISA_ARM_MLA;
 	int64_t add = s->pairs || few ? k->op : k->op / 2;
+	int64_t load = s->pairs ? run_load(k, 2 * s->tiles) : single_load(k, 2, s->tiles);
 
-	products = (2 + s->tiles) * k->load + 2 * s->tiles * k->op;
+	products = (2 + s->tiles) * load + 2 * s->tiles * k->op;
 	products = s->pairs ? run_word(k, 2 + s->tiles, 0, 2 * s->tiles) : products * (few ? 3 : 2) / 2;
 	products *= words * points * points;
 	products += sums * sums * (2 * s->tiles * k->load + 2 * k->loop);
@@ -372,12 +428,15 @@ cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 
 /* Four channels at a time: two loads, unpacked, four products. */
 int64_t
-cost_taps(const Costs *k, const Conv *c)
+cost_taps(const Costs *k, const Conv *c, bool whole)
 {
 	int64_t pixels = (int64_t)c->batch * c->out_h * c->out_w;
-	int64_t group = c->kh * c->kw * (2 * k->load + 12 * k->op + k->loop) + c->kh * k->loop;
+	int64_t group = c->kh * c->kw * (2 * k->load + 14 * k->op + k->loop) + c->kh * k->loop;
 
 	group += 4 * (3 * k->load + 4 * k->op + k->output);
+	/* Outputs are tested, and distances between constants are no constants. */
+	if (!whole)
+		group = group * 3 / 2;
 	return pixels * divide_up(c->oc, 4) * group / 10;
 }
 

@@ -55,9 +55,10 @@ LFunc *taps_lower(Arena *a, const Conv *c, bool whole);
 
 /* Pixels by output channels at a time. */
 typedef struct {
-	int pixels, channels; /* up to 4; of a depthwise convolution one channel */
+	int pixels, channels; /* up to 5 by 4; of a depthwise convolution one channel */
 	int body;             /* steps in the body of the loop over a row of the kernel */
 	int unroll;           /* depthwise kernels of up to so many taps have no loop over rows */
+	int32_t strip;        /* output rows that are buffered at a time; 0: one, in a ring */
 	bool vectors;         /* sixteen products at once; not depthwise */
 	bool dual;            /* two channels, whose weights share words; not depthwise */
 	bool parts;           /* scale_use_parts() */
@@ -153,6 +154,22 @@ typedef struct {
 bool quads_fits(const Conv *c, const QuadShape *shape);
 int64_t quads_units(const Conv *c, const QuadShape *shape);
 LFunc *quads_lower(Arena *a, const Conv *c, const QuadShape *shape);
+
+/* How weights are stored that are brought to RAM to be used. */
+typedef enum { UNPACK_FIELDS, UNPACK_PALETTE, UNPACK_MASK } UnpackForm;
+
+typedef struct {
+	UnpackForm form;
+	int bits;      /* of a field, or a color's number */
+	int pixels;    /* up to 4, by a pair of channels, at a time */
+	int body;      /* words of x in the body of the loop over a row */
+	int32_t strip; /* output rows that weights are unpacked for */
+} UnpackedShape;
+
+/* Weights that are stored small and unpacked to RAM, group by group of output channels, for
+ * two 16-bit products an instruction (unpacked.c). */
+bool unpacked_fits(const Conv *c, const UnpackedShape *shape);
+LFunc *unpacked_lower(Arena *a, const Conv *c, const UnpackedShape *shape);
 
 typedef struct {
 	int channels; /* at a time, up to 8 */

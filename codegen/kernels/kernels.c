@@ -13,7 +13,7 @@
 #include "ir/lower.h"
 
 /* Machines that get runs of products in a fixed order (codegen/target/arm_products.h). */
-enum { HAS_RUNS = ISA_ARM_SINGLE | ISA_ARM_DUAL };
+enum { HAS_RUNS = ISA_ARM_SINGLE | ISA_ARM_DUAL | ISA_ARM_MLA };
 
 /* What is being listed for a node. */
 typedef struct {
@@ -292,18 +292,24 @@ list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
 	ChannelConv vectors = channel_conv_of_int8(c);
+	ColumnsShape columns = {.body = c->out_w <= 6 ? c->out_w : 4};
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch) && !c->wide, .packed = ch->level != '3'};
 
 	if (is_small(ch) && !c->wide && taps_fits(c)) {
-		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
+		add_kernel(ch, "taps", taps_lower(ch->arena, c, false),
+		           cost_taps(ch->costs, c, false));
 		if (c->oc % 4 == 0)
 			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
-			           cost_taps(ch->costs, c));
+			           cost_taps(ch->costs, c, true));
 		return;
 	}
-	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE))
+	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE)) {
+		if (columns_fits(c))
+			add_kernel(ch, "columns", columns_lower(ch->arena, c, &columns),
+			           columns_cost(c));
 		list_channels(ch, &vectors);
+	}
 	if (!is_small(ch))
 		list_planar(ch);
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),
@@ -385,16 +391,54 @@ list_braid(Chooser *ch)
 }
 
 static void
+add_scalar(Chooser *ch, const ScalarShape *s)
+{
+	const char *name = arena_printf(ch->arena, "scalar %dx%d%s", s->pixels, s->channels,
+	                                s->strip ? " in strips" : "");
+
+	add_kernel(ch, name, scalar_lower(ch->arena, ch->conv, s),
+	           cost_scalar(ch->costs, ch->conv, s));
+}
+
+/* As many pixels of a depthwise convolution as registers have room for and fit its rows. */
+static int
+depthwise_pixels(const Chooser *ch, ScalarShape s)
+{
+	static const int pixels[] = {4, 5, 3};
+	int best = 0;
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++) {
+		int64_t cycles;
+
+		s.pixels = pixels[i];
+		cycles = cost_scalar(ch->costs, ch->conv, &s);
+		if (cycles < least) {
+			best = s.pixels;
+			least = cycles;
+		}
+	}
+	return best;
+}
+
+/* Rows in a ring take an address each. */
+static void
 list_scalar(Chooser *ch)
 {
-	ScalarShape s = scalar_shape(ch);
+	const Conv *c = ch->conv;
+	ScalarShape s = scalar_shape(ch), strips;
 
-	if (!scalar_fits(ch->conv))
+	if (!scalar_fits(c))
 		return;
-	list_winograd(ch, false, cost_scalar(ch->costs, ch->conv, &s));
+	if (c->groups > 1 && s.pixels > 2)
+		s.pixels = depthwise_pixels(ch, s);
+	strips = s;
+	list_winograd(ch, false, cost_scalar(ch->costs, c, &s));
 	list_braid(ch);
-	add_kernel(ch, arena_printf(ch->arena, "scalar %dx%d", s.pixels, s.channels),
-	           scalar_lower(ch->arena, ch->conv, &s), cost_scalar(ch->costs, ch->conv, &s));
+	strips.strip = strip_rows(c);
+	if (c->kh > 1 && !is_small(ch))
+		add_scalar(ch, &strips);
+	add_scalar(ch, &s);
 }
 
 /* ---- Vectors ---- */

@@ -20,7 +20,7 @@
 #include "codegen/kernels/params.h"
 #include "ir/num.h"
 
-enum { MAX_PIXELS = 4, MAX_CHANNELS = 4, MAX_COLUMNS = 16 };
+enum { MAX_PIXELS = 5, MAX_CHANNELS = 4, MAX_COLUMNS = 16 };
 
 typedef struct {
 	LowerCtx cx;
@@ -310,6 +310,12 @@ add_window(Scalar *d, Expr *first, Expr *x_at, Expr *w_at, int pixels)
 	int depth = b->depth;
 	bool unroll = d->depthwise && c->kh * c->kw <= d->shape.unroll;
 
+	/* Rows of a strip are at constant distances from the first one. */
+	if (d->rows.strip) {
+		x_at = loop_add(b, x_at, loop_affine(b, first, d->rows.row_units, 0));
+		x_at = lower_let(&d->cx, "x_first", x_at);
+		first = loop_idx(b, 0);
+	}
 	for (int32_t i = 0; i < (unroll ? c->kh : 1); i++) {
 		Expr *ky = unroll ? loop_idx(b, i) : lower_for(&d->cx, "ky", c->kh);
 
@@ -418,7 +424,7 @@ scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape)
 	lower_name_inputs(&d.cx, c->n, (const char *const[]){"x", "w", "bias"});
 	d.x = d.cx.in[0];
 	if (!conv_is_pointwise(c) || (!d.dual && c->ic % d.step != 0)) {
-		d.rows = rows_plan_single(c, c->out_w, 0);
+		d.rows = rows_plan_single(c, c->out_w, shape->strip);
 		rows_begin(&d.cx, &d.rows);
 		bl.rows = &d.rows;
 		d.x = d.rows.buf;

@@ -118,7 +118,13 @@ only_moves(const Stmt *loop)
 	       (st->value->kind == E_CONST || st->value->kind == E_LOAD);
 }
 
-enum { MOVES_AT_ONCE = 4 };
+/* How many at a time: four bytes are a word where addresses need not be aligned, and loads
+ * of words that stand side by side take one cycle instead of two. */
+static unsigned
+moves_at_once(const LlvmOptions *o)
+{
+	return o->opt_level > 2 && (o->target.isa & (ISA_ARM_SINGLE | ISA_ARM_MLA)) ? 16 : 4;
+}
 
 static void
 build_for(LlvmFunction *f, const Stmt *s)
@@ -147,7 +153,7 @@ build_for(LlvmFunction *f, const Stmt *s)
 		llvm_hint_loop(f->m, branch, "llvm.loop.unroll.count", 1);
 	/* Without vectors LLVM would unroll these until their addresses take it seconds. */
 	if (!f->m->spreads && o->opt_level > 1 && o->size_level == 0 && only_moves(s))
-		llvm_hint_loop(f->m, branch, "llvm.loop.unroll.count", MOVES_AT_ONCE);
+		llvm_hint_loop(f->m, branch, "llvm.loop.unroll.count", moves_at_once(o));
 }
 
 static bool

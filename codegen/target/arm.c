@@ -306,6 +306,8 @@ add_machine(Arm *m, FloatAbi abi)
 		facts->isa |= ISA_ARM_DSP;
 	if ((m->extensions & EXT_DSP) && !(m->extensions & EXT_MVE) && is_m_profile(r->id))
 		facts->isa |= strcmp(m->cpu->name, "cortex-m7") == 0 ? ISA_ARM_DUAL : ISA_ARM_SINGLE;
+	if (!(m->extensions & EXT_DSP) && is_m_profile(r->id) && (facts->isa & ISA_MUL_HIGH))
+		facts->isa |= ISA_ARM_MLA;
 	if (is_vector_target(m))
 		add_vectors(m);
 }

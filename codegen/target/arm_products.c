@@ -23,6 +23,7 @@ typedef struct {
 	int nargs, arg[2]; /* values */
 	int base;       /* of ITEM_LOAD, ITEM_PUT, ITEM_STORE, and */
 	int32_t offset; /* the bytes that these add to it */
+	DType elem;     /* of ITEM_LOAD: what is loaded, and widened to 32 bits */
 	const char *name; /* ITEM_SUM: the instruction */
 	int shift;      /* ITEM_SUM: of the last value, to the left */
 } Item;
@@ -48,6 +49,7 @@ typedef struct {
 struct ArmProducts {
 	Arena *arena;
 	const LFunc *fn;
+	bool single;    /* products of two numbers, not of two pairs */
 	bool is_dual;   /* two instructions a cycle */
 	int *uses;      /* by LVar.index: in the function */
 	int *value;     /* by LVar.index: of the run; -1: none */
@@ -93,11 +95,12 @@ arm_products_new(Arena *a, const LFunc *fn, unsigned isa)
 {
 	ArmProducts *p;
 
-	if (!(isa & (ISA_ARM_SINGLE | ISA_ARM_DUAL)))
+	if (!(isa & (ISA_ARM_SINGLE | ISA_ARM_DUAL | ISA_ARM_MLA)))
 		return NULL;
 	p = arena_alloc(a, sizeof *p);
 	p->arena = a;
 	p->fn = fn;
+	p->single = isa & ISA_ARM_MLA;
 	p->is_dual = isa & ISA_ARM_DUAL;
 	p->uses = ARENA_ARRAY(a, int, fn->vars.n);
 	p->value = ARENA_ARRAY(a, int, fn->vars.n);
@@ -209,20 +212,39 @@ is_pure_index(const Expr *e)
 	return e->kind != E_VAR || e->u.var->is_const;
 }
 
+/* The load that a value is, of a word or of an element that is widened to one; NULL: none.
+ * `elem` is what the instruction loads. */
+static const Expr *
+load_of(const ArmProducts *p, const Expr *e, DType *elem)
+{
+	if (e->type != DT_I32 || e->lanes)
+		return NULL;
+	*elem = DT_I32;
+	if (e->kind == E_LOAD)
+		return e->u.buf->elem == DT_I32 || (e->u.buf->elem == DT_I8 && !p->single) ? e : NULL;
+	if (!p->single || e->kind != E_CVT || e->arg[0]->kind != E_LOAD)
+		return NULL;
+	e = e->arg[0];
+	*elem = e->type;
+	return e->type == DT_I8 || e->type == DT_U8 || e->type == DT_I16 ? e : NULL;
+}
+
 static bool
 add_load(ArmProducts *p, ArmRun *run, const Stmt *s)
 {
-	const Expr *e = s->value;
+	DType elem;
+	const Expr *e = load_of(p, s->value, &elem);
 	int32_t offset;
 	int base;
 
-	if (e->type != DT_I32 || (e->u.buf->elem != DT_I32 && e->u.buf->elem != DT_I8))
+	if (!e)
 		return false;
 	base = base_of(p, run, e->u.buf, e->arg[0], &offset);
 	if (base < 0 || !has_registers(p, run))
 		return false;
-	run->is_unaligned |= e->u.buf->elem != DT_I32;
+	run->is_unaligned |= e->u.buf->elem != elem;
 	new_access(p, ITEM_LOAD, new_value(p, s->var), base, offset);
+	p->item[p->nitems - 1].elem = elem;
 	return true;
 }
 
@@ -338,9 +360,9 @@ add_var(ArmProducts *p, ArmRun *run, const Stmt *s)
 	}
 	if (p->uses[s->var->index] == 0)
 		return false;
-	if (e->kind == E_LOAD)
+	if (e->kind == E_LOAD || e->kind == E_CVT)
 		return add_load(p, run, s);
-	if (!even && (e->kind != E_PACKED || e->u.pop != POP_ODD8))
+	if (p->single || (!even && (e->kind != E_PACKED || e->u.pop != POP_ODD8)))
 		return add_sum(p, s);
 	from = value_of(p, e->arg[0]);
 	if (from < 0)
@@ -350,24 +372,59 @@ add_var(ArmProducts *p, ArmRun *run, const Stmt *s)
 }
 
 static bool
+is_var(const Expr *e, const LVar *v)
+{
+	return e->kind == E_VAR && e->u.var == v;
+}
+
+static bool
+is_kop(const Expr *e, KOp op)
+{
+	return e->kind == E_KOP && e->op == op && e->type == DT_I32 && !e->lanes;
+}
+
+/* Whether v becomes what it was and a product, kept, or only what it was, kept (both factors
+ * are NULL then). */
+static bool
+read_set(const ArmProducts *p, const Expr *e, const LVar *v, const Expr *factor[2])
+{
+	factor[0] = factor[1] = NULL;
+	if (e->kind != E_PACKED || e->lanes)
+		return false;
+	if (e->u.pop == POP_KEEP && is_var(e->arg[0], v))
+		return true;
+	if (e->u.pop == POP_DOT2 && !p->single && is_var(e->arg[2], v)) {
+		factor[0] = e->arg[0];
+		factor[1] = e->arg[1];
+		return true;
+	}
+	if (e->u.pop != POP_KEEP || !p->single || !is_kop(e->arg[0], KOP_ADD))
+		return false;
+	e = e->arg[0];
+	if (!is_var(e->arg[0], v) || !is_kop(e->arg[1], KOP_MUL))
+		return false;
+	factor[0] = e->arg[1]->arg[0];
+	factor[1] = e->arg[1]->arg[1];
+	return true;
+}
+
+static bool
 add_set(ArmProducts *p, ArmRun *run, const Stmt *s)
 {
-	const Expr *e = s->value, *last = e->nargs > 0 ? e->arg[e->nargs - 1] : NULL;
+	const Expr *factor[2];
 	int x, w, sum;
 	Item *item;
 
-	if (e->kind != E_PACKED || last->kind != E_VAR || last->u.var != s->var)
+	if (!read_set(p, s->value, s->var, factor))
 		return false;
 	sum = sum_of(p, run, s->var);
 	if (sum < 0 || p->has_stored)
 		return false;
 	p->sum[sum].seen++;
-	if (e->u.pop == POP_KEEP)
+	if (!factor[0])
 		return true;
-	if (e->u.pop != POP_DOT2)
-		return false;
-	x = value_of(p, e->arg[0]);
-	w = value_of(p, e->arg[1]);
+	x = value_of(p, factor[0]);
+	w = value_of(p, factor[1]);
 	if (x < 0 || w < 0)
 		return false;
 	item = new_item(p, ITEM_DOT, sum);
@@ -527,6 +584,17 @@ put_offset(Schedule *c, const Item *item)
 	str_puts(&c->run->text, "]\n");
 }
 
+static const char *
+load_name(DType elem)
+{
+	switch ((int)elem) {
+	case DT_I8: return "ldrsb";
+	case DT_U8: return "ldrb";
+	case DT_I16: return "ldrsh";
+	default: return "ldr";
+	}
+}
+
 static void
 put_load(Schedule *c, Item *item)
 {
@@ -535,7 +603,7 @@ put_load(Schedule *c, Item *item)
 	v->reg = take_register(c);
 	v->ready = c->cycle + 2;
 	v->is_made = item->is_done = true;
-	str_printf(&c->run->text, "ldr %%%d,[%%%d", operand(c, item->value),
+	str_printf(&c->run->text, "%s %%%d,[%%%d", load_name(item->elem), operand(c, item->value),
 	           c->run->nsums + c->run->ntemps + item->base);
 	put_offset(c, item);
 }
@@ -592,9 +660,10 @@ put_value(Schedule *c, Item *item)
 static void
 put_dot(Schedule *c, Item *item)
 {
+	static const char *const name[2][2] = {{"smuad", "smlad"}, {"mul", "mla"}};
 	Sum *sum = &c->p->sum[item->value];
 
-	str_printf(&c->run->text, "%s %%%d,%%%d,%%%d", sum->is_set ? "smlad" : "smuad",
+	str_printf(&c->run->text, "%s %%%d,%%%d,%%%d", name[c->p->single][sum->is_set],
 	           sum->number, operand(c, item->arg[0]), operand(c, item->arg[1]));
 	if (sum->is_set)
 		str_printf(&c->run->text, ",%%%d", sum->number);
@@ -903,8 +972,8 @@ pick_lets(ArmProducts *p, ArmRun *run, const Stmt *s)
 static bool
 may_start(const Stmt *s)
 {
-	return is_zero_sum(s) || (s->kind == S_VAR && s->var->is_const &&
-	                          s->value->kind == E_LOAD && s->value->type == DT_I32);
+	return is_zero_sum(s) || (s->kind == S_VAR && s->var->is_const && s->value->type == DT_I32 &&
+	                          (s->value->kind == E_LOAD || s->value->kind == E_CVT));
 }
 
 bool

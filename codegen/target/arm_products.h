@@ -11,6 +11,8 @@
  * A run is a stretch of statements of one block that does nothing but load words, unpack
  * them (even8, odd8), add and subtract them (also by halves: add2, sub2; one of two shifted to the
  * left), add products of pairs (dot2) to variables, and store these and other values at its end.
+ * On machines without pairs (ISA_ARM_MLA) it loads elements of any width, and adds products
+ * of two of them, kept (keep) one by one.
  * Variables that start with 0 in a run and that nothing reads behind it are registers of its
  * own.  The statements themselves stay the definition, and what every other machine gets.
  */

@@ -171,6 +171,36 @@ START_TEST(wide_loads_of_bytes_may_be_unaligned)
 }
 END_TEST
 
+/* Two products of an element and a word for each of `count` elements, added to two sums. */
+static const char *
+elements(int count)
+{
+	Str s;
+
+	str_init(&s, arena);
+	for (int k = 0; k < count; k++)
+		str_printf(&s, "let %%x%d: i32 = cvt.i32(%%b[%d])\nlet %%w%d: i32 = %%w[%d]\n"
+		               "%%s = keep(%%s + %%x%d * %%w%d)\n%%t = keep(%%t + %%x%d * %%x%d)\n",
+		           k, k, k, k, k, k, k, k);
+	return s.s;
+}
+
+START_TEST(without_pairs_products_are_added_one_by_one)
+{
+	parse(arena_printf(arena, "var %%s: i32 = %%x[0]\nvar %%t: i32 = 0:i32\n%s"
+	                          "%%y[0] = %%t\n%%y[1] = %%s", elements(4)));
+	ck_assert(finds_on(ISA_ARM_MLA, "let %x0"));
+	ck_assert_int_eq(count_of("ldrsb %"), 4);
+	ck_assert_int_eq(count_of("ldr %"), 4);
+	ck_assert_int_eq(count_of("mla %"), 8);
+	ck_assert(finds_on(ISA_ARM_MLA, "var %t"));
+	ck_assert_int_eq(count_of("mul %"), 1);
+	ck_assert_int_eq(count_of("mla %"), 7);
+	ck_assert_int_eq(count_of("str %"), 2);
+	ck_assert(!finds_on(ISA_ARM_SINGLE, "let %x0"));
+}
+END_TEST
+
 /* Four values with their sums and differences, and `stores`. */
 static const char *
 sums_of_values(const char *stores)
@@ -262,6 +292,7 @@ main(void)
 	tcase_add_test(tc, a_few_products_are_no_run);
 	tcase_add_test(tc, far_offsets_get_an_address_of_their_own);
 	tcase_add_test(tc, wide_loads_of_bytes_may_be_unaligned);
+	tcase_add_test(tc, without_pairs_products_are_added_one_by_one);
 	tcase_add_test(tc, values_are_summed_and_stored);
 	tcase_add_test(tc, values_that_are_read_later_are_left_alone);
 	tcase_add_test(tc, nothing_is_stored_before_what_it_could_change_is_loaded);
