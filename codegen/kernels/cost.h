@@ -31,7 +31,7 @@ int64_t cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t un
 int64_t cost_unpacked(const Costs *k, const Conv *c, const UnpackedShape *s);
 int64_t cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s);
 int64_t cost_planar(const Costs *k, const Conv *c, const PlanarShape *s);
-int64_t cost_taps(const Costs *k, const Conv *c);
+int64_t cost_taps(const Costs *k, const Conv *c, bool whole);
 int64_t cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s);
 
 /* The products of an LSTM layer, without what follows its sums. */

@@ -297,10 +297,11 @@ list_depthwise(Chooser *ch)
 	                    .bytes = is_small(ch) && !c->wide, .packed = ch->level != '3'};
 
 	if (is_small(ch) && !c->wide && taps_fits(c)) {
-		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
+		add_kernel(ch, "taps", taps_lower(ch->arena, c, false),
+		           cost_taps(ch->costs, c, false));
 		if (c->oc % 4 == 0)
 			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
-			           cost_taps(ch->costs, c));
+			           cost_taps(ch->costs, c, true));
 		return;
 	}
 	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE)) {
