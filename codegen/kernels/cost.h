@@ -12,6 +12,7 @@ typedef struct {
 	unsigned isa;
 	int load, op, loop, output, reference; /* tenths of a cycle */
 	bool dual_issue, loads_apart;
+	int floats;
 } Costs;
 
 /* The row for a machine; NULL: there are no kernels for it. */
