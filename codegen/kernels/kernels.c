@@ -713,6 +713,7 @@ static void
 list_kernels(Chooser *ch, const Node *n)
 {
 	const Conv *c = ch->conv;
+	bool has_dsp = ch->options->target->isa & ISA_ARM_DSP;
 
 	if ((n->op == OP_ADD || n->op == OP_SUB) && n->out[0])
 		list_sum(ch, n);
@@ -720,12 +721,12 @@ list_kernels(Chooser *ch, const Node *n)
 		list_lstm(ch, n);
 	else if (n->nins == 1 && n->in[0] && n->out[0] && !is_small(ch))
 		list_lookups(ch, n);
-	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
+	else if (c && c->wide && is_small(ch) && !(has_dsp && c->groups == 1 && dense_is_dual(c)))
+		return;
+	else if (c && !has_dsp)
 		list_scalar(ch);
 	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE) && conv_is_int8(c))
 		list_vectors(ch);
-	else if (c && c->wide && is_small(ch) && !(c->groups == 1 && dense_is_dual(c)))
-		return;
 	else if (c && c->groups == 1)
 		list_dense(ch);
 	else if (c && c->groups == c->oc && c->ic == 1 && conv_has_int8_tensors(c))
