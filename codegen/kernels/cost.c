@@ -5,8 +5,8 @@
 #include "ir/graph.h"
 
 static const Costs costs[] = {
-#define COST(name, isa, load, op, loop, output, reference, dual, apart) \
-	{name, isa, load, op, loop, output, reference, dual, apart},
+#define COST(name, isa, load, op, loop, output, reference, dual) \
+	{name, isa, load, op, loop, output, reference, dual},
 #include "codegen/kernels/costs.def"
 };
 
