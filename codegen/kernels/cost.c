@@ -5,8 +5,8 @@
 #include "ir/graph.h"
 
 static const Costs costs[] = {
-#define COST(name, isa, load, op, loop, output, reference, dual, apart, floats) \
-	{name, isa, load, op, loop, output, reference, dual, apart, floats},
+#define COST(name, isa, load, op, loop, output, reference, dual, floats) \
+	{name, isa, load, op, loop, output, reference, dual, floats},
 #include "codegen/kernels/costs.def"
 };
 

@@ -11,7 +11,7 @@ typedef struct {
 	const char *name;
 	unsigned isa;
 	int load, op, loop, output, reference; /* tenths of a cycle */
-	bool dual_issue, loads_apart;
+	bool dual_issue;
 	int floats;
 } Costs;
 
