@@ -245,11 +245,11 @@ list_channels(Chooser *ch, const ChannelConv *c)
 {
 	static const char *const form[] = {
 		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_SIGNED] = " of bytes",
-		[LANES_PAIRS] = " of pairs", [LANES_WORDS] = ""};
+		[LANES_PAIRS] = " of pairs", [LANES_HALVES] = " of halves", [LANES_WORDS] = ""};
 	ChannelShape s;
 	int64_t cycles = channel_shape(c, ch->options->target, &s);
 
-	if (!ch->costs)
+	if (!ch->costs || !c->q)
 		ch->reference = node_macs(c->c.n);
 	if (cycles > 0)
 		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
@@ -541,7 +541,8 @@ static void
 list_lanes(Chooser *ch, const Node *n)
 {
 	int lanes = ch->options->target->vector_bytes / 4;
-	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
+	bool floats = ch->options->target->isa & ISA_FLOAT;
+	LFunc *f = floats && has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
 	LFunc *sum = vector_sum_lower(ch->arena, n, lanes, vector_scale_form(ch->options->target));
 	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
 
@@ -560,11 +561,11 @@ list_lanes(Chooser *ch, const Node *n)
 	}
 }
 
-/* Whether there are vectors of floats. */
+/* Whether there are vectors that take any number of lanes, and of floats. */
 static bool
-has_float_vectors(const Target *t)
+has_vectors(const Target *t)
 {
-	return t->vector_bytes >= 16 && (t->isa & ISA_FLOAT) && !(t->isa & ISA_ARM_MVE);
+	return t->vector_bytes >= 16 && !(t->isa & ISA_ARM_MVE);
 }
 
 static void
@@ -575,6 +576,8 @@ list_vectors_of(Chooser *ch, const Node *n)
 	Conv q;
 
 	if (float_conv_read(&f, n)) {
+		if (!(ch->options->target->isa & ISA_FLOAT))
+			return;
 		c = channel_conv_of_floats(&f);
 		if (f.planar)
 			list_planes(ch, &f, &c);
@@ -714,7 +717,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	if (ch.costs && is_dot)
 		ch.reference = cost_reference(ch.costs, &c);
 	ch.level = wanted ? (o->every ? '3' : o->level) : 0;
-	if (wanted && !is_small(&ch) && has_float_vectors(o->target))
+	if (wanted && !is_small(&ch) && has_vectors(o->target))
 		list_vectors_of(&ch, n);
 	for (size_t i = 0; ch.costs && i < (o->every ? strlen(every) : 1); i++) {
 		ch.level = o->every ? every[i] : o->level;
