@@ -26,7 +26,8 @@ enum {
 	                           * their number, and loads that stand side by side */
 	ISA_ARM_NEON = 1 << 14,  /* vectors of AArch64 */
 	ISA_ARM_DUAL = 1 << 15,  /* two at a time, in their order: a product beside a load */
-	ISA_ARM_MLA = 1 << 16    /* as ISA_ARM_SINGLE, but without ISA_ARM_DSP: products one by one */
+	ISA_ARM_MLA = 1 << 16,   /* as ISA_ARM_SINGLE, but without ISA_ARM_DSP: products one by one */
+	ISA_X86_SSE2 = 1 << 17   /* sums of two products of 16 bits, as all x86-64 have */
 };
 
 typedef struct {

@@ -187,7 +187,8 @@ put_prologue(Str *s, const CFile *f)
 	           "#define %s_VECTOR_BYTES 64\n"
 	           "#elif defined(__AVX2__)\n"
 	           "#define %s_VECTOR_BYTES 32\n"
-	           "#elif defined(__SSE2__) || defined(__ARM_NEON) || defined(__ARM_FEATURE_MVE)\n"
+	           "#elif defined(__SSE2__) || defined(__ARM_NEON) || defined(__ARM_FEATURE_MVE) \\\n"
+	           "        || defined(__riscv)\n"
 	           "#define %s_VECTOR_BYTES 16\n"
 	           "#else\n"
 	           "#define %s_VECTOR_BYTES 0\n"
@@ -196,7 +197,7 @@ put_prologue(Str *s, const CFile *f)
 	           "#include <immintrin.h>\n"
 	           "#elif %s_VECTOR_BYTES > 0 && defined(__ARM_FEATURE_MVE)\n"
 	           "#include <arm_mve.h>\n"
-	           "#elif %s_VECTOR_BYTES > 0\n"
+	           "#elif %s_VECTOR_BYTES > 0 && defined(__ARM_NEON)\n"
 	           "#include <arm_neon.h>\n"
 	           "#endif\n",
 	           f->upper, f->upper, f->upper, f->upper, f->upper, f->upper, f->upper, f->upper);

@@ -264,7 +264,7 @@ list_channels(Chooser *ch, const ChannelConv *c)
 {
 	static const char *const form[] = {
 		[LANES_F32] = "", [LANES_BYTES] = " of bytes", [LANES_SIGNED] = " of bytes",
-		[LANES_PAIRS] = " of pairs", [LANES_WORDS] = ""};
+		[LANES_PAIRS] = " of pairs", [LANES_HALVES] = " of halves", [LANES_WORDS] = ""};
 	ChannelShape s;
 	int64_t cycles = channel_shape(c, ch->options->target, &s);
 
@@ -562,7 +562,8 @@ static void
 list_lanes(Chooser *ch, const Node *n)
 {
 	int lanes = ch->options->target->vector_bytes / 4;
-	LFunc *f = has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
+	bool floats = ch->options->target->isa & ISA_FLOAT;
+	LFunc *f = floats && has_lanes(n->op) ? node_lower_lanes(ch->arena, n, lanes) : NULL;
 	LFunc *sum = vector_sum_lower(ch->arena, n, lanes, vector_scale_form(ch->options->target));
 	int64_t count = n->out[0] ? type_numel(&n->out[0]->type) : 0;
 
@@ -581,11 +582,11 @@ list_lanes(Chooser *ch, const Node *n)
 	}
 }
 
-/* Whether there are vectors of floats. */
+/* Whether there are vectors that take any number of lanes, and of floats. */
 static bool
-has_float_vectors(const Target *t)
+has_vectors(const Target *t)
 {
-	return t->vector_bytes >= 16 && (t->isa & ISA_FLOAT) && !(t->isa & ISA_ARM_MVE);
+	return t->vector_bytes >= 16 && !(t->isa & ISA_ARM_MVE);
 }
 
 static void
@@ -596,6 +597,8 @@ list_vectors_of(Chooser *ch, const Node *n)
 	Conv q;
 
 	if (float_conv_read(&f, n)) {
+		if (!(ch->options->target->isa & ISA_FLOAT))
+			return;
 		c = channel_conv_of_floats(&f);
 		if (f.planar)
 			list_planes(ch, &f, &c);
@@ -752,7 +755,7 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	if (ch.costs && is_dot)
 		ch.reference = cost_reference(ch.costs, &c);
 	ch.level = wanted ? (o->every ? '3' : o->level) : 0;
-	if (wanted && !is_small(&ch) && has_float_vectors(o->target))
+	if (wanted && !is_small(&ch) && has_vectors(o->target))
 		list_vectors_of(&ch, n);
 	else if (ch.costs && !is_small(&ch) && ch.options->target->isa & ISA_FLOAT)
 		list_scalar_floats(&ch, n);

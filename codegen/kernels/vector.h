@@ -80,6 +80,7 @@ typedef enum {
 	LANES_BYTES, /* four bytes, those of x unsigned: for machines with such a product */
 	LANES_SIGNED, /* four bytes */
 	LANES_PAIRS, /* two numbers of 16 bits */
+	LANES_HALVES, /* a number of 16 bits */
 	LANES_WORDS  /* a number of 32 bits; of depthwise convolutions */
 } LaneForm;
 

@@ -121,6 +121,7 @@ elements_at_once(LaneForm form)
 {
 	switch (form) {
 	case LANES_F32:
+	case LANES_HALVES:
 	case LANES_WORDS: return 1;
 	case LANES_PAIRS: return 2;
 	case LANES_BYTES:
@@ -128,6 +129,12 @@ elements_at_once(LaneForm form)
 	}
 	assert(0 && "no such form");
 	return 1;
+}
+
+static bool
+takes_halves(LaneForm form)
+{
+	return form == LANES_PAIRS || form == LANES_HALVES;
 }
 
 static bool
@@ -208,7 +215,7 @@ is_direct(const FloatConv *c, const ChannelShape *s)
 		return false;
 	if (taps)
 		return c->kw <= each;
-	return length % each == 0 && s->form != LANES_PAIRS && !s->copied;
+	return length % each == 0 && !takes_halves(s->form) && !s->copied;
 }
 
 /* Where there are no vectors there is little memory. */
@@ -267,7 +274,7 @@ shape_cost(const FloatConv *c, const ChannelShape *s)
 static bool
 fits_registers(const ChannelShape *s, const Target *t)
 {
-	return float_fits_registers(t, s->lanes, s->pixels * s->vectors + s->vectors + 2);
+	return float_fits_registers(t, s->lanes, s->pixels * s->vectors + s->vectors + 3);
 }
 
 /* How sums of int8 become outputs; false where some factor does not fit. */
@@ -299,7 +306,8 @@ form_of_int8(const Target *t)
 	return t->isa & ISA_ARM_MVE ? LANES_WORDS
 	       : t->isa & ISA_X86_VNNI ? LANES_BYTES
 	       : t->isa & ISA_ARM_DOT  ? LANES_SIGNED
-	                               : LANES_PAIRS;
+	       : t->isa & ISA_X86_SSE2 ? LANES_PAIRS
+	                               : LANES_HALVES;
 }
 
 int64_t
@@ -404,7 +412,7 @@ make_weights(Channels *d)
 	const Part *last = &d->parts.v[d->parts.n - 1];
 	int32_t n = last->weights + last->blocks * block_weights(d, last), at = 0;
 	DType t = d->shape.form == LANES_F32     ? DT_F32
-	          : d->shape.form == LANES_PAIRS ? DT_I16
+	          : takes_halves(d->shape.form)  ? DT_I16
 	                                         : DT_I8;
 	void *w = arena_calloc(d->cx.arena, (size_t)n, (size_t)dtype_info[t].bytes);
 
@@ -670,7 +678,7 @@ load_x(Channels *d, Expr *at, int lanes)
 	if (d->depthwise)
 		return loop_cvt(b, d->q ? DT_I32 : DT_F32, loop_load_lanes(b, d->x, at, lanes));
 	x = d->each > 1 ? loop_load_wide(b, d->x, at) : loop_load(b, d->x, at);
-	x = loop_splat(b, x, lanes);
+	x = loop_splat(b, loop_cvt(b, d->q ? DT_I32 : DT_F32, x), lanes);
 	if (d->shape.form != LANES_BYTES || !d->direct)
 		return x;
 	return loop_op2(b, KOP_XOR, x,
@@ -685,10 +693,15 @@ add_product(Channels *d, LVar *sum, Expr *x, Expr *w)
 
 	switch (d->shape.form) {
 	case LANES_F32:
+	case LANES_HALVES:
 	case LANES_WORDS: loop_set(b, sum, loop_add(b, old, loop_mul(b, x, w))); break;
 	case LANES_BYTES: loop_set(b, sum, loop_packed(b, POP_DOT4U, x, w, old)); break;
 	case LANES_SIGNED: loop_set(b, sum, loop_packed(b, POP_DOT4, x, w, old)); break;
-	case LANES_PAIRS: loop_set(b, sum, loop_packed(b, POP_DOT2, x, w, old)); break;
+	case LANES_PAIRS:
+		/* Compilers exchange sums, and then have too few registers. */
+		old = loop_packed(b, POP_DOT2, x, w, old);
+		loop_set(b, sum, loop_packed(b, POP_KEEP, old, NULL, NULL));
+		break;
 	}
 }
 
@@ -990,7 +1003,7 @@ static void
 make_copy(Channels *d)
 {
 	const FloatConv *c = d->c;
-	DType t = !d->q ? DT_F32 : d->shape.form == LANES_PAIRS && !d->taps ? DT_I16 : DT_I8;
+	DType t = !d->q ? DT_F32 : takes_halves(d->shape.form) && !d->taps ? DT_I16 : DT_I8;
 	int32_t behind = d->taps ? (d->each - 1) * c->dx * d->x_channels : d->each - 1;
 
 	d->from = d->cx.in[0];

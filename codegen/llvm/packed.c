@@ -113,16 +113,22 @@ is_x86(const LlvmModule *m)
 	return strncmp(m->options->target.triple, "x86_64", 6) == 0;
 }
 
-/* 64 bits of the even or the odd lanes of x. */
+/* 64 bits of the even or the odd lanes of x.  LLVM finds the product of every other lane
+ * in this form alone. */
 static LLVMValueRef
 every_other(const Plain *p, LLVMValueRef x, bool odd)
 {
+	LLVMTypeRef i32 = LLVMInt32TypeInContext(p->f->m->context);
 	LLVMTypeRef type = LLVMVectorType(LLVMInt64TypeInContext(p->f->m->context),
 	                                  (unsigned)p->lanes / 2);
-	LLVMValueRef half = llvm_number(type, 32);
+	LLVMValueRef half = llvm_number(type, 32), place[MAX_VECTOR_LANES];
 
-	x = LLVMBuildBitCast(p->b, x, type, "");
-	return LLVMBuildAShr(p->b, odd ? x : LLVMBuildShl(p->b, x, half, ""), half, "");
+	for (unsigned i = 0; i < (unsigned)p->lanes; i++)
+		place[i] = LLVMConstInt(i32, i | 1, 0);
+	if (odd)
+		x = LLVMBuildShuffleVector(p->b, x, x, LLVMConstVector(place, (unsigned)p->lanes), "");
+	x = LLVMBuildShl(p->b, LLVMBuildBitCast(p->b, x, type, ""), half, "");
+	return LLVMBuildAShr(p->b, x, half, "");
 }
 
 /* The high halves of even and of odd lanes' sums, side by side. */
@@ -252,6 +258,27 @@ sat8(const Plain *p, LLVMValueRef a)
 	return llvm_call_intrinsic(p->f, "llvm.smin", 1, &type, 2, high);
 }
 
+/* The same of vectors: LLVM does not exchange sums then. */
+static LLVMValueRef
+keep_vector(const Plain *p, LLVMValueRef a)
+{
+	unsigned isa = p->f->m->options->target.isa;
+	bool neon = isa & ISA_ARM_NEON, x86 = is_x86(p->f->m);
+	bool fits = (p->lanes == 4 && (neon || x86)) || (p->lanes == 8 && (isa & ISA_X86_AVX2)) ||
+	            (p->lanes == 16 && (isa & ISA_X86_AVX512));
+	LLVMTypeRef type = LLVMFunctionType(p->i32, (LLVMTypeRef[]){p->i32}, 1, 0);
+	char nothing[] = "", constraints[] = "=v,0";
+
+	if (!fits)
+		return a;
+	constraints[1] = neon ? 'w' : 'v';
+	return LLVMBuildCall2(p->b, type,
+	                      LLVMGetInlineAsm(type, nothing, 0, constraints,
+	                                       sizeof constraints - 1, 0, 0,
+	                                       LLVMInlineAsmDialectATT, 0),
+	                      &a, 1, "");
+}
+
 /* a, but LLVM does not know that. */
 static LLVMValueRef
 keep(const Plain *p, LLVMValueRef a)
@@ -298,7 +325,7 @@ plain(const Plain *p, POp op, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 	case POP_MULH_WIDE: return high_by_lanes(p, a, b, 0, c);
 	case POP_MULH_TWICE: return high_of_twice(p, a, b);
 	case POP_SAT8: return sat8(p, a);
-	case POP_KEEP: return p->lanes ? a : keep(p, a);
+	case POP_KEEP: return p->lanes ? keep_vector(p, a) : keep(p, a);
 	case POP_COUNT: break;
 	}
 	assert(0 && "not a packed operation");
@@ -376,6 +403,18 @@ arm_intrinsic(const LlvmModule *m, POp op)
 	return NULL;
 }
 
+/* Four bytes a lane, by SDOT. */
+static LLVMValueRef
+build_sdot(const Plain *p, LLVMValueRef *arg)
+{
+	LLVMTypeRef bytes = LLVMVectorType(LLVMInt8TypeInContext(p->f->m->context), 16);
+	LLVMTypeRef types[] = {p->i32, bytes};
+	LLVMValueRef args[] = {arg[2], LLVMBuildBitCast(p->b, arg[0], bytes, ""),
+	                       LLVMBuildBitCast(p->b, arg[1], bytes, "")};
+
+	return llvm_call_intrinsic(p->f, "llvm.aarch64.neon.sdot", 2, types, 3, args);
+}
+
 LLVMValueRef
 llvm_build_packed(LlvmFunction *f, const Expr *e)
 {
@@ -398,6 +437,9 @@ llvm_build_packed(LlvmFunction *f, const Expr *e)
 		return llvm_call_intrinsic(f, arm_intrinsic(f->m, e->u.pop), 1, &p.i32,
 		                           arg[2] ? 3 : 2, arg);
 	}
+	if (e->u.pop == POP_DOT4 && e->lanes == 4 &&
+	    (f->m->options->target.isa & (ISA_ARM_NEON | ISA_ARM_DOT)) == (ISA_ARM_NEON | ISA_ARM_DOT))
+		return build_sdot(&p, arg);
 	if (x86_intrinsic(f->m, e))
 		return build_x86(&p, x86_intrinsic(f->m, e), e->u.pop, arg);
 	return plain(&p, e->u.pop, arg[0], arg[1], arg[2]);

@@ -464,17 +464,20 @@ take_native(Resolver *r)
 	target_add_features(r, llvm_host_features(r->arena));
 	if (target_info[r->id].family == FAMILY_X86)
 		r->out->facts.isa |= native_isa(llvm_host_features(r->arena));
+	if (target_info[r->id].family == FAMILY_AARCH64 &&
+	    has_feature(llvm_host_features(r->arena), "dotprod"))
+		r->out->facts.isa |= ISA_ARM_DOT;
 	return true;
 }
 
-/* CPU and architecture where one name says all: -march of x86, -mmcu of AVR. */
 /* Whether the extensions of cpus.def are bits of ISA_x. */
 static bool
 cpus_name_isa(Family family)
 {
-	return family == FAMILY_X86 || family == FAMILY_XTENSA;
+	return family == FAMILY_AARCH64 || family == FAMILY_X86 || family == FAMILY_XTENSA;
 }
 
+/* CPU and architecture where one name says all: -march of x86, -mmcu of AVR. */
 static bool
 resolve_plain(Resolver *r)
 {
@@ -614,6 +617,25 @@ take_generic(Resolver *r)
 	                       .code_model = ""};
 }
 
+/* Bytes that vector registers of a RISC-V have at least: "zvl256b" and the like, or what
+ * the sets of instructions ask for. */
+static int
+riscv_vector_bytes(const char *features)
+{
+	int bits = has_feature(features, "v") ? 128
+	           : strstr(features, "+zve64") ? 64
+	                                        : 32;
+
+	for (const char *p = features; (p = strstr(p, "+zvl")) != NULL; p++) {
+		int length = 0;
+
+		for (const char *c = p + strlen("+zvl"); *c >= '0' && *c <= '9' && length < 1 << 16; c++)
+			length = 10 * length + (*c - '0');
+		bits = length > bits ? length : bits;
+	}
+	return bits / 8;
+}
+
 /* Sizes and numbers of vector registers. */
 static void
 set_vectors(const Resolver *r, Target *t)
@@ -624,6 +646,12 @@ set_vectors(const Resolver *r, Target *t)
 	t->vector_registers = t->isa & ISA_ARM_MVE ? 8 : 32;
 	if (target_info[r->id].family == FAMILY_X86 && !(t->isa & ISA_X86_AVX512))
 		t->vector_registers = 16;
+	if (target_info[r->id].family == FAMILY_RISCV) {
+		enum { MOST = 64 }; /* kernels take whole registers, and vary no more */
+		int bytes = riscv_vector_bytes(r->features.s);
+
+		t->vector_bytes = bytes < MOST ? bytes : MOST;
+	}
 }
 
 static bool

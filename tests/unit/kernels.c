@@ -284,9 +284,10 @@ static void
 check_channels(const Conv *c, const Node *n, const Layer *l)
 {
 	static const Target machines[] = {
-		{.name = "sse", .vector_bytes = 16, .vector_registers = 16},
+		{.name = "sse", .vector_bytes = 16, .vector_registers = 16, .isa = ISA_X86_SSE2},
 		{.name = "avx vnni", .vector_bytes = 32, .vector_registers = 16, .isa = ISA_X86_VNNI},
-		{.name = "avx512", .vector_bytes = 64, .vector_registers = 32},
+		{.name = "avx512", .vector_bytes = 64, .vector_registers = 32, .isa = ISA_X86_SSE2},
+		{.name = "riscv", .vector_bytes = 32, .vector_registers = 32},
 		{.name = "mve", .vector_bytes = 16, .vector_registers = 8, .isa = ISA_ARM_MVE},
 		{.name = "avx512 vnni", .vector_bytes = 64, .vector_registers = 32,
 		 .isa = ISA_X86_VNNI},
