@@ -24,15 +24,42 @@ typedef struct {
 	int32_t top, left; /* padding */
 	bool padded;       /* there is some, on any side */
 	const float *w;    /* as the node has it: [oc][ic][kh][kw], or nhwc [oc][kh][kw][ic] */
+	bool transposed;   /* the weights of a product: [ic][oc] */
 } FloatConv;
 
 /* Reads a node; false where it is no such convolution, or zeros cannot stand for padding. */
 bool float_conv_read(FloatConv *c, const Node *n);
 
+/* Reads a product with constant weights, and a number for each column added: rows are
+ * pixels. */
+bool float_product_read(FloatConv *c, const Node *n);
+
 static inline bool
 float_conv_is_depthwise(const FloatConv *c)
 {
 	return c->groups > 1 && c->ic == 1;
+}
+
+/* Lanes of the widest and of the shortest vectors of floats; where there are none, both 1. */
+int float_lanes_most(const Target *t);
+int float_lanes_least(const Target *t);
+
+/* Whether a machine has registers for so many values of so many lanes. */
+bool float_fits_registers(const Target *t, int lanes, int values);
+
+/* Cycles of a step with floats one by one, each product with its addition and each load
+ * taken as two. */
+static inline int64_t
+float_scalar_step(int64_t products, int64_t loads)
+{
+	return 2 * (products + loads);
+}
+
+/* And those before and behind the steps of a block of so many outputs. */
+static inline int64_t
+float_scalar_ends(int64_t outputs)
+{
+	return 30 + 5 * outputs;
 }
 
 /* Outputs that are computed at a time. */
@@ -129,6 +156,11 @@ bool channel_outputs_fit(const Conv *c, int lanes);
 /* By the operations of MVE where they fit. */
 ChannelOutputs channel_outputs_begin(LowerCtx *cx, const Conv *c, int lanes);
 
+/* Stores a vector of channels of some pixels, whose sums are at s_at and every `width` further
+ * on; y_at is where the outputs of the first pixel start. */
+void channel_vector_store(const ChannelOutputs *o, LBuf *sums, Expr *s_at, int32_t width,
+                          Expr *y_at, Expr *channel, int pixels);
+
 /* Stores `count` channels, at least a vector, from `first` on, of some pixels, whose sums of
  * i32 have `width` elements a pixel; y_at is where the outputs of the first pixel start. */
 void channel_outputs_store(const ChannelOutputs *o, LBuf *sums, int32_t width, Expr *y_at,
@@ -146,6 +178,16 @@ typedef struct {
 bool dots_fits(const Conv *c);
 LFunc *dots_lower(Arena *a, const Conv *c, const DotsShape *shape);
 int64_t dots_cost(const Conv *c, const DotsShape *shape);
+
+typedef struct {
+	int body; /* pixels in the body of a loop */
+} ColumnsShape;
+
+/* Depthwise convolutions with up to 8 rows of taps for the same, and their cycles
+ * (vector_columns.c). */
+bool columns_fits(const Conv *c);
+LFunc *columns_lower(Arena *a, const Conv *c, const ColumnsShape *shape);
+int64_t columns_cost(const Conv *c);
 
 /* A sum or difference of int8 tensors of one shape, so many elements at a time; NULL where
  * n is none. */

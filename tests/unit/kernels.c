@@ -323,6 +323,13 @@ check_dots(const Conv *c, const Node *n, const Layer *l)
 }
 
 static void
+check_columns(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int body = 1; body <= 6; body += 2)
+		expect_same(columns_lower(arena, c, &(ColumnsShape){.body = body}), "columns", n, l);
+}
+
+static void
 check_dual(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 2; pixels++) {
@@ -451,6 +458,8 @@ check_node(const Node *n, const Layer *l)
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
 	check_channels(&c, n, l);
+	if (columns_fits(&c))
+		check_columns(&c, n, l);
 	if (dots_fits(&c))
 		check_dots(&c, n, l);
 	if (scalar_fits_dual(&c))
