@@ -87,9 +87,9 @@ count_expr(Meter *m, const Expr *e, double times)
 static void
 count_loop(Meter *m, double trips, double times)
 {
-	enum { UNROLLED = 4 };
+	static const double unrolled = 4;
 
-	if (m->price && trips <= UNROLLED)
+	if (m->price && trips <= unrolled)
 		return;
 	count(m, SIZE_LOOP, times);
 }
