@@ -717,8 +717,10 @@ put_packed(CFunc *f, Str *s, const Expr *e)
 static Prec
 put_dot(CFunc *f, Str *s, const Expr *e)
 {
+	HelperKind kind = e->arg[1]->type == DT_I32 ? HELPER_DOT16_WORDS : HELPER_DOT16;
+
 	f->file->uses.dot = true;
-	str_printf(s, "%s(", helper_name(f->file, HELPER_DOT16, DT_I32, DT_I32));
+	str_printf(s, "%s(", helper_name(f->file, kind, DT_I32, DT_I32));
 	c_expr_print(f, s, e->arg[0], PREC_TERNARY);
 	for (int i = 1; i <= 2; i++) {
 		const LBuf *buf = e->arg[i]->u.buf;

@@ -118,6 +118,7 @@ need_callees(CFile *f, HelperKind kind, DType t)
 	case HELPER_SAT8:
 	case HELPER_KEEP:
 	case HELPER_DOT16:
+	case HELPER_DOT16_WORDS:
 	case HELPER_COPY16:
 	case HELPER_WIDE_8:
 	case HELPER_WIDE_16:

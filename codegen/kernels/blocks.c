@@ -36,6 +36,8 @@ begin_row(const Blocks *bl, Expr *x_at, Expr **slot)
 	first = c->out_h > strip ? loop_for_step(b, "oy", 0, c->out_h, strip) : loop_idx(b, 0);
 	if (bl->rows)
 		rows_fill(bl->cx, bl->rows, x_at, first);
+	if (bl->group)
+		bl->group(bl->user);
 	if (c->out_h % strip != 0) {
 		left = loop_op2(b, KOP_MIN, loop_sub(b, loop_idx(b, c->out_h), first),
 		                loop_idx(b, strip));

@@ -16,6 +16,9 @@ typedef struct {
 	int32_t pixel_units; /* from the window of a pixel to the next, in units of the rows
 	                      * or elements of the input */
 	void *user;
+	/* NULL, or opens loops over parts of the output channels, each time that rows have been
+	 * brought in; then block() computes such a part. */
+	void (*group)(void *user);
 	/* All channels of a block: `first` is the slot of the window's first row, x_at where
 	 * the block starts in a row or in the input, y_at its first output. */
 	void (*block)(void *user, Expr *first, Expr *x_at, Expr *y_at, int pixels);

@@ -24,18 +24,23 @@ add(Lister *l, const char *name, LFunc *fn, int64_t cycles)
 	VEC_PUSH(l->arena, &l->all, k);
 }
 
-/* As many output rows as a few kilobytes have room for, with elements of so many
- * bytes. */
+/* As many output rows as `most` bytes have room for, with elements of so many bytes. */
 static int32_t
-strip_of(const Conv *c, int bytes)
+strip_within(const Conv *c, int bytes, int64_t most)
 {
-	enum { MOST = 4096 };
 	int64_t row = ((int64_t)c->out_w * c->sx + (int64_t)c->kw * c->dx) * c->ic * bytes;
-	int64_t rows = (MOST / row - (int64_t)(c->kh - 1) * c->dy - 1) / c->sy + 1, strips;
+	int64_t rows = (most / row - (int64_t)(c->kh - 1) * c->dy - 1) / c->sy + 1, strips;
 
 	rows = rows < 1 ? 1 : rows > c->out_h ? c->out_h : rows;
 	strips = (c->out_h - 1) / rows + 1;
 	return (int32_t)((c->out_h - 1) / strips) + 1;
+}
+
+/* Of a few kilobytes. */
+static int32_t
+strip_of(const Conv *c, int bytes)
+{
+	return strip_within(c, bytes, 4096);
 }
 
 /* ---- Packed weights ---- */
@@ -166,6 +171,55 @@ list_palette(Lister *l)
 			break;
 		}
 	list_packed_scalar(l, bits, true);
+}
+
+/* ---- Weights that are unpacked to RAM ---- */
+
+static void
+add_unpacked(Lister *l, UnpackForm form, int bits)
+{
+	static const char *const name[] = {[UNPACK_FIELDS] = "fields", [UNPACK_PALETTE] = "palette",
+	                                   [UNPACK_MASK] = "mask"};
+	UnpackedShape best = {0};
+
+	for (int pixels = 2; pixels <= 3 && pixels <= l->c->out_w; pixels++) {
+		UnpackedShape s = {.form = form, .bits = bits, .pixels = pixels,
+		                   .body = is_small(l) ? 4 : 24,
+		                   .strip = strip_within(l->c, 2, 8192)};
+
+		if (unpacked_fits(l->c, &s) &&
+		    (!best.pixels || cost_unpacked(l->costs, l->c, &s) <
+		                             cost_unpacked(l->costs, l->c, &best)))
+			best = s;
+	}
+	if (!best.pixels)
+		return;
+	add(l, arena_printf(l->arena, "unpacked %dx2 from %s", best.pixels, name[form]),
+	    unpacked_lower(l->arena, l->c, &best), cost_unpacked(l->costs, l->c, &best));
+}
+
+static void
+list_unpacked(Lister *l)
+{
+	const Conv *c = l->c;
+	int8_t color[CONV_MOST_COLORS];
+	int64_t weights = (int64_t)c->oc * c->kh * c->kw * c->ic;
+	int bits = conv_weight_bits(c), colors = conv_palette(c, color), palette;
+
+	if (!(l->options->target->isa & ISA_ARM_DSP))
+		return;
+	if (bits < 8)
+		add_unpacked(l, UNPACK_FIELDS, bits);
+	if (colors > 0) {
+		colors += conv_color(color, colors, 0) < 0;
+		/* Of 3 bits there are no whole words. */
+		palette = bits_for(colors) == 3 ? 4 : bits_for(colors);
+		if (palette < bits)
+			add_unpacked(l, UNPACK_PALETTE, palette);
+	}
+	/* Where more are left, masks save little. */
+	if (10 * conv_nonzeros(c) <= 7 * weights)
+		add_unpacked(l, UNPACK_MASK, 0);
 }
 
 /* ---- Zeros left out ---- */
@@ -336,6 +390,7 @@ compressed_list(Arena *a, const Conv *c, const KernelOptions *o, const Costs *co
 	list_packed(&l);
 	list_palette(&l);
 	if (costs) {
+		list_unpacked(&l);
 		list_sparse(&l);
 		list_quads(&l);
 		list_unrolled(&l);

@@ -110,8 +110,8 @@ is_bias(const Conv *c, const Value *bias)
 
 /*
  * Of 16-bit numbers (x * m + 2^(n-1)) >> n with m of 15 bits, as q_mbqm64() has it, is
- * ((mulh(2 * x, m << 15) >> (n - 17)) + 1) >> 1 for n >= 17: what one rounding makes of
- * the multiplier m << 15.
+ * ((mulh(x, m << 16) >> (n - 17)) + 1) >> 1 for n >= 17: what one rounding makes of
+ * the multiplier m << 15 and twice x.
  */
 static Multiplier
 multiplier_of(const Conv *c, int32_t oc)
@@ -121,7 +121,7 @@ multiplier_of(const Conv *c, int32_t oc)
 	if (dot_sum_type(c->n) != DT_I64)
 		return by;
 	by = requant_narrowed(by);
-	return (Multiplier){by.m << 15, 16 - by.shift};
+	return (Multiplier){by.m << 16, 16 - by.shift};
 }
 
 /* Moves the zero point of x into the bias; false where that does not fit. */
@@ -129,6 +129,7 @@ static bool
 read_channel(const Conv *c, int32_t oc, const Value *bias, ConvChannel *out)
 {
 	int64_t b = bias ? value_int(bias, oc) : 0, sum = 0, taps = (int64_t)c->kh * c->kw * c->ic;
+	int64_t least = dot_sum_type(c->n) == DT_I64 ? INT32_MIN : INT32_MIN / 2;
 	QRange x = quant_limits(c->x_type);
 
 	if (b < INT32_MIN || b > INT32_MAX)
@@ -146,7 +147,7 @@ read_channel(const Conv *c, int32_t oc, const Value *bias, ConvChannel *out)
 	b -= sum * c->x_zero;
 	out->bias = (int32_t)b;
 	out->by = multiplier_of(c, oc);
-	return b == out->bias && out->lo >= INT32_MIN / 2 && out->hi <= INT32_MAX / 2;
+	return b == out->bias && out->lo >= least && out->hi <= -(least + 1);
 }
 
 static bool

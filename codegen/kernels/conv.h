@@ -37,10 +37,11 @@ typedef struct {
 
 /*
  * Reads a node; false where it is no such convolution or product: weights other than
- * i8, weights or bias that are not constant, sums of more than 31 bits, the layout
- * nchw, more than two spatial axes, more padding or gaps than a buffer should have.
+ * i8, weights or bias that are not constant, sums of more than 31 bits (of 16-bit numbers
+ * 32), the layout nchw, more than two spatial axes, more padding or gaps than a buffer
+ * should have.
  *
- * Multipliers of 16-bit numbers are those of one rounding that give the same.
+ * Multipliers of 16-bit numbers are those of one rounding that give the same, doubled.
  */
 bool conv_read(Conv *c, Arena *a, const Node *n);
 
@@ -102,6 +103,7 @@ typedef struct {
 	bool powers;  /* shifts are products with a power of two */
 	bool packed;  /* what a sum starts with and the shift are one word */
 	bool twice;   /* scale_store() takes twice the sum */
+	bool doubled; /* multipliers are doubled instead: those of 16-bit numbers */
 	int part;     /* bits of a part of a multiplier, where it has parts; 0: it is whole */
 	int32_t y_zero;
 	QRange range;

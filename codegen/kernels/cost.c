@@ -53,6 +53,17 @@ cost_rows(const Costs *k, const Conv *c)
 	return elements / 4 * (k->load + 6 * k->op + k->loop / 2) + cleared / 4 * (k->op + k->loop);
 }
 
+/* Words of two elements that a window has in a row buffer, where pixels do not start between
+ * words (rows.h). */
+static int64_t
+window_words(const Conv *c)
+{
+	bool between = c->sx % 2 != 0 || c->dx > 1;
+	int64_t channels = c->ic + (between && c->ic % 2);
+
+	return c->kh * divide_up(c->kw * channels, 2);
+}
+
 /* A load of a run (codegen/target/arm_products.h) beside as many as there are registers for
  * besides sums and addresses; of others one that stands alone. */
 static int64_t
@@ -95,7 +106,7 @@ dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
 	int64_t groups = divide_up(c->oc, 2 * s->pairs), words, word, group;
 	int64_t x = k->load / 2 + 2 * k->op;
 
-	words = (int64_t)c->kh * divide_up((int64_t)c->kw * c->ic, 2);
+	words = window_words(c);
 	word = run_word(k, s->pairs + pixels, s->pairs, 2 * s->pairs * pixels);
 	if (s->direct)
 		word = s->pairs * (k->load + k->op) + pixels * (x + 2 * s->pairs * k->op);
@@ -238,7 +249,7 @@ palette_block(const Costs *k, const Conv *c, const PackedShape *s, int64_t pixel
 	bool direct = conv_is_pointwise(c) && c->ic % 4 == 0;
 	int64_t each = s->bits > 2 ? 1 : 4 / s->bits, words, word, group;
 
-	words = c->kh * divide_up(c->kw * c->ic, 2);
+	words = window_words(c);
 	word = pixels * (direct ? k->load / 2 + k->op : k->load);
 	word += s->channels * (k->load + (each > 1 ? 2 : 0) * k->op + pixels * k->op + k->load / each);
 	group = words * word + divide_up(words, (each > 2 ? each : 2) * s->body) * k->loop;
@@ -345,6 +356,32 @@ cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t units)
 	                                quads_block(k, c, s, units, rest));
 
 	return (blocks + (conv_is_pointwise(c) ? 0 : cost_rows(k, c))) / 10;
+}
+
+/* A block of `pixels`, in tenths, without what brings weights to RAM. */
+static int64_t
+unpacked_block(const Costs *k, const Conv *c, const UnpackedShape *s, int64_t pixels)
+{
+	int64_t load = (run_load(k, 2 * pixels) + k->load) / 2, words = window_words(c), block;
+
+	block = words * ((1 + pixels) * load + (1 + 2 * pixels) * k->op);
+	block += divide_up(words, s->body) * k->loop + c->kh * (k->loop + 6 * k->op);
+	return block + 6 * k->load + pixels * 2 * k->output;
+}
+
+/* A field takes two operations, a color a load besides, a bit of a mask a product, too; and
+ * lanes are put together and stored. */
+int64_t
+cost_unpacked(const Costs *k, const Conv *c, const UnpackedShape *s)
+{
+	int64_t elements = (int64_t)c->oc * c->kh * c->kw * c->ic, weight = k->load / 4 + 4 * k->op;
+	int64_t pairs = divide_up(c->oc, 2), rest = c->out_w % s->pixels, row;
+
+	weight += s->form == UNPACK_FIELDS ? 0 : k->load + (s->form == UNPACK_MASK ? k->op : 0);
+	row = c->out_w / s->pixels * unpacked_block(k, c, s, s->pixels);
+	row += rest ? unpacked_block(k, c, s, rest) : 0;
+	row = c->batch * (c->out_h * pairs * row + divide_up(c->out_h, s->strip) * elements * weight);
+	return (row + cost_rows(k, c)) / 10;
 }
 
 /* A weight that is no power of two is brought to a register first. */

@@ -28,6 +28,7 @@ int64_t cost_packed_scalar(const Costs *k, const Conv *c, const PackedShape *s);
 int64_t cost_palette(const Costs *k, const Conv *c, const PackedShape *s);
 int64_t cost_sparse(const Costs *k, const Conv *c, const SparseShape *s, const SparseLists *l);
 int64_t cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t units);
+int64_t cost_unpacked(const Costs *k, const Conv *c, const UnpackedShape *s);
 int64_t cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s);
 int64_t cost_planar(const Costs *k, const Conv *c, const PlanarShape *s);
 int64_t cost_taps(const Costs *k, const Conv *c);

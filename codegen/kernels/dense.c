@@ -20,7 +20,8 @@
  * one instruction to unpack instead of two each.
  *
  * Where that is not possible (sums of more than 24 bits, weights of -128), a pair has
- * two words of two 16-bit weights each.
+ * two words of two 16-bit weights each, or (shape.packed) one of bytes: (a, b) for one
+ * element, then for the other.
  *
  * Weights of 9 bits that lie within 255 neighbours are stored less a number `more`.  What
  * that takes from every sum of a pixel is more times the sum of its x, which is computed
@@ -48,6 +49,7 @@ typedef struct {
 	Rows rows;
 	bool twice;          /* elements, and so sums, are twice what they are */
 	bool dual;           /* two channels in one word */
+	bool bytes;          /* the same without sums of both */
 	int32_t ic;          /* channels of a pixel, with padding */
 	int32_t runs, run_words; /* of a row of the kernel: its pieces, their words */
 	int32_t groups;      /* of D pairs of channels */
@@ -148,6 +150,13 @@ lanes(int32_t first, int32_t second)
 	return ((uint32_t)first & 0xffff) | (uint32_t)second << 16;
 }
 
+/* Words of weights of a pair of channels for two elements. */
+static int32_t
+pair_words(const Dense *d)
+{
+	return d->dual || d->bytes ? 1 : 2;
+}
+
 static void
 put_weights(const Dense *d, Stream *s, int32_t a, int32_t ky, int32_t run, int32_t word)
 {
@@ -159,6 +168,11 @@ put_weights(const Dense *d, Stream *s, int32_t a, int32_t ky, int32_t run, int32
 			w[i][lane] = run_weight(d, a + i, ky, run, at[lane]);
 	if (d->dual) {
 		stream_put(s, lanes(256 * w[1][0] + w[0][0], 256 * w[1][1] + w[0][1]));
+		return;
+	}
+	if (d->bytes) {
+		stream_put(s, (lanes(w[0][0], w[0][1]) & 0xff00ff) |
+		                      (lanes(w[1][0], w[1][1]) & 0xff00ff) << 8);
 		return;
 	}
 	stream_put(s, lanes(w[1][0], w[1][1]));
@@ -219,7 +233,7 @@ static void
 make_stream(Dense *d)
 {
 	int32_t pairs = d->shape.pairs, scales = 2 * pairs * scale_channel_words(&d->scale);
-	int32_t words = d->c->kh * d->runs * d->run_words * (d->dual ? 1 : 2);
+	int32_t words = d->c->kh * d->runs * d->run_words * pair_words(d);
 	Stream s = {0};
 
 	d->groups = (d->c->oc - 1) / (2 * pairs) + 1;
@@ -312,7 +326,7 @@ static void
 add_words(Dense *d, Expr *const *x_at, Expr *k, Expr *w_at, int n)
 {
 	LBuilder *b = builder(d);
-	int32_t pairs = d->shape.pairs, each = d->dual ? 1 : 2;
+	int32_t pairs = d->shape.pairs, each = pair_words(d);
 	Expr *x[MAX_STEP];
 
 	if (d->shape.pixels == 1)
@@ -324,8 +338,10 @@ add_words(Dense *d, Expr *const *x_at, Expr *k, Expr *w_at, int n)
 		for (int i = 0; i < n; i++)
 			w[i][0] = loop_let(b, "wk", stream_word(d, w_at, (i * pairs + p) * each));
 		for (int i = 0; i < n; i++)
-			w[i][1] = loop_let(b, "w_a", d->dual ? loop_packed(b, POP_EVEN8, w[i][0], NULL, NULL)
-			                                     : stream_word(d, w_at, (i * pairs + p) * each + 1));
+			w[i][1] = loop_let(b, "w_a", each == 1 ? loop_packed(b, POP_EVEN8, w[i][0], NULL, NULL)
+			                                       : stream_word(d, w_at, (i * pairs + p) * each + 1));
+		for (int i = 0; i < n && d->bytes; i++)
+			w[i][0] = loop_let(b, "w_b", loop_packed(b, POP_ODD8, w[i][0], NULL, NULL));
 		for (int px = 0; px < d->shape.pixels; px++) {
 			if (d->shape.pixels > 1)
 				load_x(d, x_at[px], k, n, x);
@@ -372,7 +388,7 @@ add_kernel_row(Dense *d, Expr *row_at, Expr *w_at)
 	const Conv *c = d->c;
 	int depth = b->depth;
 	Expr *run = lower_for(&d->cx, "kx", d->runs), *x_at[MAX_PIXELS];
-	int32_t words = d->run_words * d->shape.pairs * (d->dual ? 1 : 2);
+	int32_t words = d->run_words * d->shape.pairs * pair_words(d);
 
 	w_at = lower_let(&d->cx, "w_kx", loop_add(b, w_at, loop_affine(b, run, words, 0)));
 	row_at = loop_add(b, row_at, loop_affine(b, run, c->dx * d->ic / 2, 0));
@@ -390,7 +406,7 @@ static void
 add_window(Dense *d, Expr *first, Expr *x_at, Expr *w_at)
 {
 	LBuilder *b = builder(d);
-	int32_t words = d->runs * d->run_words * d->shape.pairs * (d->dual ? 1 : 2);
+	int32_t words = d->runs * d->run_words * d->shape.pairs * pair_words(d);
 	int depth = b->depth;
 	bool unroll = d->c->kh * d->runs * d->run_words <= d->shape.unroll;
 
@@ -425,9 +441,9 @@ sum_of(Dense *d, int pixel, int pair, int which)
 
 	if (which == 1 && d->dual)
 		return loop_op2(b, KOP_SHR, loop_sub(b, t, a),
-		                loop_int(b, DT_I32, d->scale.fast && !d->twice ? 7 : 8));
+		                loop_int(b, DT_I32, d->scale.twice && !d->twice ? 7 : 8));
 	a = which ? t : a;
-	return d->scale.fast && !d->twice ? loop_op2(b, KOP_SHL, a, loop_int(b, DT_I32, 1)) : a;
+	return d->scale.twice && !d->twice ? loop_op2(b, KOP_SHL, a, loop_int(b, DT_I32, 1)) : a;
 }
 
 typedef struct {
@@ -753,6 +769,7 @@ dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 	assert(!shape->direct || c->x_type != DT_I16 || c->ic % 2 == 0);
 	if (d.dual)
 		d.more = middle_weight(c);
+	d.bytes = !d.dual && !c->wide && shape->packed;
 	lower_begin(&d.cx, a, c->n);
 	d.scale = scale_begin(&d.cx, c);
 	scale_use_powers(&d.scale, c);
@@ -762,7 +779,7 @@ dense_lower(Arena *a, const Conv *c, const DenseShape *shape)
 	d.rows.at_once = shape->at_once;
 	/* Converting costs an addition for two inputs of a pixel, and the sum of every second
 	 * output one less. */
-	d.twice = d.scale.fast && !d.scale.packed && !shape->direct && c->x_type != DT_I16 &&
+	d.twice = d.scale.twice && !d.scale.packed && !shape->direct && c->x_type != DT_I16 &&
 	          (!d.dual || have_bits(c, 23)) && (!conv_is_pointwise(c) || c->oc > c->ic);
 	d.rows.twice = d.twice;
 	d.ic = conv_is_pointwise(c) ? c->ic + c->ic % 2 : d.rows.padded;

@@ -158,6 +158,22 @@ bool quads_fits(const Conv *c, const QuadShape *shape);
 int64_t quads_units(const Conv *c, const QuadShape *shape);
 LFunc *quads_lower(Arena *a, const Conv *c, const QuadShape *shape);
 
+/* How weights are stored that are brought to RAM to be used. */
+typedef enum { UNPACK_FIELDS, UNPACK_PALETTE, UNPACK_MASK } UnpackForm;
+
+typedef struct {
+	UnpackForm form;
+	int bits;      /* of a field, or a color's number */
+	int pixels;    /* up to 4, by a pair of channels, at a time */
+	int body;      /* words of x in the body of the loop over a row */
+	int32_t strip; /* output rows that weights are unpacked for */
+} UnpackedShape;
+
+/* Weights that are stored small and unpacked to RAM, group by group of output channels, for
+ * two 16-bit products an instruction (unpacked.c). */
+bool unpacked_fits(const Conv *c, const UnpackedShape *shape);
+LFunc *unpacked_lower(Arena *a, const Conv *c, const UnpackedShape *shape);
+
 typedef struct {
 	int channels; /* at a time, up to 8 */
 	bool dsp;     /* for machines with DSP instructions */

@@ -292,6 +292,7 @@ list_depthwise(Chooser *ch)
 {
 	const Conv *c = ch->conv;
 	ChannelConv vectors = channel_conv_of_int8(c);
+	ColumnsShape columns = {.body = c->out_w <= 6 ? c->out_w : 4};
 	DepthwiseShape s = {.pixels = c->out_w > 1 ? 2 : 1, .unroll = ch->level == '3' ? 9 : 1,
 	                    .bytes = is_small(ch) && !c->wide, .packed = ch->level != '3'};
 
@@ -302,8 +303,12 @@ list_depthwise(Chooser *ch)
 			           cost_taps(ch->costs, c));
 		return;
 	}
-	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE))
+	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE)) {
+		if (columns_fits(c))
+			add_kernel(ch, "columns", columns_lower(ch->arena, c, &columns),
+			           columns_cost(c));
 		list_channels(ch, &vectors);
+	}
 	if (!is_small(ch))
 		list_planar(ch);
 	add_kernel(ch, arena_printf(ch->arena, "depthwise %dx4", s.pixels),

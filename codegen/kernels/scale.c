@@ -52,7 +52,8 @@ scale_begin(LowerCtx *cx, const Conv *c)
 	Scale s = {.fast = is_fast(c), .single = single, .uniform = is_uniform(c),
 	           .y_zero = c->y_zero, .range = c->range};
 
-	s.twice = s.fast;
+	s.doubled = dot_sum_type(c->n) == DT_I64;
+	s.twice = s.fast && !s.doubled;
 	if (!s.fast)
 		s.dot = dot_begin(cx, c->n);
 	return s;
@@ -101,7 +102,7 @@ scale_use_parts(Scale *s, const Conv *c)
 		return;
 	for (int32_t i = 0; i < c->oc; i++)
 		if (c->channel[i].by.m != 0 &&
-		    top_part(&parts) - c->channel[i].by.shift - 1 > MULTIPLIER_BITS)
+		    top_part(&parts) - c->channel[i].by.shift - 1 + s->doubled > MULTIPLIER_BITS)
 			return;
 	parts.twice = false;
 	*s = parts;
@@ -182,7 +183,7 @@ scale_shift(const Scale *s, const Conv *c, int32_t channel)
 	if (c->channel[channel].by.m == 0)
 		return 0;
 	if (s->part)
-		return shift - 1 + top_part(s);
+		return shift - 1 + top_part(s) + s->doubled;
 	return s->powers ? (int32_t)(UINT32_C(1) << (32 - shift)) : shift - 1;
 }
 

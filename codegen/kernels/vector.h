@@ -129,6 +129,11 @@ bool channel_outputs_fit(const Conv *c, int lanes);
 /* By the operations of MVE where they fit. */
 ChannelOutputs channel_outputs_begin(LowerCtx *cx, const Conv *c, int lanes);
 
+/* Stores a vector of channels of some pixels, whose sums are at s_at and every `width` further
+ * on; y_at is where the outputs of the first pixel start. */
+void channel_vector_store(const ChannelOutputs *o, LBuf *sums, Expr *s_at, int32_t width,
+                          Expr *y_at, Expr *channel, int pixels);
+
 /* Stores `count` channels, at least a vector, from `first` on, of some pixels, whose sums of
  * i32 have `width` elements a pixel; y_at is where the outputs of the first pixel start. */
 void channel_outputs_store(const ChannelOutputs *o, LBuf *sums, int32_t width, Expr *y_at,
@@ -146,6 +151,16 @@ typedef struct {
 bool dots_fits(const Conv *c);
 LFunc *dots_lower(Arena *a, const Conv *c, const DotsShape *shape);
 int64_t dots_cost(const Conv *c, const DotsShape *shape);
+
+typedef struct {
+	int body; /* pixels in the body of a loop */
+} ColumnsShape;
+
+/* Depthwise convolutions with up to 8 rows of taps for the same, and their cycles
+ * (vector_columns.c). */
+bool columns_fits(const Conv *c);
+LFunc *columns_lower(Arena *a, const Conv *c, const ColumnsShape *shape);
+int64_t columns_cost(const Conv *c);
 
 /* A sum or difference of int8 tensors of one shape, so many elements at a time; NULL where
  * n is none. */

@@ -4,12 +4,13 @@
  * them by vectors of channels.
  *
  * A block of some pixels by some channels takes a vector of either side for several
- * products; its sums go to scratch memory, for a chunk of channels at a time.  Weights lie in the order of use, with zeros
- * behind the end of a window.  Where the kernel has one tap, elements come from the input
- * itself.  Vectors read on into the next pixel; the last pixels are copied to where they can.
- * Else the windows of a block are packed, so that there are as few products as can be, from
- * a ring of rows.  Where runs are whole vectors, those of the pixels stand side by side, so
- * that one address is enough.
+ * products; its sums go to scratch memory, for a chunk of channels at a time.  Weights lie
+ * in the order of use, with zeros behind the end of a window.
+ *
+ * Where the kernel has one tap, elements come from the input itself.  Vectors read on into
+ * the next pixel; the last pixels are copied to where they can.  Else the windows of a block
+ * are packed, so that there are as few products as can be, from a ring of rows.  Where runs
+ * are whole vectors, those of the pixels stand side by side, so that one address is enough.
  */
 #include <assert.h>
 
@@ -314,7 +315,7 @@ plan(Dots *d)
 bool
 dots_fits(const Conv *c)
 {
-	return c->groups == 1 && channel_outputs_fit(c, LANES);
+	return conv_is_int8(c) && c->groups == 1 && channel_outputs_fit(c, LANES);
 }
 
 LFunc *
@@ -356,7 +357,8 @@ block_cost(const Conv *c, const DotsShape *s, int64_t pixels)
 	group = steps * step + sums / 2 + GROUP;
 	group += steps > s->unroll ? divide_up(steps, s->body) * LOOP : 0;
 	block = divide_up(c->oc, s->channels) * group;
-	block += divide_up(c->oc, LANES) * (OUTPUTS + pixels * (OUTPUT + (c->range.lo < c->y_zero ? 4 : 0)));
+	block += divide_up(c->oc, LANES) *
+	         (OUTPUTS + pixels * (OUTPUT + (c->range.lo < c->y_zero ? 4 : 0)));
 	if (!conv_is_pointwise(c))
 		block += c->kh * (ROW + pixels * 4 * divide_up(length, DOT_ELEMENTS));
 	return block;

@@ -91,10 +91,9 @@ factor(const ChannelOutputs *o, const char *name, LBuf *buf, Expr *channel, int3
 	           : number(o->cx, otherwise, o->lanes);
 }
 
-/* One vector of channels of some pixels, whose sums are at s_at. */
-static void
-store_channels(const ChannelOutputs *o, LBuf *sums, int32_t width, Expr *y_at, Expr *channel,
-               Expr *s_at, int pixels)
+void
+channel_vector_store(const ChannelOutputs *o, LBuf *sums, Expr *s_at, int32_t width, Expr *y_at,
+                     Expr *channel, int pixels)
 {
 	LowerCtx *cx = o->cx;
 	LBuilder *b = &cx->b;
@@ -124,11 +123,11 @@ channel_outputs_store(const ChannelOutputs *o, LBuf *sums, int32_t width, Expr *
 	int depth = b->depth;
 	Expr *i = whole > o->lanes ? loop_for_step(b, "i", 0, whole, o->lanes) : loop_idx(b, 0);
 
-	store_channels(o, sums, width, y_at, lower_let(o->cx, "oc", loop_add(b, first, i)), i,
-	               pixels);
+	channel_vector_store(o, sums, i, width, y_at,
+	                     lower_let(o->cx, "oc", loop_add(b, first, i)), pixels);
 	lower_end_to(o->cx, depth);
 	/* The last ones overlap those before. */
 	if (whole < count)
-		store_channels(o, sums, width, y_at, loop_add(b, first, loop_idx(b, last)),
-		               loop_idx(b, last), pixels);
+		channel_vector_store(o, sums, loop_idx(b, last), width, y_at,
+		                     loop_add(b, first, loop_idx(b, last)), pixels);
 }

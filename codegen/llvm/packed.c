@@ -412,9 +412,10 @@ factors(LlvmFunction *f, const Expr *load, LLVMTypeRef type)
 	/* Only a value that nothing reads is made of a buffer that is no parameter. */
 	if (!f->buf[load->u.buf->index])
 		return LLVMConstNull(type);
-	at = llvm_element(f, DT_I8, f->buf[load->u.buf->index], llvm_build_expr(f, load->arg[0]));
+	at = llvm_element(f, load->type, f->buf[load->u.buf->index],
+	                  llvm_build_expr(f, load->arg[0]));
 	x = LLVMBuildLoad2(f->m->builder, type, at, "");
-	LLVMSetAlignment(x, 1);
+	LLVMSetAlignment(x, (unsigned)dtype_info[load->type].bytes);
 	return x;
 }
 

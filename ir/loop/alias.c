@@ -115,13 +115,11 @@ access_at(Aliases *x, const Expr *index, int more)
 static void
 collect_expr(Aliases *x, const Expr *e)
 {
-	int more = e && e->kind == E_DOT ? DOT_ELEMENTS : 1;
-
 	if (!e)
 		return;
 	/* The first element is collected with the arguments. */
-	for (int k = 1; k <= 2 && more > 1; k++)
-		for (int i = 1; e->arg[k]->u.buf == x->in && i < more; i++)
+	for (int k = 1; e->kind == E_DOT && k <= 2; k++)
+		for (int i = 1; e->arg[k]->u.buf == x->in && i < dot_elements(e->arg[k]); i++)
 			VEC_PUSH(x->arena, &x->loads, access_at(x, e->arg[k]->arg[0], i));
 	for (int i = 0; i < e->nargs; i++)
 		collect_expr(x, e->arg[i]);

@@ -537,7 +537,7 @@ loop_dot(LBuilder *b, Expr *sum, LBuf *x, Expr *x_at, LBuf *w, Expr *w_at)
 {
 	Expr *e = new_expr(b, E_DOT, DT_I32);
 
-	assert(sum->type == DT_I32 && x->elem == DT_I8 && w->elem == DT_I8);
+	assert(sum->type == DT_I32 && (x->elem == DT_I8 || x->elem == DT_I32) && w->elem == DT_I8);
 	e->nargs = 3;
 	e->arg[0] = sum;
 	e->arg[1] = loop_load(b, x, x_at);

@@ -567,6 +567,21 @@ compile_call(Compiler *c, const Expr *e)
 	return emit(c, c->frame->depth, (Insn){.op = BC_MOV, .b = unit.result});
 }
 
+/* Factor i of those of a load, whose index is at `at`: of words their bytes. */
+static Place
+compile_factor(Compiler *c, const Expr *load, Place at, int i)
+{
+	bool words = load->type == DT_I32;
+	Insn insn = {.op = words ? BC_LOAD_32 : BC_LOAD_I8, .b = slot_of(c, load->u.buf), .c = at.reg,
+	             .d = constant(c, reg_i32(words ? i / 4 : i)).reg};
+	Place x = emit(c, c->frame->depth, insn);
+
+	if (!words)
+		return x;
+	x = emit2(c, BC_SHL_U32, x, constant(c, reg_i32(24 - i % 4 * 8)));
+	return emit2(c, BC_SHR_I32, x, constant(c, reg_i32(24)));
+}
+
 static Place
 compile_dot(Compiler *c, const Expr *e)
 {
@@ -575,13 +590,10 @@ compile_dot(Compiler *c, const Expr *e)
 	for (int k = 0; k < 2; k++)
 		at[k] = compile_expr(c, e->arg[1 + k]->arg[0]);
 	for (int i = 0; i < DOT_ELEMENTS; i++) {
-		int more = constant(c, reg_i32(i)).reg;
 		Place x[2];
 
 		for (int k = 0; k < 2; k++)
-			x[k] = emit(c, c->frame->depth,
-			            (Insn){.op = BC_LOAD_I8, .b = slot_of(c, e->arg[1 + k]->u.buf),
-			                   .c = at[k].reg, .d = more});
+			x[k] = compile_factor(c, e->arg[1 + k], at[k], i);
 		sum = emit2(c, BC_ADD_U32, emit2(c, BC_MUL_U32, x[0], x[1]), sum);
 	}
 	return sum;

@@ -22,7 +22,8 @@
  * of a vector takes as many neighbouring elements, all of which are loaded before any is
  * stored.  Vectors of other types exist only where a narrow integer is loaded and at once
  * converted to i32 or the other way round, where DOT_ELEMENTS of i8 are copied to a buffer
- * of scratch or local memory, and as the condition of a select, which is a comparison.  There are no vectors in calls, `bits` and `dot`, and no integer division.
+ * of scratch or local memory, and as the condition of a select, which is a comparison.
+ * There are no vectors in calls, `bits` and `dot`, and no integer division.
  */
 #ifndef MCC_IR_LOOP_LOOP_H
 #define MCC_IR_LOOP_LOOP_H
@@ -162,8 +163,10 @@ struct Expr {
 	} u;
 	int nargs;
 	struct Expr *arg[MAX_CALL_ARGS]; /* E_SELECT: condition, then, else; E_DOT: what the
-	                                  * sum starts with (i32), and a load (i8) of the
-	                                  * first of DOT_ELEMENTS factors on either side;
+	                                  * sum starts with (i32), and a load of the first
+	                                  * of DOT_ELEMENTS factors on either side (i8; on
+	                                  * the first side also i32, of words of four, the
+	                                  * first one in the low bits);
 	                                  * E_SPLAT: the scalar */
 };
 
@@ -211,6 +214,13 @@ static inline int
 load_elements(const Expr *e)
 {
 	return expr_lanes(e) * load_elements_of_lane(e);
+}
+
+/* How many elements a dot reads from one side, whose load this is. */
+static inline int
+dot_elements(const Expr *load)
+{
+	return DOT_ELEMENTS / dtype_info[load->u.buf->elem].bytes;
 }
 
 /* How many elements a S_STORE writes. */
@@ -335,8 +345,8 @@ void loop_store_cvt(LBuilder *b, LBuf *buf, Expr *index, Expr *value);
 Expr *loop_packed(LBuilder *b, POp op, Expr *x, Expr *y, Expr *z);
 
 /* sum + the products of DOT_ELEMENTS elements of x from x_at on with those of w from
- * w_at on, both of i8; in i32, wrapping around.  One or two vector instructions on some
- * machines. */
+ * w_at on, both of i8, or x of words; in i32, wrapping around.  One or two vector
+ * instructions on some machines. */
 Expr *loop_dot(LBuilder *b, Expr *sum, LBuf *x, Expr *x_at, LBuf *w, Expr *w_at);
 
 /* A call of a function of the mathematical library by name, for example

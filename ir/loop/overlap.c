@@ -273,7 +273,7 @@ dot_value(Walk *w, const Expr *e)
 		Form at = value_of(w, e->arg[k]->arg[0]);
 
 		if (e->arg[k]->u.buf == w->in)
-			access_at(w, widened(at, DOT_ELEMENTS), false);
+			access_at(w, widened(at, dot_elements(e->arg[k])), false);
 	}
 	return range_form(range_of_type(e->type));
 }

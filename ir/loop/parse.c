@@ -391,7 +391,8 @@ parse_dot(Parser *p)
 	if (parse_args(p, 3, arg) < 0 || !has_type(p, &at, arg[0].e, DT_I32))
 		return failed;
 	for (int i = 1; i <= 2; i++)
-		if (arg[i].e->kind != E_LOAD || arg[i].e->type != DT_I8) {
+		if (arg[i].e->kind != E_LOAD || load_elements_of_lane(arg[i].e) > 1 ||
+		    (arg[i].e->type != DT_I8 && (i == 2 || arg[i].e->type != DT_I32))) {
 			lex_fail(&p->x, &at, E_TYPE, "'dot' needs two loads of i8");
 			return failed;
 		}

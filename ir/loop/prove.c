@@ -523,7 +523,7 @@ eval_dot(Prover *p, const Expr *e)
 {
 	eval(p, e->arg[0]);
 	for (int i = 1; i <= 2; i++)
-		check_index(p, e->arg[i]->u.buf, e->arg[i]->arg[0], DOT_ELEMENTS);
+		check_index(p, e->arg[i]->u.buf, e->arg[i]->arg[0], dot_elements(e->arg[i]));
 	return range_of_type(e->type);
 }
 

@@ -149,7 +149,8 @@ scan_expr(Reorder *x, const Expr *e, const When *when)
 		scan_expr(x, e->arg[i], when);
 	/* The first of the elements of either side has been added with the arguments. */
 	for (int k = 1; e->kind == E_DOT && k <= 2; k++)
-		for (int i = 1; !lbuf_is_read_only(e->arg[k]->u.buf) && i < DOT_ELEMENTS; i++)
+		for (int i = 1; !lbuf_is_read_only(e->arg[k]->u.buf) && i < dot_elements(e->arg[k]);
+		     i++)
 			add_access(x, e->arg[k]->u.buf, e->arg[k]->arg[0], i, false, when);
 	if (e->kind != E_LOAD || lbuf_is_read_only(e->u.buf))
 		return;
@@ -381,7 +382,7 @@ count_loads_in(const Expr *e, const LBuf *buf)
 	for (int i = 0; e && i < e->nargs; i++)
 		n += count_loads_in(e->arg[i], buf);
 	for (int k = 1; e && e->kind == E_DOT && k <= 2; k++)
-		n += e->arg[k]->u.buf == buf ? DOT_ELEMENTS - 1 : 0;
+		n += e->arg[k]->u.buf == buf ? dot_elements(e->arg[k]) - 1 : 0;
 	return n;
 }
 

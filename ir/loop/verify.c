@@ -327,7 +327,8 @@ static bool
 check_dot(Verifier *v, const Expr *e)
 {
 	for (int i = 1; i <= 2; i++)
-		if (e->arg[i]->kind != E_LOAD || e->arg[i]->type != DT_I8)
+		if (e->arg[i]->kind != E_LOAD || load_elements_of_lane(e->arg[i]) > 1 ||
+		    (e->arg[i]->type != DT_I8 && (i == 2 || e->arg[i]->type != DT_I32)))
 			return fail(v, "a factor of 'dot' is no load of i8");
 	return has_type(v, e->arg[0], DT_I32, "the sum of 'dot'") &&
 	       has_type(v, e, DT_I32, "'dot'");

@@ -466,6 +466,89 @@ solve_drop_order(const Problem *p, const double *target, const int32_t *block,
 	return count;
 }
 
+/* Where the columns of each block are that is not gone. */
+typedef struct {
+	int32_t n; /* columns; 0: it is gone */
+	int32_t at[SOLVE_MOST_BLOCK];
+} Places;
+
+static void
+find_places(const Rest *r, const int32_t *block, Places *places, int32_t n)
+{
+	memset(places, 0, (size_t)n * sizeof *places);
+	for (int32_t i = 0; i < r->n; i++) {
+		Places *b = &places[block[r->column[i]]];
+
+		if (!r->gone[i])
+			b->at[b->n++] = i;
+	}
+}
+
+/* What each of a block's columns costs when all of them are dropped. */
+static double
+loss_of_places(const Rest *r, const Places *b)
+{
+	double m[SOLVE_MOST_BLOCK * SOLVE_MOST_BLOCK] = {0}, y[SOLVE_MOST_BLOCK] = {0};
+	double l[SOLVE_MOST_BLOCK * SOLVE_MOST_BLOCK], loss = 0;
+
+	for (int32_t i = 0; i < b->n; i++) {
+		y[i] = r->w[b->at[i]];
+		for (int32_t j = 0; j < b->n; j++)
+			m[i * b->n + j] = (double)r->inverse[(size_t)b->at[i] * (size_t)r->n +
+			                                     (size_t)b->at[j]];
+		m[i * b->n + i] += 1e-30;
+	}
+	/* A part of a positive matrix is positive, but for rounding. */
+	if (!factor(m, l, b->n))
+		return HUGE_VAL;
+	solve_factored(l, b->n, y);
+	for (int32_t i = 0; i < b->n; i++)
+		loss += y[i] * r->w[b->at[i]];
+	return loss / b->n;
+}
+
+/* Dropping its columns one after the other is dropping the block. */
+static void
+drop_places(Rest *r, const int32_t *block, int32_t k)
+{
+	for (int32_t i = 0; i < r->n; i++)
+		if (!r->gone[i] && block[r->column[i]] == k) {
+			drop_column(r, i);
+			i = -1; /* columns may have moved */
+		}
+}
+
+int32_t
+solve_drop_block_order(const Problem *p, const double *target, const int32_t *block, int32_t n,
+                       int32_t count, int32_t *order, double *loss, Arena *scratch)
+{
+	Rest r = begin_rest(p, target, scratch);
+	Places *places = ARENA_ARRAY(scratch, Places, n + 1);
+	double sofar = 0;
+
+	for (int32_t k = 0; k < count; k++) {
+		int32_t best = -1;
+		double least = HUGE_VAL;
+
+		find_places(&r, block, places, n);
+		for (int32_t b = 0; b < n; b++) {
+			double l = places[b].n ? loss_of_places(&r, &places[b]) : HUGE_VAL;
+
+			if (l < least) {
+				least = l;
+				best = b;
+			}
+		}
+		if (best < 0)
+			return k;
+		sofar = fmax(sofar, least);
+		order[k] = best;
+		loss[k] = sofar;
+		drop_places(&r, block, best);
+	}
+	return count;
+}
+
 double
 solve_loss_without(const Problem *p, const double *w, const int32_t *column, int32_t n,
                    Arena *scratch)

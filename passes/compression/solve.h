@@ -87,6 +87,13 @@ int32_t solve_drop_order(const Problem *p, const double *target, const int32_t *
                          const int32_t *most, int32_t count, int32_t *order, double *loss,
                          Arena *scratch);
 
+/* The same for whole blocks, of up to SOLVE_MOST_BLOCK columns each: block[j] is the number of
+ * column j's, of n.  Losses are by column. */
+enum { SOLVE_MOST_BLOCK = 8 };
+int32_t solve_drop_block_order(const Problem *p, const double *target, const int32_t *block,
+                               int32_t n, int32_t count, int32_t *order, double *loss,
+                               Arena *scratch);
+
 /* What the error of a row grows by without n of its columns, when the others make up for
  * them. */
 double solve_loss_without(const Problem *p, const double *w, const int32_t *column, int32_t n,

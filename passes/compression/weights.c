@@ -298,12 +298,19 @@ fit_kept(Choice *c)
 	c->start = start;
 }
 
+static bool
+has_time_for_order(const Choice *c)
+{
+	double d = (double)c->columns;
+
+	return c->problem && (double)c->l->rows * d * d * d / 3 <= most_work;
+}
+
 /* All weights in the order in which they should go. */
 static Candidates
 judge_weights(const Choice *c)
 {
-	double d = (double)c->columns;
-	bool in_order = c->problem && (double)c->l->rows * d * d * d / 3 <= most_work;
+	bool in_order = has_time_for_order(c);
 	Candidates all = {0};
 
 	if (c->o->of)
@@ -348,7 +355,41 @@ loss_of_block(const Choice *c, int32_t row, const int32_t *column, int32_t n)
 	return loss;
 }
 
-/* Drops the blocks of all rows that cost least, each judged alone. */
+/* The blocks of a row, each judged alone. */
+static void
+judge_blocks_once(const Choice *c, Candidates *all, int32_t row, int32_t each)
+{
+	int32_t column[BLOCK];
+
+	for (int32_t b = 0; b < each; b++) {
+		int32_t count = columns_of_block(c->l, b, column);
+
+		all->v[all->n++] = (Candidate){loss_of_block(c, row, column, count) / count, row, b, b};
+	}
+}
+
+/* The blocks of a row in the order in which they should go, each judged when those before it
+ * are gone and the others have made up for them. */
+static void
+judge_blocks_in_order(const Choice *c, Candidates *all, int32_t row, int32_t each)
+{
+	Arena *scratch = arena_child(c->a);
+	int32_t *block = ARENA_ARRAY(scratch, int32_t, c->columns + 1), column[BLOCK], n;
+	int32_t *order = ARENA_ARRAY(scratch, int32_t, each + 1);
+	double *loss = ARENA_ARRAY(scratch, double, each + 1);
+
+	for (int32_t b = 0; b < each; b++)
+		for (int32_t k = columns_of_block(c->l, b, column); k-- > 0;)
+			block[column[k]] = b;
+	n = solve_drop_block_order(problem_of(c, row), c->target + (size_t)row * c->columns, block,
+	                           each, (int32_t)ceil((1 + c->o->sparsity) / 2 * each), order, loss,
+	                           scratch);
+	for (int32_t k = 0; k < n; k++)
+		all->v[all->n++] = (Candidate){loss[k], row, k, order[k]};
+	arena_free(scratch);
+}
+
+/* Drops the blocks of all rows that cost least. */
 static void
 drop_row_blocks(Choice *c)
 {
@@ -356,13 +397,10 @@ drop_row_blocks(Choice *c)
 	int32_t each = ((l->in - 1) / BLOCK + 1) * l->taps, column[BLOCK];
 	size_t n = (size_t)l->rows * c->columns, dropped = 0;
 	Candidates all = {.v = ARENA_ARRAY(c->a, Candidate, (size_t)l->rows * (size_t)each + 1)};
+	bool in_order = has_time_for_order(c);
 
 	for (int32_t r = 0; r < l->rows; r++)
-		for (int32_t b = 0; b < each; b++) {
-			int32_t count = columns_of_block(l, b, column);
-
-			all.v[all.n++] = (Candidate){loss_of_block(c, r, column, count) / count, r, b, b};
-		}
+		(in_order ? judge_blocks_in_order : judge_blocks_once)(c, &all, r, each);
 	qsort(all.v, all.n, sizeof *all.v, compare_candidates);
 	c->keep = ARENA_ARRAY(c->a, bool, n + 1);
 	for (size_t i = 0; i < n; i++)

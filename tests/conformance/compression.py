@@ -68,12 +68,15 @@ CASES = [
     ("mlp", "-fprune=95% -fquantize=int8", 1.5, False),
     ("resnet8", "-fprune=50% -fquantize=int8", 3, False),
     ("lenet5", "-fprune=block:50% -fquantize=int8", 0.2, False),
-    ("mlp", "-fprune=block:50% -fquantize=int8", 0.3, False),
+    ("mlp", "-fprune=block:50% -fquantize=int8", 0.15, False),
+    ("dscnn", "-fprune=block:75% -fquantize=int8", 8, False),
     ("lenet5", "-fprune=channel:25% -fquantize=int8", 0.3, False),
     ("lenet5", "-fprune=channel:50% -fquantize=int8", 0.85, False),
     ("mlp", "-fprune=channel:50% -fquantize=int8", 0.3, False),
     ("dscnn", "-fprune=channel:25% -fquantize=int8", 0.4, False),
-    ("resnet8", "-fprune=channel:25% -fquantize=int8", 9, False),
+    ("dscnn", "-fprune=channel:50% -fquantize=int8", 2.5, False),
+    ("resnet8", "-fprune=channel:25% -fquantize=int8", 14, False),
+    ("resnet8", "-fprune=channel:50% -fquantize=int8", 30, False),
 ]
 
 

@@ -182,11 +182,12 @@ gen_packed(int depth)
 static Expr *
 gen_dot(int depth)
 {
+	LBuf *x = in_buf[depth % 2 ? DT_I32 : DT_I8];
 	Expr *at[2];
 
 	for (int i = 0; i < 2; i++)
 		at[i] = loop_op2(&b, KOP_MIN, gen_index(0), loop_idx(&b, COUNT - DOT_ELEMENTS));
-	return loop_dot(&b, gen(DT_I32, depth), in_buf[DT_I8], at[0], in_buf[DT_I8], at[1]);
+	return loop_dot(&b, gen(DT_I32, depth), x, at[0], in_buf[DT_I8], at[1]);
 }
 
 static Expr *

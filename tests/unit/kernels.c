@@ -330,6 +330,13 @@ check_dots(const Conv *c, const Node *n, const Layer *l)
 }
 
 static void
+check_columns(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int body = 1; body <= 6; body += 2)
+		expect_same(columns_lower(arena, c, &(ColumnsShape){.body = body}), "columns", n, l);
+}
+
+static void
 check_dual(const Conv *c, const Node *n, const Layer *l)
 {
 	for (int pixels = 1; pixels <= 2; pixels++) {
@@ -349,6 +356,19 @@ check_braid(const Conv *c, const Node *n, const Layer *l)
 		                .one_by_one = draw(2), .parts = draw(2)};
 
 		expect_same(braid_lower(arena, c, &s), "braid", n, l);
+	}
+}
+
+static void
+check_unpacked(const Conv *c, const Node *n, const Layer *l)
+{
+	for (int i = 0; i < 6; i++) {
+		UnpackedShape s = {.form = (UnpackForm)(i % 3), .pixels = 1 + draw(4),
+		                   .body = 1 + draw(9), .strip = 1 + draw(c->out_h),
+		                   .bits = 1 << draw(3)};
+
+		if (unpacked_fits(c, &s))
+			expect_same(unpacked_lower(arena, c, &s), "unpacked", n, l);
 	}
 }
 
@@ -438,11 +458,15 @@ check_node(const Node *n, const Layer *l)
 	Conv c;
 
 	ck_assert_msg(conv_read(&c, arena, n), "%s is not read", layer_text(l));
-	if (c.groups == 1)
+	if (c.groups == 1) {
 		check_packed(&c, n, l);
+		check_unpacked(&c, n, l);
+	}
 	if (scalar_fits(&c))
 		check_scalar(&c, n, l);
 	check_channels(&c, n, l);
+	if (columns_fits(&c))
+		check_columns(&c, n, l);
 	if (dots_fits(&c))
 		check_dots(&c, n, l);
 	if (scalar_fits_dual(&c))
@@ -616,6 +640,7 @@ START_TEST(packed_weights_have_the_reference_bytes)
 			continue;
 		ck_assert(conv_read(&c, arena, n));
 		check_packed(&c, n, &l);
+		check_unpacked(&c, n, &l);
 		made++;
 	}
 }
@@ -666,6 +691,7 @@ START_TEST(sparse_weights_have_the_reference_bytes)
 			continue;
 		ck_assert(conv_read(&c, arena, n));
 		check_sparse(&c, n, &l);
+		check_unpacked(&c, n, &l);
 		made++;
 	}
 }
@@ -687,6 +713,7 @@ START_TEST(one_weight_has_the_reference_bytes)
 		((int8_t *)(uintptr_t)n->in[1]->data)[i] = i % 2 ? INT8_MIN : INT8_MAX;
 		ck_assert(conv_read(&c, arena, n));
 		check_sparse(&c, n, &l);
+		check_unpacked(&c, n, &l);
 	}
 }
 END_TEST

@@ -325,6 +325,51 @@ START_TEST(blocks_go_for_what_they_cost_all_rows)
 }
 END_TEST
 
+/* Of one row: blocks in order are those that the greedy choice takes, by column. */
+START_TEST(blocks_of_a_row_go_one_after_the_other)
+{
+	enum { FOURS = D / 4 };
+	Problem p = make_problem(0.4);
+	int32_t block[D], order[FOURS], n;
+	double target[D], loss[FOURS], v[D], before = 0;
+	bool keep[D];
+
+	seed += (uint32_t)_i * 91u;
+	make_row(target);
+	for (int j = 0; j < D; j++) {
+		block[j] = j % FOURS;
+		keep[j] = true;
+	}
+	n = solve_drop_block_order(&p, target, block, FOURS, FOURS, order, loss, arena);
+	ck_assert_int_eq(n, FOURS);
+	for (int k = 0; k < n; k++) {
+		double least = HUGE_VAL, e;
+		int best = -1;
+
+		for (int b = 0; b < FOURS; b++) {
+			if (!keep[b])
+				continue;
+			for (int j = b; j < D; j += FOURS)
+				keep[j] = false;
+			solve_kept(&p, target, keep, v, arena);
+			e = error_of(&p, v, target);
+			if (e < least) {
+				least = e;
+				best = b;
+			}
+			for (int j = b; j < D; j += FOURS)
+				keep[j] = true;
+		}
+		ck_assert_int_eq(order[k], best);
+		ck_assert(loss[k] >= (k ? loss[k - 1] : 0));
+		ck_assert(fabs(4 * loss[k] - (least - before)) < 1e-3 * least || k > 0);
+		before = least;
+		for (int j = best; j < D; j += FOURS)
+			keep[j] = false;
+	}
+}
+END_TEST
+
 /* Without moments the smallest weights go, and columns without a block stay. */
 START_TEST(blocks_without_moments_go_by_their_weights)
 {
@@ -439,6 +484,7 @@ main(void)
 	tcase_add_test(tc, weights_are_dropped_for_what_they_cost);
 	tcase_add_test(tc, blocks_keep_as_many_as_they_must);
 	tcase_add_loop_test(tc, blocks_go_for_what_they_cost_all_rows, 0, 8);
+	tcase_add_loop_test(tc, blocks_of_a_row_go_one_after_the_other, 0, 10);
 	tcase_add_test(tc, blocks_without_moments_go_by_their_weights);
 	tcase_add_test(tc, degenerate_moments_are_damped);
 	tcase_add_loop_test(tc, no_palette_is_better_than_the_one_that_is_found, 0, 6);
