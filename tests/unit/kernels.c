@@ -279,7 +279,7 @@ check_scalar(const Conv *c, const Node *n, const Layer *l)
 		ScalarShape s = {.pixels = pixels, .channels = c->groups > 1 ? 1 : 1 + draw(4),
 		                 .body = 1 + draw(4), .unroll = draw(2) * 9,
 		                 .vectors = c->groups == 1 && draw(2), .parts = draw(2),
-		                 .strip = 1 + draw(3)};
+		                 .strip = 1 + draw(c->out_h)};
 
 		expect_same(scalar_lower(arena, c, &s),
 		            arena_printf(arena, "scalar %dx%d", pixels, s.channels), n, l);
