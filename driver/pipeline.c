@@ -12,20 +12,19 @@
  * as floats are finite; from -O2 on factors and biases move into weights, which rounds
  * in another order.
  */
+#define ALL_PASSES "expand,fuse-qdq,signed-codes,fold,simplify,fuse-batch-norm,fuse-bias," \
+	"fuse-pad,fuse-activation,channels-last,dead-channels,fuse-lookups,trees,cse,dce"
+
 static const struct {
 	char level;
 	const char *passes;
 } pipelines[] = {
 	{'0', "expand,fuse-qdq,dce"},
 	{'1', "expand,fuse-qdq,signed-codes,fold,simplify,dead-channels,fuse-lookups,trees,cse,dce"},
-	{'2', "expand,fuse-qdq,signed-codes,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
-	      "dead-channels,fuse-lookups,trees,cse,dce"},
-	{'3', "expand,fuse-qdq,signed-codes,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
-	      "dead-channels,fuse-lookups,trees,cse,dce"},
-	{'s', "expand,fuse-qdq,signed-codes,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
-	      "dead-channels,fuse-lookups,trees,cse,dce"},
-	{'z', "expand,fuse-qdq,signed-codes,fold,simplify,fuse-batch-norm,fuse-bias,fuse-pad,channels-last,"
-	      "dead-channels,fuse-lookups,trees,cse,dce"},
+	{'2', ALL_PASSES},
+	{'3', ALL_PASSES},
+	{'s', ALL_PASSES},
+	{'z', ALL_PASSES},
 };
 
 /* At every level: what is compressed should be as simple as it can be. */

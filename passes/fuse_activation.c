@@ -5,11 +5,11 @@
  *	%2 = relu(%1)			=>	%2 = conv(%x, %w) {activation=relu}
  *
  * for relu and clamps to [0, inf], [0, 6] and [-1, 1], behind a node that has the
- * attribute and is not used otherwise.  Exact for floats, but for NaN; on quantised
- * numbers it is not done, since their ranges would change.
+ * attribute and is not used otherwise.  Exact for floats, since both are lowered to the
+ * same operations; on quantised numbers it is not done, since their ranges would change.
  *
- * Most of it is for quantisation: a value that is clamped anyway needs no codes for what
- * the clamp takes off.
+ * It saves a walk through memory, and before quantisation codes: a value that is clamped
+ * anyway needs none for what the clamp takes off.
  */
 #include <string.h>
 

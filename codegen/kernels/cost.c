@@ -5,8 +5,8 @@
 #include "ir/graph.h"
 
 static const Costs costs[] = {
-#define COST(name, isa, load, op, loop, output, reference, dual, apart) \
-	{name, isa, load, op, loop, output, reference, dual, apart},
+#define COST(name, isa, load, op, loop, output, reference, dual, apart, floats) \
+	{name, isa, load, op, loop, output, reference, dual, apart, floats},
 #include "codegen/kernels/costs.def"
 };
 
@@ -108,11 +108,16 @@ dense_block(const Costs *k, const Conv *c, const DenseShape *s, int64_t pixels)
 
 	words = window_words(c);
 	word = run_word(k, s->pairs + pixels, s->pairs, 2 * s->pairs * pixels);
+	/* With as many sums as registers, something is loaded again for each pixel. */
+	if (s->direct && s->uniform && pixels > 1)
+		x += k->load / 2;
 	if (s->direct)
 		word = s->pairs * (k->load + k->op) + pixels * (x + 2 * s->pairs * k->op);
 	group = words * word + s->pairs * (4 * k->load + pixels * 2 * k->output) + 2 * k->loop;
 	/* Rows in a ring take a pointer each, so that registers are short, or a loop. */
-	if (words > s->unroll)
+	if (words > s->unroll && s->body <= 4 && !s->direct)
+		group += (divide_up(words, s->body) + c->kh) * 2 * k->loop;
+	else if (words > s->unroll)
 		group += (divide_up(words, s->body) + c->kh) * k->loop;
 	else if (!s->strip && c->kh > 1)
 		group += words * 2 * k->load;
@@ -423,12 +428,15 @@ cost_winograd(const Costs *k, const Conv *c, const WinogradShape *s)
 
 /* Four channels at a time: two loads, unpacked, four products. */
 int64_t
-cost_taps(const Costs *k, const Conv *c)
+cost_taps(const Costs *k, const Conv *c, bool whole)
 {
 	int64_t pixels = (int64_t)c->batch * c->out_h * c->out_w;
-	int64_t group = c->kh * c->kw * (2 * k->load + 12 * k->op + k->loop) + c->kh * k->loop;
+	int64_t group = c->kh * c->kw * (2 * k->load + 14 * k->op + k->loop) + c->kh * k->loop;
 
 	group += 4 * (3 * k->load + 4 * k->op + k->output);
+	/* Outputs are tested, and distances between constants are no constants. */
+	if (!whole)
+		group = group * 3 / 2;
 	return pixels * divide_up(c->oc, 4) * group / 10;
 }
 

@@ -12,6 +12,7 @@ typedef struct {
 	unsigned isa;
 	int load, op, loop, output, reference; /* tenths of a cycle */
 	bool dual_issue, loads_apart;
+	int floats;
 } Costs;
 
 /* The row for a machine; NULL: there are no kernels for it. */
@@ -31,7 +32,7 @@ int64_t cost_quads(const Costs *k, const Conv *c, const QuadShape *s, int64_t un
 int64_t cost_unpacked(const Costs *k, const Conv *c, const UnpackedShape *s);
 int64_t cost_unrolled(const Costs *k, const Conv *c, const UnrolledShape *s);
 int64_t cost_planar(const Costs *k, const Conv *c, const PlanarShape *s);
-int64_t cost_taps(const Costs *k, const Conv *c);
+int64_t cost_taps(const Costs *k, const Conv *c, bool whole);
 int64_t cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s);
 
 /* The products of an LSTM layer, without what follows its sums. */

@@ -519,9 +519,9 @@ load_start(Dense *d, Expr *w_at, int pair, Expr *start[2])
 	if (!d->scale.packed)
 		return;
 	start[1] = loop_let(b, "start", scale_packed_start(&d->cx, start[1]));
+	/* The shift below the start is less than 256, so that it is lost with A (sum_of()). */
 	if (d->dual)
-		start[0] = loop_add(b, loop_op2(b, KOP_AND, start[0], loop_int(b, DT_I32, -256)),
-		                    start[1]);
+		start[0] = loop_add(b, start[0], start[1]);
 	else
 		start[0] = scale_packed_start(&d->cx, start[0]);
 	start[0] = loop_let(b, "start", start[0]);

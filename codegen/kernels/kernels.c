@@ -240,6 +240,25 @@ list_dense(Chooser *ch)
 
 /* ---- Vectors of output channels ---- */
 
+/* Kernels of floats count cycles of vectors, or operations on floats one by one. */
+static bool
+counts_operations(const Chooser *ch)
+{
+	return float_lanes_most(ch->options->target) == 1;
+}
+
+static int64_t
+float_cycles(const Chooser *ch, int64_t count)
+{
+	return counts_operations(ch) ? count * ch->costs->floats / 10 : count;
+}
+
+static int64_t
+float_reference(const Chooser *ch, const Node *n)
+{
+	return counts_operations(ch) ? float_cycles(ch, 8 * node_macs(n)) : node_macs(n);
+}
+
 static void
 list_channels(Chooser *ch, const ChannelConv *c)
 {
@@ -249,8 +268,10 @@ list_channels(Chooser *ch, const ChannelConv *c)
 	ChannelShape s;
 	int64_t cycles = channel_shape(c, ch->options->target, &s);
 
-	if (!ch->costs)
-		ch->reference = node_macs(c->c.n);
+	if (!c->q)
+		cycles = float_cycles(ch, cycles);
+	if (!c->q || !ch->costs)
+		ch->reference = float_reference(ch, c->c.n);
 	if (cycles > 0)
 		add_kernel(ch, arena_printf(ch->arena, "channels %dx%dx%d%s", s.pixels, s.vectors,
 		                            s.lanes, form[s.form]),
@@ -297,10 +318,11 @@ list_depthwise(Chooser *ch)
 	                    .bytes = is_small(ch) && !c->wide, .packed = ch->level != '3'};
 
 	if (is_small(ch) && !c->wide && taps_fits(c)) {
-		add_kernel(ch, "taps", taps_lower(ch->arena, c, false), cost_taps(ch->costs, c));
+		add_kernel(ch, "taps", taps_lower(ch->arena, c, false),
+		           cost_taps(ch->costs, c, false));
 		if (c->oc % 4 == 0)
 			add_kernel(ch, "taps, whole fours", taps_lower(ch->arena, c, true),
-			           cost_taps(ch->costs, c));
+			           cost_taps(ch->costs, c, true));
 		return;
 	}
 	if (!is_small(ch) && !c->wide && (ch->options->target->isa & ISA_ARM_MVE)) {
@@ -498,9 +520,9 @@ list_floats(Chooser *ch, const FloatConv *c)
 {
 	const Target *t = ch->options->target;
 	FloatShape s;
-	int64_t cycles = float_planar_shape(c, t, &s);
+	int64_t cycles = float_cycles(ch, float_planar_shape(c, t, &s));
 
-	ch->reference = node_macs(c->n);
+	ch->reference = float_reference(ch, c->n);
 	if (cycles > 0)
 		add_kernel(ch, arena_printf(ch->arena, "planar %dx%dx%d", s.vectors, s.lanes,
 		                            s.channels),
@@ -599,6 +621,22 @@ list_vectors_of(Chooser *ch, const Node *n)
 	}
 }
 
+/* Floats one by one. */
+static void
+list_scalar_floats(Chooser *ch, const Node *n)
+{
+	ChannelConv c;
+	FloatConv f;
+
+	if (!float_conv_read(&f, n) && !float_product_read(&f, n))
+		return;
+	c = channel_conv_of_floats(&f);
+	if (f.planar)
+		list_planes(ch, &f, &c);
+	else
+		list_channels(ch, &c);
+}
+
 /* ---- Sums ---- */
 
 /* Cycles for an element, in tenths: two values, two terms, the output; and without tables,
@@ -687,6 +725,7 @@ static void
 list_kernels(Chooser *ch, const Node *n)
 {
 	const Conv *c = ch->conv;
+	bool has_dsp = ch->options->target->isa & ISA_ARM_DSP;
 
 	if ((n->op == OP_ADD || n->op == OP_SUB) && n->out[0])
 		list_sum(ch, n);
@@ -694,12 +733,12 @@ list_kernels(Chooser *ch, const Node *n)
 		list_lstm(ch, n);
 	else if (n->nins == 1 && n->in[0] && n->out[0] && !is_small(ch))
 		list_lookups(ch, n);
-	else if (c && !(ch->options->target->isa & ISA_ARM_DSP))
+	else if (c && c->wide && is_small(ch) && !(has_dsp && c->groups == 1 && dense_is_dual(c)))
+		return;
+	else if (c && !has_dsp)
 		list_scalar(ch);
 	else if (c && c->groups == 1 && (ch->options->target->isa & ISA_ARM_MVE) && conv_is_int8(c))
 		list_vectors(ch);
-	else if (c && c->wide && is_small(ch) && !(c->groups == 1 && dense_is_dual(c)))
-		return;
 	else if (c && c->groups == 1)
 		list_dense(ch);
 	else if (c && c->groups == c->oc && c->ic == 1 && conv_has_int8_tensors(c))
@@ -727,6 +766,8 @@ kernels_of(Arena *a, const Node *n, const KernelOptions *o)
 	ch.level = wanted ? (o->every ? '3' : o->level) : 0;
 	if (wanted && !is_small(&ch) && has_float_vectors(o->target))
 		list_vectors_of(&ch, n);
+	else if (ch.costs && !is_small(&ch) && ch.options->target->isa & ISA_FLOAT)
+		list_scalar_floats(&ch, n);
 	for (size_t i = 0; ch.costs && i < (o->every ? strlen(every) : 1); i++) {
 		ch.level = o->every ? every[i] : o->level;
 		list_kernels(&ch, n);

@@ -92,14 +92,13 @@ make_bytes(Taps *d)
 
 /* ---- Sums ---- */
 
-/* The first or the last word of the record of channel `i` behind that at r_at. */
+/* Where byte `more` of the record of channel `i` behind that at r_at is. */
 static Expr *
-record_word(Taps *d, Expr *r_at, int i, bool last)
+record_at(Taps *d, Expr *r_at, Expr *i, int32_t more)
 {
 	LBuilder *b = &d->cx.b;
-	int32_t more = d->record * i + (last ? d->record - 4 : 0);
 
-	return loop_load_wide(b, d->bytes, loop_add(b, r_at, loop_idx(b, more)));
+	return loop_add(b, r_at, loop_affine(b, i, d->record, more));
 }
 
 static Expr *
@@ -158,22 +157,39 @@ add_window(Taps *d, Expr *first)
 
 /* ---- Outputs ---- */
 
-/* Channel `i` behind `first`, if it is not one of those before `from`. */
+/* Channel `i` behind `first`. */
 static void
-store_channel(Taps *d, Expr *y_at, Expr *r_at, Expr *first, Expr *from, int i)
+store_channel(Taps *d, Expr *y_at, Expr *r_at, Expr *first, Expr *i, LVar *sum)
 {
 	LBuilder *b = &d->cx.b;
-	Expr *channel = loop_add(b, first, loop_idx(b, i)), *m, *shift;
+	Expr *channel = loop_add(b, first, i), *m, *shift;
 
-	if (i < FOUR - 1 && !d->whole)
-		loop_if(b, loop_op2(b, KOP_GE, channel, from));
-	m = loop_let(b, "m", record_word(d, r_at, i, false));
-	shift = shift_right(d, record_word(d, r_at, i, true), 8 * (MOST_RECORD - d->record));
+	m = loop_let(b, "m", loop_load_wide(b, d->bytes, record_at(d, r_at, i, 0)));
+	shift = loop_cvt(b, DT_I32, loop_load(b, d->bytes, record_at(d, r_at, i, 4)));
 	shift = loop_let(b, "shift", scale_packed_shift(&d->cx, &d->scale, shift));
 	scale_store(&d->cx, &d->scale, loop_add(b, y_at, channel), channel,
-	            loop_op2(b, KOP_SHL, loop_get(b, d->sum[i]), loop_int(b, DT_I32, 1)), m, shift);
-	if (i < FOUR - 1 && !d->whole)
-		loop_end(b);
+	            loop_op2(b, KOP_SHL, loop_get(b, sum), loop_int(b, DT_I32, 1)), m, shift);
+}
+
+/* Four channels from `first` on, but those before `from`. */
+static void
+store_channels(Taps *d, Expr *y_at, Expr *r_at, Expr *first, Expr *from)
+{
+	LBuilder *b = &d->cx.b;
+	Expr *i;
+
+	for (int k = 0; k < FOUR && d->whole; k++)
+		store_channel(d, y_at, r_at, first, loop_idx(b, k), d->sum[k]);
+	if (d->whole)
+		return;
+	/* A loop is less code than four times the rest of this. */
+	i = loop_for(b, "i", 0, FOUR);
+	loop_if(b, loop_op2(b, KOP_GE, loop_add(b, first, i), from));
+	store_channel(d, y_at, r_at, first, i, d->sum[0]);
+	loop_end(b);
+	for (int k = 0; k + 1 < FOUR; k++)
+		loop_set(b, d->sum[k], loop_get(b, d->sum[k + 1]));
+	loop_end(b);
 }
 
 /* All channels of an output. */
@@ -188,13 +204,13 @@ lower_pixel(Taps *d, Expr *y_at)
 	first = lower_let(&d->cx, "first", first);
 	r_at = lower_let(&d->cx, "r_at", loop_affine(b, first, d->record, c->kh * c->kw * c->oc));
 	for (int i = 0; i < FOUR; i++) {
-		Expr *start = record_word(d, r_at, i, true);
+		Expr *start = record_at(d, r_at, loop_idx(b, i), d->record - 4);
 
+		start = loop_load_wide(b, d->bytes, start);
 		d->sum[i] = loop_var(b, "sum", shift_right(d, start, 32 - start_bits(d->record)));
 	}
 	add_window(d, first);
-	for (int i = 0; i < FOUR; i++)
-		store_channel(d, y_at, r_at, first, from, i);
+	store_channels(d, y_at, r_at, first, from);
 	loop_end(b);
 }
 

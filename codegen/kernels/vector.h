@@ -24,15 +24,42 @@ typedef struct {
 	int32_t top, left; /* padding */
 	bool padded;       /* there is some, on any side */
 	const float *w;    /* as the node has it: [oc][ic][kh][kw], or nhwc [oc][kh][kw][ic] */
+	bool transposed;   /* the weights of a product: [ic][oc] */
 } FloatConv;
 
 /* Reads a node; false where it is no such convolution, or zeros cannot stand for padding. */
 bool float_conv_read(FloatConv *c, const Node *n);
 
+/* Reads a product with constant weights, and a number for each column added: rows are
+ * pixels. */
+bool float_product_read(FloatConv *c, const Node *n);
+
 static inline bool
 float_conv_is_depthwise(const FloatConv *c)
 {
 	return c->groups > 1 && c->ic == 1;
+}
+
+/* Lanes of the widest and of the shortest vectors of floats; where there are none, both 1. */
+int float_lanes_most(const Target *t);
+int float_lanes_least(const Target *t);
+
+/* Whether a machine has registers for so many values of so many lanes. */
+bool float_fits_registers(const Target *t, int lanes, int values);
+
+/* Cycles of a step with floats one by one, each product with its addition and each load
+ * taken as two. */
+static inline int64_t
+float_scalar_step(int64_t products, int64_t loads)
+{
+	return 2 * (products + loads);
+}
+
+/* And those before and behind the steps of a block of so many outputs. */
+static inline int64_t
+float_scalar_ends(int64_t outputs)
+{
+	return 30 + 5 * outputs;
 }
 
 /* Outputs that are computed at a time. */

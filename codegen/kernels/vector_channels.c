@@ -6,6 +6,8 @@
  * the reference order.  Of int8 a lane takes four products at once where the machine has
  * them (on x86 with 128 added to x and taken from the bias), or two of numbers of 16 bits.
  *
+ * Where there are no vectors of floats, a vector has one lane: blocks save loads.
+ *
  * In a depthwise convolution lanes of the input meet lanes of weights.  Of int8 those are
  * four or two taps: rows of the input are laid out beside each other for that, so that
  * each lane has a pixel and its neighbours, some rows at a time.  Neighbouring pixels of few
@@ -42,10 +44,11 @@ typedef struct {
 	ChannelShape shape;
 	bool depthwise, direct;
 	bool taps;           /* lanes are neighbouring pixels of a channel */
+	bool by_strips;      /* the input is copied for a strip at a time */
 	int each;            /* elements of x that a lane takes at once */
 	int32_t x_channels;  /* of all groups */
 	int32_t oc, out_w;   /* as folded */
-	int32_t strip;       /* rows of outputs that `beside` is filled for at a time */
+	int32_t strip;       /* rows of outputs that memory is filled for at a time */
 	int32_t x_row;       /* of what `beside` is filled from, elements */
 	int32_t outer, runs; /* a window: pieces in two loops, with distances, */
 	int32_t outer_step, runs_step;
@@ -186,11 +189,63 @@ words_cost(const FloatConv *c, const ChannelShape *s, int64_t pixels)
 	return (int64_t)c->kh * c->kw * step + START + block * OUTPUT;
 }
 
+/* Rows of the input that some rows of outputs take. */
+static int32_t
+rows_taken(const FloatConv *c, int32_t rows)
+{
+	return (rows - 1) * c->sy + (c->kh - 1) * c->dy + 1;
+}
+
+/* Windows end where pieces of them do, so that nothing behind the input is read. */
+static bool
+is_direct(const FloatConv *c, const ChannelShape *s)
+{
+	bool depthwise = float_conv_is_depthwise(c), taps = has_taps(c, s->form);
+	int32_t length = c->dx > 1 && !depthwise ? c->ic : c->kw * c->ic;
+	int each = elements_at_once(s->form);
+
+	if (c->top > 0 || c->left > 0 || rows_of(c) > c->in_h || columns_of(c) > c->in_w)
+		return false;
+	if (taps)
+		return c->kw <= each;
+	return length % each == 0 && s->form != LANES_PAIRS && !s->copied;
+}
+
+/* Where there are no vectors there is little memory. */
+static bool
+is_copied_by_strips(const FloatConv *c, const ChannelShape *s)
+{
+	return s->lanes == 1 && !c->planar && !is_direct(c, s);
+}
+
+/* Rows of outputs of a strip: a few, of which whole strips can be made if that is possible. */
+static int32_t
+strip_rows(const FloatConv *c)
+{
+	enum { LEAST = 3, USUAL = 4, MOST = 8 };
+
+	for (int32_t rows = MOST; rows >= LEAST; rows--)
+		if (c->out_h % rows == 0)
+			return rows;
+	return c->out_h < MOST ? c->out_h : USUAL;
+}
+
+/* The same with floats one by one. */
+static int64_t
+scalar_cost(const FloatConv *c, const ChannelShape *s, int64_t pixels)
+{
+	int64_t block = pixels * s->vectors;
+	int64_t loads = (float_conv_is_depthwise(c) ? block : pixels) + s->vectors;
+
+	return (int64_t)c->kh * c->kw * c->ic * float_scalar_step(block, loads) +
+	       float_scalar_ends(block);
+}
+
 static int64_t
 shape_cost(const FloatConv *c, const ChannelShape *s)
 {
 	int64_t (*block_cost_of)(const FloatConv *, const ChannelShape *, int64_t) =
-		s->form == LANES_WORDS ? words_cost : block_cost;
+		s->form == LANES_WORDS ? words_cost : s->lanes == 1 ? scalar_cost : block_cost;
 	int64_t groups = (c->oc - 1) / (s->lanes * s->vectors) + 1, last = c->out_w % s->pixels;
 	int64_t line = c->out_w / s->pixels * block_cost_of(c, s, s->pixels);
 
@@ -199,6 +254,9 @@ shape_cost(const FloatConv *c, const ChannelShape *s)
 	if (c->planar)
 		line += (int64_t)c->out_w * s->vectors * s->lanes;
 	line *= c->out_h * groups;
+	if (is_copied_by_strips(c, s))
+		line += 5 * (int64_t)c->out_h * rows_taken(c, strip_rows(c)) / strip_rows(c) * c->in_w *
+		        c->ic * c->groups;
 	/* Four elements of the copy take five cycles. */
 	if (s->form == LANES_WORDS)
 		line += (int64_t)c->in_h * c->in_w * c->oc * 5 / 4;
@@ -209,7 +267,7 @@ shape_cost(const FloatConv *c, const ChannelShape *s)
 static bool
 fits_registers(const ChannelShape *s, const Target *t)
 {
-	return s->pixels * s->vectors + s->vectors + 2 <= t->vector_registers;
+	return float_fits_registers(t, s->lanes, s->pixels * s->vectors + s->vectors + 2);
 }
 
 /* How sums of int8 become outputs; false where some factor does not fit. */
@@ -227,14 +285,12 @@ scale_of(const Conv *q, ScaleForm form, VectorScale *s)
 }
 
 static bool
-fits(const ChannelConv *d)
+fits(const ChannelConv *d, int least_lanes)
 {
 	const FloatConv *c = &d->c;
 	bool depthwise = float_conv_is_depthwise(c) && c->oc == c->groups;
 
-	if ((c->groups != 1 && (c->planar || !depthwise)) || c->oc < LEAST_LANES)
-		return false;
-	return true;
+	return c->oc >= least_lanes && (c->groups == 1 || (depthwise && !c->planar));
 }
 
 static LaneForm
@@ -252,16 +308,18 @@ channel_shape(const ChannelConv *d, const Target *t, ChannelShape *best)
 	const FloatConv *c = &d->c;
 	LaneForm form = !d->q ? LANES_F32 : form_of_int8(t);
 	ScaleForm scale = vector_scale_form(t);
+	int most = d->q ? t->vector_bytes / 4 : float_lanes_most(t);
+	int fewest = d->q ? LEAST_LANES : float_lanes_least(t);
 	VectorScale any;
 	int64_t least = 0;
 
-	if (!fits(d) || (form == LANES_WORDS && !float_conv_is_depthwise(c)))
+	if (!fits(d, fewest) || (form == LANES_WORDS && !float_conv_is_depthwise(c)))
 		return 0;
 	if (d->q && scale == SCALE_POWERS && !scale_of(d->q, scale, &any))
 		scale = SCALE_TWICE;
 	if (d->q && !scale_of(d->q, scale, &any))
 		return 0;
-	for (int lanes = t->vector_bytes / 4; lanes >= LEAST_LANES; lanes /= 2)
+	for (int lanes = most; lanes >= fewest; lanes /= 2)
 		for (int vectors = 1; vectors <= MAX_VECTORS; vectors++)
 			for (int pixels = 1; pixels <= MAX_PIXELS; pixels++) {
 				ChannelShape s = {form, lanes, vectors, pixels, scale,
@@ -305,10 +363,10 @@ static void
 split_channels(Channels *d)
 {
 	int lanes = d->shape.lanes, block = lanes * d->shape.vectors;
-	int32_t oc = d->oc, at = oc / block * block;
+	int32_t oc = d->oc, at = oc / block * block, fewest = lanes == 1 ? 1 : LEAST_LANES;
 
 	add_part(d, 0, oc / block, lanes, d->shape.vectors);
-	for (; oc - at >= LEAST_LANES; lanes /= 2) {
+	for (; oc - at >= fewest; lanes /= 2) {
 		int vectors = (int)(oc - at) / lanes;
 
 		if (vectors == 0)
@@ -328,6 +386,8 @@ weight_of(const Channels *d, int32_t oc, int32_t outer, int32_t run, int32_t e)
 	int32_t ky = outer, kx = d->runs > 1 ? run : e / c->ic, ic = d->runs > 1 ? e : e % c->ic;
 
 	oc %= c->oc;
+	if (c->transposed)
+		return (double)c->w[ic * c->oc + oc];
 	/* A run is all channels of one tap, or a row of taps of one channel. */
 	if (c->planar)
 		return (double)c->w[((oc * c->ic + (d->outer > 1 ? outer : 0)) * c->kh + run) *
@@ -465,7 +525,6 @@ copy_image(Channels *d, Expr *x_at)
 	int depth = b->depth;
 	Expr *iy, *plane, *to;
 
-	fill_image(d);
 	rows = rows < c->in_h ? rows : c->in_h;
 	columns = columns < c->in_w ? columns : c->in_w;
 	if (rows <= 0 || columns <= 0)
@@ -478,6 +537,32 @@ copy_image(Channels *d, Expr *x_at)
 	to = loop_add(b, loop_affine(b, plane, d->plane, 0), to);
 	copy_elements(d, lower_let(&d->cx, "from", x_at), lower_let(&d->cx, "to", to),
 	              columns * width);
+	lower_end_to(&d->cx, depth);
+}
+
+/* So many rows from row `first` of the image at x_at on; those outside of it are padding, as
+ * is what is never written to at the sides. */
+static void
+copy_rows(Channels *d, Expr *x_at, Expr *first, int32_t rows)
+{
+	const FloatConv *c = d->c;
+	LBuilder *b = builder(d);
+	int32_t columns = columns_of(c) - c->left, count;
+	int depth = b->depth;
+	Expr *row = lower_for(&d->cx, "row", rows), *iy, *from, *to, *i;
+
+	columns = columns < c->in_w ? columns : c->in_w;
+	count = columns > 0 ? columns * d->x_channels : 0;
+	iy = lower_let(&d->cx, "iy", loop_add(b, first, row));
+	to = loop_affine(b, row, d->x_row, c->left * d->x_channels);
+	to = lower_let(&d->cx, "to", to);
+	loop_if(b, loop_op2(b, KOP_AND, loop_op2(b, KOP_GE, iy, loop_idx(b, 0)),
+	                    loop_op2(b, KOP_LT, iy, loop_idx(b, c->in_h))));
+	from = loop_add(b, x_at, loop_affine(b, iy, c->in_w * d->x_channels, 0));
+	copy_elements(d, lower_let(&d->cx, "from", from), to, count);
+	loop_else(b);
+	i = loop_for(b, "i", 0, count);
+	loop_store(b, d->from, loop_add(b, to, i), loop_float(b, DT_F32, 0));
 	lower_end_to(&d->cx, depth);
 }
 
@@ -781,11 +866,20 @@ lower_rows(Channels *d, Expr *x_at, Expr *y_at, int32_t rows)
 		lower_part(d, &d->parts.v[i], x_at, y_at, rows);
 }
 
-/* Rows of the input that some rows of outputs take. */
-static int32_t
-rows_taken(const FloatConv *c, int32_t rows)
+/* What `rows` rows of outputs from row `first` on take, to memory. */
+static void
+fill_rows(Channels *d, Expr *x_at, Expr *first, int32_t rows)
 {
-	return (rows - 1) * c->sy + (c->kh - 1) * c->dy + 1;
+	const FloatConv *c = d->c;
+	LBuilder *b = builder(d);
+
+	if (d->by_strips) {
+		copy_rows(d, x_at, lower_let(&d->cx, "first", loop_affine(b, first, c->sy, -c->top)),
+		          rows_taken(c, rows));
+		return;
+	}
+	x_at = loop_add(b, x_at, loop_affine(b, first, c->sy * d->x_row, 0));
+	lay_out_rows(d, lower_let(&d->cx, "x_strip", x_at), rows_taken(c, rows));
 }
 
 static void
@@ -795,16 +889,15 @@ lower_strips(Channels *d, Expr *x_at, Expr *y_at)
 	LBuilder *b = builder(d);
 	int32_t rest = c->out_h % d->strip, line = d->out_w * d->y_pixel;
 	int depth = b->depth;
-	Expr *s = lower_for(&d->cx, "strip", c->out_h / d->strip), *x, *y;
+	Expr *s = lower_for(&d->cx, "strip", c->out_h / d->strip), *y;
 
-	x = loop_add(b, x_at, loop_affine(b, s, d->strip * c->sy * d->x_row, 0));
-	lay_out_rows(d, lower_let(&d->cx, "x_strip", x), rows_taken(c, d->strip));
+	fill_rows(d, x_at, loop_affine(b, s, d->strip, 0), d->strip);
 	y = loop_add(b, y_at, loop_affine(b, s, d->strip * line, 0));
 	lower_rows(d, loop_idx(b, 0), lower_let(&d->cx, "y_strip", y), d->strip);
 	lower_end_to(&d->cx, depth);
 	if (rest == 0)
 		return;
-	lay_out_rows(d, plus(d, x_at, (c->out_h - rest) * c->sy * d->x_row), rows_taken(c, rest));
+	fill_rows(d, x_at, loop_idx(b, c->out_h - rest), rest);
 	lower_rows(d, loop_idx(b, 0), plus(d, y_at, (c->out_h - rest) * line), rest);
 }
 
@@ -834,21 +927,6 @@ plan_window(Channels *d)
 	length = d->runs > 1 ? c->ic : c->kw * c->ic;
 	d->run = (length - 1) / d->each + 1;
 	d->step = d->depthwise ? d->each * c->dx * d->x_channels : d->each;
-}
-
-/* Windows end where pieces of them do, so that nothing behind the input is read. */
-static bool
-is_direct(const FloatConv *c, const ChannelShape *s)
-{
-	bool depthwise = float_conv_is_depthwise(c), taps = has_taps(c, s->form);
-	int32_t length = c->dx > 1 && !depthwise ? c->ic : c->kw * c->ic;
-	int each = elements_at_once(s->form);
-
-	if (c->top > 0 || c->left > 0 || rows_of(c) > c->in_h || columns_of(c) > c->in_w)
-		return false;
-	if (taps)
-		return c->kw <= each;
-	return length % each == 0 && s->form != LANES_PAIRS && !s->copied;
 }
 
 bool
@@ -902,6 +980,9 @@ plan(Channels *d)
 	plan_window(d);
 	if (d->taps)
 		plan_lines(d);
+	d->by_strips = is_copied_by_strips(c, &d->shape);
+	if (d->by_strips)
+		d->strip = strip_rows(c);
 	split_channels(d);
 }
 
@@ -913,7 +994,9 @@ make_copy(Channels *d)
 	int32_t behind = d->taps ? (d->each - 1) * c->dx * d->x_channels : d->each - 1;
 
 	d->from = d->cx.in[0];
-	if (!d->direct)
+	if (d->by_strips)
+		d->from = lower_scratch(&d->cx, "rows", t, rows_taken(c, d->strip) * d->row);
+	else if (!d->direct)
 		d->from = lower_scratch(&d->cx, "image", t,
 		                        d->plane * (c->planar ? c->ic : 1) + behind);
 	d->x = d->from;
@@ -944,11 +1027,13 @@ channel_lower(Arena *a, const ChannelConv *conv, const ChannelShape *shape)
 	x_at = loop_affine(b, image, c->in_h * c->in_w * d.x_channels, 0);
 	x_at = lower_let(&d.cx, "x_n", x_at);
 	y_at = lower_let(&d.cx, "y_n", loop_affine(b, image, c->out_h * c->out_w * c->oc, 0));
-	if (!d.direct) {
+	if (!d.direct)
+		fill_image(&d);
+	if (!d.direct && !d.by_strips) {
 		copy_image(&d, x_at);
 		x_at = loop_idx(b, 0);
 	}
-	if (d.taps)
+	if (d.taps || d.by_strips)
 		lower_strips(&d, x_at, y_at);
 	else
 		lower_rows(&d, x_at, y_at, c->out_h);

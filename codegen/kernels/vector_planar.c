@@ -88,12 +88,21 @@ fills_rows(const FloatConv *c, int lanes, int vectors)
 }
 
 /* Steps that a block takes for one tap of one channel: the products, or loads. */
-static int
-block_cost(int vectors, int channels)
+static int64_t
+tap_cost(int lanes, int vectors, int channels)
 {
 	int products = vectors * channels, loads = vectors + (channels + 1) / 2;
 
+	if (lanes == 1)
+		return float_scalar_step(products, vectors + channels);
 	return products > loads ? products : loads;
+}
+
+static int64_t
+block_cost(int64_t taps, const FloatShape *s, int channels)
+{
+	return taps * tap_cost(s->lanes, s->vectors, channels) +
+	       (s->lanes == 1 ? float_scalar_ends((int64_t)s->vectors * channels) : 10);
 }
 
 static int64_t
@@ -106,17 +115,20 @@ shape_cost(const FloatConv *c, const FloatShape *s)
 	int64_t blocks = (line + block - 1) / block, cost;
 	int last = c->oc % s->channels;
 
-	cost = c->oc / s->channels * (taps * block_cost(s->vectors, s->channels) + 10);
+	cost = c->oc / s->channels * block_cost(taps, s, s->channels);
 	if (last)
-		cost += taps * block_cost(s->vectors, last) + 10;
-	return c->batch * blocks * cost;
+		cost += block_cost(taps, s, last);
+	cost *= blocks;
+	if (s->lanes == 1 && !is_direct(c))
+		cost += 5 * (int64_t)c->in_h * c->in_w * c->ic * c->groups;
+	return c->batch * cost;
 }
 
 /* Sums, the input of a tap, a weight and a product. */
 static bool
-fits_registers(int vectors, int channels, const Target *t)
+fits_registers(const FloatShape *s, const Target *t)
 {
-	return vectors * channels + vectors + 2 <= t->vector_registers;
+	return float_fits_registers(t, s->lanes, s->vectors * s->channels + s->vectors + 2);
 }
 
 int64_t
@@ -127,13 +139,13 @@ float_planar_shape(const FloatConv *c, const Target *t, FloatShape *best)
 	if (!c->planar || (c->groups != 1 && !float_conv_is_depthwise(c)) ||
 	    (int64_t)c->sy * c->sx > MAX_PHASES)
 		return 0;
-	for (int lanes = t->vector_bytes / 4; lanes >= 4; lanes /= 2)
+	for (int lanes = float_lanes_most(t); lanes >= float_lanes_least(t); lanes /= 2)
 		for (int vectors = 1; vectors <= MAX_VECTORS; vectors++)
-			for (int channels = 1; fits_registers(vectors, channels, t); channels++) {
+			for (int channels = 1; channels <= MAX_BLOCK / vectors; channels++) {
 				FloatShape s = {lanes, vectors, channels};
 				int64_t cost = shape_cost(c, &s);
 
-				if (channels > (float_conv_is_depthwise(c) ? 1 : c->oc) ||
+				if (!fits_registers(&s, t) || channels > (float_conv_is_depthwise(c) ? 1 : c->oc) ||
 				    line_of(c) < (is_compact(c) ? lanes * vectors : lanes) ||
 				    (least && cost >= least))
 					continue;

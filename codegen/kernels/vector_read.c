@@ -93,3 +93,52 @@ float_conv_read(FloatConv *c, const Node *n)
 	            (c->out_w - 1) * c->sx + (c->kw - 1) * c->dx - c->left >= c->in_w;
 	return !c->padded || is_zero_neutral(n);
 }
+
+static bool
+has_vectors(const Target *t)
+{
+	return t->vector_bytes >= 16 && !(t->isa & ISA_ARM_MVE);
+}
+
+int
+float_lanes_most(const Target *t)
+{
+	return has_vectors(t) ? t->vector_bytes / 4 : 1;
+}
+
+int
+float_lanes_least(const Target *t)
+{
+	return has_vectors(t) ? 4 : 1;
+}
+
+bool
+float_fits_registers(const Target *t, int lanes, int values)
+{
+	const int scalars = 32; /* Arm, RISC-V */
+
+	return values <= (lanes == 1 ? scalars : t->vector_registers);
+}
+
+bool
+float_product_read(FloatConv *c, const Node *n)
+{
+	const Attr_GEMM *a = n->op == OP_GEMM ? n->attr : NULL;
+	const Type *x, *w, *bias = n->nins > 2 && n->in[2] ? &n->in[2]->type : NULL;
+	bool by_rows = a && a->trans_b;
+
+	if ((n->op != OP_GEMM && n->op != OP_MATMUL) || node_is_quantized(n) || !is_f32(n->in[0]) ||
+	    !is_f32(n->in[1]) || !is_f32(n->out[0]) || !n->in[1]->data)
+		return false;
+	x = &n->in[0]->type;
+	w = &n->in[1]->type;
+	if (w->rank != 2 || x->rank < 2 || (a && (a->trans_a || a->alpha != 1 || a->beta != 1)))
+		return false;
+	*c = (FloatConv){.n = n, .batch = 1, .in_h = 1, .out_h = 1, .groups = 1, .kh = 1, .kw = 1,
+	                 .sy = 1, .sx = 1, .dy = 1, .dx = 1, .w = n->in[1]->data,
+	                 .in_w = type_product(x, 0, x->rank - 1), .ic = x->dim[x->rank - 1],
+	                 .oc = w->dim[by_rows ? 0 : 1], .transposed = !by_rows};
+	c->out_w = c->in_w;
+	return is_moderate(c) && (!bias || (is_f32(n->in[2]) && type_numel(bias) == c->oc &&
+	                                    bias->dim[bias->rank - 1] == c->oc));
+}

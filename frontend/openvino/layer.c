@@ -93,7 +93,18 @@ ov_error_in(Layer *l, int i, DiagCode code, const char *format, ...)
 bool
 ov_wants(const Layer *l, int i)
 {
-	return i < l->nouts;
+	return i < l->nouts && l->wanted[i];
+}
+
+void
+ov_drop_outputs(const Layer *l, Node *n, int first)
+{
+	for (int i = first; n && i < n->nouts; i++) {
+		if (ov_wants(l, i - first))
+			continue;
+		n->out[i]->def = NULL;
+		n->out[i] = NULL;
+	}
 }
 
 Value *

@@ -103,6 +103,7 @@ read_layer(Net *net, const Xml *e, int number)
 		return NULL;
 	l->in = ARENA_ARRAY(r->arena, Value *, l->nins);
 	l->out = ARENA_ARRAY(r->arena, Value *, l->nouts);
+	l->wanted = ARENA_ARRAY(r->arena, bool, l->nouts);
 	l->b = (Builder){.g = r->g,
 	                 .d = r->d,
 	                 .loc = layer_loc(r, l, number),
@@ -165,6 +166,7 @@ read_edge(Net *net, const Xml *e)
 	l = map_get(&net->by_id, from);
 	sink->from = l;
 	sink->from_output = (int)(source - l->out_port);
+	l->wanted[sink->from_output] = true;
 	return true;
 }
 
@@ -257,15 +259,6 @@ ov_net(Ov *r, const Xml *e, const char *prefix)
 }
 
 /* ---- Reading ---- */
-
-static bool
-is_done(const Layer *l)
-{
-	for (int i = 0; i < l->nouts; i++)
-		if (!l->out[i])
-			return false;
-	return l->nouts > 0;
-}
 
 /* The values of the inputs; false when one could not be read, or is missing. */
 static bool
@@ -387,7 +380,7 @@ ov_run(Net *net)
 
 		if (strcmp(l->type, "Result") == 0)
 			take_inputs(l);
-		else if (strcmp(l->type, "Parameter") != 0 && !is_done(l))
+		else if (strcmp(l->type, "Parameter") != 0)
 			run_layer(l);
 	}
 	return net->r->d->errors == errors;

@@ -114,6 +114,7 @@ struct Layer {
 	int nins, nouts;
 	Port *in_port, *out_port;
 	Value **in, **out;
+	bool *wanted; /* outputs that an edge begins at; all others may stay NULL */
 	const OvOp *info;
 	Builder b;
 	Net *body[2]; /* of layers that have some, once they are read */
@@ -126,8 +127,8 @@ struct Layer {
 /* The layers and edges in `e`, a <net> or <body>; NULL after an error. */
 Net *ov_net(Ov *r, const Xml *e, const char *prefix);
 
-/* Reads the layers in their order; those whose outputs are set already are passed over.
- * False after an error. */
+/* Reads the layers in their order; the outputs of parameters have been set.  False after an
+ * error. */
 bool ov_run(Net *net);
 
 /* Forgets what the layers gave, for another round; names then begin with `prefix`. */
@@ -145,6 +146,10 @@ __attribute__((format(printf, 4, 5))) bool ov_error_in(Layer *l, int i, DiagCode
 
 /* Whether somebody uses output i. */
 bool ov_wants(const Layer *l, int i);
+
+/* Drops outputs of a node that has the layer's outputs from `first` on, when nobody uses
+ * them: before its types are inferred. */
+void ov_drop_outputs(const Layer *l, Node *n, int first);
 
 /* Input i, or NULL. */
 Value *ov_in(const Layer *l, int i);

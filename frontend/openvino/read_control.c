@@ -254,7 +254,7 @@ take_results(Layer *l, Net *net, const Xml *map)
 		l->out[i] = result_of(k);
 	}
 	for (int i = 0; i < l->nouts; i++)
-		if (!l->failed && !l->out[i])
+		if (!l->failed && ov_wants(l, i) && !l->out[i])
 			return ov_error(l, E_MALFORMED, "output %d is not in the port map", i);
 	return !l->failed;
 }
@@ -514,7 +514,7 @@ collect(Layer *l, const Unroll *u, int rounds)
 		l->out[m->port] = v;
 	}
 	for (int i = 0; i < l->nouts; i++)
-		if (!l->out[i])
+		if (ov_wants(l, i) && !l->out[i])
 			return ov_error(l, E_MALFORMED, "output %d is not in the port map", i);
 	return !l->failed;
 }

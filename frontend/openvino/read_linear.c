@@ -387,7 +387,8 @@ ov_read_max_pool(Layer *l)
 
 	if (l->failed || !pool_window(l, &w) || !check_ceil(l, &w, rounding))
 		return false;
-	n = pool_node(l, OP_MAX_POOL, l->in[0], &w, rounding != ROUND_FLOOR, l->nouts);
+	n = pool_node(l, OP_MAX_POOL, l->in[0], &w, rounding != ROUND_FLOOR,
+	              ov_wants(l, 1) ? 2 : 1);
 	if (!build_finish_all(&l->b, n, out))
 		return false;
 	l->out[0] = out[0];

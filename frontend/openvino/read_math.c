@@ -382,7 +382,7 @@ ov_read_top_k(Layer *l)
 	if (l->failed || !ov_norm_axis(l, given, l->in[0]->type.rank, &axis) ||
 	    !ov_const_int(l, 1, 0, l->in[0]->type.dim[axis], &k))
 		return false;
-	n = build_node_outputs(&l->b, OP_TOP_K, 1, l->in, 2);
+	n = build_node_outputs(&l->b, OP_TOP_K, 1, l->in, sort == 2 || ov_wants(l, 1) ? 2 : 1);
 	if (n)
 		*(Attr_TOP_K *)n->attr =
 			(Attr_TOP_K){.k = k, .axis = axis, .largest = largest};
@@ -390,9 +390,9 @@ ov_read_top_k(Layer *l)
 		return false;
 	if (sort == 2)
 		sort_by_place(l, axis, &out[0], &out[1]);
-	out[1] = ov_cast(l, out[1], place);
 	l->out[0] = out[0];
-	if (ov_wants(l, 1))
-		l->out[1] = out[1];
-	return out[0] && out[1];
+	if (!ov_wants(l, 1))
+		return out[0] != NULL;
+	l->out[1] = ov_cast(l, out[1], place);
+	return out[0] && l->out[1];
 }

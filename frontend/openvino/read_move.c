@@ -46,11 +46,12 @@ split(Layer *l, int axis, const int64_t *length)
 {
 	int64_t at = 0;
 
-	for (int i = 0; i < l->nouts; i++) {
+	for (int i = 0; i < l->nouts; at += length[i++]) {
+		if (!ov_wants(l, i))
+			continue;
 		l->out[i] = build_slice(&l->b, l->in[0], axis, at, length[i], 1);
 		if (!l->out[i])
 			return false;
-		at += length[i];
 	}
 	return true;
 }

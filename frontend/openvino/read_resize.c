@@ -180,7 +180,7 @@ ov_read_interpolate(Layer *l)
 {
 	bool both = l->info->since < 11, sizes;
 	int place = both ? 3 : 2;
-	Resize r = {NULL};
+	Resize r = {.x = NULL};
 	Ints axes;
 
 	if (!read_modes(l, &r, &sizes) || !pad_input(l, &r))

@@ -195,24 +195,35 @@ check_sizes(Layer *l, const Rnn *k, int biases)
 
 /* ---- Outputs ---- */
 
-/* y for sequences, then the last states. */
+/* y for sequences, then the last states, of what somebody uses. */
 static bool
 finish(Layer *l, Node *n, bool cell)
 {
 	Value *out[3] = {NULL};
 	int count = n ? n->nouts : 0;
 
+	ov_drop_outputs(l, n, cell);
+	if (n && cell && n->out[0]) {
+		n->out[0]->def = NULL;
+		n->out[0] = NULL;
+	}
 	if (!build_finish_all(&l->b, n, out))
 		return false;
-	if (cell) {
-		for (int i = 1; i < count; i++)
-			l->out[i - 1] = build_squeeze(&l->b, out[i], 0);
-		return l->out[0] != NULL;
+	for (int i = cell; i < count; i++) {
+		Value **to = &l->out[i - cell];
+
+		if (!out[i])
+			continue;
+		if (cell)
+			*to = build_squeeze(&l->b, out[i], 0);
+		else if (i == 0)
+			*to = build_transpose(&l->b, out[0], 4, (int[]){2, 1, 0, 3});
+		else
+			*to = swapped(l, out[i]);
+		if (!*to)
+			return false;
 	}
-	l->out[0] = build_transpose(&l->b, out[0], 4, (int[]){2, 1, 0, 3});
-	for (int i = 1; i < count; i++)
-		l->out[i] = swapped(l, out[i]);
-	return l->out[0] && l->out[count - 1];
+	return true;
 }
 
 /* ---- LSTM ---- */

@@ -266,7 +266,7 @@ ov_read_range(Layer *l)
 	if (step == 0)
 		return ov_error_in(l, 2, E_VALUE, "is 0");
 	count = ceil((stop - start) / step);
-	if (count > OV_LIST)
+	if (count > (double)OV_LIST)
 		return ov_error(l, E_SIZE, "the range has %g elements", count);
 	t = type_make(to, 1, &(int32_t){count > 0 ? (int32_t)count : 0});
 	data = ov_const_data(l, &t);

@@ -484,6 +484,8 @@ loop_load_lanes(LBuilder *b, LBuf *buf, Expr *index, int lanes)
 {
 	Expr *e = loop_load(b, buf, index);
 
+	if (lanes == 1)
+		return e;
 	assert(lanes == 0 || (lanes >= 2 && lanes <= MAX_VECTOR_LANES && (lanes & (lanes - 1)) == 0));
 	e->lanes = lanes;
 	return e;
@@ -505,7 +507,7 @@ loop_splat(LBuilder *b, Expr *x, int lanes)
 	Expr *e;
 
 	assert(x->lanes == 0 && (x->type == DT_I32 || x->type == DT_F32));
-	if (lanes == 0)
+	if (lanes <= 1)
 		return x;
 	assert(lanes >= 2 && lanes <= MAX_VECTOR_LANES && (lanes & (lanes - 1)) == 0);
 	e = new_expr(b, E_SPLAT, x->type);

@@ -327,7 +327,7 @@ Expr *loop_load(LBuilder *b, LBuf *buf, Expr *index);
 /* A wide load: several elements from `index` on, packed in an i32. */
 Expr *loop_load_wide(LBuilder *b, LBuf *buf, Expr *index);
 /* Vectors: of the elements from `index` on, in a wide load four or two of them a lane;
- * and of one scalar. */
+ * and of one scalar.  Of 0 lanes and of 1 they are scalars. */
 Expr *loop_load_lanes(LBuilder *b, LBuf *buf, Expr *index, int lanes);
 Expr *loop_load_wide_lanes(LBuilder *b, LBuf *buf, Expr *index, int lanes);
 Expr *loop_splat(LBuilder *b, Expr *x, int lanes);

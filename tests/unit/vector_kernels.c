@@ -143,6 +143,7 @@ static const Target machines[] = {
 	{.name = "avx", .vector_bytes = 32, .vector_registers = 16},
 	{.name = "avx512", .vector_bytes = 64, .vector_registers = 32},
 	{.name = "neon", .vector_bytes = 16, .vector_registers = 32},
+	{.name = "floats one by one"},
 };
 
 static Layer
@@ -232,7 +233,7 @@ START_TEST(planar_blocks_have_the_reference_bytes)
 	seed = 77;
 	n = make_conv(&l);
 	ck_assert(float_conv_read(&c, n));
-	for (int lanes = 4; lanes <= 16; lanes *= 2)
+	for (int lanes = 1; lanes <= 16; lanes *= lanes == 1 ? 4 : 2)
 		for (int vectors = 1; vectors <= 6; vectors++)
 			for (int channels = 1; channels <= 4; channels++) {
 				FloatShape s = {lanes, vectors, channels};
@@ -240,6 +241,49 @@ START_TEST(planar_blocks_have_the_reference_bytes)
 				expect_same(float_planar_lower(arena, &c, &s), "a block", n,
 				            layer_text(&l));
 			}
+}
+END_TEST
+
+static Node *
+make_product(bool gemm, bool trans_b, bool bias)
+{
+	Graph *g = graph_new(arena, "g");
+	int32_t k = 1 + draw(20), columns = 1 + draw(20);
+	int32_t x[] = {1 + draw(3), gemm ? k : 1 + draw(9), k};
+	Type w = type_make(DT_F32, 2, (int32_t[]){trans_b ? columns : k, trans_b ? k : columns});
+	Value *in[3];
+	Attr_GEMM *a;
+	Node *n;
+
+	in[0] = graph_input(g, "x", type_make(DT_F32, gemm ? 2 : 3, x));
+	in[1] = graph_const(g, "w", w, floats(type_numel(&w)));
+	in[2] = bias ? graph_const(g, "b", type_make(DT_F32, 1, (int32_t[]){columns}), floats(columns))
+	             : NULL;
+	n = graph_add(g, gemm ? OP_GEMM : OP_MATMUL, bias ? 3 : 2, in, "y");
+	a = gemm ? n->attr : NULL;
+	if (a)
+		*a = (Attr_GEMM){.alpha = 1, .beta = 1, .trans_b = trans_b,
+		                 .activation = draw(2) ? ACTIVATION_relu : ACTIVATION_none};
+	ck_assert(node_infer(n, &diag));
+	return n;
+}
+
+START_TEST(products_have_the_reference_bytes)
+{
+	seed = 11;
+	for (int i = 0; i < 60; i++) {
+		bool gemm = i % 3 > 0;
+		Node *n = make_product(gemm, i % 3 == 2, gemm && draw(3));
+		ChannelConv c;
+		ChannelShape s;
+		FloatConv f;
+
+		ck_assert(float_product_read(&f, n));
+		c = channel_conv_of_floats(&f);
+		for (size_t m = 0; m < sizeof machines / sizeof *machines; m++)
+			if (channel_shape(&c, &machines[m], &s) > 0)
+				expect_same(channel_lower(arena, &c, &s), machines[m].name, n, "a product");
+	}
 }
 END_TEST
 
@@ -324,6 +368,7 @@ main(void)
 	tcase_add_loop_test(tc, elementwise_operators_have_the_reference_bytes, 0, 14);
 	tcase_add_test(tc, sums_side_by_side_have_the_reference_bytes);
 	tcase_add_test(tc, padding_is_left_out_where_zero_is_not_neutral);
+	tcase_add_test(tc, products_have_the_reference_bytes);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
