@@ -61,6 +61,8 @@ typedef struct {
 	int32_t strip;        /* output rows that are buffered at a time; 0: one, in a ring */
 	bool vectors;         /* sixteen products at once; not depthwise */
 	bool dual;            /* two channels, whose weights share words; not depthwise */
+	int narrow;           /* products of up to so many steps are summed in 16 bits, which
+	                       * scalar_narrow() says has room for them; 0: in 32 */
 	bool parts;           /* scale_use_parts() */
 } ScalarShape;
 
@@ -68,6 +70,7 @@ typedef struct {
  * are (scalar.c). */
 bool scalar_fits(const Conv *c);
 bool scalar_fits_dual(const Conv *c);
+int scalar_narrow(const Conv *c); /* 0: not even one has room */
 LFunc *scalar_lower(Arena *a, const Conv *c, const ScalarShape *shape);
 
 typedef struct {

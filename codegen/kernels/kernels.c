@@ -357,7 +357,14 @@ scalar_shape(const Chooser *ch)
 
 	count_registers(ch, &many, &few);
 	s.parts = few;
-	if (c->groups > 1) {
+	if (ch->options->target->int_bytes == 2) {
+		/* Four registers a sum; products of 32 bits are no faster than a high one. */
+		s.parts = false;
+		s.narrow = scalar_narrow(c);
+		s.pixels = 1;
+		s.channels = c->groups > 1 || c->oc == 1 ? 1 : 2;
+		s.body = s.narrow > 4 ? s.narrow : 4;
+	} else if (c->groups > 1) {
 		s.channels = 1;
 		s.pixels = one ? 1 : few ? 2 : 4;
 	} else {
@@ -451,6 +458,11 @@ list_scalar(Chooser *ch)
 
 	if (!scalar_fits(c))
 		return;
+	/* All else is made of products of 32 bits, or takes much memory. */
+	if (ch->options->target->int_bytes == 2) {
+		add_scalar(ch, &s);
+		return;
+	}
 	if (c->groups > 1 && s.pixels > 2)
 		s.pixels = depthwise_pixels(ch, s);
 	strips = s;

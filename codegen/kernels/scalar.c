@@ -129,13 +129,24 @@ start_of(void *user, int32_t first, int i)
 
 /* ---- Sums ---- */
 
+/* A product, and what more there is, in 16 bits. */
+static Expr *
+narrow_sum(Scalar *d, Expr *more, Expr *x, Expr *w)
+{
+	LBuilder *b = builder(d);
+	Expr *sum = loop_mul(b, x, w);
+
+	sum = more ? loop_add(b, more, sum) : sum;
+	return loop_let(b, "part", loop_cvt(b, DT_I32, loop_cvt(b, DT_I16, sum)));
+}
+
 static void
 add_product(Scalar *d, LVar *sum, Expr *x, Expr *w)
 {
 	LBuilder *b = builder(d);
+	Expr *next = d->shape.narrow ? narrow_sum(d, NULL, x, w) : loop_mul(b, x, w);
 
-	Expr *next = loop_add(b, loop_get(b, sum), loop_mul(b, x, w));
-
+	next = loop_add(b, loop_get(b, sum), next);
 	loop_set(b, sum, loop_packed(b, POP_KEEP, next, NULL, NULL));
 }
 
@@ -226,6 +237,44 @@ add_element(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int pixels)
 	}
 }
 
+/* `n` steps of a run from k on, whose sums have 16 bits, for all pixels and channels. */
+static void
+add_narrow(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int32_t n, int pixels)
+{
+	LBuilder *b = builder(d);
+	int channels = d->shape.channels;
+	Expr *part[MAX_PIXELS][MAX_CHANNELS] = {{NULL}};
+
+	for (int32_t e = k; e < k + n; e++)
+		for (int p = 0; p < pixels; p++) {
+			Expr *x = params_load(&d->cx, d->x, x_at, p * d->c->sx * d->x_channels + e);
+
+			x = loop_let(b, "xk", x);
+			for (int i = 0; i < channels; i++) {
+				Expr *w = params_load(&d->cx, d->weights, w_at, e * channels + i);
+
+				part[p][i] = narrow_sum(d, part[p][i], x, loop_let(b, "wk", w));
+			}
+		}
+	for (int p = 0; p < pixels; p++)
+		for (int i = 0; i < channels; i++)
+			loop_set(b, d->sum[p][i], loop_add(b, loop_get(b, d->sum[p][i]), part[p][i]));
+}
+
+/* Steps k to k + n of a run. */
+static void
+add_steps(Scalar *d, Expr *x_at, Expr *w_at, int32_t k, int32_t n, int pixels)
+{
+	int32_t narrow = d->shape.narrow;
+
+	for (int32_t i = k; i < k + n; i += narrow ? narrow : 1) {
+		if (narrow)
+			add_narrow(d, x_at, w_at, i, k + n - i < narrow ? k + n - i : narrow, pixels);
+		else
+			add_element(d, x_at, w_at, i, pixels);
+	}
+}
+
 static void
 add_run(Scalar *d, Expr *x_at, Expr *w_at, int pixels)
 {
@@ -242,14 +291,12 @@ add_run(Scalar *d, Expr *x_at, Expr *w_at, int pixels)
 		Expr *w = lower_let(&d->cx, "w_k",
 		                    loop_add(b, w_at, loop_affine(b, k, each, 0)));
 
-		for (int32_t i = 0; i < body; i++)
-			add_element(d, x, w, i, pixels);
+		add_steps(d, x, w, 0, body, pixels);
 		loop_end(b);
 	} else {
 		whole = 0;
 	}
-	for (int32_t i = whole; i < d->run; i++)
-		add_element(d, x_at, w_at, i, pixels);
+	add_steps(d, x_at, w_at, whole, d->run - whole, pixels);
 }
 
 /* A row of a depthwise kernel. */
@@ -386,6 +433,43 @@ scalar_fits_dual(const Conv *c)
 		if (conv_weight_at(c, i) < -INT8_MAX || conv_weight_at(c, i) > INT8_MAX)
 			return false;
 	return c->groups == 1;
+}
+
+/* Whether the sums of the products of each `n` steps of a run have 16 bits. */
+static bool
+has_narrow_sums(const Conv *c, int32_t n)
+{
+	int32_t run = c->dx > 1 ? c->ic : c->kw * c->ic, all = c->oc * c->kh * c->kw * c->ic;
+	QRange x = quant_limits(c->x_type);
+
+	for (int32_t start = 0; start < all; start += run)
+		for (int32_t first = 0; first < run; first += n) {
+			int64_t lo = 0, hi = 0;
+
+			for (int32_t k = first; k < run && k < first + n; k++) {
+				int64_t w = conv_weight_at(c, start + k);
+
+				lo += w > 0 ? w * x.lo : w * x.hi;
+				hi += w > 0 ? w * x.hi : w * x.lo;
+			}
+			if (lo < INT16_MIN || hi > INT16_MAX)
+				return false;
+		}
+	return true;
+}
+
+int
+scalar_narrow(const Conv *c)
+{
+	enum { MOST = 8 };
+	int n = 1;
+
+	if (!has_narrow_sums(c, 1))
+		return 0;
+	/* Rows of a depthwise kernel are added column by column. */
+	while (n < MOST && c->groups == 1 && has_narrow_sums(c, 2 * n))
+		n *= 2;
+	return n;
 }
 
 /* Weights of a group, for all rows of the kernel. */

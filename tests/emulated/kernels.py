@@ -27,8 +27,9 @@ import run as emulated  # noqa: E402
 from run import harness  # noqa: E402
 
 CORES = ["m0", "m3", "m4", "m7", "m33", "m55"]
-MORE_CORES = ["rv32imac"]  # swept when named
+MORE_CORES = ["rv32imac", "avr"]  # swept when named; avr by gcc, one small layer a graph
 CHANNELS = [1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 31, 32, 64, 70]
+AVR = "-target=avr -mcpu=atmega2560"
 # Of the input and the output of a convolution.
 TYPES = 6 * [("i8", "i8")] + [("u8", "i8"), ("i8", "u8"), ("u8", "u8"), ("i16", "i16")]
 KINDS = ["conv", "pointwise", "depthwise", "3x3", "product", "sum"]
@@ -60,10 +61,11 @@ def output(rng, taps, relu, dtype="i8"):
     return f"q({scale:.6g}, {zero})", ", activation=relu" if relu else ""
 
 
-def windows(rng, kind, k):
+def windows(rng, kind, k, small):
     """A convolution: the input's type, and the lines of text."""
-    ic, oc, groups = rng.choice(CHANNELS), rng.choice(CHANNELS), 1
-    kh, kw = rng.randint(1, 5), rng.randint(1, 5)
+    channels, most, more = (CHANNELS[:7], 3, 3) if small else (CHANNELS, 5, 8)
+    ic, oc, groups = rng.choice(channels), rng.choice(channels), 1
+    kh, kw = rng.randint(1, most), rng.randint(1, most)
     sy, sx = rng.choice([1, 1, 2, 3]), rng.choice([1, 1, 2, 3])
     dy, dx = (1 if rng.random() < 0.8 else 2 for _ in range(2))
     pads = [rng.randint(0, 2) for _ in range(4)]
@@ -76,9 +78,10 @@ def windows(rng, kind, k):
         kh = kw = 3
         sy = sx = rng.choice([1, 2])
         dy = dx = 1
-        ic, oc = rng.choice([8, 12, 16, 32]), rng.choice([8, 9, 16])
-    h = (kh - 1) * dy + 1 + rng.randint(0, 8)
-    w = (kw - 1) * dx + 1 + rng.randint(0, 8)
+        if not small:
+            ic, oc = rng.choice([8, 12, 16, 32]), rng.choice([8, 9, 16])
+    h = (kh - 1) * dy + 1 + rng.randint(0, more)
+    w = (kw - 1) * dx + 1 + rng.randint(0, more)
     oh = (h + pads[0] + pads[2] - (kh - 1) * dy - 1) // sy + 1
     ow = (w + pads[1] + pads[3] - (kw - 1) * dx - 1) // sx + 1
     taps = kh * kw * ic // groups
@@ -115,12 +118,12 @@ def total(rng, k):
     return f"i8[1,1,{n},1] q(0.02, {rng.randint(-128, 127)})", text
 
 
-def graph(rng):
-    kinds = KINDS + [rng.choice(KINDS) for _ in range(4)]
+def graph(rng, small):
+    kinds = [rng.choice(KINDS)] if small else KINDS + [rng.choice(KINDS) for _ in range(4)]
     inputs, body = [], ""
     for k, kind in enumerate(kinds):
         make = {"product": product, "sum": total}.get(kind)
-        x, text = make(rng, k) if make else windows(rng, kind, k)
+        x, text = make(rng, k) if make else windows(rng, kind, k, small)
         inputs.append(f"%x{k}: {x}")
         body += text
     outputs = ", ".join(f"%y{k}" for k in range(len(kinds)))
@@ -153,10 +156,12 @@ def run_graph(args, sim, name, model, folder):
     inputs, wanted = reference(args, model, folder)
     good = count = 0
     for core in args.core or CORES:
+        machine = (emulated.CORES[core] or AVR).split() + ["-fprefix=model"]
         for place, (options, compiler, suffix) in enumerate(builds()):
-            target, header = harness.compile_model(
-                args.mcc, model, folder, emulated.CORES[core].split() + ["-fprefix=model"] + options,
-                f"{core}_{place}", suffix)
+            if core == "avr" and (compiler != "gcc" or suffix != ".c"):
+                continue
+            target, header = harness.compile_model(args.mcc, model, folder, machine + options,
+                                                   f"{core}_{place}", suffix)
             main = os.path.join(folder, f"{core}_{place}_main.c")
             emulated.write_main(main, harness.Interface(header), inputs, os.path.basename(header))
             what = f"{core} {'object' if suffix == '.o' else compiler} {' '.join(options)}"
@@ -176,21 +181,25 @@ def main():
     args = p.parse_args()
     args.mcc = os.path.abspath(args.mcc)
 
-    missing = emulated.missing_tools("m")
+    cores = args.core or CORES
+    small = "avr" in cores
+    if small and len(cores) > 1:
+        p.error("avr is swept alone: its graphs are small")
+    missing = emulated.missing_tools(cores[0])
     if missing:
         print(f"skipped: no {', '.join(missing)}")
         return 77
     good = count = 0
     with tempfile.TemporaryDirectory(prefix="mcc-kernels-") as folder:
         sim, built = emulated.prepare_simulator(folder)
-        if "cycles.so" not in built:
+        if ("avr_cycles" if small else "cycles.so") not in built:
             return 77
         for k in range(args.graphs):
             work = os.path.join(folder, str(k))
             os.mkdir(work)
             model = os.path.join(work, "sweep.mcc")
             with open(model, "w") as f:
-                f.write(graph(random.Random(args.seed + k)))
+                f.write(graph(random.Random(args.seed + k), small))
             g, n = run_graph(args, sim, f"sweep {args.seed + k}", model, work)
             good, count = good + g, count + n
     print(f"{good} of {count} builds give the bytes of the reference lowerings")

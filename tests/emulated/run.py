@@ -149,7 +149,7 @@ def write_main(path, interface, inputs, header):
         arguments.append(f"(void *)out{k}.bytes")
         prints.append(f'\tmcu_print_hex("out{k}", out{k}.bytes, sizeof out{k}.bytes);\n')
     text.append(f"static union {{ uint8_t bytes[{max(interface.arena, 1)}]; uint64_t align; }} "
-                "arena;\n")
+                "arena __attribute__((aligned(8)));\n")
     before = again = ""
     if interface.has_state:
         text.append(f"static {prefix}_state state;\n")

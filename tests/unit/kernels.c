@@ -269,10 +269,17 @@ check_depthwise(const Conv *c, const Node *n, const Layer *l)
 static void
 check_scalar(const Conv *c, const Node *n, const Layer *l)
 {
-	for (int pixels = 1; pixels <= 4; pixels++) {
+	int narrow = scalar_narrow(c);
+	ScalarShape in_16_bits = {.pixels = 1 + draw(2), .channels = c->groups > 1 ? 1 : 1 + draw(2),
+	                          .body = 4 + 4 * draw(2), .unroll = draw(2) * 9, .narrow = narrow};
+
+	ck_assert_int_ge(narrow, 1);
+	expect_same(scalar_lower(arena, c, &in_16_bits), "scalar in 16 bits", n, l);
+	for (int pixels = 1; pixels <= 5; pixels++) {
 		ScalarShape s = {.pixels = pixels, .channels = c->groups > 1 ? 1 : 1 + draw(4),
 		                 .body = 1 + draw(4), .unroll = draw(2) * 9,
-		                 .vectors = c->groups == 1 && draw(2), .parts = draw(2)};
+		                 .vectors = c->groups == 1 && draw(2), .parts = draw(2),
+		                 .strip = 1 + draw(c->out_h)};
 
 		expect_same(scalar_lower(arena, c, &s),
 		            arena_printf(arena, "scalar %dx%d", pixels, s.channels), n, l);
