@@ -270,11 +270,14 @@ shape_cost(const FloatConv *c, const ChannelShape *s)
 	return line * c->batch;
 }
 
-/* Sums, weights of a step, what they meet, and a product. */
 static bool
 fits_registers(const ChannelShape *s, const Target *t)
 {
-	return float_fits_registers(t, s->lanes, s->pixels * s->vectors + s->vectors + 3);
+	/* Sums, weights, what meets them, and on hosts a product that is added apart. */
+	bool host = t->vector_bytes >= 16 && !(t->isa & ISA_ARM_MVE);
+	int others = s->vectors + (host ? 3 : 2);
+
+	return float_fits_registers(t, s->lanes, s->pixels * s->vectors + others);
 }
 
 /* How sums of int8 become outputs; false where some factor does not fit. */
