@@ -176,10 +176,13 @@ scalar_block(const Costs *k, const Conv *c, const ScalarShape *s, int64_t pixels
 	if (s->vectors)
 		taps = c->kh * divide_up(c->kw * c->ic, DOT_ELEMENTS);
 	group = (s->channels + pixels) * single_load(k, pixels, s->channels);
+	/* Weights of two channels share words there, which are taken apart. */
+	group -= s->parts ? s->channels * k->load / 4 : 0;
 	group = taps * (group + s->channels * pixels * k->op);
 	/* Lanes are taken apart. */
 	group += s->dual ? taps * 2 * k->op : 0;
-	group += divide_up(taps, s->body) * k->loop;
+	/* Where registers are few, the loop counts by an address that it has anyway. */
+	group += divide_up(taps, s->body) * (s->parts ? k->loop / 3 : k->loop);
 	if (c->groups > 1)
 		group = depthwise_window(k, c, pixels);
 	group += s->strip ? 0 : (c->kh - 1) * (k->load + 2 * k->op);
@@ -448,7 +451,8 @@ cost_depthwise(const Costs *k, const Conv *c, const DepthwiseShape *s)
 	int64_t group = c->kh * (columns * (k->load + 2 * k->op) + c->kw * 2 * k->load);
 
 	group += c->kh * c->kw * s->pixels * 4 * k->op + k->loop;
-	group += 4 * (3 * k->load + s->pixels * k->output);
+	/* Four channels by two pixels leave no registers for what is taken apart. */
+	group = group * 8 / 5 + 4 * (3 * k->load + s->pixels * k->output);
 	return (blocks * divide_up(c->oc, 4) * group + cost_rows(k, c)) / 10;
 }
 
