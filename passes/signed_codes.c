@@ -227,7 +227,7 @@ pass_signed_codes(Graph *g, PassCtx *cx)
 	for (int i = 0; i < g->values.n; i++) {
 		Value *v = g->values.v[i];
 
-		if (is_unsigned(v) && v->nuses > 0 && !f.stays[root(&f, i)]) {
+		if (is_unsigned(v) && (v->nuses > 0 || v->def) && !f.stays[root(&f, i)]) {
 			make_signed(g, v);
 			cx->changed++;
 		}
